@@ -1,0 +1,26 @@
+"""Consistent-hash ring: which server owns a key."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    MCROUTE_RING_API = 1        # raised when anything below changes
+
+cdef struct RingTable           # opaque; its body is in _ring.pyx
+
+cdef class Ring:
+    cdef RingTable* table               # never read outside _ring.pyx
+    cdef readonly tuple servers         # names (str), in the order that indices refer to
+    cdef readonly tuple weights
+    cdef readonly str distribution
+    cdef object __weakref__
+
+# The table of a ring, for callers without the GIL; lives as long as the ring object does.
+cdef RingTable* ring_table(Ring ring) noexcept
+cdef int ring_size(const RingTable* table) noexcept nogil
+# Index of the key's owner. `skip` is a bit mask over server indices, (size + 63) // 64 words, or NULL;
+# -1 when every server is skipped.
+cdef int ring_owner(const RingTable* table, const uint8_t* key, size_t size, const uint64_t* skip) noexcept nogil
+# The first `count` distinct owners in failover order, written to out; returns how many there were.
+cdef int ring_owners(const RingTable* table, const uint8_t* key, size_t size, const uint64_t* skip,
+                     int count, int* out) noexcept nogil

@@ -1,0 +1,154 @@
+"""The few kinds of node that a plan is made of, and the plan itself.
+
+This is the contract between policy and engine: routes are compiled into these values, the engine walks them
+for every request without the interpreter. Nodes refer to each other by index into `Plan.nodes`, children
+before parents, so a plan is a table, not a graph of objects. Nothing here knows how to send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from .servers import Pool, Server
+
+
+class Outcome(IntEnum):
+    """What one ask, or a whole subtree, came to. The engine classifies replies into these."""
+
+    HIT = 0  # VALUE, VA, HD to a read
+    MISS = 1  # END without a value, EN
+    STORED = 2  # STORED, HD to a write
+    NOT_STORED = 3
+    EXISTS = 4
+    NOT_FOUND = 5
+    DELETED = 6
+    TOUCHED = 7
+    NUMBER = 8
+    OK = 9
+    REFUSED_BY_SERVER = 10  # SERVER_ERROR, ERROR, CLIENT_ERROR: the server answered, and said no
+    EJECTED = 11  # not sent: the server is out of service
+    LOST = 12  # not sent, or the link went before the reply came
+    TIMEOUT = 13  # no reply within the reply timeout; a write may still be executed
+    OVERLOADED = 14  # not sent: the link's queue is full
+
+
+class Group(IntEnum):
+    """Commands that policies treat alike."""
+
+    READ = 0  # get, mg
+    READ_CAS = 1  # gets, mg with c
+    READ_TOUCH = 2  # gat, gats, mg with T
+    STORE = 3  # set, plain ms
+    STORE_IF = 4  # add, replace, cas, append, prepend, ms with a mode or C
+    DELETE = 5  # delete, md
+    ARITHMETIC = 6  # incr, decr, ma
+    TOUCH = 7
+    FLUSH = 8  # flush_all
+
+
+class Failing(IntEnum):
+    """What makes `First` go on to its next child."""
+
+    ERROR = 0  # any outcome from REFUSED_BY_SERVER on
+    ERROR_OR_MISS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the server of this rank among the key's owners in the pool (rank 0 is the owner)."""
+
+    pool: int
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """Ask the children in order until one outcome is good enough; else answer the best outcome seen."""
+
+    children: tuple[int, ...]
+    failing: Failing = Failing.ERROR
+    # Begin at a child drawn per request from the engine's generator; the order stays cyclic.
+    random_start: bool = False
+    # Answer the last outcome instead of the best one, when none is good enough.
+    answer_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Ask all children at once; answer when `need` are good, or when all have ended.
+
+    An answer takes the best outcome by `Plan.merge`. With fewer than `least` good outcomes the answer is an
+    error although some child succeeded. What has not ended by the time of the answer runs on, unobserved.
+    """
+
+    children: tuple[int, ...]
+    need: int
+    least: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """Ask the first live child; if that changed the key, undo the other children's copies, then answer.
+
+    For what must not be repeated on every copy (incr, cas, append, add): the children after the one that
+    answered receive a delete of the key (or, after gat, a touch), and the reply waits for them.
+    """
+
+    children: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Run the child unobserved; the answer is the command's default reply, at once."""
+
+    child: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchCommand:
+    """Go on with the child of the command's group."""
+
+    children: tuple[int, ...]  # one for each Group, in order
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPrefix:
+    """Go on with the child of the longest of `prefixes` that the key begins with."""
+
+    prefixes: tuple[bytes, ...]
+    children: tuple[int, ...]  # one for each prefix, then the one for no prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Answer without asking: the command's default reply (a miss, NOT_STORED), or SERVER_ERROR with a text."""
+
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """Hand the request to a user's route; its `Ask(i)` runs child i."""
+
+    route: object
+    children: tuple[int, ...] = ()
+
+
+Node = Ask | First | All | Then | Detach | SwitchCommand | SwitchPrefix | Constant | Python
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An immutable, checked policy: what `compile_plan` returns and the engine installs."""
+
+    nodes: tuple[Node, ...]
+    root: int
+    pools: tuple[Pool, ...]
+    servers: tuple[Server, ...]  # the union of the pools' servers; a server's id is its index here
+    # merge[group][outcome] is a rank: of several copies' outcomes the one of least rank is answered.
+    merge: tuple[tuple[int, ...], ...]
+    # Failing over after a timeout takes a token: this share of requests, plus so many a second.
+    retry_share: float = 0.2
+    retry_floor_per_s: float = 10.0
+    server_ids: dict[str, int] = field(default_factory=dict, compare=False)
