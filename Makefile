@@ -1,0 +1,52 @@
+# The words of the project: build test one bench lint types clean.
+# `make test` is enough in a fresh clone: it prepares what is missing, then checks everything.
+
+PYTHON ?= python3
+BIN := .venv/bin
+EXTENSION_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd')
+CYTHON_FILES := $(shell find src examples benches -name '*.pyx' -o -name '*.pxd')
+COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,' | tr / .)
+
+.PHONY: build test one bench lint types system clean
+.DELETE_ON_ERROR:
+
+test: system lint types
+	$(BIN)/python -m pytest
+
+# One file, one test, one pattern: make one T="tests/kernel -k ketama"
+one: build
+	$(BIN)/python -m pytest -x $(T)
+
+bench: build
+	$(BIN)/python -m pytest benches --benchmark-only -o python_files='bench_*.py' -o timeout=0
+
+lint: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(CYTHON_FILES),$(BIN)/cython-lint $(CYTHON_FILES))
+
+# mypy reads the stubs; stubtest asks the compiled modules whether the stubs tell the truth.
+types: build
+	$(BIN)/mypy
+	$(if $(COMPILED),$(BIN)/stubtest --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist $(COMPILED))
+
+build: .venv/.built
+
+.venv/.built: .venv/.installed $(EXTENSION_SOURCES) setup.py
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	touch $@
+
+# No build isolation: the package is compiled by the very Cython that later rebuilds it.
+.venv/.installed: pyproject.toml setup.py | system
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=77" "Cython>=3.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	touch $@
+
+system:
+	.ci/system
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src -name '*.so' -delete
+	rm -f .venv/.installed .venv/.built
