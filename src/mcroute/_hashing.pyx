@@ -38,10 +38,10 @@ cdef uint32_t[8][256] CRC_TABLE
 
 cdef void fill_crc_table() noexcept nogil:
     cdef uint32_t value
-    cdef int byte, k
+    cdef int byte, k, _bit
     for byte in range(256):
         value = byte
-        for k in range(8):
+        for _bit in range(8):
             value = (value >> 1) ^ (0xEDB88320U & (0U - (value & 1)))
         CRC_TABLE[0][byte] = value
     for byte in range(256):

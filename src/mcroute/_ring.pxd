@@ -20,7 +20,8 @@ cdef RingTable* ring_table(Ring ring) noexcept
 cdef int ring_size(const RingTable* table) noexcept nogil
 # Index of the key's owner. `skip` is a bit mask over server indices, (size + 63) // 64 words, or NULL;
 # -1 when every server is skipped.
-cdef int ring_owner(const RingTable* table, const uint8_t* key, size_t size, const uint64_t* skip) noexcept nogil
+cdef int ring_owner(const RingTable* table, const uint8_t* key, size_t size,
+                    const uint64_t* skip) noexcept nogil
 # The first `count` distinct owners in failover order, written to out; returns how many there were.
 cdef int ring_owners(const RingTable* table, const uint8_t* key, size_t size, const uint64_t* skip,
                      int count, int* out) noexcept nogil
