@@ -1,1 +1,73 @@
 """Every opinion of mcroute: what to ask, whom to trust, when to give up. Pure Python, no I/O, no clock."""
+
+from .budget import RetryBudget
+from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
+from .explain import Explanation, explain
+from .health import Health, HealthSettings, State
+from .merge import merge, merge_table
+from .nodes import Group, Outcome, Plan
+from .plan import compile_plan
+from .routes import (
+    AllAsync,
+    AllFastest,
+    AllMajority,
+    AllSync,
+    ByCommand,
+    ByPrefix,
+    Error,
+    Failover,
+    MissFailover,
+    Null,
+    PoolRoute,
+    Replicate,
+    Route,
+)
+from .servers import Pool, Server
+from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
+from .supervisor import Supervisor, SupervisorSettings
+
+__all__ = (
+    "AllAsync",
+    "AllFastest",
+    "AllMajority",
+    "AllSync",
+    "Ask",
+    "AskAll",
+    "ByCommand",
+    "ByPrefix",
+    "CustomRoute",
+    "Decision",
+    "Error",
+    "Explanation",
+    "Failover",
+    "Fence",
+    "Flush",
+    "Group",
+    "Health",
+    "HealthSettings",
+    "MissFailover",
+    "Null",
+    "Outcome",
+    "PanicChanged",
+    "Plan",
+    "Pool",
+    "PoolRoute",
+    "Probe",
+    "Replicate",
+    "Reply",
+    "Request",
+    "RetryBudget",
+    "Route",
+    "Server",
+    "ServerState",
+    "SetState",
+    "State",
+    "Step",
+    "Supervisor",
+    "SupervisorSettings",
+    "Wait",
+    "compile_plan",
+    "explain",
+    "merge",
+    "merge_table",
+)

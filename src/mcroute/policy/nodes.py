@@ -122,7 +122,7 @@ class SwitchPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Answer without asking: the command's default reply (a miss, NOT_STORED), or SERVER_ERROR with a text."""
+    """Answer without asking: the command's default reply (a miss, NOT_STORED), or SERVER_ERROR and a text."""
 
     error: str | None = None
 
@@ -152,3 +152,5 @@ class Plan:
     retry_share: float = 0.2
     retry_floor_per_s: float = 10.0
     server_ids: dict[str, int] = field(default_factory=dict, compare=False)
+    # Pools of one server that no user named: how a command without a key reaches each server of a pool.
+    parts: frozenset[int] = frozenset()

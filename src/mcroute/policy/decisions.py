@@ -1,0 +1,67 @@
+"""What the supervisor decides, as values: the adapter carries them out and reports what came of them.
+
+Servers are named by their id, the index into `Plan.servers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ("Decision", "Fence", "Flush", "PanicChanged", "Probe", "ServerState", "SetState")
+
+
+class ServerState(IntEnum):
+    """The engine's word on a server."""
+
+    UP = 0
+    EJECTED = 1  # skipped
+    RETURNING = 2  # answers, but is not trusted yet: still skipped
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """Write this word into the engine's table."""
+
+    server: int
+    state: ServerState
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Send a command to the server and await a real answer: a connection alone proves nothing.
+
+    Report `probe_answered` or `probe_failed`.
+    """
+
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Await an answer behind the last request on every open link, then read `stats conns`.
+
+    `connections` are the local addresses of lost links. Report `fence_answered` with those of them which the
+    server still lists, or `fence_failed`.
+    """
+
+    server: int
+    connections: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Send flush_all. Report `flush_answered` or `flush_failed`."""
+
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
+class PanicChanged:
+    """More than half of the pool looks bad, or no longer: something to log and to count."""
+
+    pool: str
+    is_panic: bool
+
+
+Decision = SetState | Probe | Fence | Flush | PanicChanged

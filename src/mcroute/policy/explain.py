@@ -1,0 +1,132 @@
+"""What a plan would do with a key: a walk that sends nothing, and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from .nodes import (
+    All,
+    Ask,
+    Constant,
+    Detach,
+    Failing,
+    First,
+    Group,
+    Node,
+    Plan,
+    Python,
+    SwitchCommand,
+    SwitchPrefix,
+    Then,
+)  # fmt: skip
+
+__all__ = ("COMMAND_GROUPS", "Explanation", "explain")
+
+COMMAND_GROUPS: dict[str, Group] = {
+    "get": Group.READ, "mg": Group.READ, "gets": Group.READ_CAS,
+    "gat": Group.READ_TOUCH, "gats": Group.READ_TOUCH,
+    "set": Group.STORE, "ms": Group.STORE,
+    "add": Group.STORE_IF, "replace": Group.STORE_IF, "cas": Group.STORE_IF,
+    "append": Group.STORE_IF, "prepend": Group.STORE_IF,
+    "delete": Group.DELETE, "md": Group.DELETE,
+    "incr": Group.ARITHMETIC, "decr": Group.ARITHMETIC, "ma": Group.ARITHMETIC,
+    "touch": Group.TOUCH, "flush_all": Group.FLUSH,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One step of the walk and what is below it. `server` and `rank` are those of an ask."""
+
+    text: str
+    children: tuple[Explanation, ...] = ()
+    server: str = ""
+    rank: int = 0
+    is_ejected: bool = False
+
+    def servers(self) -> tuple[str, ...]:
+        """The servers that would be asked, in order, as long as none answers; ejected ones are left out."""
+        own = (self.server,) if self.server and not self.is_ejected else ()
+        below = (name for child in self.children for name in child.servers())
+        return tuple(dict.fromkeys((*own, *below)))
+
+    def __str__(self) -> str:
+        lines = [self.text]
+        for child in self.children:
+            lines += ("  " + line for line in str(child).splitlines())
+        return "\n".join(lines)
+
+
+def explain(plan: Plan, key: bytes, command: str = "get", ejected: Collection[str] = ()) -> Explanation:
+    """Which servers `command` on `key` would go to, in which order, and why.
+
+    `ejected` holds names of servers to be taken as out of service. Raises ValueError for a command that is
+    not routed. Pools of several servers need the compiled ring.
+    """
+    if command not in COMMAND_GROUPS:
+        raise ValueError(f"{command!r} is not a routed command")
+    tree = _Walk(plan, key, COMMAND_GROUPS[command], ejected).explain(plan.root)
+    return Explanation(f"{command} {key.decode(errors='backslashreplace')}", (tree,))
+
+
+class _Walk:
+    """One explanation under construction."""
+
+    def __init__(self, plan: Plan, key: bytes, group: Group, ejected: Collection[str]) -> None:
+        self.plan = plan
+        self.key = key
+        self.group = group
+        self.ejected = ejected
+
+    def explain(self, index: int) -> Explanation:
+        node = self.plan.nodes[index]
+        if isinstance(node, Ask):
+            return self._ask(node)
+        if isinstance(node, Constant):
+            return Explanation(_constant(node))
+        if isinstance(node, SwitchCommand):
+            return self.explain(node.children[self.group])
+        if isinstance(node, SwitchPrefix):
+            return self._switch_prefix(node)
+        children = (node.child,) if isinstance(node, Detach) else node.children
+        return Explanation(_combinator(node), tuple(self.explain(child) for child in children))
+
+    def _ask(self, node: Ask) -> Explanation:
+        pool = self.plan.pools[node.pool]
+        if len(pool.servers) == 1:
+            server = pool.servers[0].name
+        else:
+            server = pool.servers[list(pool.ring().owners(self.key, node.rank + 1))[node.rank]].name
+        is_ejected = server in self.ejected
+        role = "owner" if node.rank == 0 else f"copy {node.rank}"
+        where = f"every server of {pool.name.split(chr(0))[0]}" if node.pool in self.plan.parts else pool.name
+        shown = role if node.pool not in self.plan.parts else "one"
+        text = f"ask {server} ({shown} of {where})" + (" - ejected, not asked" if is_ejected else "")
+        return Explanation(text, (), server, node.rank, is_ejected)
+
+    def _switch_prefix(self, node: SwitchPrefix) -> Explanation:
+        fitting = [i for i, prefix in enumerate(node.prefixes) if self.key.startswith(prefix)]
+        if not fitting:
+            return Explanation("no prefix fits: default", (self.explain(node.children[-1]),))
+        best = max(fitting, key=lambda i: len(node.prefixes[i]))
+        prefix = node.prefixes[best].decode(errors="backslashreplace")
+        return Explanation(f"prefix {prefix}", (self.explain(node.children[best]),))
+
+
+def _constant(node: Constant) -> str:
+    return "answer as an empty cache" if node.error is None else f"answer SERVER_ERROR {node.error}"
+
+
+def _combinator(node: Node) -> str:
+    if isinstance(node, First):
+        until = "no error" if node.failing is Failing.ERROR else "a hit"
+        return f"one after the other until {until}" + (", from any on" if node.random_start else "")
+    if isinstance(node, All):
+        return f"all {len(node.children)} at once, answer after {node.need} good, {node.least} at least"
+    if isinstance(node, Then):
+        return "the first that is in service, then undo the key on the others"
+    if isinstance(node, Detach):
+        return "without waiting, answer as an empty cache"
+    assert isinstance(node, Python)
+    return f"{type(node.route).__name__} decides among"

@@ -1,0 +1,116 @@
+"""One server's health: a table of states and events, and the record that moves through it.
+
+    UP --tripped--> EJECTED --retry due--> PROBING --answered--> FENCING --fenced--> FLUSHING --flushed--> UP
+
+Rule 1: every change of a state is a row of TRANSITIONS; an event without a row changes nothing, so that late
+reports (an answer to a probe that was given up) are harmless.
+Rule 2: nothing leads to UP but the end of a return, and LIFTED for a server that owes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from random import Random
+
+__all__ = ("TRANSITIONS", "Event", "Health", "HealthSettings", "State")
+
+
+class State(IntEnum):
+    UP = 0
+    EJECTED = 1  # waits for its retry time
+    PROBING = 2
+    FENCING = 3  # answers; what it may still execute of ours is awaited
+    FLUSHING = 4  # loses what it may hold of old values
+
+
+class Event(IntEnum):
+    TRIPPED = 0
+    RETRY_DUE = 1
+    PROBE_ANSWERED = 2
+    PROBE_FAILED = 3
+    FENCED = 4  # every link's past is settled
+    FENCE_FAILED = 5
+    FLUSHED = 6
+    NOTHING_MISSED = 7  # no need to flush
+    FLUSH_FAILED = 8
+    LIFTED = 9  # panic: back at once, it owes nothing
+    LIFTED_IN_DEBT = 10  # panic: back without waiting, but by way of fence and flush
+
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.UP: {Event.TRIPPED: State.EJECTED},
+    State.EJECTED: {
+        Event.RETRY_DUE: State.PROBING,
+        Event.LIFTED: State.UP,
+        Event.LIFTED_IN_DEBT: State.FENCING,
+    },
+    State.PROBING: {
+        Event.PROBE_ANSWERED: State.FENCING,
+        Event.PROBE_FAILED: State.EJECTED,
+        Event.TRIPPED: State.EJECTED,
+    },
+    State.FENCING: {
+        Event.FENCED: State.FLUSHING,
+        Event.FENCE_FAILED: State.EJECTED,
+        Event.TRIPPED: State.EJECTED,
+    },
+    State.FLUSHING: {
+        Event.FLUSHED: State.UP,
+        Event.NOTHING_MISSED: State.UP,
+        Event.FLUSH_FAILED: State.EJECTED,
+        Event.TRIPPED: State.EJECTED,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """How long a server stays away, in seconds.
+
+    The n-th ejection in a row waits `retry_base_s * retry_factor**n`, at most `retry_cap_s`, less a random
+    part of up to `jitter`, so that many proxies do not come back together. A server that is ejected again
+    within `flap_window_s` of its return goes on where it was in that row.
+    """
+
+    retry_base_s: float = 1.0
+    retry_factor: float = 2.0
+    retry_cap_s: float = 30.0
+    jitter: float = 0.5
+    flap_window_s: float = 60.0
+    # A probe, fence or flush that was not reported on for so long has failed.
+    stage_timeout_s: float = 5.0
+
+    def retry_delay(self, attempt: int, rng: Random) -> float:
+        """Seconds to wait after ejection number `attempt` (from 0) in a row."""
+        # The exponent is bounded: a float's overflow is an exception.
+        grown = self.retry_base_s * self.retry_factor ** min(attempt, 64)
+        return min(self.retry_cap_s, grown) * (1.0 - self.jitter * rng.random())
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A server's record. A value: `after` gives the next one."""
+
+    state: State = State.UP
+    since: float = 0.0
+    attempt: int = 0  # ejections in a row, each of them before a return that lasted
+    due_at: float | None = None  # EJECTED: time of the next probe; in between: when the stage has failed
+
+    def after(self, event: Event, now: float, settings: HealthSettings, rng: Random) -> Health:
+        """The record after an event; this very record when the event does not concern its state."""
+        state = TRANSITIONS[self.state].get(event)
+        if state is None:
+            return self
+        if state is State.UP:
+            return replace(self, state=state, since=now, due_at=None)
+        if state is not State.EJECTED:
+            return replace(self, state=state, since=now, due_at=now + settings.stage_timeout_s)
+        forgets = self.state is State.UP and now - self.since > settings.flap_window_s
+        attempt = 0 if forgets else self.attempt
+        due_at = now + settings.retry_delay(attempt, rng)
+        return Health(state, now, attempt + 1, due_at)
+
+    def renewed(self, now: float, settings: HealthSettings) -> Health:
+        """The same stage with its whole time before it, for a second try within the stage."""
+        return replace(self, due_at=now + settings.stage_timeout_s)

@@ -1,0 +1,203 @@
+"""The routes: frozen values that users compose into a policy. `compile_plan` turns them into a plan.
+
+A route says what should happen, never how: it holds no state, and two equal routes are the same route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..errors import ConfigError
+from .nodes import Group
+from .servers import Pool
+from .steps import CustomRoute
+
+__all__ = (
+    "AllAsync",
+    "AllFastest",
+    "AllMajority",
+    "AllSync",
+    "ByCommand",
+    "ByPrefix",
+    "Error",
+    "Failover",
+    "MissFailover",
+    "Null",
+    "PoolRoute",
+    "Replicate",
+    "Route",
+)
+
+WriteMode = Literal["all", "quorum", "first", "async"]
+ReadMode = Literal["first", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRoute:
+    """Sends each key to the one server of the pool that owns it; flush_all goes to every server."""
+
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """Keeps each key on `copies` servers of one pool, so that losing one of them loses no key.
+
+    Reads ask one copy and go on to the next after an error or a miss: `read="first"` begins at the owner,
+    `"random"` anywhere. Stores, deletes and touches go to all copies at once and are answered
+    `"all"`: when every copy has answered or failed, if one succeeded;
+    `"quorum"`: when more than half have succeeded, and only then with success;
+    `"first"`: when one has succeeded, except deletes, which wait for all: a delete answered early leaves a
+    copy that can be read; `"async"`: when one has succeeded, deletes too.
+    What must not run twice (incr, cas, add, append) runs on one copy and deletes the others.
+    """
+
+    pool: Pool
+    copies: int = 2
+    write: WriteMode = "all"
+    read: ReadMode = "first"
+
+    def __post_init__(self) -> None:
+        place = f"Replicate({self.pool.name})"
+        if self.write not in get_args(WriteMode):
+            raise ConfigError(f"{place}.write", f"{self.write!r} is none of {', '.join(get_args(WriteMode))}")
+        if self.read not in get_args(ReadMode):
+            raise ConfigError(f"{place}.read", f"{self.read!r} is none of {', '.join(get_args(ReadMode))}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """The routes with a list of children: any sequence is taken, a tuple is kept."""
+
+    children: tuple[Route, ...]
+
+    def __init__(self, children: Sequence[Route]) -> None:
+        object.__setattr__(self, "children", tuple(children))
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Failover(_Several):
+    """Asks the first route, and the next one only when that failed: error, timeout or ejected server.
+
+    A miss is an answer. flush_all goes to all children.
+    """
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class MissFailover(_Several):
+    """Reads ask one route after the other until one of them has the key.
+
+    Stores go to the first route that works. Deletes, touches and flush_all go to all of them, since what one
+    of them kept would be read. gets does not look further after a miss: its token is good on one server.
+    """
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AllSync(_Several):
+    """Asks all routes at once, waits for all, and answers success only if all succeeded."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AllMajority(_Several):
+    """Asks all routes at once and answers as soon as more than half of them agree to have done it."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AllFastest(_Several):
+    """Asks all routes at once and answers with the first good reply; the others run on unobserved."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AllAsync(_Several):
+    """Asks all routes at once and answers at once, as if there were nothing there; no reply is awaited."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class ByPrefix:
+    """Chooses a route by the longest listed prefix that the key begins with, else the default.
+
+    Prefixes are bytes, or text that is taken as UTF-8. The key is sent with its prefix.
+    """
+
+    routes: tuple[tuple[bytes, Route], ...]
+    default: Route
+
+    def __init__(self, routes: Mapping[str, Route] | Mapping[bytes, Route], default: Route) -> None:
+        pairs = {p.encode() if isinstance(p, str) else p: route for p, route in routes.items()}
+        if len(pairs) < len(routes):
+            raise ConfigError("ByPrefix", "a prefix is given twice, as text and as bytes")
+        if b"" in pairs:
+            raise ConfigError("ByPrefix", "the empty prefix is what `default` is for")
+        object.__setattr__(self, "routes", tuple(sorted(pairs.items(), key=_longest_first)))
+        object.__setattr__(self, "default", default)
+
+
+def _longest_first(pair: tuple[bytes, Route]) -> tuple[int, bytes]:
+    return -len(pair[0]), pair[0]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class ByCommand:
+    """Chooses a route by the kind of command, else the default.
+
+    Kinds are `Group` members or their names in any case: "read", "store", "delete", "arithmetic", ...
+    """
+
+    routes: tuple[tuple[Group, Route], ...]
+    default: Route
+
+    def __init__(self, routes: Mapping[str, Route] | Mapping[Group, Route], default: Route) -> None:
+        pairs = {_group(kind): route for kind, route in routes.items()}
+        if len(pairs) < len(routes):
+            raise ConfigError("ByCommand", "a kind of command is given twice")
+        object.__setattr__(self, "routes", tuple(sorted(pairs.items(), key=_kind)))
+        object.__setattr__(self, "default", default)
+
+
+def _kind(pair: tuple[Group, Route]) -> int:
+    return pair[0]
+
+
+def _group(kind: str | Group) -> Group:
+    if isinstance(kind, Group):
+        return kind
+    try:
+        return Group[kind.upper()]
+    except KeyError:
+        known = ", ".join(g.name.lower() for g in Group)
+        raise ConfigError("ByCommand", f"{kind!r} is none of {known}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """Answers as an empty cache would: reads miss, writes are not stored. Nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Answers every request with SERVER_ERROR and the message. Nothing is sent."""
+
+    message: str = "refused by configuration"
+
+    def __post_init__(self) -> None:
+        if not self.message.isprintable():
+            raise ConfigError("Error.message", "has to be one line of printable text")
+
+
+Route = (
+    PoolRoute
+    | Replicate
+    | Failover
+    | MissFailover
+    | AllSync
+    | AllMajority
+    | AllFastest
+    | AllAsync
+    | ByPrefix
+    | ByCommand
+    | Null
+    | Error
+    | CustomRoute
+)

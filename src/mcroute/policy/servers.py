@@ -1,0 +1,158 @@
+"""Servers and pools: who may be asked, and the patience one has with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from .._ring import Ring
+
+__all__ = ("DEFAULT_PORT", "Pool", "Server")
+
+DEFAULT_PORT = 11211
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One memcached: a TCP host and port, or the path of a unix socket.
+
+    `name` is what the ring hashes and what metrics show; changing a server's address but not its name moves
+    no keys. `weight` is its share of the pool's keys, relative to the others' weights.
+    """
+
+    name: str
+    host: str = ""
+    port: int = DEFAULT_PORT
+    weight: int = 1
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or any(c <= " " for c in self.name):
+            raise ConfigError("server", f"a name without blanks is needed, not {self.name!r}")
+        if bool(self.host) == bool(self.path):
+            raise ConfigError(self.name, "either a host or the path of a unix socket is needed")
+        if not self.path and not 0 < self.port < 65536:
+            raise ConfigError(self.name, f"port {self.port} is not between 1 and 65535")
+        if self.weight < 1:
+            raise ConfigError(self.name, f"weight {self.weight} is less than 1")
+
+    @classmethod
+    def parse(cls, text: str, *, name: str = "", place: str = "server") -> Server:
+        """Reads "host:port", "host:port:weight", "[v6]:port[:weight]", "/path" or "unix:/path".
+
+        A missing port is 11211. Without `name` the server is named by its address, without the weight.
+        Raises ConfigError with `place`.
+        """
+        try:
+            path = text.removeprefix("unix:")
+            if path.startswith("/"):
+                return cls(name or path, path=path)
+            host, port, weight = _split_address(text)
+            shown = f"[{host}]" if ":" in host else host
+            return cls(name or f"{shown}:{port}", host, port, weight)
+        except ConfigError as error:
+            raise ConfigError(place, error.message) from None
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """What to connect to: (host, port), or the path of a unix socket."""
+        return self.path or (self.host, self.port)
+
+
+def _split_address(text: str) -> tuple[str, int, int]:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ConfigError("", f"{text!r} is not [address]:port")
+        numbers = rest.split(":")[1:]
+    else:
+        host, *numbers = text.split(":")
+        if len(numbers) > 2:
+            raise ConfigError("", f"{text!r}: an IPv6 address is written in brackets, [::1]:11211")
+    if not host or len(numbers) > 2:
+        raise ConfigError("", f"{text!r} is not host:port or host:port:weight")
+    # isdecimal alone would accept other scripts' digits, int() signs and underscores.
+    if not all(n.isascii() and n.isdecimal() for n in numbers):
+        raise ConfigError("", f"{text!r}: port and weight are decimal numbers")
+    values = [int(n) for n in numbers]
+    return host, values[0] if values else DEFAULT_PORT, values[1] if len(values) == 2 else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Named servers that share a key space, and the patience with them (seconds).
+
+    `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
+    failures in a row take a server out of service; `links` is the number of connections to each server.
+    Raises ConfigError for no servers, two of one name, and values out of range.
+    """
+
+    name: str
+    servers: tuple[Server, ...]
+    distribution: str = "murmur3"
+    connect_timeout_s: float = 0.5
+    reply_timeout_s: float = 0.5
+    deadline_s: float = 1.0
+    trip_after: int = 3
+    links: int = 1
+    _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "servers", tuple(self.servers))
+        place = f"pools.{self.name}"
+        if not self.name:
+            raise ConfigError("pools", "a pool needs a name")
+        if not self.servers:
+            raise ConfigError(f"{place}.servers", "a pool needs at least one server")
+        seen: set[str] = set()
+        for i, server in enumerate(self.servers):
+            if server.name in seen:
+                raise ConfigError(f"{place}.servers[{i}]", f"a second server named {server.name}")
+            seen.add(server.name)
+        for option in ("connect_timeout_s", "reply_timeout_s", "deadline_s"):
+            value = getattr(self, option)
+            # Written so that a NaN is refused too.
+            if not 0 < value < float("inf"):
+                raise ConfigError(f"{place}.{option}", f"{value} is not a positive, finite number of seconds")
+        for option in ("trip_after", "links"):
+            if getattr(self, option) < 1:
+                raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
+
+    @classmethod
+    def of(cls, name: str, addresses: Sequence[str | Server], distribution: str = "murmur3") -> Pool:
+        """A pool with default patience, from addresses as `Server.parse` reads them."""
+        servers = tuple(
+            a if isinstance(a, Server) else Server.parse(a, place=f"pools.{name}.servers[{i}]")
+            for i, a in enumerate(addresses)
+        )
+        return cls(name, servers, distribution)
+
+    def with_servers(self, servers: Sequence[Server]) -> Pool:
+        """The same pool with other servers, as discovery makes it; its ring is built anew."""
+        return replace(self, servers=tuple(servers))
+
+    def ring(self) -> Ring:
+        """The ring of this pool's servers, built at the first call.
+
+        Raises ConfigError for a distribution that does not exist or does not suit these servers.
+        """
+        if self._ring is None:
+            object.__setattr__(self, "_ring", self._build_ring())
+        assert self._ring is not None
+        return self._ring
+
+    def _build_ring(self) -> Ring:
+        # Imported late: policies can be written, checked and tested where nothing is compiled.
+        from .._ring import Ring  # noqa: PLC0415
+
+        names = [server.name for server in self.servers]
+        try:
+            return Ring(names, distribution=self.distribution, weights=[s.weight for s in self.servers])
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"pools.{self.name}.distribution", str(error)) from error

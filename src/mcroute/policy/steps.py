@@ -1,0 +1,83 @@
+"""What a user's own route may do: the values that its generator yields, and the protocols it meets.
+
+    class Canary:
+        children = (PoolRoute(stable), PoolRoute(canary))
+
+        def steps(self, request):
+            reply = yield Ask(1)
+            if reply.outcome >= Outcome.REFUSED_BY_SERVER:
+                reply = yield Ask(0)
+            return reply
+
+Only requests that reach such a route pay for the interpreter; the engine keeps the deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from .nodes import Group, Outcome
+
+if TYPE_CHECKING:
+    from .routes import Route
+
+__all__ = ("Ask", "AskAll", "CustomRoute", "Reply", "Request", "Step", "Wait")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Run child number `child` with the request; the generator is sent its `Reply`."""
+
+    child: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskAll:
+    """Run several children at once; the generator is sent a tuple of replies, in the children's order.
+
+    It goes on when `need` of them are good, or all have ended; None stands for those that had not ended.
+    """
+
+    children: tuple[int, ...]
+    need: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for so long; the generator is sent None. The request's deadline goes on running."""
+
+    seconds: float
+
+
+Step = Ask | AskAll | Wait
+
+
+class Request(Protocol):
+    """What a route may know of a request."""
+
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def group(self) -> Group: ...
+
+
+class Reply(Protocol):
+    """What came of a child: the engine's own object, to be looked at and returned."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+@runtime_checkable
+class CustomRoute(Protocol):
+    """A user's own route: `children` that it may ask, and `steps` that decides.
+
+    `steps` returns a reply that it was sent, or an `Outcome`, for which the engine writes the plain reply.
+    """
+
+    @property
+    def children(self) -> tuple[Route, ...]: ...
+
+    def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]: ...

@@ -1,0 +1,287 @@
+"""The supervisor: is told what was seen, keeps one record a server, and returns what to do about it.
+
+Whom to take out of service: the engine trips by itself after failures in a row; the supervisor confirms, or
+lifts it again, because ejections have a cap. The last server of a pool stays. When more than half of a pool
+looks bad, the signal is probably wrong, and servers that are only slow stay or come back; those that refuse
+connections stay out.
+
+When to trust again: an ejected server is probed after a growing time, fenced (no request of ours from before
+can still be executed), flushed if it missed writes, and only then serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
+from .health import Event, Health, HealthSettings, State
+from .nodes import Plan
+
+__all__ = ("Supervisor", "SupervisorSettings")
+
+_ENGINE_WORD = {
+    State.UP: ServerState.UP,
+    State.EJECTED: ServerState.EJECTED,
+    State.PROBING: ServerState.EJECTED,
+    State.FENCING: ServerState.RETURNING,
+    State.FLUSHING: ServerState.RETURNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """`panic_share` is the part of a pool that has to look bad, and more; times are in seconds."""
+
+    health: HealthSettings = field(default_factory=HealthSettings)
+    panic_share: float = 0.5
+    # How long a server that was kept or lifted in spite of its failures is still counted as bad.
+    suspect_s: float = 10.0
+    # A server that still lists a lost connection is asked again after this time ...
+    refence_s: float = 0.5
+    # ... and for so long in one return; then it waits for its next retry time, like after any failure.
+    fence_patience_s: float = 30.0
+
+
+@dataclass(slots=True)
+class _Record:
+    health: Health = field(default_factory=Health)
+    is_unreachable: bool = False  # refused the last connection: no panic brings it back
+    suspect_at: float | None = None  # last failure since it last proved itself
+    lost: set[str] = field(default_factory=set)  # lost links whose writes it may still execute
+    missed: int = 0  # the engines' counter, which only grows
+    missed_settled: int = 0  # the counter's value up to which a flush has made up for it
+    fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
+    refence_at: float | None = None
+    fence_ends_at: float = 0.0
+
+    @property
+    def has_debts(self) -> bool:
+        return bool(self.lost) or self.missed > self.missed_settled
+
+
+class Supervisor:
+    """Health of the servers of one plan. Not thread-safe; `now` is any clock that does not go backwards.
+
+    Every method returns the decisions to carry out, in order. Servers are ids, indices into `plan.servers`.
+    """
+
+    def __init__(self, plan: Plan, rng: Random, settings: SupervisorSettings | None = None) -> None:
+        self.plan = plan
+        self.settings = settings or SupervisorSettings()
+        self._rng = rng
+        self._records = [_Record() for _ in plan.servers]
+        self._pools = [
+            (pool.name, tuple(plan.server_ids[server.name] for server in pool.servers))
+            for i, pool in enumerate(plan.pools)
+            if i not in plan.parts
+        ]
+        self._panics: set[str] = set()
+
+    # ---- looking at it ----
+
+    def state(self, server: int) -> State:
+        return self._records[server].health.state
+
+    def is_panic(self, pool: str) -> bool:
+        return pool in self._panics
+
+    def next_wakeup(self) -> float | None:
+        """When `tick` is due; None while nothing is awaited."""
+        return min(self._wakeups(), default=None)
+
+    def _wakeups(self) -> Iterator[float]:
+        for record in self._records:
+            if record.health.due_at is not None:
+                yield record.health.due_at
+            if record.refence_at is not None:
+                yield record.refence_at
+        if self._panics:
+            # A panic ends when enough suspicions have grown old.
+            suspected = (r.suspect_at for r in self._records if r.health.state is State.UP)
+            yield from (at + self.settings.suspect_s for at in suspected if at is not None)
+
+    # ---- failures ----
+
+    def tripped(self, server: int, now: float) -> tuple[Decision, ...]:
+        """The engine saw `trip_after` failures in a row and has ejected the server."""
+        return self._failed(server, now, is_unreachable=False)
+
+    def connect_failed(self, server: int, now: float) -> tuple[Decision, ...]:
+        """A connection was refused or not made in time: nothing can be sent there."""
+        return self._failed(server, now, is_unreachable=True)
+
+    def connected(self, server: int) -> None:
+        """A connection was made: the server is at most slow."""
+        self._records[server].is_unreachable = False
+
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> None:
+        """A link went; the server may execute its writes in flight as long as it lists the connection."""
+        if writes_in_flight:
+            self._records[server].lost.add(local_address)
+
+    def missed_writes(self, server: int, total: int) -> None:
+        """The counter of writes that did not reach the server, summed over all engines."""
+        record = self._records[server]
+        record.missed = max(record.missed, total)
+
+    def _failed(self, server: int, now: float, *, is_unreachable: bool) -> tuple[Decision, ...]:
+        record = self._records[server]
+        was_up = record.health.state is State.UP
+        record.suspect_at = now
+        record.is_unreachable = is_unreachable
+        decisions = self._watch_panics(now)
+        if was_up and not self._may_eject(server):
+            # The engine has tripped already: put it back.
+            return (*decisions, SetState(server, ServerState.UP))
+        decisions += self._move(server, Event.TRIPPED, now)
+        if was_up:
+            decisions += self._watch_panics(now)
+        return tuple(decisions)
+
+    def _may_eject(self, server: int) -> bool:
+        is_slow = not self._records[server].is_unreachable
+        for name, members in self._pools:
+            if server not in members:
+                continue
+            if is_slow and name in self._panics:
+                return False
+            if not any(self.state(other) is State.UP for other in members if other != server):
+                return False
+        return True
+
+    # ---- panic ----
+
+    def _looks_bad(self, server: int, now: float) -> bool:
+        record = self._records[server]
+        if record.health.state is not State.UP:
+            return True
+        return record.suspect_at is not None and now - record.suspect_at < self.settings.suspect_s
+
+    def _watch_panics(self, now: float) -> list[Decision]:
+        decisions: list[Decision] = []
+        for name, members in self._pools:
+            bad = sum(self._looks_bad(server, now) for server in members)
+            is_panic = bad > self.settings.panic_share * len(members)
+            if is_panic == (name in self._panics):
+                continue
+            self._panics ^= {name}
+            decisions.append(PanicChanged(name, is_panic))
+            if is_panic:
+                for server in members:
+                    decisions += self._lift(server, now)
+        return decisions
+
+    def _lift(self, server: int, now: float) -> list[Decision]:
+        record = self._records[server]
+        if record.is_unreachable or record.health.state is not State.EJECTED:
+            return []
+        record.suspect_at = now
+        return self._move(server, Event.LIFTED_IN_DEBT if record.has_debts else Event.LIFTED, now)
+
+    # ---- returning ----
+
+    def probe_answered(self, server: int, now: float) -> tuple[Decision, ...]:
+        """The server gave a real answer."""
+        if self.state(server) is not State.PROBING:
+            return ()
+        record = self._records[server]
+        record.is_unreachable = False
+        record.suspect_at = None
+        return tuple(self._move(server, Event.PROBE_ANSWERED, now))
+
+    def probe_failed(self, server: int, now: float) -> tuple[Decision, ...]:
+        return tuple(self._move(server, Event.PROBE_FAILED, now))
+
+    def fence_answered(self, server: int, still_listed: Collection[str], now: float) -> tuple[Decision, ...]:
+        """Every open link has answered; `still_listed` are those of the lost connections that remain."""
+        record = self._records[server]
+        if self.state(server) is not State.FENCING or record.refence_at is not None:
+            return ()
+        # A link that was lost while this fence was under way was not asked for, and is not settled by it.
+        record.lost -= record.fencing - set(still_listed)
+        if not record.lost:
+            return tuple(self._move(server, Event.FENCED, now))
+        if now >= record.fence_ends_at:
+            return tuple(self._move(server, Event.FENCE_FAILED, now))
+        record.refence_at = now + self.settings.refence_s
+        return ()
+
+    def fence_failed(self, server: int, now: float) -> tuple[Decision, ...]:
+        return tuple(self._move(server, Event.FENCE_FAILED, now))
+
+    def flush_answered(self, server: int, now: float) -> tuple[Decision, ...]:
+        """The server is empty; what it misses until it serves would have found nothing."""
+        if self.state(server) is not State.FLUSHING:
+            return ()
+        record = self._records[server]
+        if record.lost:
+            # A link was lost since the fence: its writes may yet follow the flush.
+            return tuple(self._move(server, Event.FLUSH_FAILED, now))
+        record.missed_settled = record.missed
+        return tuple(self._move(server, Event.FLUSHED, now))
+
+    def flush_failed(self, server: int, now: float) -> tuple[Decision, ...]:
+        return tuple(self._move(server, Event.FLUSH_FAILED, now))
+
+    def tick(self, now: float) -> tuple[Decision, ...]:
+        """What has become due. Call at `next_wakeup()`, or at any time."""
+        decisions: list[Decision] = []
+        for server, record in enumerate(self._records):
+            if record.refence_at is not None and now >= record.refence_at:
+                decisions += self._refence(server, now)
+            elif record.health.due_at is not None and now >= record.health.due_at:
+                decisions += self._move(server, _OVERDUE[record.health.state], now)
+        return (*decisions, *self._watch_panics(now))
+
+    def _refence(self, server: int, now: float) -> list[Decision]:
+        record = self._records[server]
+        record.refence_at = None
+        # Awaiting this answer is a new stage of its own, with the whole time for it.
+        record.health = record.health.renewed(now, self.settings.health)
+        return self._fence(server)
+
+    def _fence(self, server: int) -> list[Decision]:
+        record = self._records[server]
+        record.fencing = frozenset(record.lost)
+        return [Fence(server, record.fencing)]
+
+    # ---- the one place where a state changes ----
+
+    def _move(self, server: int, event: Event, now: float) -> list[Decision]:
+        record = self._records[server]
+        before = record.health
+        record.health = before.after(event, now, self.settings.health, self._rng)
+        if record.health is before:
+            return []
+        record.refence_at = None
+        decisions: list[Decision] = []
+        word = _ENGINE_WORD[record.health.state]
+        # A trip is always confirmed: the engine may have put its own word there meanwhile.
+        if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
+            decisions.append(SetState(server, word))
+        return decisions + self._enter(server, now)
+
+    def _enter(self, server: int, now: float) -> list[Decision]:
+        """What the server's new state asks for."""
+        record = self._records[server]
+        state = record.health.state
+        if state is State.PROBING:
+            return [Probe(server)]
+        if state is State.FENCING:
+            record.fence_ends_at = now + self.settings.fence_patience_s
+            return self._fence(server)
+        if state is State.FLUSHING:
+            if record.missed == record.missed_settled:
+                return self._move(server, Event.NOTHING_MISSED, now)
+            return [Flush(server)]
+        return []
+
+
+_OVERDUE = {
+    State.EJECTED: Event.RETRY_DUE,
+    State.PROBING: Event.PROBE_FAILED,
+    State.FENCING: Event.FENCE_FAILED,
+    State.FLUSHING: Event.FLUSH_FAILED,
+}
