@@ -1,0 +1,184 @@
+"""Compiled plans: children first, equal nodes shared, each route as its sentence says."""
+
+from dataclasses import replace
+
+import pytest
+
+from mcroute.errors import ConfigError
+from mcroute.policy import (
+    AllAsync,
+    AllFastest,
+    AllMajority,
+    AllSync,
+    ByCommand,
+    ByPrefix,
+    Error,
+    Failover,
+    Group,
+    MissFailover,
+    Null,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Server,
+    compile_plan,
+)  # fmt: skip
+from mcroute.policy import nodes as n
+
+ONE, TWO = PoolRoute(Pool.of("one", ["a:1"])), PoolRoute(Pool.of("two", ["b:1"]))
+THREE = Pool.of("three", ["a:1", "b:1", "c:1"])
+
+
+def compiled(route, group=Group.READ):
+    """The subtree for one group, with nodes instead of indices: (node without children, children...)."""
+    plan = compile_plan(route)
+
+    def tree(index):
+        node = plan.nodes[index]
+        if isinstance(node, n.SwitchCommand):
+            return tree(node.children[group])
+        if isinstance(node, n.Ask):
+            return (plan.pools[node.pool].name.split("\0")[-1], node.rank)
+        if isinstance(node, n.Constant):
+            return node
+        if isinstance(node, n.Detach):
+            return ("detach", tree(node.child))
+        below = [tree(child) for child in node.children]
+        if isinstance(node, n.First):
+            return ("first", node.failing.name, node.random_start, *below)
+        if isinstance(node, n.All):
+            return ("all", node.need, node.least, *below)
+        return (type(node).__name__.lower(), *below)
+
+    return tree(plan.root)
+
+
+A, B = ("one", 0), ("two", 0)
+R0, R1, R2 = ("three", 0), ("three", 1), ("three", 2)
+EVERY = (("a:1", 0), ("b:1", 0), ("c:1", 0))
+
+
+@pytest.mark.parametrize(
+    ("route", "group", "expected"),
+    [
+        (ONE, "READ", A),
+        (ONE, "FLUSH", A),
+        (PoolRoute(THREE), "STORE", R0),
+        (PoolRoute(THREE), "FLUSH", ("all", 3, 3, *EVERY)),
+        (Failover([ONE, TWO]), "STORE", ("first", "ERROR", False, A, B)),
+        (Failover([ONE, TWO]), "FLUSH", ("all", 2, 2, A, B)),
+        (Failover([ONE]), "READ", A),
+        (MissFailover([ONE, TWO]), "READ", ("first", "ERROR_OR_MISS", False, A, B)),
+        (MissFailover([ONE, TWO]), "READ_CAS", ("first", "ERROR", False, A, B)),
+        (MissFailover([ONE, TWO]), "DELETE", ("all", 2, 2, A, B)),
+        (AllSync([ONE, TWO]), "STORE", ("all", 2, 2, A, B)),
+        (AllMajority([ONE, TWO, Null()]), "STORE", ("all", 2, 2, A, B, n.Constant())),
+        (AllFastest([ONE, TWO]), "READ", ("all", 1, 1, A, B)),
+        (AllAsync([ONE, TWO]), "STORE", ("detach", ("all", 2, 1, A, B))),
+        (ByPrefix({"u:": ONE}, TWO), "READ", ("switchprefix", A, B)),
+        (ByPrefix({"u:": ONE}, TWO), "FLUSH", ("all", 2, 2, A, B)),
+        (ByPrefix({"u:": ONE}, ONE), "READ", A),
+        (ByCommand({"delete": TWO}, ONE), "READ", A),
+        (ByCommand({"delete": TWO}, ONE), "DELETE", B),
+        (Null(), "READ", n.Constant()),
+        (Error("no"), "READ", n.Constant("no")),
+        (Replicate(THREE), "READ", ("first", "ERROR_OR_MISS", False, R0, R1)),
+        (Replicate(THREE, read="random"), "READ", ("first", "ERROR_OR_MISS", True, R0, R1)),
+        (Replicate(THREE), "READ_CAS", ("first", "ERROR", False, R0, R1)),
+        (Replicate(THREE), "READ_TOUCH", ("then", R0, R1)),
+        (Replicate(THREE), "STORE_IF", ("then", R0, R1)),
+        (Replicate(THREE), "ARITHMETIC", ("then", R0, R1)),
+        (Replicate(THREE), "STORE", ("all", 2, 1, R0, R1)),
+        (Replicate(THREE), "TOUCH", ("all", 2, 1, R0, R1)),
+        (Replicate(THREE, 3, write="quorum"), "DELETE", ("all", 2, 2, R0, R1, R2)),
+        (Replicate(THREE, write="first"), "STORE", ("all", 1, 1, R0, R1)),
+        (Replicate(THREE, write="first"), "DELETE", ("all", 2, 1, R0, R1)),
+        (Replicate(THREE, write="async"), "DELETE", ("all", 1, 1, R0, R1)),
+        (Replicate(THREE), "FLUSH", ("all", 3, 3, *EVERY)),
+        (Replicate(THREE, 1), "STORE_IF", R0),
+    ],
+)
+def test_a_route_compiles_into_its_nodes(route, group, expected):
+    assert compiled(route, Group[group]) == expected
+
+
+def children_of(node):
+    return (node.child,) if isinstance(node, n.Detach) else getattr(node, "children", ())
+
+
+def test_children_come_before_parents_and_equal_nodes_are_one():
+    plan = compile_plan(
+        Failover([Replicate(THREE), ByPrefix({"u:": Replicate(THREE)}, AllAsync([ONE, TWO]))])
+    )
+    assert len(set(plan.nodes)) == len(plan.nodes)
+    for i, node in enumerate(plan.nodes):
+        assert all(child < i for child in children_of(node))
+    assert plan.root == len(plan.nodes) - 1
+    assert [s.name for s in plan.servers] == ["a:1", "b:1", "c:1"]
+    assert plan.server_ids == {"a:1": 0, "b:1": 1, "c:1": 2}
+
+
+def test_the_longest_prefix_stands_first():
+    plan = compile_plan(ByPrefix({"u": ONE, b"user:": TWO, "us": Null()}, ONE))
+    switch = next(node for node in plan.nodes if isinstance(node, n.SwitchPrefix))
+    assert switch.prefixes == (b"user:", b"us", b"u")
+
+
+def test_parts_are_the_pools_that_nobody_named():
+    plan = compile_plan(PoolRoute(THREE))
+    assert [plan.pools[i].servers[0].name for i in sorted(plan.parts)] == ["a:1", "b:1", "c:1"]
+    assert 0 not in plan.parts
+
+
+class Canary:
+    """A user's route; not hashable, as a plain dataclass is not."""
+
+    __hash__ = None
+    children = (ONE, TWO)
+
+    def steps(self, request):
+        yield
+
+
+def test_a_users_route_is_one_node_with_its_children():
+    route = Canary()
+    plan = compile_plan(route)
+    assert plan.nodes[plan.root] == n.Python(route, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("route", "place"),
+    [
+        (Replicate(THREE, 4), "route.copies"),
+        (Replicate(THREE, 0), "route.copies"),
+        (Replicate(Pool.of("big", [f"s{i}:1" for i in range(12)]), 9), "route.copies"),
+        (Failover([]), "route"),
+        (Failover([ONE, Failover([])]), "route.children[1]"),
+        (ByPrefix({"a": AllSync([])}, ONE), "route.routes[b'a']"),
+        (ByCommand({"delete": AllSync([])}, ONE), "route.routes[delete]"),
+        (Failover([ONE, PoolRoute(Pool("x", (Server("a:1", "elsewhere"),)))]), "route.children[1]"),
+        (Failover([ONE, PoolRoute(replace(ONE.pool, deadline_s=9))]), "route.children[1]"),
+        (Failover([ONE, "two"]), "route.children[1]"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_place(route, place):
+    with pytest.raises(ConfigError) as caught:
+        compile_plan(route)
+    assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Replicate(THREE, write="some"),
+        lambda: Replicate(THREE, read="last"),
+        lambda: ByPrefix({"": ONE}, TWO),
+        lambda: ByCommand({"frobnicate": ONE}, TWO),
+        lambda: ByCommand({"read": ONE, "READ": TWO}, TWO),
+        lambda: Error("two\r\nlines"),
+        lambda: compile_plan(ONE, retry_share=-1),
+    ],
+)
+def test_a_route_that_makes_no_sense_cannot_be_made(make):
+    with pytest.raises(ConfigError):
+        make()

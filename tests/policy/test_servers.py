@@ -1,0 +1,83 @@
+"""Servers and pools: what is read, and what is refused with its place."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from mcroute.errors import ConfigError
+from mcroute.policy import Pool, Server
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address", "weight"),
+    [
+        ("cache1:11212", "cache1:11212", ("cache1", 11212), 1),
+        ("cache1", "cache1:11211", ("cache1", 11211), 1),
+        ("10.0.0.1:11211:3", "10.0.0.1:11211", ("10.0.0.1", 11211), 3),
+        ("[::1]:11213", "[::1]:11213", ("::1", 11213), 1),
+        ("[fe80::1]:1:2", "[fe80::1]:1", ("fe80::1", 1), 2),
+        ("[::1]", "[::1]:11211", ("::1", 11211), 1),
+        ("/run/mc.sock", "/run/mc.sock", "/run/mc.sock", 1),
+        ("unix:/run/mc.sock", "/run/mc.sock", "/run/mc.sock", 1),
+    ],
+)
+def test_a_server_is_read_from_text(text, name, address, weight):
+    server = Server.parse(text)
+    assert (server.name, server.address, server.weight) == (name, address, weight)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":11211", "a:", "a:x", "a:0", "a:65536", "a:1:0", "a:1:2:3", "a:-1", "a:1_0", "a:\u0661",
+     "::1", "[::1", "[::1]x", "[]:1", "unix:relative", "/with blank"],
+)  # fmt: skip
+def test_what_is_no_server_is_refused_with_its_place(text):
+    with pytest.raises(ConfigError) as caught:
+        Server.parse(text, place="pools.main.servers[2]")
+    assert caught.value.place == "pools.main.servers[2]"
+
+
+def test_a_name_may_be_given():
+    assert Server.parse("10.0.0.1:11211", name="cache1").name == "cache1"
+
+
+def test_a_pool_is_a_value():
+    pool = Pool.of("main", ["a:1", Server("b", "b", 1)])
+    assert pool == Pool.of("main", ["a:1", Server("b", "b", 1)])
+    assert hash(pool) == hash(Pool.of("main", ["a:1", Server("b", "b", 1)]))
+    with pytest.raises(FrozenInstanceError):
+        pool.name = "other"
+    assert pool.with_servers([Server("c", "c", 1)]).servers == (Server("c", "c", 1),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"name": ""}, "pools"),
+        ({"servers": ()}, "pools.main.servers"),
+        ({"servers": (Server("a", "a"), Server("a", "b"))}, "pools.main.servers[1]"),
+        ({"connect_timeout_s": 0}, "pools.main.connect_timeout_s"),
+        ({"reply_timeout_s": float("nan")}, "pools.main.reply_timeout_s"),
+        ({"deadline_s": float("inf")}, "pools.main.deadline_s"),
+        ({"trip_after": 0}, "pools.main.trip_after"),
+        ({"links": 0}, "pools.main.links"),
+    ],
+)
+def test_a_pool_that_cannot_work_is_refused_with_its_place(changes, place):
+    with pytest.raises(ConfigError) as caught:
+        replace(Pool.of("main", ["a:1"]), **changes)
+    assert caught.value.place == place
+
+
+def test_the_ring_is_built_once_and_of_the_servers_names():
+    pytest.importorskip("mcroute._ring")
+    pool = Pool.of("main", ["a:1", "b:1:2"])
+    assert pool.ring() is pool.ring()
+    assert tuple(pool.ring().servers) == ("a:1", "b:1")
+
+
+def test_a_distribution_that_does_not_exist_is_refused():
+    pytest.importorskip("mcroute._ring")
+    with pytest.raises(ConfigError) as caught:
+        Pool.of("main", ["a:1", "b:1"], distribution="none such").ring()
+    assert caught.value.place == "pools.main.distribution"

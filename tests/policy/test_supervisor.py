@@ -1,0 +1,277 @@
+"""The supervisor as a conversation: what it is told, what it decides."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcroute.policy import (
+    Fence,
+    Flush,
+    HealthSettings,
+    PanicChanged,
+    Pool,
+    PoolRoute,
+    Probe,
+    ServerState,
+    SetState,
+    State,
+    Supervisor,
+    SupervisorSettings,
+    compile_plan,
+)  # fmt: skip
+
+UP, EJECTED, RETURNING = ServerState.UP, ServerState.EJECTED, ServerState.RETURNING
+SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
+
+
+def supervisor(size=4):
+    pool = Pool.of("main", [f"s{i}:1" for i in range(size)])
+    return Supervisor(compile_plan(PoolRoute(pool)), Random(1), SETTINGS)
+
+
+def probed(s, server=0, now=0.0):
+    """Ejects a server and lets its probe be sent; returns the time."""
+    s.tripped(server, now)
+    now = s.next_wakeup()
+    assert Probe(server) in s.tick(now)
+    return now
+
+
+def test_a_trip_is_confirmed_and_the_server_probed_in_time():
+    s = supervisor()
+    assert s.next_wakeup() is None
+    assert s.tripped(0, 10.0) == (SetState(0, EJECTED),)
+    assert s.next_wakeup() == 11.0
+    assert s.tick(10.9) == ()
+    assert s.tick(11.0) == (Probe(0),)
+
+
+def test_a_clean_return_needs_a_probe_and_a_fence_but_no_flush():
+    s = supervisor()
+    probed(s)
+    assert s.probe_answered(0, 1.1) == (SetState(0, RETURNING), Fence(0, frozenset()))
+    assert s.fence_answered(0, (), 1.2) == (SetState(0, UP),)
+    assert s.next_wakeup() is None
+
+
+def test_a_server_that_missed_writes_is_flushed_before_it_serves():
+    s = supervisor()
+    probed(s)
+    s.missed_writes(0, 3)
+    s.probe_answered(0, 1.1)
+    assert s.fence_answered(0, (), 1.2) == (Flush(0),)
+    assert s.state(0) is State.FLUSHING
+    assert s.flush_answered(0, 1.3) == (SetState(0, UP),)
+
+
+def test_what_a_flush_made_up_for_is_not_flushed_again():
+    s = supervisor()
+    now = probed(s)
+    s.missed_writes(0, 3)
+    s.probe_answered(0, now)
+    s.fence_answered(0, (), now)
+    s.flush_answered(0, now)
+    now = probed(s, now=100.0)
+    s.missed_writes(0, 3)
+    s.probe_answered(0, now)
+    assert s.fence_answered(0, (), now) == (SetState(0, UP),)
+
+
+def test_a_lost_link_with_writes_is_awaited_until_it_is_not_listed():
+    s = supervisor()
+    s.link_lost(0, "127.0.0.1:5001", 2)
+    s.link_lost(0, "127.0.0.1:5002", 0)
+    probed(s)
+    lost = frozenset({"127.0.0.1:5001"})
+    assert s.probe_answered(0, 1.0)[1] == Fence(0, lost)
+    assert s.fence_answered(0, lost, 1.1) == ()
+    assert s.state(0) is State.FENCING
+    assert s.next_wakeup() == 1.6
+    assert s.tick(1.6) == (Fence(0, lost),)
+    assert s.fence_answered(0, (), 1.7) == (SetState(0, UP),)
+
+
+def test_a_connection_that_stays_listed_ends_the_return_not_the_patience():
+    s = supervisor()
+    s.link_lost(0, "a", 1)
+    now = probed(s)
+    s.probe_answered(0, now)
+    while s.state(0) is State.FENCING:
+        s.fence_answered(0, {"a"}, now)
+        if s.state(0) is State.FENCING:
+            now = s.next_wakeup()
+            s.tick(now)
+    assert s.state(0) is State.EJECTED
+    assert now >= 1.0 + SETTINGS.fence_patience_s
+
+
+def test_a_link_lost_during_the_fence_is_fenced_too():
+    s = supervisor()
+    now = probed(s)
+    s.probe_answered(0, now)
+    s.link_lost(0, "late", 1)
+    assert s.fence_answered(0, (), now) == ()
+    assert s.tick(s.next_wakeup()) == (Fence(0, frozenset({"late"})),)
+
+
+def test_a_link_lost_during_the_flush_sends_the_server_back():
+    s = supervisor()
+    now = probed(s)
+    s.missed_writes(0, 1)
+    s.probe_answered(0, now)
+    s.fence_answered(0, (), now)
+    s.link_lost(0, "late", 1)
+    assert s.flush_answered(0, now) == (SetState(0, EJECTED),)
+
+
+def test_each_stage_that_fails_or_is_not_reported_on_waits_for_another_probe():
+    def after_probe(s, now):
+        s.probe_answered(0, now)
+
+    def after_fence(s, now):
+        s.missed_writes(0, 1)
+        s.probe_answered(0, now)
+        s.fence_answered(0, (), now)
+
+    for advance, fail in (
+        (lambda s, now: None, Supervisor.probe_failed),
+        (after_probe, Supervisor.fence_failed),
+        (after_fence, Supervisor.flush_failed),
+        (lambda s, now: None, None),
+        (after_probe, None),
+        (after_fence, None),
+    ):
+        s = supervisor()
+        now = probed(s)
+        advance(s, now)
+        if fail is None:
+            now = s.next_wakeup()
+            s.tick(now)
+        else:
+            fail(s, 0, now)
+        assert s.state(0) is State.EJECTED
+        assert s.next_wakeup() == now + 2.0
+
+
+def test_late_reports_change_nothing():
+    s = supervisor()
+    assert s.probe_answered(0, 0.0) == s.fence_answered(0, (), 0.0) == s.flush_answered(0, 0.0) == ()
+    assert s.probe_failed(0, 0.0) == s.fence_failed(0, 0.0) == s.flush_failed(0, 0.0) == ()
+
+
+def test_the_last_server_of_a_pool_stays():
+    s = supervisor(size=1)
+    assert s.tripped(0, 0.0) == (PanicChanged("main", True), SetState(0, UP))
+    assert s.connect_failed(0, 1.0) == (SetState(0, UP),)
+
+
+def test_of_two_servers_only_one_is_ejected():
+    s = supervisor(size=2)
+    s.connect_failed(0, 0.0)
+    assert SetState(1, UP) in s.connect_failed(1, 0.1)
+    assert (s.state(0), s.state(1)) == (State.EJECTED, State.UP)
+
+
+def test_in_a_panic_slow_servers_serve_and_refusing_ones_do_not():
+    s = supervisor()
+    s.tripped(0, 0.0)
+    s.connect_failed(1, 0.0)
+    assert not s.is_panic("main")
+    decisions = s.tripped(2, 0.1)
+    assert decisions == (PanicChanged("main", True), SetState(0, UP), SetState(2, UP))
+    assert s.state(1) is State.EJECTED
+
+
+def test_a_panic_ends_when_suspicions_grow_old():
+    s = supervisor(size=3)
+    s.tripped(0, 0.0)
+    s.tripped(1, 0.0)
+    assert s.is_panic("main")
+    assert s.next_wakeup() == 10.0
+    assert s.tick(10.0) == (PanicChanged("main", False),)
+    assert s.next_wakeup() is None
+
+
+def test_a_lifted_server_in_debt_is_fenced_first():
+    s = supervisor(size=3)
+    s.link_lost(0, "a", 1)
+    s.tripped(0, 0.0)
+    decisions = s.tripped(1, 0.1)
+    assert SetState(0, RETURNING) in decisions
+    assert Fence(0, frozenset({"a"})) in decisions
+
+
+def test_a_refusing_server_that_connects_is_only_slow():
+    s = supervisor(size=3)
+    s.connect_failed(0, 0.0)
+    s.connected(0)
+    assert SetState(0, UP) in s.tripped(1, 0.1)
+
+
+REPORTS = {
+    "tripped": lambda s, i, now: s.tripped(i, now),
+    "connect_failed": lambda s, i, now: s.connect_failed(i, now),
+    "connected": lambda s, i, now: s.connected(i) or (),
+    "link_lost": lambda s, i, now: s.link_lost(i, f"{now}", 1) or (),
+    "missed": lambda s, i, now: s.missed_writes(i, int(now)) or (),
+    "probe_answered": lambda s, i, now: s.probe_answered(i, now),
+    "probe_failed": lambda s, i, now: s.probe_failed(i, now),
+    "fence_answered": lambda s, i, now: s.fence_answered(i, (), now),
+    "fence_failed": lambda s, i, now: s.fence_failed(i, now),
+    "flush_answered": lambda s, i, now: s.flush_answered(i, now),
+    "flush_failed": lambda s, i, now: s.flush_failed(i, now),
+    "tick": lambda s, i, now: s.tick(now),
+}
+
+script = st.lists(
+    st.tuples(st.sampled_from(sorted(REPORTS)), st.integers(0, 3), st.floats(0, 4)), max_size=80
+)
+
+
+@given(st.integers(1, 4), script)
+def test_whatever_is_reported_a_server_is_left_and_the_engine_knows_the_states(size, reports):
+    s = supervisor(size)
+    words = [UP] * size
+    now = 0.0
+    for report, server, passed in reports:
+        now += passed
+        server %= size
+        if report == "tripped":
+            words[server] = EJECTED  # the engine does so by itself
+        for decision in REPORTS[report](s, server, now):
+            if isinstance(decision, SetState):
+                words[decision.server] = decision.state
+            if isinstance(decision, Flush | Fence | Probe):
+                assert words[decision.server] is not UP
+        states = [s.state(i) for i in range(size)]
+        assert State.UP in states
+        assert [word is UP for word in words] == [state is State.UP for state in states]
+        assert s.next_wakeup() is not None or set(states) == {State.UP}
+
+
+@given(script)
+def test_left_alone_with_servers_that_answer_everything_comes_back(reports):
+    s = supervisor()
+    now = 0.0
+    for report, server, passed in reports:
+        now += passed
+        REPORTS[report](s, server, now)
+    for _ in range(200):
+        due = s.next_wakeup()
+        if due is None:
+            break
+        now = max(now, due)
+        pending = list(s.tick(now))
+        for server in range(4):
+            if not pending and s.state(server) is State.FENCING:
+                pending += s.fence_answered(server, (), now)
+        while pending:
+            decision = pending.pop()
+            if isinstance(decision, Probe):
+                pending += s.probe_answered(decision.server, now)
+            elif isinstance(decision, Fence):
+                pending += s.fence_answered(decision.server, (), now)
+            elif isinstance(decision, Flush):
+                pending += s.flush_answered(decision.server, now)
+    assert [s.state(i) for i in range(4)] == [State.UP] * 4
