@@ -28,6 +28,9 @@ from mcroute._hashing cimport (
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    const uint8_t* PyUnicode_1BYTE_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 cdef enum:
     SERVERS_MAX = 65536
@@ -438,11 +441,14 @@ cdef inline int borrow_key(object key, const uint8_t** data, size_t* size) excep
     if PyBytes_CheckExact(key):
         data[0] = <const uint8_t*>PyBytes_AS_STRING(key)
         size[0] = PyBytes_GET_SIZE(key)
-    elif PyUnicode_CheckExact(key):
+    elif not PyUnicode_CheckExact(key):
+        return 0
+    elif PyUnicode_IS_COMPACT_ASCII(key):
+        data[0] = PyUnicode_1BYTE_DATA(key)
+        size[0] = PyUnicode_GET_LENGTH(key)
+    else:
         data[0] = <const uint8_t*>PyUnicode_AsUTF8AndSize(key, &length)
         size[0] = length
-    else:
-        return 0
     return 1
 
 
@@ -485,7 +491,6 @@ cdef int owner_skipping(const RingTable* table, const uint8_t* data, size_t size
 cdef int route_held(const RingTable* table, tuple held, const uint8_t** data, size_t* sizes, int* out,
                     object skip) except -1:
     cdef uint64_t[MASK_WORDS] mask
-    cdef const uint64_t* skipped = NULL
     cdef Py_ssize_t count = len(held)
     cdef Py_ssize_t i
     cdef int worst = 0
@@ -495,12 +500,15 @@ cdef int route_held(const RingTable* table, tuple held, const uint8_t** data, si
             copy = owned_key(held[i])
             copies.append(copy)
             borrow_key(copy, &data[i], &sizes[i])
-    if skip is not None:
-        mark(table, skip, mask)
-        skipped = mask
+    if skip is None:
+        with nogil:
+            for i in range(count):
+                out[i] = owner_of(table, data[i], sizes[i])
+        return 0
+    mark(table, skip, mask)
     with nogil:
         for i in range(count):
-            out[i] = ring_owner(table, data[i], sizes[i], skipped)
+            out[i] = ring_owner(table, data[i], sizes[i], mask)
             worst = min(worst, out[i])
     if worst < 0:
         raise LookupError("every server is skipped")
