@@ -209,6 +209,33 @@ def test_a_refusing_server_that_connects_is_only_slow():
     assert SetState(0, UP) in s.tripped(1, 0.1)
 
 
+def test_another_plan_keeps_what_is_known_of_its_servers():
+    s = supervisor()
+    s.tripped(1, 0.0)
+    pool = Pool.of("main", ["new:1", "s3:1", "s2:1", "s1:1"])
+    decisions = s.install(compile_plan(PoolRoute(pool)), 0.5)
+    assert decisions == (SetState(0, UP), SetState(1, UP), SetState(2, UP), SetState(3, EJECTED))
+    assert s.tick(1.0) == (Probe(3),)
+
+
+def test_a_pool_left_with_slow_servers_only_gets_them_back():
+    s = supervisor()
+    s.tripped(1, 0.0)
+    decisions = s.install(compile_plan(PoolRoute(Pool.of("main", ["s1:1"]))), 0.5)
+    assert decisions == (SetState(0, EJECTED), PanicChanged("main", True), SetState(0, UP))
+
+
+def test_a_panic_that_goes_on_lifts_in_the_new_pool_too():
+    s = supervisor()
+    s.link_lost(0, "a", 1)
+    for server in (0, 1, 2):
+        s.tripped(server, 0.0)
+    s.fence_failed(0, 0.1)
+    assert s.state(0) is State.EJECTED
+    decisions = s.install(compile_plan(PoolRoute(Pool.of("main", ["s0:1"]))), 0.5)
+    assert decisions == (SetState(0, EJECTED), SetState(0, RETURNING), Fence(0, frozenset({"a"})))
+
+
 REPORTS = {
     "tripped": lambda s, i, now: s.tripped(i, now),
     "connect_failed": lambda s, i, now: s.connect_failed(i, now),

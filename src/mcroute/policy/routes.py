@@ -67,7 +67,7 @@ class Replicate:
             raise ConfigError(f"{place}.read", f"{self.read!r} is none of {', '.join(get_args(ReadMode))}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class _Several:
     """The routes with a list of children: any sequence is taken, a tuple is kept."""
 

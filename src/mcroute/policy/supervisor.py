@@ -72,12 +72,26 @@ class Supervisor:
         self.settings = settings or SupervisorSettings()
         self._rng = rng
         self._records = [_Record() for _ in plan.servers]
-        self._pools = [
-            (pool.name, tuple(plan.server_ids[server.name] for server in pool.servers))
-            for i, pool in enumerate(plan.pools)
-            if i not in plan.parts
-        ]
+        self._pools = _pools_of(plan)
         self._panics: set[str] = set()
+
+    def install(self, plan: Plan, now: float) -> tuple[Decision, ...]:
+        """Goes on with another plan, and returns the state of each of its servers.
+
+        A server of the same name and address keeps its record, also when its id is another one. If a pool is
+        left with ejected servers only, those that are slow come back at once.
+        """
+        pairs = zip(self.plan.servers, self._records, strict=True)
+        known = {(server.name, server.address): record for server, record in pairs}
+        self.plan = plan
+        self._records = [known.get((server.name, server.address)) or _Record() for server in plan.servers]
+        self._pools = _pools_of(plan)
+        self._panics.intersection_update(name for name, _ in self._pools)
+        words = (_ENGINE_WORD[record.health.state] for record in self._records)
+        states = [SetState(server, word) for server, word in enumerate(words)]
+        # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
+        lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
+        return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
     # ---- looking at it ----
 
@@ -169,9 +183,11 @@ class Supervisor:
             self._panics ^= {name}
             decisions.append(PanicChanged(name, is_panic))
             if is_panic:
-                for server in members:
-                    decisions += self._lift(server, now)
+                decisions += self._lift_all(members, now)
         return decisions
+
+    def _lift_all(self, members: tuple[int, ...], now: float) -> list[Decision]:
+        return [decision for server in members for decision in self._lift(server, now)]
 
     def _lift(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
@@ -277,6 +293,15 @@ class Supervisor:
                 return self._move(server, Event.NOTHING_MISSED, now)
             return [Flush(server)]
         return []
+
+
+def _pools_of(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:
+    """Name and server ids of the pools that users named: those which the cap is about."""
+    return [
+        (pool.name, tuple(plan.server_ids[server.name] for server in pool.servers))
+        for i, pool in enumerate(plan.pools)
+        if i not in plan.parts
+    ]
 
 
 _OVERDUE = {
