@@ -1,0 +1,186 @@
+"""Requests in flight and the order in which their replies leave."""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport malloc, realloc
+from libc.string cimport memcpy, memset
+
+from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop
+from mcroute._engine.state cimport KeyState
+from mcroute._protocol cimport REQ_NOREPLY
+
+cdef const char* END = b"END\r\n"
+cdef const char* FAILED_GET = b"SERVER_ERROR a server failed\r\n"
+
+
+cdef void conn_mark(Conn* conn) noexcept nogil:
+    """Asks the driver to look at the connection at the end of its turn."""
+    cdef Engine* engine = conn.engine
+    cdef uint32_t room
+    cdef Conn** larger
+    if conn.is_dirty:
+        return
+    if engine.dirty_count == engine.dirty_room:
+        room = engine.dirty_room * 2 if engine.dirty_room else 256
+        larger = <Conn**>realloc(engine.dirty, room * sizeof(Conn*))
+        if larger == NULL:
+            return
+        engine.dirty = larger
+        engine.dirty_room = room
+    conn.is_dirty = True
+    engine.dirty[engine.dirty_count] = conn
+    engine.dirty_count += 1
+
+
+cdef void conn_break(Conn* conn) noexcept nogil:
+    conn.is_broken = True
+    conn_mark(conn)
+
+
+cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
+    cdef Request* request = engine.spare_requests
+    if request != NULL:
+        engine.spare_requests = request.next
+    else:
+        request = <Request*>malloc(sizeof(Request))
+        if request == NULL:
+            return NULL
+    memset(request, 0, sizeof(Request))
+    request.session = session
+    request.started_at = engine.now
+    request.deadline = engine.now + engine.plan.deadline
+    request.plan = engine.plan
+    request.plan.refs += 1
+    if session.tail == NULL:
+        session.head = request
+    else:
+        session.tail.next = request
+    session.tail = request
+    session.in_flight += 1
+    request.due_previous = engine.newest
+    if engine.newest == NULL:
+        engine.oldest = request
+    else:
+        engine.newest.due_next = request
+    engine.newest = request
+    engine.requests += 1
+    return request
+
+
+cdef void _forget_deadline(Request* request, Engine* engine) noexcept nogil:
+    if request.due_previous == NULL:
+        engine.oldest = request.due_next
+    else:
+        request.due_previous.due_next = request.due_next
+    if request.due_next == NULL:
+        engine.newest = request.due_previous
+    else:
+        request.due_next.due_previous = request.due_previous
+
+
+cdef void _release(Request* request, Engine* engine) noexcept nogil:
+    cdef uint32_t i
+    if request.keys != NULL:
+        for i in range(request.key_count):
+            slice_drop(&request.keys[i].item)
+        block_drop(request.key_block)
+    if request.block != NULL:
+        block_drop(request.block)
+    slice_drop(&request.reply)
+    request.plan.refs -= 1
+    request.next = engine.spare_requests
+    engine.spare_requests = request
+
+
+cdef Engine* _engine_of(Request* request) noexcept nogil:
+    return request.plan.engine
+
+
+cdef void request_walk_ended(Request* request) noexcept nogil:
+    request.walks -= 1
+    if request.walks == 0 and request.is_answered:
+        _release(request, _engine_of(request))
+
+
+cdef bint _write_items(Session* session, Request* request) noexcept nogil:
+    cdef uint32_t i
+    for i in range(request.key_count):
+        if request.keys[i].item.block != NULL:
+            if not out_slice(&session.conn.out, &session.conn.engine.pool, request.keys[i].item):
+                return False
+    return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
+
+
+cdef bint _write(Session* session, Request* request) noexcept nogil:
+    if request.view.flags & REQ_NOREPLY:
+        return True
+    if request.keys == NULL:
+        return request.reply.block == NULL or out_slice(
+            &session.conn.out, &session.conn.engine.pool, request.reply)
+    if request.is_failed:
+        return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>FAILED_GET, 30)
+    return _write_items(session, request)
+
+
+cdef void _finish(Request* request) noexcept nogil:
+    cdef Session* session = request.session
+    cdef Engine* engine = _engine_of(request)
+    request.is_done = True
+    _forget_deadline(request, engine)
+    engine.replies += 1
+    if session == NULL:
+        request.is_answered = True
+        if request.walks == 0:
+            _release(request, engine)
+        return
+    conn_mark(&session.conn)
+    while session.head != NULL and session.head.is_done:
+        request = session.head
+        session.head = request.next
+        if session.head == NULL:
+            session.tail = NULL
+        session.in_flight -= 1
+        if not _write(session, request):
+            conn_break(&session.conn)
+        request.is_answered = True
+        if request.walks == 0:
+            _release(request, engine)
+
+
+cdef void request_answer(Request* request, Slice reply) noexcept nogil:
+    if reply.block != NULL:
+        block_keep(reply.block)
+    request.reply = reply
+    _finish(request)
+
+
+cdef void request_answer_text(Request* request, const char* text, size_t size) noexcept nogil:
+    cdef Block* block = block_new(&_engine_of(request).pool, size)
+    if block == NULL:
+        if request.session != NULL:
+            conn_break(&request.session.conn)
+        _finish(request)
+        return
+    memcpy(block.data, text, size)
+    block.fill = size
+    request_answer(request, Slice(block, 0, size))
+    block_drop(block)
+
+
+cdef void request_answer_joined(Request* request) noexcept nogil:
+    _finish(request)
+
+
+cdef void session_abandon(Session* session) noexcept nogil:
+    cdef Request* request = session.head
+    cdef Request* following
+    while request != NULL:
+        following = request.next
+        request.session = NULL
+        if request.is_done:
+            request.is_answered = True
+            if request.walks == 0:
+                _release(request, session.conn.engine)
+        request = following
+    session.head = NULL
+    session.tail = NULL
+    session.in_flight = 0

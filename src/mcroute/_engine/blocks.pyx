@@ -1,0 +1,133 @@
+"""Blocks of memory from a bounded pool, and output queues over them."""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+
+cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
+    memset(pool, 0, sizeof(BlockPool))
+    pool.used_limit = used_limit
+    pool.spare_limit = spare_limit
+
+
+cdef void pool_clear(BlockPool* pool) noexcept nogil:
+    cdef Block* block
+    cdef int size_class
+    for size_class in range(BLOCK_CLASSES):
+        while pool.spare[size_class] != NULL:
+            block = pool.spare[size_class]
+            pool.spare[size_class] = block.next
+            free(block)
+    pool.spare_bytes = 0
+
+
+cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil:
+    cdef int size_class = 0
+    cdef size_t room = BLOCK_SMALLEST
+    cdef Block* block
+    while room < capacity and size_class < BLOCK_CLASSES:
+        room *= 2
+        size_class += 1
+    if size_class == BLOCK_CLASSES:
+        size_class = -1
+        room = capacity
+    if pool.used_bytes + room > pool.used_limit:
+        return NULL
+    if size_class >= 0 and pool.spare[size_class] != NULL:
+        block = pool.spare[size_class]
+        pool.spare[size_class] = block.next
+        pool.spare_bytes -= room
+    else:
+        block = <Block*>malloc(sizeof(Block) + room)
+        if block == NULL:
+            return NULL
+        block.pool = pool
+        block.size_class = size_class
+        block.capacity = room
+        block.data = <uint8_t*>(block + 1)
+    block.next = NULL
+    block.refs = 1
+    block.fill = 0
+    pool.used_bytes += room
+    return block
+
+
+cdef void block_free(Block* block) noexcept nogil:
+    cdef BlockPool* pool = block.pool
+    pool.used_bytes -= block.capacity
+    if block.size_class < 0 or pool.spare_bytes + block.capacity > pool.spare_limit:
+        free(block)
+        return
+    pool.spare_bytes += block.capacity
+    block.next = pool.spare[block.size_class]
+    pool.spare[block.size_class] = block
+
+
+cdef bint _widen(OutQueue* out) noexcept nogil:
+    """Doubles the ring of slices, oldest first."""
+    cdef uint32_t slots = out.slots * 2 if out.slots else 4
+    cdef Slice* ring = <Slice*>malloc(slots * sizeof(Slice))
+    cdef uint32_t i
+    if ring == NULL:
+        return False
+    for i in range(out.count):
+        ring[i] = out.ring[(out.head + i) & (out.slots - 1)]
+    free(out.ring)
+    out.ring = ring
+    out.slots = slots
+    out.head = 0
+    return True
+
+
+cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept nogil:
+    # A first small block, because most connections have one short reply to send a turn; then larger ones.
+    cdef size_t room = BLOCK_SMALLEST if out.bytes == 0 else 8 * BLOCK_SMALLEST
+    cdef Block* block
+    if out.count == out.slots and not _widen(out):
+        return NULL
+    block = block_new(pool, size if size > room else room)
+    if block == NULL:
+        return NULL
+    block.fill = size
+    out.ring[(out.head + out.count) & (out.slots - 1)] = Slice(block, 0, size)
+    out.count += 1
+    out.bytes += size
+    out.open = True
+    return block.data
+
+
+cdef bint out_refer(OutQueue* out, Slice piece) noexcept nogil:
+    if out.count == out.slots and not _widen(out):
+        return False
+    block_keep(piece.block)
+    out.ring[(out.head + out.count) & (out.slots - 1)] = piece
+    out.count += 1
+    out.bytes += piece.size
+    out.open = False
+    return True
+
+
+cdef void out_sent(OutQueue* out, size_t size) noexcept nogil:
+    cdef Slice* piece
+    out.bytes -= size
+    while size > 0:
+        piece = &out.ring[out.head]
+        if piece.size > size:
+            piece.offset += size
+            piece.size -= size
+            return
+        size -= piece.size
+        slice_drop(piece)
+        out.head = (out.head + 1) & (out.slots - 1)
+        out.count -= 1
+    if out.count == 0:
+        out.open = False
+
+
+cdef void out_clear(OutQueue* out) noexcept nogil:
+    while out.count > 0:
+        slice_drop(&out.ring[out.head])
+        out.head = (out.head + 1) & (out.slots - 1)
+        out.count -= 1
+    free(out.ring)
+    memset(out, 0, sizeof(OutQueue))

@@ -1,0 +1,36 @@
+"""The engine as its drivers see it: connections that take bytes and `now`, and give bytes.
+
+A driver reads into what `conn_buffer` lends and says so with `conn_received`; at the end of each turn it looks at
+every connection in `Engine.dirty`: sends what `conn_iovecs` shows, reports it with `conn_sent`, closes what is to
+be closed. It calls `engine_check` when `Engine.next_check` has come.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
+
+from mcroute._engine.state cimport Conn, Engine, Link, PlanTable, Server, Session
+
+cdef struct IoVec:              # as POSIX lays it out, so that writev takes an array of them
+    void* base
+    size_t size
+
+cdef Engine* engine_new(PlanTable* plan, Server* servers, int server_count, uint64_t seed) noexcept nogil
+cdef void engine_free(Engine* engine) noexcept nogil
+cdef Session* session_open(Engine* engine) noexcept nogil
+# The client has gone, or the driver has closed the connection. The session is freed.
+cdef void session_close(Session* session) noexcept nogil
+cdef Link* link_new(Engine* engine, Server* server) noexcept nogil
+cdef void link_connecting(Link* link) noexcept nogil
+cdef void link_connected(Link* link) noexcept nogil
+cdef void link_closed(Link* link, double now) noexcept nogil
+
+# Room to read into, valid until the next call on any connection; NULL when nothing may be read now.
+cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil
+cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil
+# Up to `count` pieces of what is to be sent; returns how many.
+cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil
+# So many bytes were sent; due for every dirty connection in every turn, also when there was nothing to send,
+# because that is when a paused session goes on.
+cdef void conn_sent(Conn* conn, size_t size) noexcept nogil
+# Ends what is overdue; sets Engine.next_check.
+cdef void engine_check(Engine* engine, double now) noexcept nogil

@@ -1,0 +1,291 @@
+"""Bytes in and out of connections, and the passing of time."""
+
+from libc.math cimport INFINITY
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from mcroute._engine.answers cimport conn_break, session_abandon
+from mcroute._engine.blocks cimport (
+    Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init,
+)
+from mcroute._engine.replies cimport link_check, link_input, link_lost
+from mcroute._engine.requests cimport session_input
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, LINK_CLOSED, LINK_CONNECTING, LINK_READY, Request, Walk
+from mcroute._engine.walks cimport walk_expire
+from mcroute._protocol cimport default_limits
+
+cdef enum:
+    SCRATCH_SIZE = 64 * 1024   # what connections without a started message read into, one after the other
+    READ_MIN = 16 * 1024        # room that is lent at least
+
+
+# ---- life ----
+
+cdef Engine* engine_new(PlanTable* plan, Server* servers, int server_count, uint64_t seed) noexcept nogil:
+    cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
+    if engine == NULL:
+        return NULL
+    pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
+    engine.limits = default_limits()
+    engine.plan = plan
+    plan.engine = engine
+    plan.refs += 1
+    engine.servers = servers
+    engine.server_count = server_count
+    engine.next_check = INFINITY
+    engine.pipeline_max = 1024
+    engine.out_max = 8 << 20
+    engine.queue_max = 64 * 1024
+    engine.link_out_max = 64 << 20
+    engine.retry_tokens = plan.retry_floor
+    engine.random = seed | 1
+    return engine
+
+
+cdef void engine_free(Engine* engine) noexcept nogil:
+    cdef int i
+    cdef Request* request
+    cdef Walk* walk
+    while engine.sessions != NULL:
+        session_close(engine.sessions)
+    for i in range(engine.server_count):
+        if engine.servers[i].link != NULL:
+            link_closed(engine.servers[i].link, engine.now)
+            free(engine.servers[i].link.ring)
+            free(engine.servers[i].link)
+    while engine.spare_requests != NULL:
+        request = engine.spare_requests
+        engine.spare_requests = request.next
+        free(request)
+    while engine.spare_walks != NULL:
+        walk = engine.spare_walks
+        engine.spare_walks = walk.spare
+        free(walk)
+    if engine.scratch != NULL:
+        block_drop(engine.scratch)
+    engine.plan.refs -= 1
+    pool_clear(&engine.pool)
+    free(engine.dirty)
+    free(engine)
+
+
+cdef void _conn_init(Conn* conn, Engine* engine, int kind) noexcept nogil:
+    conn.kind = kind
+    conn.engine = engine
+    conn.is_first = True
+    engine.next_id += 1
+    conn.id = engine.next_id
+
+
+cdef void _conn_clear(Conn* conn) noexcept nogil:
+    """Forgets what the connection held; also its place among the dirty ones."""
+    cdef unsigned int i
+    cdef Engine* engine = conn.engine
+    if conn.input.block != NULL:
+        block_drop(conn.input.block)
+    memset(&conn.input, 0, sizeof(conn.input))
+    out_clear(&conn.out)
+    if conn.is_dirty:
+        for i in range(engine.dirty_count):
+            if engine.dirty[i] == conn:
+                engine.dirty[i] = NULL
+        conn.is_dirty = False
+    if engine.reading == conn:
+        engine.reading = NULL
+
+
+cdef Session* session_open(Engine* engine) noexcept nogil:
+    cdef Session* session = <Session*>calloc(1, sizeof(Session))
+    if session == NULL:
+        return NULL
+    _conn_init(&session.conn, engine, CONN_SESSION)
+    session.next = engine.sessions
+    if engine.sessions != NULL:
+        engine.sessions.previous = session
+    engine.sessions = session
+    return session
+
+
+cdef void session_close(Session* session) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    session_abandon(session)
+    _conn_clear(&session.conn)
+    if session.previous == NULL:
+        engine.sessions = session.next
+    else:
+        session.previous.next = session.next
+    if session.next != NULL:
+        session.next.previous = session.previous
+    free(session)
+
+
+cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
+    cdef Link* link = <Link*>calloc(1, sizeof(Link))
+    if link == NULL:
+        return NULL
+    _conn_init(&link.conn, engine, CONN_LINK)
+    link.server = server
+    link.state = LINK_CLOSED
+    server.link = link
+    return link
+
+
+cdef void link_connecting(Link* link) noexcept nogil:
+    link.state = LINK_CONNECTING
+    link.conn.is_broken = False
+    link.conn.is_closing = False
+    link.conn.is_first = True
+
+
+cdef void link_connected(Link* link) noexcept nogil:
+    link.state = LINK_READY
+
+
+cdef void link_closed(Link* link, double now) noexcept nogil:
+    link.conn.engine.now = now
+    _conn_clear(&link.conn)
+    link_lost(link)
+
+
+# ---- bytes in ----
+
+cdef bint _renew_scratch(Engine* engine) noexcept nogil:
+    """Room in the shared block: the same again if nobody kept a part of it, else a new one."""
+    cdef Block* block = engine.scratch
+    if block != NULL:
+        if block.refs == 1:
+            block.fill = 0
+            return True
+        if block.capacity - block.fill >= READ_MIN:
+            return True
+        block_drop(block)
+    engine.scratch = block_new(&engine.pool, SCRATCH_SIZE)
+    return engine.scratch != NULL
+
+
+cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
+    cdef Engine* engine = conn.engine
+    cdef Block* block = conn.input.block
+    if conn.is_broken:
+        return NULL
+    if block == NULL:
+        if not _renew_scratch(engine):
+            return NULL
+        block = engine.scratch
+        engine.lent_offset = block.fill
+    else:
+        if conn.kind == CONN_SESSION and (<Session*>conn).is_paused:
+            return NULL
+        engine.lent_offset = conn.input.end
+    engine.reading = conn
+    engine.lent = block
+    size[0] = block.capacity - engine.lent_offset
+    return block.data + engine.lent_offset
+
+
+cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
+    """What is not a whole message yet moves into a block of the connection's own, if it is not there already."""
+    cdef size_t rest = conn.input.end - conn.input.start
+    cdef size_t room = rest + 4096
+    cdef Block* block = conn.input.block
+    cdef Block* own
+    if rest == 0:
+        if not is_shared:
+            block_drop(block)
+        conn.input.block = NULL
+        return
+    if conn.input.need > room:
+        room = conn.input.need
+    if not is_shared and block.capacity - conn.input.start >= room:
+        return
+    own = block_new(&conn.engine.pool, room)
+    if own == NULL:
+        conn_break(conn)
+        if is_shared:
+            conn.input.block = NULL
+        return
+    memcpy(own.data, block.data + conn.input.start, rest)
+    if not is_shared:
+        block_drop(block)
+    conn.input.block = own
+    conn.input.start = 0
+    conn.input.end = rest
+    own.fill = rest
+
+
+cdef void _parse(Conn* conn, bint is_shared) noexcept nogil:
+    if conn.kind == CONN_SESSION:
+        session_input(<Session*>conn)
+    else:
+        link_input(<Link*>conn)
+    _keep_rest(conn, is_shared)
+
+
+cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
+    cdef Engine* engine = conn.engine
+    cdef bint is_shared = conn.input.block == NULL
+    engine.now = now
+    if engine.reading != conn or size == 0:
+        return
+    engine.reading = NULL
+    if now + engine.plan.shortest < engine.next_check:
+        engine.next_check = now + engine.plan.shortest
+    if is_shared:
+        conn.input.block = engine.lent
+        conn.input.start = engine.lent_offset
+        conn.input.end = engine.lent_offset
+    conn.input.end += size
+    conn.input.block.fill = conn.input.end
+    if conn.input.end - conn.input.start >= conn.input.need:
+        _parse(conn, is_shared)
+    elif is_shared:
+        _keep_rest(conn, True)
+
+
+# ---- bytes out ----
+
+cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
+    cdef int i
+    cdef unsigned int slot
+    if count > <int>conn.out.count:
+        count = <int>conn.out.count
+    for i in range(count):
+        slot = (conn.out.head + i) & (conn.out.slots - 1)
+        pieces[i].base = conn.out.ring[slot].block.data + conn.out.ring[slot].offset
+        pieces[i].size = conn.out.ring[slot].size
+    return count
+
+
+cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
+    out_sent(&conn.out, size)
+    if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:
+        # What was left unparsed may fit now.
+        _parse(conn, False)
+
+
+# ---- time ----
+
+cdef void _refill_retries(Engine* engine, double now) noexcept nogil:
+    cdef double most = 10 * engine.plan.retry_floor
+    engine.retry_tokens += (now - engine.retry_refilled_at) * engine.plan.retry_floor
+    engine.retry_refilled_at = now
+    if engine.retry_tokens > most:
+        engine.retry_tokens = most
+
+
+cdef void engine_check(Engine* engine, double now) noexcept nogil:
+    cdef double due
+    cdef double earliest = INFINITY
+    cdef int i
+    engine.now = now
+    _refill_retries(engine, now)
+    for i in range(engine.server_count):
+        if engine.servers[i].link != NULL:
+            due = link_check(engine.servers[i].link, now)
+            if due < earliest:
+                earliest = due
+    while engine.oldest != NULL and engine.oldest.deadline <= now:
+        walk_expire(engine.oldest)
+    if engine.oldest != NULL and engine.oldest.deadline < earliest:
+        earliest = engine.oldest.deadline
+    engine.next_check = earliest

@@ -1,0 +1,175 @@
+"""The engine as a Python object: connections are numbers, bytes go in and come out, `now` is an argument."""
+
+from libc.math cimport INFINITY
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from mcroute._engine.connections cimport (
+    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, engine_free, engine_new, link_closed,
+    link_connected, link_connecting, link_new, session_close, session_open,
+)
+from mcroute._engine.plans cimport CompiledPlan
+from mcroute._engine.state cimport (
+    CONN_LINK, CONN_SESSION, Link, SERVER_UP, Session,
+)
+
+
+cdef class Engine:
+    """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
+
+    `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
+    of any clock that never goes back. Not for use by several threads at once.
+    """
+
+    def __cinit__(self, plan, *, uint64_t seed=1):
+        cdef int i
+        self.compiled = CompiledPlan(plan)
+        self.conns = {}
+        self.servers = <Server*>calloc(max(1, len(plan.servers)), sizeof(Server))
+        if self.servers == NULL:
+            raise MemoryError
+        for i in range(len(plan.servers)):
+            self.servers[i].id = i
+            self.servers[i].trip_after = 3
+            self.servers[i].reply_timeout = 0.5
+        for pool in plan.pools:
+            for server in pool.servers:
+                i = plan.servers.index(server)
+                self.servers[i].trip_after = pool.trip_after
+                self.servers[i].reply_timeout = pool.reply_timeout_s
+        self.state = engine_new(self.compiled.table, self.servers, <int>len(plan.servers), seed)
+        if self.state == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.state != NULL:
+            engine_free(self.state)
+        free(self.servers)
+
+    cdef Conn* conn(self, object number) except NULL:
+        return <Conn*><uintptr_t>self.conns[number]
+
+    def open_session(self):
+        """A client has connected. Returns the number that its connection goes by."""
+        cdef Session* session = session_open(self.state)
+        if session == NULL:
+            raise MemoryError
+        self.conns[session.conn.id] = <uintptr_t>&session.conn
+        return session.conn.id
+
+    def open_link(self, int server):
+        """The driver connects to the server of this id. Returns the connection's number; requests may queue."""
+        if not 0 <= server < self.state.server_count:
+            raise IndexError(f"no server has the id {server}")
+        cdef Link* link = self.servers[server].link
+        if link == NULL:
+            link = link_new(self.state, &self.servers[server])
+            if link == NULL:
+                raise MemoryError
+            self.conns[link.conn.id] = <uintptr_t>&link.conn
+        link_connecting(link)
+        return link.conn.id
+
+    def link_connected(self, number):
+        """The connection to the server stands."""
+        link_connected(<Link*>self.conn(number))
+
+    def close(self, number, double now):
+        """The connection is gone, whoever closed it. A link's number stays for its next connection."""
+        cdef Conn* conn = self.conn(number)
+        if conn.kind == CONN_LINK:
+            link_closed(<Link*>conn, now)
+            return
+        del self.conns[number]
+        session_close(<Session*>conn)
+
+    def receive(self, number, const uint8_t[::1] data, double now):
+        """Takes bytes that arrived on the connection. Returns how many; fewer when the session is paused."""
+        cdef Conn* conn = self.conn(number)
+        cdef size_t taken = 0
+        cdef size_t room = 0
+        cdef uint8_t* buffer
+        while taken < <size_t>data.shape[0]:
+            buffer = conn_buffer(conn, &room)
+            if buffer == NULL:
+                break
+            if room > <size_t>data.shape[0] - taken:
+                room = <size_t>data.shape[0] - taken
+            memcpy(buffer, &data[taken], room)
+            conn_received(conn, room, now)
+            taken += room
+        return taken
+
+    def take_output(self, number):
+        """All bytes that are to be sent on the connection now, taken as sent."""
+        cdef Conn* conn = self.conn(number)
+        cdef IoVec[64] pieces
+        cdef int count
+        cdef int i
+        cdef size_t size
+        parts = []
+        while True:
+            count = conn_iovecs(conn, pieces, 64)
+            size = 0
+            for i in range(count):
+                parts.append((<const char*>pieces[i].base)[:pieces[i].size])
+                size += pieces[i].size
+            conn_sent(conn, size)
+            if conn.out.count == 0:
+                return b"".join(parts)
+
+    def take_dirty(self):
+        """The numbers of the connections that have something to send or are to be closed, each once."""
+        cdef unsigned int i
+        numbers = []
+        for i in range(self.state.dirty_count):
+            if self.state.dirty[i] != NULL:
+                self.state.dirty[i].is_dirty = False
+                numbers.append(self.state.dirty[i].id)
+        self.state.dirty_count = 0
+        return numbers
+
+    def must_close(self, number):
+        """Whether the driver is to close the connection: at once, or because all of it has been sent."""
+        cdef Conn* conn = self.conn(number)
+        if conn.is_broken:
+            return True
+        if conn.kind == CONN_SESSION and conn.is_closing:
+            return conn.out.count == 0 and (<Session*>conn).head == NULL
+        return False
+
+    def next_wakeup(self):
+        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
+        return self.state.next_check
+
+    def check(self, double now):
+        """Ends what is overdue."""
+        engine_check(self.state, now)
+
+    def set_server_state(self, int server, int state):
+        """Puts a server into service (0), or out of it (1 ejected, 2 returning)."""
+        if not 0 <= server < self.state.server_count:
+            raise IndexError(f"no server has the id {server}")
+        self.servers[server].state = state
+        if state == SERVER_UP:
+            self.servers[server].failures = 0
+
+    def missed_writes(self, int server):
+        """Writes that this server did not receive while another copy may have; only grows."""
+        if not 0 <= server < self.state.server_count:
+            raise IndexError(f"no server has the id {server}")
+        return self.servers[server].missed_writes
+
+    def counters(self):
+        """What the engine has counted since it was made; counters only grow."""
+        return {
+            "requests": self.state.requests,
+            "replies": self.state.replies,
+            "refused": self.state.refused,
+            "timeouts": self.state.timeouts,
+            "failovers": self.state.failovers,
+            "ejections": self.state.ejections,
+            "desyncs": self.state.desyncs,
+        }

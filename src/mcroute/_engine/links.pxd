@@ -1,0 +1,15 @@
+"""A link's queue of expected replies: memcached answers in order, so order is what matches them."""
+
+from mcroute._engine.state cimport Expected, Link, Walk
+
+# Whether the link takes another request now; if not, `reason` receives the Outcome that says why.
+cdef bint link_takes(Link* link, int* reason) noexcept nogil
+# The reply to what the caller just queued on link.conn.out belongs to this walk. False without memory.
+cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept nogil
+# The oldest expected reply has arrived.
+cdef void link_arrived(Link* link) noexcept nogil
+# The walk no longer waits: its reply will be dropped when it comes.
+cdef void link_orphan(Walk* walk) noexcept nogil
+
+cdef inline Expected* link_oldest(Link* link) noexcept nogil:
+    return &link.ring[link.head & (link.slots - 1)]

@@ -1,0 +1,68 @@
+"""Pipelining towards servers."""
+
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+
+from mcroute._engine.answers cimport conn_mark
+from mcroute._engine.state cimport LINK_CLOSED, LOST, OVERLOADED
+
+
+cdef bint link_takes(Link* link, int* reason) noexcept nogil:
+    if link == NULL or link.state == LINK_CLOSED or link.conn.is_broken:
+        reason[0] = LOST
+        return False
+    if link.count >= link.conn.engine.queue_max or link.conn.out.bytes >= link.conn.engine.link_out_max:
+        reason[0] = OVERLOADED
+        return False
+    return True
+
+
+cdef bint _widen(Link* link) noexcept nogil:
+    cdef uint32_t slots = link.slots * 2 if link.slots else 64
+    cdef Expected* ring = <Expected*>malloc(slots * sizeof(Expected))
+    cdef uint32_t i
+    if ring == NULL:
+        return False
+    # Positions are counted from the link's start and survive: a walk remembers its own.
+    for i in range(link.count):
+        ring[(link.head + i) & (slots - 1)] = link.ring[(link.head + i) & (link.slots - 1)]
+    free(link.ring)
+    link.ring = ring
+    link.slots = slots
+    return True
+
+
+cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept nogil:
+    cdef Expected* expected
+    if link.count == link.slots and not _widen(link):
+        return False
+    expected = &link.ring[(link.head + link.count) & (link.slots - 1)]
+    expected.walk = walk
+    expected.sent_at = link.conn.engine.now
+    expected.shape = shape
+    expected.command = command
+    if walk != NULL:
+        walk.link = link
+        walk.position = link.head + link.count
+    link.count += 1
+    conn_mark(&link.conn)
+    return True
+
+
+cdef void link_arrived(Link* link) noexcept nogil:
+    cdef Expected* expected = link_oldest(link)
+    if expected.walk == NULL:
+        link.orphans -= 1
+    else:
+        expected.walk.link = NULL
+    link.head += 1
+    link.count -= 1
+
+
+cdef void link_orphan(Walk* walk) noexcept nogil:
+    cdef Link* link = walk.link
+    if link == NULL:
+        return
+    link.ring[walk.position & (link.slots - 1)].walk = NULL
+    link.orphans += 1
+    walk.link = NULL

@@ -1,0 +1,142 @@
+"""Encoding of requests towards servers. Each has a reply there: noreply and quiet are the session's business."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, uint8_t
+from libc.stdio cimport snprintf
+
+from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
+from mcroute._engine.links cimport link_expect
+from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
+from mcroute._protocol cimport (
+    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
+    CMD_INCR, CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_CANONICAL, REQ_NOREPLY,
+    RequestView,
+)
+
+cdef enum:
+    LINE_MAX = KEY_MAX + 128    # a command word, a key and four numbers of at most 20 digits
+
+
+cdef const char* _word(int command) noexcept nogil:
+    if command == CMD_GET:
+        return b"get"
+    if command == CMD_GETS:
+        return b"gets"
+    if command == CMD_GAT:
+        return b"gat"
+    if command == CMD_GATS:
+        return b"gats"
+    if command == CMD_SET:
+        return b"set"
+    if command == CMD_ADD:
+        return b"add"
+    if command == CMD_REPLACE:
+        return b"replace"
+    if command == CMD_APPEND:
+        return b"append"
+    if command == CMD_PREPEND:
+        return b"prepend"
+    if command == CMD_CAS:
+        return b"cas"
+    if command == CMD_DELETE:
+        return b"delete"
+    if command == CMD_INCR:
+        return b"incr"
+    if command == CMD_DECR:
+        return b"decr"
+    if command == CMD_TOUCH:
+        return b"touch"
+    return b""
+
+
+cdef int _shape(int command) noexcept nogil:
+    if command <= CMD_GATS:
+        return SHAPE_GET
+    if command == CMD_META_GET:
+        return SHAPE_META_GET
+    return SHAPE_LINE
+
+
+cdef bint _put_keys(OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one) noexcept nogil:
+    """One get line for a chain of keys of a multiget."""
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef char[LINE_MAX] word
+    cdef int size
+    cdef KeyState* state
+    if request.view.command >= CMD_GAT:
+        size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command), <long long>request.view.exptime)
+    else:
+        size = snprintf(word, LINE_MAX, b"%s", _word(request.view.command))
+    if not out_copy(out, &engine.pool, <uint8_t*>word, size):
+        return False
+    while key >= 0:
+        state = &request.keys[key]
+        # The byte in front of a key is the space that divides it from what stands before.
+        if not out_copy(out, &engine.pool, data + state.offset - 1, state.size + 1):
+            return False
+        key = -1 if only_one else state.next
+    return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
+
+
+cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept nogil:
+    """The request's line from its parsed fields, and its value from where it stands."""
+    cdef RequestView* view = &request.view
+    cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
+    cdef char[LINE_MAX] line
+    cdef int size
+    cdef const char* word = _word(view.command)
+    cdef int command = view.command
+    if command == CMD_CAS:
+        size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
+                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
+                        <unsigned long long>view.number)
+    elif CMD_SET <= command <= CMD_PREPEND:
+        size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu\r\n", word, <int>view.key_size, key,
+                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size)
+    elif command == CMD_INCR or command == CMD_DECR:
+        size = snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
+                        <unsigned long long>view.number)
+    elif command == CMD_TOUCH:
+        size = snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key, <long long>view.exptime)
+    elif command == CMD_GAT or command == CMD_GATS:
+        size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime, <int>view.key_size, key)
+    else:
+        size = snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
+    if not out_copy(out, &engine.pool, <uint8_t*>line, size):
+        return False
+    if CMD_SET <= command <= CMD_CAS:
+        if not out_slice(out, &engine.pool, Slice(request.block, request.offset + view.value_offset, view.value_size)):
+            return False
+        return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
+    return True
+
+
+cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* command) noexcept nogil:
+    cdef RequestView* view = &request.view
+    cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
+    cdef char[LINE_MAX] line
+    cdef int size
+    if view.command == CMD_GAT or view.command == CMD_GATS:
+        command[0] = CMD_TOUCH
+        size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>view.key_size, key, <long long>view.exptime)
+    else:
+        command[0] = CMD_DELETE
+        size = snprintf(line, LINE_MAX, b"delete %.*s\r\n", <int>view.key_size, key)
+    return out_copy(out, &engine.pool, <uint8_t*>line, size)
+
+
+cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef Engine* engine = link.conn.engine
+    cdef OutQueue* out = &link.conn.out
+    cdef int command = request.view.command
+    cdef bint queued
+    if walk.is_undo:
+        queued = _put_undo(out, engine, request, &command)
+    elif walk.first_key >= 0:
+        queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
+    elif request.view.flags & REQ_CANONICAL and not request.view.flags & REQ_NOREPLY:
+        queued = out_slice(out, &engine.pool, Slice(request.block, request.offset, request.view.size))
+    else:
+        queued = _put_encoded(out, engine, request)
+    return queued and link_expect(link, walk, _shape(command), command)

@@ -1,0 +1,147 @@
+"""Lays a plan out as a C table."""
+
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+
+from mcroute._engine.state cimport (
+    GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND,
+    NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Text,
+)
+from mcroute._ring cimport Ring, ring_table
+
+from mcroute.policy import nodes
+
+KINDS = {
+    nodes.Ask: NODE_ASK,
+    nodes.First: NODE_FIRST,
+    nodes.All: NODE_ALL,
+    nodes.Then: NODE_THEN,
+    nodes.Detach: NODE_DETACH,
+    nodes.SwitchCommand: NODE_SWITCH_COMMAND,
+    nodes.SwitchPrefix: NODE_SWITCH_PREFIX,
+    nodes.Constant: NODE_CONSTANT,
+    nodes.Python: NODE_PYTHON,
+}
+
+
+cdef _lay_out_node(PlanNode* node, source, list children, list texts):
+    node.kind = KINDS[type(source)]
+    node.children = <int>len(children)
+    own = getattr(source, "children", ())
+    if node.kind == NODE_DETACH:
+        own = (source.child,)
+    node.child_count = <int>len(own)
+    node.text = -1
+    if node.kind == NODE_ASK:
+        node.pool = source.pool
+        node.rank = source.rank
+    elif node.kind == NODE_FIRST:
+        node.on_miss = source.failing == nodes.Failing.ERROR_OR_MISS
+        node.random_start = source.random_start
+        node.answer_last = source.answer_last
+    elif node.kind == NODE_ALL:
+        node.need = source.need
+        node.least = source.least
+    elif node.kind == NODE_CONSTANT and source.error is not None:
+        node.text = <int>len(texts)
+        texts.append(b"SERVER_ERROR " + source.error.encode() + b"\r\n")
+    elif node.kind == NODE_SWITCH_PREFIX:
+        node.prefixes = <int>len(texts)
+        # The longest first, so that the first that fits is the longest that fits.
+        order = sorted(range(len(source.prefixes)), key=lambda i: -len(source.prefixes[i]))
+        texts.extend(source.prefixes[i] for i in order)
+        own = [*(own[i] for i in order), own[len(order)]]
+    children.extend(own)
+
+
+cdef class CompiledPlan:
+    """A plan in C, for as long as an engine or a request refers to it."""
+
+    def __cinit__(self, plan):
+        self.plan = plan
+        self.rings = [pool.ring() for pool in plan.pools]
+        self.table = <PlanTable*>calloc(1, sizeof(PlanTable))
+        if self.table == NULL:
+            raise MemoryError
+        self.table.root = plan.root
+        self._lay_out_pools(plan)
+        self._lay_out_nodes(plan)
+        self.table.retry_share = plan.retry_share
+        self.table.retry_floor = plan.retry_floor_per_s
+        for group in range(GROUP_COUNT):
+            for outcome in range(OUTCOME_COUNT):
+                self.table.merge[group][outcome] = plan.merge[group][outcome]
+
+    def __dealloc__(self):
+        cdef int i
+        if self.table == NULL:
+            return
+        for i in range(self.table.text_count):
+            free(self.table.texts[i].data)
+        for i in range(self.table.pool_count):
+            free(self.table.pools[i].server_ids)
+        free(self.table.texts)
+        free(self.table.pools)
+        free(self.table.nodes)
+        free(self.table.children)
+        free(self.table)
+
+    def _lay_out_pools(self, plan):
+        cdef PlanPool* pool
+        cdef int i, j
+        ids = {server.name: number for number, server in enumerate(plan.servers)}
+        self.table.pools = <PlanPool*>calloc(max(1, len(plan.pools)), sizeof(PlanPool))
+        if self.table.pools == NULL:
+            raise MemoryError
+        self.table.pool_count = <int>len(plan.pools)
+        self.table.shortest = 3600.0
+        for i, source in enumerate(plan.pools):
+            pool = &self.table.pools[i]
+            pool.ring = ring_table(<Ring?>self.rings[i])
+            pool.size = <int>len(source.servers)
+            pool.reply_timeout = source.reply_timeout_s
+            pool.deadline = source.deadline_s
+            pool.server_ids = <int*>malloc(pool.size * sizeof(int))
+            if pool.server_ids == NULL:
+                raise MemoryError
+            for j, server in enumerate(source.servers):
+                pool.server_ids[j] = ids[server.name]
+            self.table.deadline = max(self.table.deadline, pool.deadline)
+            self.table.shortest = min(self.table.shortest, pool.reply_timeout, pool.deadline)
+        if not plan.pools:
+            self.table.deadline = 1.0
+
+    def _lay_out_nodes(self, plan):
+        cdef int i
+        children = []
+        texts = []
+        self.table.nodes = <PlanNode*>calloc(len(plan.nodes), sizeof(PlanNode))
+        if self.table.nodes == NULL:
+            raise MemoryError
+        self.table.node_count = <int>len(plan.nodes)
+        for i, node in enumerate(plan.nodes):
+            _lay_out_node(&self.table.nodes[i], node, children, texts)
+        self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))
+        if self.table.children == NULL:
+            raise MemoryError
+        for i, child in enumerate(children):
+            self.table.children[i] = child
+        self._lay_out_texts(texts)
+
+    def _lay_out_texts(self, texts):
+        cdef Text* text
+        cdef const uint8_t* data
+        cdef int i
+        self.table.texts = <Text*>calloc(max(1, len(texts)), sizeof(Text))
+        if self.table.texts == NULL:
+            raise MemoryError
+        for i, source in enumerate(texts):
+            text = &self.table.texts[i]
+            data = source
+            text.size = len(source)
+            text.data = <uint8_t*>malloc(text.size + 1)
+            if text.data == NULL:
+                raise MemoryError
+            memcpy(text.data, data, text.size)
+            self.table.text_count = i + 1

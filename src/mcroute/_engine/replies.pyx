@@ -1,0 +1,247 @@
+"""Incoming bytes of links. Rule 1: no alien replies. A VALUE must carry the key that was asked for."""
+
+from libc.math cimport INFINITY
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memcmp
+
+from mcroute._engine.answers cimport conn_break
+from mcroute._engine.blocks cimport Block, Slice, block_keep, out_clear
+from mcroute._engine.links cimport link_arrived, link_oldest, link_orphan
+from mcroute._engine.state cimport (
+    DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER,
+    SERVER_EJECTED, SERVER_UP, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, SHAPE_STATS, STORED, TIMEOUT, TOUCHED,
+    Engine, Expected, KeyState, Request, Server, Walk,
+)
+from mcroute._engine.walks cimport walk_end
+from mcroute._protocol cimport (
+    CMD_META_GET, CMD_META_SET, PARSED_MORE, PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR,
+    REPLY_EXISTS, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED,
+    REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_SERVER_ERROR, REPLY_STAT,
+    REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
+)
+
+cdef Slice NOTHING = Slice(NULL, 0, 0)
+
+
+cdef int _outcome(int kind, int command) noexcept nogil:
+    """What a one-line reply means to the command; -1: no server says that to it."""
+    if kind == REPLY_STORED:
+        return STORED
+    if kind == REPLY_NOT_STORED or kind == REPLY_META_NOT_STORED:
+        return NOT_STORED
+    if kind == REPLY_EXISTS or kind == REPLY_META_EXISTS:
+        return EXISTS
+    if kind == REPLY_NOT_FOUND or kind == REPLY_META_NOT_FOUND:
+        return NOT_FOUND
+    if kind == REPLY_DELETED:
+        return DELETED
+    if kind == REPLY_TOUCHED:
+        return TOUCHED
+    if kind == REPLY_NUMBER:
+        return NUMBER
+    if kind == REPLY_OK or kind == REPLY_VERSION:
+        return OK
+    if kind == REPLY_META_VALUE:
+        return HIT
+    if kind == REPLY_META_HIT:
+        return STORED if command == CMD_META_SET else HIT
+    if kind == REPLY_META_MISS:
+        return MISS
+    if kind == REPLY_SERVER_ERROR or kind == REPLY_CLIENT_ERROR or kind == REPLY_ERROR:
+        return REFUSED_BY_SERVER
+    return -1
+
+
+cdef bint _is_key(const uint8_t* data, ReplyView* view, const uint8_t* key, size_t size) noexcept nogil:
+    return view.key_size == size and memcmp(data + view.key_offset, key, size) == 0
+
+
+# ---- the health of a server, as far as the engine judges it itself ----
+
+cdef void _answered(Server* server) noexcept nogil:
+    server.failures = 0
+
+
+cdef void _failed(Server* server) noexcept nogil:
+    """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
+    server.failed += 1
+    server.failures += 1
+    if server.state == SERVER_UP and server.failures >= server.trip_after:
+        server.state = SERVER_EJECTED
+        server.link.conn.engine.ejections += 1
+        _drop_expected(server.link)
+
+
+cdef void _drop_expected(Link* link) noexcept nogil:
+    """What waits on an ejected server fails over now; its replies are dropped if they ever come."""
+    cdef unsigned int i
+    cdef Walk* walk
+    for i in range(link.count):
+        walk = link.ring[(link.head + i) & (link.slots - 1)].walk
+        if walk != NULL:
+            link_orphan(walk)
+            walk_end(walk, TIMEOUT, NOTHING)
+
+
+# ---- replies ----
+
+cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
+    cdef Walk* walk = link_oldest(link).walk
+    _answered(link.server)
+    link_arrived(link)
+    if walk != NULL:
+        walk_end(walk, outcome, reply)
+
+
+cdef KeyState* _next_key(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:
+    """The key of the part that this item answers: replies keep the order of the keys, misses left out."""
+    cdef Request* request = walk.request
+    cdef const uint8_t* asked = request.block.data + request.offset
+    cdef KeyState* state
+    while walk.cursor >= 0:
+        state = &request.keys[walk.cursor]
+        walk.cursor = state.next
+        if _is_key(data, view, asked + state.offset, state.size):
+            return state
+    return NULL
+
+
+cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
+    """A VALUE of a multiget. False when it is not one of the keys that were asked for."""
+    cdef KeyState* state
+    if walk == NULL:
+        return True
+    state = _next_key(walk, block.data + start, view)
+    if state == NULL:
+        return False
+    block_keep(block)
+    state.item = Slice(block, start, view.size)
+    return True
+
+
+cdef bint _is_asked(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:
+    cdef Request* request
+    cdef const uint8_t* asked
+    if walk == NULL:
+        return True
+    request = walk.request
+    asked = request.block.data + request.offset
+    if walk.first_key >= 0:
+        return _is_key(data, view, asked + request.keys[walk.first_key].offset, request.keys[walk.first_key].size)
+    return _is_key(data, view, asked + request.view.key_offset, request.view.key_size)
+
+
+cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, ReplyView* view) noexcept nogil:
+    """A reply to get. Returns the bytes taken; 0: more are needed, view.size of them; view.size 0: out of step."""
+    cdef Expected* expected = link_oldest(link)
+    cdef Walk* walk = expected.walk
+    cdef uint8_t* data = block.data + start
+    if view.kind == REPLY_VALUE:
+        if walk == NULL or walk.is_group:
+            if not _take_item(link, walk, block, start, view):
+                view.size = 0
+                return 0
+            return view.size
+        # One key has one item; the whole reply is handed on as one piece.
+        if size < view.size + 5:
+            view.size += 5
+            return 0
+        if memcmp(data + view.size, b"END\r\n", 5) != 0 or not _is_asked(walk, data, view):
+            view.size = 0
+            return 0
+        view.size += 5
+        _complete(link, HIT, Slice(block, start, view.size))
+        return view.size
+    if view.kind == REPLY_END:
+        _complete(link, MISS, Slice(block, start, view.size))
+        return view.size
+    if _outcome(view.kind, expected.command) != REFUSED_BY_SERVER:
+        view.size = 0
+        return 0
+    _complete(link, REFUSED_BY_SERVER, Slice(block, start, view.size))
+    return view.size
+
+
+cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) noexcept nogil:
+    cdef int outcome = _outcome(view.kind, link_oldest(link).command)
+    if outcome < 0:
+        view.size = 0
+        return 0
+    _complete(link, outcome, Slice(block, start, view.size))
+    return view.size
+
+
+cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* need) noexcept nogil:
+    """One message off the front; returns its size, 0 when it is incomplete or the link was broken."""
+    cdef ReplyView view
+    cdef size_t taken
+    cdef int parsed
+    if link.count == 0:
+        conn_break(&link.conn)
+        return 0
+    parsed = reply_parse(block.data + start, size, link.conn.engine.limits.value_max, &view)
+    if parsed == PARSED_MORE:
+        need[0] = view.size
+        return 0
+    taken = 0
+    if parsed == PARSED_OK:
+        if link_oldest(link).shape == SHAPE_GET:
+            taken = _take_get(link, block, start, size, &view)
+        else:
+            taken = _take_line(link, block, start, &view)
+        if taken > 0:
+            return taken
+        if view.size > 0:
+            need[0] = view.size
+            return 0
+    link.conn.engine.desyncs += 1
+    conn_break(&link.conn)
+    return 0
+
+
+cdef void link_input(Link* link) noexcept nogil:
+    cdef size_t taken
+    cdef size_t need = 0
+    cdef Block* block = link.conn.input.block
+    while link.conn.input.start < link.conn.input.end and not link.conn.is_broken:
+        taken = _take(link, block, link.conn.input.start, link.conn.input.end - link.conn.input.start, &need)
+        if taken == 0:
+            break
+        link.conn.input.start += taken
+    link.conn.input.need = need
+
+
+cdef void link_lost(Link* link) noexcept nogil:
+    cdef Walk* walk
+    cdef bint is_failure = link.state == LINK_CONNECTING or link.count > link.orphans
+    link.state = LINK_CLOSED
+    while link.count > 0:
+        walk = link_oldest(link).walk
+        link_arrived(link)
+        if walk != NULL:
+            walk_end(walk, LOST, NOTHING)
+    out_clear(&link.conn.out)
+    if is_failure:
+        _failed(link.server)
+
+
+cdef double link_check(Link* link, double now) noexcept nogil:
+    cdef unsigned int i
+    cdef Expected* expected
+    cdef Walk* walk
+    cdef double due
+    i = 0
+    while i < link.count:
+        expected = &link.ring[(link.head + i) & (link.slots - 1)]
+        due = expected.sent_at + link.server.reply_timeout
+        if expected.walk != NULL:
+            if due > now:
+                return due
+            walk = expected.walk
+            link_orphan(walk)
+            link.server.timeouts += 1
+            _failed(link.server)
+            walk_end(walk, TIMEOUT, NOTHING)
+        i += 1
+    return INFINITY

@@ -1,0 +1,135 @@
+"""Incoming bytes of sessions."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+
+from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
+from mcroute._engine.blocks cimport Block, block_keep
+from mcroute._engine.state cimport Engine, Request
+from mcroute._engine.walks cimport walk_begin
+from mcroute._protocol cimport (
+    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
+    CMD_SET, CMD_TOUCH, CMD_VERSION, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
+    request_parse,
+)
+
+# Numbered as policy.nodes.Group.
+cdef enum Group:
+    READ = 0
+    READ_CAS = 1
+    READ_TOUCH = 2
+    STORE = 3
+    STORE_IF = 4
+    DELETE = 5
+    ARITHMETIC = 6
+    TOUCH = 7
+
+
+cdef int _group(int command) noexcept nogil:
+    """The group that policies know the command by; -1: not routed by key."""
+    if command == CMD_GET:
+        return READ
+    if command == CMD_GETS:
+        return READ_CAS
+    if command == CMD_GAT or command == CMD_GATS:
+        return READ_TOUCH
+    if command == CMD_SET:
+        return STORE
+    if CMD_ADD <= command <= CMD_CAS:
+        return STORE_IF
+    if command == CMD_DELETE:
+        return DELETE
+    if command == CMD_INCR or command == CMD_DECR:
+        return ARITHMETIC
+    if command == CMD_TOUCH:
+        return TOUCH
+    return -1
+
+
+cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
+    cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
+    if request.view.command == CMD_VERSION:
+        request_answer_text(request, b"VERSION mcroute\r\n", 17)
+    elif request.view.command == CMD_QUIT:
+        session.conn.is_closing = True
+        request_answer_text(request, b"", 0)
+    else:
+        request_answer_text(request, line, 36)
+
+
+cdef void _start(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
+    cdef Request* request = request_new(session.conn.engine, session)
+    cdef int group
+    if request == NULL:
+        conn_break(&session.conn)
+        return
+    request.view = view[0]
+    block_keep(block)
+    request.block = block
+    request.offset = start
+    group = _group(view.command)
+    if group < 0:
+        _answer_locally(session, request)
+        return
+    request.group = group
+    walk_begin(request)
+
+
+cdef void _refuse(Session* session, int error) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    cdef size_t size = 0
+    cdef const char* text = error_text(error, &size)
+    cdef Request* request
+    engine.refused += 1
+    if size == 0:
+        return
+    request = request_new(engine, session)
+    if request == NULL:
+        conn_break(&session.conn)
+        return
+    request_answer_text(request, text, size)
+
+
+cdef bint _is_full(Session* session) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    return session.in_flight >= engine.pipeline_max or session.conn.out.bytes >= engine.out_max
+
+
+cdef void session_input(Session* session) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    cdef Block* block = session.conn.input.block
+    cdef RequestView view
+    cdef size_t start = session.conn.input.start
+    cdef size_t end = session.conn.input.end
+    cdef size_t skipped
+    cdef int parsed
+    session.conn.input.need = 0
+    session.is_paused = False
+    while start < end and not session.conn.is_broken:
+        if session.conn.is_closing:
+            start = end
+            break
+        if session.conn.swallow > 0:
+            skipped = end - start if session.conn.swallow > end - start else <size_t>session.conn.swallow
+            session.conn.swallow -= skipped
+            start += skipped
+            continue
+        if _is_full(session):
+            session.is_paused = True
+            break
+        parsed = request_parse(block.data + start, end - start, &engine.limits, session.conn.is_first, &view)
+        if parsed == PARSED_MORE:
+            session.conn.input.need = view.size
+            break
+        session.conn.is_first = False
+        if parsed == PARSED_OK:
+            _start(session, block, start, &view)
+            start += view.size
+            continue
+        _refuse(session, view.error)
+        if parsed == PARSED_CLOSE:
+            session.conn.is_closing = True
+            conn_mark(&session.conn)
+        else:
+            session.conn.swallow = view.size
+    session.conn.input.start = start

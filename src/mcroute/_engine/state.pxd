@@ -1,0 +1,259 @@
+"""The engine's structures: who holds what.
+
+    Engine ─┬─ Session (a client)  ── Request ── Request …      replies leave in this order
+            ├─ Server ── Link      ── Expected, Expected …      replies arrive in this order
+            └─ PlanTable           ── nodes, pools               shared by the requests that started on it
+
+A Request holds the client's bytes and the reply as far as it is known. For every node of the plan that is at
+work for it there is a Walk; the walks of `ask` nodes stand in a link's queue of expected replies.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
+from mcroute._protocol cimport Limits, RequestView
+from mcroute._ring cimport RingTable
+
+cdef enum:
+    COPIES_MAX = 8              # owners of a key that a plan may ask
+    GROUP_COUNT = 9             # command groups, as policy.nodes.Group
+    OUTCOME_COUNT = 15          # as policy.nodes.Outcome
+
+cdef struct Engine
+cdef struct Link
+cdef struct Request
+cdef struct Session
+cdef struct Walk
+
+cdef enum Outcome:
+    HIT = 0
+    MISS
+    STORED
+    NOT_STORED
+    EXISTS
+    NOT_FOUND
+    DELETED
+    TOUCHED
+    NUMBER
+    OK
+    REFUSED_BY_SERVER
+    EJECTED
+    LOST
+    TIMEOUT
+    OVERLOADED
+
+cdef enum NodeKind:
+    NODE_ASK
+    NODE_FIRST
+    NODE_ALL
+    NODE_THEN
+    NODE_DETACH
+    NODE_SWITCH_COMMAND
+    NODE_SWITCH_PREFIX
+    NODE_CONSTANT
+    NODE_PYTHON
+
+cdef struct PlanNode:
+    int kind
+    int pool                    # ask
+    int rank                    # ask
+    int children                # first of its children in PlanTable.children
+    int child_count
+    int need                    # all
+    int least                   # all
+    bint on_miss                # first: a miss is not good enough
+    bint random_start           # first
+    bint answer_last            # first
+    int text                    # constant: index into PlanTable.texts, -1 for the default reply
+    int prefixes                # switch: first of its prefixes in PlanTable.texts
+
+cdef struct Text:
+    uint8_t* data
+    size_t size
+
+cdef struct PlanPool:
+    const RingTable* ring
+    int* server_ids             # ring index -> server id
+    int size
+    double reply_timeout
+    double deadline
+
+cdef struct PlanTable:
+    uint32_t refs               # requests that started on it, and the engine while it is installed
+    Engine* engine
+    int root
+    int node_count
+    PlanNode* nodes
+    int* children
+    Text* texts
+    int text_count
+    PlanPool* pools
+    int pool_count
+    double deadline             # of a request: the longest of the pools'
+    double shortest             # of all timeouts: nothing is overdue sooner than that after it began
+    uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
+    double retry_share
+    double retry_floor
+
+cdef enum ServerState:
+    SERVER_UP = 0
+    SERVER_EJECTED = 1          # skipped; a link may be open to find out how it is
+    SERVER_RETURNING = 2        # answers, is being fenced and flushed; still skipped
+
+cdef struct Server:
+    int id
+    uint8_t state
+    uint32_t failures           # in a row
+    uint32_t trip_after
+    double reply_timeout
+    Link* link
+    Walk* group                 # the walk of the multiget being split right now, or NULL
+    uint64_t missed_writes      # not delivered here while another copy may have taken them
+    uint64_t requests
+    uint64_t failed
+    uint64_t timeouts
+
+cdef enum ConnKind:
+    CONN_SESSION
+    CONN_LINK
+
+cdef struct Input:
+    Block* block                # holds bytes [start, end) that are not a whole message yet; NULL: none
+    size_t start
+    size_t end
+    size_t need                 # nothing can be parsed before so many bytes are there
+
+cdef struct Conn:
+    int kind
+    bint is_dirty               # in Engine.dirty: has something to send, or is to be closed
+    bint is_closing             # to be closed once its output is sent
+    bint is_broken              # to be closed at once; nothing more is read or sent
+    bint is_first               # no message has been parsed on it yet
+    Engine* engine
+    Input input
+    OutQueue out
+    uint64_t swallow            # bytes of a refused request's data block that are still to be skipped
+    uint64_t id
+    void* user                  # the driver's
+
+cdef struct Session:
+    Conn conn
+    Request* head
+    Request* tail
+    uint32_t in_flight
+    bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
+    Session* next               # all sessions of the engine
+    Session* previous
+
+cdef enum ReplyShape:
+    SHAPE_LINE                  # one line
+    SHAPE_GET                   # VALUE items until END
+    SHAPE_STATS                 # STAT lines until END
+    SHAPE_META_GET              # one line, and a data block behind VA
+
+cdef struct Expected:
+    Walk* walk                  # NULL: an orphan, whose reply is dropped
+    double sent_at
+    uint8_t shape
+    uint8_t command
+
+cdef enum LinkState:
+    LINK_CLOSED
+    LINK_CONNECTING             # requests queue, up to the same bounds
+    LINK_READY
+
+cdef struct Link:
+    Conn conn
+    Server* server
+    int state
+    Expected* ring              # of `slots` entries, a power of two
+    uint32_t slots
+    uint32_t head
+    uint32_t count
+    uint32_t orphans
+
+cdef struct KeyState:
+    uint32_t offset             # of the key in the request
+    uint32_t size
+    int32_t next                # key of the same group, -1 at the end
+    Slice item                  # its VALUE line and data, once it came
+
+cdef struct Walk:
+    Walk* parent                # NULL: the root
+    Request* request
+    int node
+    int next_child
+    int children_asked          # first: how many were tried; all: how many run
+    int good
+    int best                    # Outcome with the least rank so far
+    int best_rank
+    Slice best_reply
+    Link* link                  # ask: where it waits, and under which number
+    uint32_t position
+    int32_t first_key           # of a multiget's part, -1: the request has one key
+    int32_t cursor
+    bint is_group
+    bint is_undo                # ask: takes the key back (delete), or its new lifetime over (touch)
+    bint is_embedded            # Request.walk
+    Walk* spare
+
+cdef struct Request:
+    Request* next               # behind it in its session, or in the list of spare ones
+    Session* session            # NULL: nobody waits for the reply any more
+    PlanTable* plan
+    Request* due_next           # all requests in flight, oldest first
+    Request* due_previous
+    double started_at
+    double deadline
+    RequestView view
+    Block* block                # the client's bytes, from `offset`
+    size_t offset
+    uint8_t group               # policy.nodes.Group
+    bint is_done                # the reply is known
+    bint is_answered            # and handed to the session
+    uint32_t walks              # at work for it
+    Slice reply                 # kept while earlier replies are not there yet
+    Block* key_block            # multiget: its KeyStates
+    KeyState* keys
+    uint32_t key_count
+    uint32_t groups_open        # multiget: parts without an outcome
+    bint is_failed              # multiget: a key could not be asked
+    Walk walk                   # of the plan's root, or of a multiget's only part
+
+cdef struct Engine:
+    BlockPool pool
+    Limits limits
+    PlanTable* plan
+    Server* servers
+    int server_count
+    double now
+    double next_check           # when the oldest request or link may next be overdue
+    Block* scratch              # what is read goes here, if nothing of the connection waits
+    Conn* reading               # the connection that the lent buffer belongs to
+    Block* lent
+    size_t lent_offset
+    Request* oldest             # in flight
+    Request* newest
+    Request* spare_requests
+    Walk* spare_walks
+    Session* sessions
+    Conn** dirty                # connections for the driver to look at
+    uint32_t dirty_count
+    uint32_t dirty_room
+    uint32_t pipeline_max       # requests in flight a session
+    size_t out_max              # unsent bytes a session before it is paused
+    uint32_t queue_max          # expected replies a link
+    size_t link_out_max         # unsent bytes a link
+    uint64_t next_id
+    double retry_tokens
+    double retry_refilled_at
+    uint64_t random             # state of the generator
+    uint64_t requests
+    uint64_t replies
+    uint64_t refused
+    uint64_t lost
+    uint64_t timeouts
+    uint64_t failovers
+    uint64_t ejections
+    uint64_t desyncs
