@@ -1,5 +1,6 @@
 """Consistent-hash ring: which server owns a key."""
 
+cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -8,6 +9,8 @@ cdef enum:
 
 cdef struct RingTable           # opaque; its body is in _ring.pyx
 
+
+@cython.final
 cdef class Ring:
     cdef RingTable* table               # never read outside _ring.pyx
     cdef readonly tuple servers         # names (str), in the order that indices refer to

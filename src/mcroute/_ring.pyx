@@ -10,6 +10,7 @@ indices to skip, and walks on to the next server of the key's failover order.
     rendezvous  Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998
 """
 
+cimport cython
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact
@@ -398,7 +399,7 @@ cdef int build_seeds(RingTable* table, list names) except -1:
     return 0
 
 
-def checked_servers(servers):
+cdef tuple checked_servers(servers):
     if isinstance(servers, (str, bytes)):
         raise TypeError("servers: expected a sequence of names, not one string")
     names = tuple(servers)
@@ -415,7 +416,7 @@ def checked_servers(servers):
     return names
 
 
-def checked_weights(weights, names, distribution):
+cdef tuple checked_weights(weights, tuple names, str distribution):
     if weights is None:
         return (1,) * len(names)
     weights = tuple(weights)
@@ -515,6 +516,7 @@ cdef int route_held(const RingTable* table, tuple held, const uint8_t** data, si
     return 0
 
 
+@cython.final
 cdef class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
 
