@@ -1,0 +1,116 @@
+"""Two copies of every key: writes go to both, reads move on, and one lost server is no error."""
+
+import pytest
+
+from mcroute.policy import Replicate
+
+from .network import Network, pool
+
+KEY = b"k1"
+OWNERS = pool(3).ring().owners(KEY, 2)
+
+
+@pytest.fixture
+def net() -> Network:
+    return Network(Replicate(pool(3), copies=2), 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "answer"),
+    [
+        (b"STORED\r\n", b"STORED\r\n", b"STORED\r\n"),
+        (b"STORED\r\n", b"SERVER_ERROR out of memory storing object\r\n", b"STORED\r\n"),
+        (b"SERVER_ERROR a\r\n", b"SERVER_ERROR a\r\n", b"SERVER_ERROR a\r\n"),
+        (b"STORED\r\n", None, b"STORED\r\n"),
+        (None, b"STORED\r\n", b"STORED\r\n"),
+        (None, None, b"SERVER_ERROR connection to the server lost\r\n"),
+    ],
+)
+def test_a_set_reaches_both_copies(
+    net: Network, first: bytes | None, second: bytes | None, answer: bytes
+) -> None:
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    assert [net.asked(server) for server in OWNERS] == [b"set k1 0 0 1\r\nx\r\n"] * 2
+    for server, reply in zip(OWNERS, (first, second), strict=True):
+        assert net.got(client) == b""
+        if reply is None:
+            net.lose(server)
+        else:
+            net.reply(server, reply)
+    assert net.got(client) == answer
+
+
+def test_a_delete_that_misses_on_one_copy_is_a_delete(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"delete k1\r\n")
+    net.reply(OWNERS[0], b"NOT_FOUND\r\n")
+    net.reply(OWNERS[1], b"DELETED\r\n")
+    assert net.got(client) == b"DELETED\r\n"
+
+
+@pytest.mark.parametrize("reply", [b"END\r\n", b"SERVER_ERROR out of memory\r\n", None])
+def test_a_read_moves_on_to_the_other_copy(net: Network, reply: bytes | None) -> None:
+    client = net.client()
+    net.send(client, b"get k1\r\n")
+    assert net.asked(OWNERS[1]) == b""
+    if reply is None:
+        net.lose(OWNERS[0])
+    else:
+        net.reply(OWNERS[0], reply)
+    assert net.asked(OWNERS[1]) == b"get k1\r\n"
+    net.reply(OWNERS[1], b"VALUE k1 0 1\r\nx\r\nEND\r\n")
+    assert net.got(client) == b"VALUE k1 0 1\r\nx\r\nEND\r\n"
+
+
+def test_a_multiget_asks_the_other_copies_for_what_is_missing(net: Network) -> None:
+    client = net.client()
+    keys = [b"k%d" % i for i in range(12)]
+    values = {key: b"VALUE %s 0 1\r\nx\r\n" % key for key in keys}
+    net.send(client, b"get " + b" ".join(keys) + b"\r\n")
+    net.lose(0)
+    first_round = [net.asked(server) for server in (0, 1, 2)]
+    for server in (1, 2):
+        for line in first_round[server].split(b"\r\n")[:-1]:
+            asked = line[4:].split(b" ")
+            net.reply(server, b"".join(values[key] for key in asked) + b"END\r\n")
+    assert net.got(client) == b"".join(values[key] for key in keys) + b"END\r\n"
+
+
+def test_what_a_server_out_of_service_did_not_receive_is_counted(net: Network) -> None:
+    client = net.client()
+    net.engine.set_server_state(OWNERS[0], 1)
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    assert net.asked(OWNERS[0]) == b""
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.missed_writes(OWNERS[0]) == 1
+
+
+def test_incr_runs_on_one_copy_and_takes_the_other_back(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"incr k1 1\r\n")
+    assert [net.asked(server) for server in OWNERS] == [b"incr k1 1\r\n", b""]
+    net.reply(OWNERS[0], b"5\r\n")
+    assert net.asked(OWNERS[1]) == b"delete k1\r\n"
+    assert net.got(client) == b""
+    net.reply(OWNERS[1], b"DELETED\r\n")
+    assert net.got(client) == b"5\r\n"
+
+
+def test_an_add_that_finds_the_key_leaves_the_other_copy_alone(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"add k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[0], b"NOT_STORED\r\n")
+    assert net.asked(OWNERS[1]) == b""
+    assert net.got(client) == b"NOT_STORED\r\n"
+
+
+def test_an_append_moves_on_when_its_server_is_out_of_service(net: Network) -> None:
+    client = net.client()
+    net.engine.set_server_state(OWNERS[0], 1)
+    net.send(client, b"append k1 0 0 1\r\nx\r\n")
+    assert net.asked(OWNERS[1]) == b"append k1 0 0 1\r\nx\r\n"
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.missed_writes(OWNERS[0]) == 2
