@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EXTENSION_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd')
-CYTHON_FILES := $(shell find src examples benches -name '*.pyx' -o -name '*.pxd')
+CYTHON_FILES := $(shell find src $(wildcard examples benches) -name '*.pyx' -o -name '*.pxd')
 COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,' | tr / .)
 
 .PHONY: build test one bench lint types system clean

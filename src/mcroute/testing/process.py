@@ -1,0 +1,99 @@
+"""The real memcached, as a process that a test owns."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from types import TracebackType
+
+
+def find_memcached() -> str | None:
+    """The binary to test against: `$MEMCACHED` if set, else the one on the PATH, else None."""
+    return shutil.which(os.environ.get("MEMCACHED", "memcached"))
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class MemcachedServer:
+    """A memcached process on a free port of 127.0.0.1; also a context manager; `options` are its arguments.
+
+    Raises FileNotFoundError if there is no binary, RuntimeError if it is not up within `start_timeout_s`.
+    """
+
+    def __init__(self, *options: str, binary: str | None = None, start_timeout_s: float = 10.0) -> None:
+        found = binary or find_memcached()
+        if found is None:
+            raise FileNotFoundError("no memcached on the PATH; install it or set $MEMCACHED")
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self._command = [found, "-l", self.host, "-U", "0", *options]
+        if os.name == "posix" and os.geteuid() == 0:
+            self._command += ["-u", "nobody"]
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.address} is not running")
+        return self._process.pid
+
+    def start(self) -> "MemcachedServer":
+        """Launch, and return once it answers."""
+        command = [*self._command, "-p", str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        give_up_at = time.monotonic() + self._start_timeout_s
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill()
+                raise RuntimeError(f"{' '.join(command)} does not answer")
+            time.sleep(0.01)
+        return self
+
+    def pause(self) -> None:
+        """SIGSTOP: the kernel still accepts connections, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end. Harmless if not running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill if need be, then launch on the same port, empty."""
+        self.kill()
+        self.start()
+
+    def _answers(self) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((self.host, self.port), timeout=1) as link,
+        ):
+            link.sendall(b"version\r\n")
+            return link.recv(64).startswith(b"VERSION")
+        return False
+
+    def __enter__(self) -> "MemcachedServer":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
