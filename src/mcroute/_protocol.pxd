@@ -142,3 +142,37 @@ cdef int reply_parse(const uint8_t* data, size_t size, uint64_t value_max, Reply
 cdef const char* error_text(int error, size_t* size) noexcept nogil
 # The limits that memcached has with its default options, 1 MiB values.
 cdef Limits default_limits() noexcept nogil
+
+cdef enum ErrorText:
+    ERROR_NONE = 0              # nothing to answer: noreply, or a foreign protocol
+    ERROR_UNKNOWN
+    ERROR_FORMAT
+    ERROR_CHUNK
+    ERROR_TOO_LARGE
+    ERROR_LINE_LONG
+    ERROR_EXPTIME
+    ERROR_DELTA
+    ERROR_FLAG
+    ERROR_FLAG_TWICE
+    ERROR_FLAG_EITHER
+    ERROR_TOKEN
+    ERROR_OPAQUE
+    ERROR_OPTIONS
+    ERROR_MODE_SET
+    ERROR_MODE_ARITHMETIC
+    ERROR_KEY_CODE
+    ERROR_TEXT_COUNT
+
+# True for 1 to 250 bytes, none a control character or a space.
+cdef bint key_is_valid(const uint8_t* key, size_t size) noexcept nogil
+# Encoders of canonical requests. Each needs room for key_size + ENCODE_EXTRA bytes and returns what it wrote.
+cdef enum:
+    ENCODE_EXTRA = 96
+cdef size_t encode_get(uint8_t* out, const uint8_t* key, size_t key_size, bint with_cas) noexcept nogil
+# The header line only; the caller sends the value and CRLF behind it. `unique` is written for CMD_CAS.
+cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint32_t client_flags,
+                         int64_t exptime, uint64_t value_size, uint64_t unique) noexcept nogil
+cdef size_t encode_delete(uint8_t* out, const uint8_t* key, size_t key_size) noexcept nogil
+cdef size_t encode_arithmetic(uint8_t* out, int command, const uint8_t* key, size_t key_size,
+                              uint64_t delta) noexcept nogil
+cdef size_t encode_touch(uint8_t* out, const uint8_t* key, size_t key_size, int64_t exptime) noexcept nogil
