@@ -6,18 +6,18 @@ import pytest
 
 from mcroute.testing import EmbeddedServer, MemcachedServer
 
-# Each script runs on one connection; both servers must give the same bytes.
+# Each script runs on one connection; both servers must give the same bytes. Left out is what differs between
+# memcached 1.6.18 and 1.6.45: commands without their key, excess arguments, quiet misses of md and ma.
 SCRIPTS = {
     "storage": b"set a 5 0 3\r\nabc\r\nadd a 0 0 1\r\nx\r\nreplace a 7 0 2\r\nde\r\nappend a 0 0 1\r\nf\r\n"
     b"prepend a 0 0 1\r\nc\r\nget a\r\nreplace no 0 0 1\r\nx\r\n"
     b"append no 0 0 1\r\nx\r\nadd n 0 0 0\r\n\r\nget n a no\r\n",
     "cas": b"set a 0 0 1\r\nx\r\ncas a 0 0 1 999999\r\ny\r\ncas no 0 0 1 1\r\ny\r\nget a\r\n",
-    "delete": b"set a 0 0 1\r\nx\r\ndelete a\r\ndelete a\r\nset a 0 0 1\r\n"
-    b"x\r\ndelete a 0\r\ndelete a 5\r\ndelete\r\n",
+    "delete": b"set a 0 0 1\r\nx\r\ndelete a\r\ndelete a\r\nset a 0 0 1\r\nx\r\ndelete a 0\r\n",
     "counting": b"set n 0 0 2\r\n10\r\nincr n 5\r\ndecr n 9\r\nget n\r\n"
     b"incr no 1\r\nincr n x\r\nset t 0 0 1\r\nx\r\n"
     b"incr t 1\r\ndecr n 100\r\nset m 0 0 20\r\n18446744073709551615\r\n"
-    b"incr m 2\r\nincr m\r\nincr n -1\r\n",
+    b"incr m 2\r\nincr n -1\r\n",
     "touching": b"set a 1 0 1\r\nx\r\ntouch a 100\r\ntouch no 1\r\ngat 50 a no\r\n"
     b"gat 0 no\r\ntouch a x\r\ngat -1 a\r\nget a\r\n",
     "expired": b"set a 0 -1 1\r\nx\r\nget a\r\nadd a 0 0 1\r\ny\r\nget a\r\n",
@@ -25,7 +25,7 @@ SCRIPTS = {
     b"incr a 1 noreply\r\ndelete no noreply\r\nget a\r\n"
     b"touch a 10 noreply\r\nflush_all noreply\r\nget a\r\nverbosity 1 noreply\r\n",
     "flush": b"set a 0 0 1\r\nx\r\nflush_all\r\nget a\r\nflush_all 100\r\nverbosity 1\r\n",
-    "nonsense": b"foo\r\nget\r\nincr\r\nget a\r\n",
+    "nonsense": b"foo\r\nget a\r\n",
     "bare newline": b"get a\nset a 0 0 1\nx\r\nget a\n",
     "meta get": b"set a 5 0 3\r\nabc\r\nmg a\r\nmg a v\r\nmg a s f t v k Oxy\r\n"
     b"mg no v\r\nmg no q\r\nmg no v k Oz q\r\nmn\r\n"
