@@ -1,0 +1,140 @@
+"""Tables of requests, refusals and replies."""
+
+import pytest
+
+from mcroute._protocol import NEED_DATA, Refusal, ReplyParser, RequestParser, encode_request
+from mcroute.errors import LocalProtocolError, RemoteProtocolError
+
+FORMAT = b"CLIENT_ERROR bad command line format\r\n"
+LONG = b"k" * 251
+
+
+def drain(data: bytes) -> list:
+    parser = RequestParser()
+    parser.feed(data)
+    found = []
+    while (message := parser.next_message()) is not NEED_DATA:
+        found.append(message)
+    return found
+
+
+REFUSED = [
+    (b"\r\n", FORMAT),
+    (b"get\r\n", FORMAT),
+    (b"gat 0\r\n", FORMAT),
+    (b"gat x k\r\n", b"CLIENT_ERROR invalid exptime argument\r\n"),
+    (b"GET k\r\n", b"ERROR\r\n"),
+    (b" get k\r\n", b"ERROR\r\n"),
+    (b"get " + LONG + b"\r\n", FORMAT),
+    (b"get a\x00b\r\n", FORMAT),
+    (b"get a\x7fb\r\n", FORMAT),
+    (b"get a\tb\r\n", FORMAT),
+    (b"set k 0 0\r\n", FORMAT),
+    (b"set k 0 0 -1\r\n", FORMAT),
+    (b"set k 0 0 4294967297\r\n", FORMAT),
+    (b"set k 0 0 18446744073709551617\r\n", FORMAT),
+    (b"set k 0 0 1e3\r\n", FORMAT),
+    (b"set k x 0 1\r\na\r\n", FORMAT),
+    (b"set " + LONG + b" 0 0 1\r\na\r\n", FORMAT),
+    (b"cas k 0 0 1 18446744073709551616\r\na\r\n", FORMAT),
+    (b"set k 0 0 1\r\nabc", b"CLIENT_ERROR bad data chunk\r\n"),
+    (b"set k 0 0 2000000\r\n" + b"a" * 2000002, b"SERVER_ERROR object too large for cache\r\n"),
+    (b"incr k -1\r\n", b"CLIENT_ERROR invalid numeric delta argument\r\n"),
+    (b"incr k x noreply\r\n", b""),
+    (b"touch k 99999999999\r\n", b"CLIENT_ERROR invalid exptime argument\r\n"),
+    (b"verbosity x\r\n", FORMAT),
+    (b"mg k v v\r\n", b"CLIENT_ERROR duplicate flag\r\n"),
+    (b"mg k O" + b"o" * 33 + b"\r\n", b"CLIENT_ERROR opaque token too long\r\n"),
+    (b"mg a2V b\r\n", b"CLIENT_ERROR error decoding key\r\n"),
+    (b"ms " + LONG + b" 1\r\na\r\n", FORMAT),
+    (b"ms k 1 Mz\r\na\r\n", b"CLIENT_ERROR invalid mode for ms M token\r\n"),
+    (b"ms k 1 Cx\r\na\r\n", b"CLIENT_ERROR bad token in command line format\r\n"),
+]
+
+
+@pytest.mark.parametrize(("data", "answer"), REFUSED)
+def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
+    refusal, after = drain(data + b"mn\r\n")
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reply, refusal.close) == (answer, False)
+    assert after.command == "mn"
+
+
+@pytest.mark.parametrize("data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST / HTTP", b"*1\r\n"])
+def test_foreign_protocols_are_closed(data: bytes) -> None:
+    (refusal,) = drain(data)
+    assert refusal.close
+    assert refusal.reply == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "canonical"),
+    [
+        (b"get k\r\n", True),
+        (b"get a b\r\n", True),
+        (b"get  k\r\n", False),
+        (b"get k \r\n", False),
+        (b"get k\n", False),
+        (b"set k 0 0 1\r\na\r\n", True),
+        (b"set k 0 0 01\r\na\r\n", False),
+        (b"set k 0 0 1 noreply\r\na\r\n", False),
+        (b"delete k 0\r\n", False),
+        (b"mg k v q\r\n", True),
+        (b"mg k  v\r\n", False),
+    ],
+)
+def test_canonical(data: bytes, canonical: bool) -> None:
+    (request,) = drain(data)
+    assert request.canonical is canonical
+
+
+def test_fields() -> None:
+    request = drain(b"cas key 7 -1 3 9 noreply\r\nabc\r\n")[0]
+    assert (request.command, request.key, request.flags, request.exptime) == ("cas", b"key", 7, -1)
+    assert (request.value, request.number, request.noreply) == (b"abc", 9, True)
+    assert drain(b"gats 5 a bb c\r\n")[0].keys == [b"a", b"bb", b"c"]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"VALUE k 1 3 9\r\nabc\r\n", "VALUE"),
+        (b"END\r\n", "END"),
+        (b"12\r\n", "NUMBER"),
+        (b"VA 1 kk Oabc c5\r\nx\r\n", "VA"),
+        (b"HD\r\n", "HD"),
+        (b"STORED\r\n", "STORED"),
+        (b"SERVER_ERROR: shutdown not enabled\r\n", "SERVER_ERROR"),
+    ],
+)
+def test_replies(data: bytes, kind: str) -> None:
+    parser = ReplyParser()
+    parser.feed(data)
+    assert parser.next_message().kind == kind
+    assert parser.next_message() is NEED_DATA
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\r\n", b"END\n", b"VALUE k 0 -1\r\n", b"VALUE k 0 9999999\r\n", b"VALUE k 0 1\r\nabc", b"VA\r\n", b"x" * 8192],
+)
+def test_bad_replies(data: bytes) -> None:
+    parser = ReplyParser()
+    parser.feed(data)
+    with pytest.raises(RemoteProtocolError):
+        parser.next_message()
+
+
+def test_encoders_are_canonical() -> None:
+    made = [
+        encode_request("get", b"k"),
+        encode_request("set", b"k", value=b"v", exptime=-5),
+        encode_request("cas", b"k", value=b"v", number=2**64 - 1),
+        encode_request("delete", b"k"),
+        encode_request("incr", b"k", number=10),
+        encode_request("touch", b"k", exptime=-1),
+    ]
+    assert made[1] == b"set k 0 -5 1\r\nv\r\n"
+    assert all(drain(data)[0].canonical for data in made)
+    with pytest.raises(LocalProtocolError):
+        encode_request("get", b"x 0 0 1\r\nflush_all")
