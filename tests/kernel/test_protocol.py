@@ -60,7 +60,9 @@ def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
     assert after.command == "mn"
 
 
-@pytest.mark.parametrize("data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST / HTTP", b"*1\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST / HTTP", b"*1\r\n"]
+)
 def test_foreign_protocols_are_closed(data: bytes) -> None:
     (refusal,) = drain(data)
     assert refusal.close
@@ -116,7 +118,15 @@ def test_replies(data: bytes, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\r\n", b"END\n", b"VALUE k 0 -1\r\n", b"VALUE k 0 9999999\r\n", b"VALUE k 0 1\r\nabc", b"VA\r\n", b"x" * 8192],
+    [
+        b"\r\n",
+        b"END\n",
+        b"VALUE k 0 -1\r\n",
+        b"VALUE k 0 9999999\r\n",
+        b"VALUE k 0 1\r\nabc",
+        b"VA\r\n",
+        b"x" * 8192,
+    ],
 )
 def test_bad_replies(data: bytes) -> None:
     parser = ReplyParser()

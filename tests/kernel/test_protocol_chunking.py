@@ -1,5 +1,7 @@
 """However the bytes are cut, the same messages come out."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +33,6 @@ def messages(chunks: list[bytes]) -> list:
 def test_any_cut(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(pieces)
     places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    chunks = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    chunks = [data[start:end] for start, end in pairwise(places)]
     assert messages(chunks) == messages([data])
     assert messages([data[i : i + 1] for i in range(len(data))]) == messages([data])
