@@ -9,8 +9,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport intptr_t, uint8_t, uint32_t
 
 from mcroute._engine.connections cimport (
-    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, link_closed, link_connected,
-    link_connecting, link_new, session_close, session_open,
+    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, link_closed,
+    link_connected, link_connecting, link_new, session_close, session_open,
 )
 from mcroute._engine.engine cimport Engine
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, Conn, Engine as EngineState, Link, Session
@@ -33,7 +33,10 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     }
-    static void no_delay(int fd) { int one = 1; setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); }
+    static void no_delay(int fd) {
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
     static int tcp(int port, int listening) {
         struct sockaddr_in a = {0};
         int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -58,6 +61,8 @@ cdef extern from * nogil:
     enum: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_MOD, MSG_DONTWAIT, MSG_NOSIGNAL
     ctypedef union epoll_data:
         void* ptr
+    struct iovec:
+        pass
     struct epoll_event:
         uint32_t events
         epoll_data data
@@ -70,7 +75,7 @@ cdef extern from * nogil:
     int epoll_wait(int ep, epoll_event* events, int count, int timeout)
     ssize_t recv(int fd, void* buffer, size_t size, int flags)
     ssize_t send(int fd, const void* buffer, size_t size, int flags)
-    ssize_t writev(int fd, const void* pieces, int count)
+    ssize_t writev(int fd, const iovec* pieces, int count)
     int close(int fd)
 
 
@@ -105,7 +110,7 @@ cdef bint flush(int ep, Conn* conn) noexcept nogil:
         if count == 1:
             sent = send(fd_of(conn), pieces[0].base, pieces[0].size, MSG_NOSIGNAL)
         else:
-            sent = writev(fd_of(conn), pieces, count)
+            sent = writev(fd_of(conn), <const iovec*>pieces, count)
         if sent < 0:
             if errno != EAGAIN:
                 return False
@@ -178,7 +183,7 @@ def serve(Engine engine, int port, list server_ports):
     cdef int ep = epoll_create1(0)
     cdef int listener = tcp(port, 1)
     cdef int fd
-    cdef int i
+    cdef int i, _turn
     cdef Link* link
     if listener < 0:
         raise OSError(f"cannot listen on port {port}")
@@ -195,5 +200,5 @@ def serve(Engine engine, int port, list server_ports):
     watch(ep, EPOLL_CTL_ADD, listener, EPOLLIN, NULL)
     while True:
         with nogil:
-            for i in range(1000):
+            for _turn in range(1000):
                 turn(ep, listener, engine.state)

@@ -1,6 +1,13 @@
 """The exceptions of mcroute: one root, then by whose fault it is."""
 
-__all__ = ("ConfigError", "LocalProtocolError", "McrouteError", "ProtocolError", "RemoteProtocolError", "ServerFailure")
+__all__ = (
+    "ConfigError",
+    "LocalProtocolError",
+    "McrouteError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "ServerFailure",
+)
 
 
 class McrouteError(Exception):

@@ -1,4 +1,4 @@
-"""From known replies to a session's output: in the order of the requests, whatever order they became known in."""
+"""From known replies to a session's output, in the order of the requests."""
 
 from libc.stddef cimport size_t
 

@@ -4,8 +4,10 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset
 
-from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop
-from mcroute._engine.state cimport KeyState
+from mcroute._engine.blocks cimport (
+    Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
+)
+
 from mcroute._protocol cimport REQ_NOREPLY
 
 cdef const char* END = b"END\r\n"

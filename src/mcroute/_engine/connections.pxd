@@ -1,8 +1,8 @@
 """The engine as its drivers see it: connections that take bytes and `now`, and give bytes.
 
-A driver reads into what `conn_buffer` lends and says so with `conn_received`; at the end of each turn it looks at
-every connection in `Engine.dirty`: sends what `conn_iovecs` shows, reports it with `conn_sent`, closes what is to
-be closed. It calls `engine_check` when `Engine.next_check` has come.
+A driver reads into what `conn_buffer` lends and says so with `conn_received`; at the end of each turn it
+looks at every connection in `Engine.dirty`: sends what `conn_iovecs` shows, reports it with `conn_sent`,
+closes what is to be closed. It calls `engine_check` when `Engine.next_check` has come.
 """
 
 from libc.stddef cimport size_t

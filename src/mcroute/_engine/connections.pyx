@@ -5,12 +5,12 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from mcroute._engine.answers cimport conn_break, session_abandon
-from mcroute._engine.blocks cimport (
-    Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init,
-)
+from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
-from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, LINK_CLOSED, LINK_CONNECTING, LINK_READY, Request, Walk
+from mcroute._engine.state cimport (
+    CONN_LINK, CONN_SESSION, LINK_CLOSED, LINK_CONNECTING, LINK_READY, Request, Walk,
+)
 from mcroute._engine.walks cimport walk_expire
 from mcroute._protocol cimport default_limits
 
@@ -184,7 +184,7 @@ cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
 
 
 cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
-    """What is not a whole message yet moves into a block of the connection's own, if it is not there already."""
+    """What is not a whole message yet moves into a block of the connection's own, if it is not there."""
     cdef size_t rest = conn.input.end - conn.input.start
     cdef size_t room = rest + 4096
     cdef Block* block = conn.input.block

@@ -1,19 +1,17 @@
 """The engine as a Python object: connections are numbers, bytes go in and come out, `now` is an argument."""
 
-from libc.math cimport INFINITY
+
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mcroute._engine.connections cimport (
-    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, engine_free, engine_new, link_closed,
-    link_connected, link_connecting, link_new, session_close, session_open,
+    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, engine_free, engine_new,
+    link_closed, link_connected, link_connecting, link_new, session_close, session_open,
 )
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, Link, SERVER_UP, Session,
-)
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, SERVER_UP, Link, Session
 
 
 cdef class Engine:
@@ -60,7 +58,7 @@ cdef class Engine:
         return session.conn.id
 
     def open_link(self, int server):
-        """The driver connects to the server of this id. Returns the connection's number; requests may queue."""
+        """The driver connects to this server. Returns the connection's number; requests may queue."""
         if not 0 <= server < self.state.server_count:
             raise IndexError(f"no server has the id {server}")
         cdef Link* link = self.servers[server].link

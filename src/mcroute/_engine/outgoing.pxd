@@ -1,4 +1,4 @@
-"""What goes out to a server: the client's own bytes where they are canonical, else the same request re-encoded."""
+"""What goes out to a server: the client's bytes where they are canonical, else the request re-encoded."""
 
 from libc.stdint cimport int32_t
 

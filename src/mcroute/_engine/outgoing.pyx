@@ -1,6 +1,6 @@
-"""Encoding of requests towards servers. Each has a reply there: noreply and quiet are the session's business."""
+"""Encoding of requests towards servers, where each has a reply: noreply is the session's business."""
 
-from libc.stddef cimport size_t
+
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
 
@@ -8,8 +8,8 @@ from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
-    CMD_INCR, CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_CANONICAL, REQ_NOREPLY,
+    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
+    CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_CANONICAL, REQ_NOREPLY,
     RequestView,
 )
 
@@ -57,14 +57,17 @@ cdef int _shape(int command) noexcept nogil:
     return SHAPE_LINE
 
 
-cdef bint _put_keys(OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one) noexcept nogil:
+cdef bint _put_keys(
+    OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one
+) noexcept nogil:
     """One get line for a chain of keys of a multiget."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef char[LINE_MAX] word
     cdef int size
     cdef KeyState* state
     if request.view.command >= CMD_GAT:
-        size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command), <long long>request.view.exptime)
+        size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command),
+                        <long long>request.view.exptime)
     else:
         size = snprintf(word, LINE_MAX, b"%s", _word(request.view.command))
     if not out_copy(out, &engine.pool, <uint8_t*>word, size):
@@ -86,6 +89,7 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept
     cdef int size
     cdef const char* word = _word(view.command)
     cdef int command = view.command
+    cdef Slice value
     if command == CMD_CAS:
         size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
                         view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
@@ -97,15 +101,18 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept
         size = snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
                         <unsigned long long>view.number)
     elif command == CMD_TOUCH:
-        size = snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key, <long long>view.exptime)
+        size = snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key,
+                        <long long>view.exptime)
     elif command == CMD_GAT or command == CMD_GATS:
-        size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime, <int>view.key_size, key)
+        size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
+                        <int>view.key_size, key)
     else:
         size = snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
     if not out_copy(out, &engine.pool, <uint8_t*>line, size):
         return False
     if CMD_SET <= command <= CMD_CAS:
-        if not out_slice(out, &engine.pool, Slice(request.block, request.offset + view.value_offset, view.value_size)):
+        value = Slice(request.block, request.offset + view.value_offset, view.value_size)
+        if not out_slice(out, &engine.pool, value):
             return False
         return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
     return True
@@ -118,7 +125,8 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* comman
     cdef int size
     if view.command == CMD_GAT or view.command == CMD_GATS:
         command[0] = CMD_TOUCH
-        size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>view.key_size, key, <long long>view.exptime)
+        size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>view.key_size, key,
+                        <long long>view.exptime)
     else:
         command[0] = CMD_DELETE
         size = snprintf(line, LINE_MAX, b"delete %.*s\r\n", <int>view.key_size, key)

@@ -5,8 +5,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from mcroute._engine.state cimport (
-    GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Text,
+    COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
+    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Text,
 )
 from mcroute._ring cimport Ring, ring_table
 
@@ -34,6 +34,8 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
     node.child_count = <int>len(own)
     node.text = -1
     if node.kind == NODE_ASK:
+        if not 0 <= source.rank < COPIES_MAX:
+            raise ValueError(f"rank {source.rank} of an ask is not below {COPIES_MAX}")
         node.pool = source.pool
         node.rank = source.rank
     elif node.kind == NODE_FIRST:

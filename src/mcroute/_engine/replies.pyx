@@ -2,23 +2,23 @@
 
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
 from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, Slice, block_keep, out_clear
 from mcroute._engine.links cimport link_arrived, link_oldest, link_orphan
 from mcroute._engine.state cimport (
-    DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER,
-    SERVER_EJECTED, SERVER_UP, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, SHAPE_STATS, STORED, TIMEOUT, TOUCHED,
-    Engine, Expected, KeyState, Request, Server, Walk,
+    DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK,
+    REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Expected,
+    KeyState, Request, Server, Walk,
 )
 from mcroute._engine.walks cimport walk_end
 from mcroute._protocol cimport (
-    CMD_META_GET, CMD_META_SET, PARSED_MORE, PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR,
-    REPLY_EXISTS, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED,
-    REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_SERVER_ERROR, REPLY_STAT,
-    REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
+    CMD_META_SET, PARSED_MORE, PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR,
+    REPLY_EXISTS, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND,
+    REPLY_META_NOT_STORED, REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK,
+    REPLY_SERVER_ERROR, REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
 )
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
@@ -128,12 +128,13 @@ cdef bint _is_asked(Walk* walk, const uint8_t* data, ReplyView* view) noexcept n
     request = walk.request
     asked = request.block.data + request.offset
     if walk.first_key >= 0:
-        return _is_key(data, view, asked + request.keys[walk.first_key].offset, request.keys[walk.first_key].size)
+        return _is_key(data, view, asked + request.keys[walk.first_key].offset,
+                       request.keys[walk.first_key].size)
     return _is_key(data, view, asked + request.view.key_offset, request.view.key_size)
 
 
 cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, ReplyView* view) noexcept nogil:
-    """A reply to get. Returns the bytes taken; 0: more are needed, view.size of them; view.size 0: out of step."""
+    """A reply to get. Returns the bytes taken; 0: view.size are needed, or with that 0, out of step."""
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
     cdef uint8_t* data = block.data + start

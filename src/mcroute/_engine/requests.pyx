@@ -1,15 +1,15 @@
 """Incoming bytes of sessions."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+
 
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_keep
 from mcroute._engine.state cimport Engine, Request
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
-    CMD_SET, CMD_TOUCH, CMD_VERSION, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
+    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
+    CMD_SET, CMD_TOUCH, CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
     request_parse,
 )
 

@@ -193,6 +193,7 @@ cdef struct Walk:
     uint32_t position
     int32_t first_key           # of a multiget's part, -1: the request has one key
     int32_t cursor
+    int server                  # ask: whose id, -1 if none
     bint is_group
     bint is_undo                # ask: takes the key back (delete), or its new lifetime over (touch)
     bint is_embedded            # Request.walk

@@ -1,7 +1,7 @@
 """The walk of a request through the nodes of its plan.
 
-A walk is one node at work for one request. `_run` starts it, `walk_end` carries its outcome to the walk above,
-which asks its next child, waits for more, or ends in turn; the outcome of the topmost is the request's answer.
+A walk is one node at work for one request. `_run` starts it, `walk_end` carries its outcome to the walk
+above, which asks its next child, waits for more, or ends in turn; the topmost's outcome is the answer.
 Plans have no cycles and few levels, so the recursion is as deep as the plan.
 """
 
@@ -17,12 +17,12 @@ from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, sl
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
-    DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED, REFUSED_BY_SERVER, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState,
-    PlanNode, PlanPool, PlanTable, Server, Text,
+    COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST,
+    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED, REFUSED_BY_SERVER,
+    SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, PlanNode, PlanPool, PlanTable, Server, Text,
 )
 from mcroute._protocol cimport (
-    CMD_GATS, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_SET, CMD_CAS,
+    CMD_CAS, CMD_GATS, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_SET,
     request_next_key,
 )
 from mcroute._ring cimport ring_owner, ring_owners
@@ -57,6 +57,7 @@ cdef void _walk_set(Walk* walk, Request* request, Walk* parent, int node) noexce
     walk.node = node
     walk.best_rank = RANK_WORST
     walk.best = LOST
+    walk.server = -1
     walk.first_key = parent.first_key if parent != NULL else -1
     request.walks += 1
 
@@ -140,7 +141,7 @@ cdef int _resolve(Request* request, int node, const uint8_t* key, size_t size) n
 cdef Server* _server_of(Request* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil:
     """The server of the node's rank for the key; NULL when the pool has fewer servers."""
     cdef PlanPool* pool = &request.plan.pools[node.pool]
-    cdef int[8] owners
+    cdef int[COPIES_MAX] owners
     cdef int index
     if pool.size == 1:
         index = 0 if node.rank == 0 else -1
@@ -155,6 +156,7 @@ cdef Server* _server_of(Request* request, PlanNode* node, const uint8_t* key, si
 
 cdef void _ask(Walk* walk, Server* server) noexcept nogil:
     cdef int reason = EJECTED
+    walk.server = server.id if server != NULL else -1
     if server != NULL and server.state == SERVER_UP and link_takes(server.link, &reason):
         server.requests += 1
         if send_request(server.link, walk):
@@ -162,8 +164,6 @@ cdef void _ask(Walk* walk, Server* server) noexcept nogil:
         # Part of a request may stand in the link's output: nothing can follow it.
         conn_break(&server.link.conn)
         reason = LOST
-    if server != NULL and walk.request.group > GROUP_LAST_READ and walk.parent != NULL:
-        server.missed_writes += 1
     walk_end(walk, reason, NOTHING)
 
 
@@ -220,7 +220,7 @@ cdef void _first_next(Walk* walk) noexcept nogil:
 
 
 cdef bint _may_retry(Engine* engine, int outcome) noexcept nogil:
-    """Only what follows a timeout costs a token: refusals and resets are over, and cost the server nothing."""
+    """Only what follows a timeout costs a token: refusals and resets are over, and cost nobody anything."""
     if outcome != TIMEOUT:
         return True
     if engine.retry_tokens < 1:
@@ -409,10 +409,18 @@ cdef void _carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept no
         _child_ended(parent, outcome, reply)
 
 
+cdef void _missed(Walk* walk) noexcept nogil:
+    """A copy that did not confirm a write may hold an older value from now on."""
+    if walk.parent != NULL and walk.request.group > GROUP_LAST_READ:
+        walk.request.plan.engine.servers[walk.server].missed_writes += 1
+
+
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.is_group:
         _group_ended(walk, outcome)
         return
+    if outcome > REFUSED_BY_SERVER and walk.server >= 0:
+        _missed(walk)
     # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
     _carry(walk, walk.parent, outcome, reply)
     _walk_free(walk)
@@ -442,7 +450,7 @@ cdef void _part_ended(Request* request) noexcept nogil:
 
 
 cdef void _walk_key(Request* request, int32_t key, int node, int prior) noexcept nogil:
-    """Walks one key of a multiget by itself; behind the first child of a `first` node that came to `prior`."""
+    """Walks one key of a multiget by itself, behind the first child of its node, which came to `prior`."""
     cdef Walk* walk = _walk_new(request, NULL, node)
     request.groups_open += 1
     if walk == NULL:
@@ -503,7 +511,6 @@ cdef void _begin_many(Request* request) noexcept nogil:
     cdef Server* server
     cdef Walk* walk
     cdef Walk* groups = NULL
-    cdef Walk* following
     request.key_block = block_new(&engine.pool, count * sizeof(KeyState))
     if request.key_block == NULL:
         _answer_line(request, b"SERVER_ERROR out of memory\r\n")

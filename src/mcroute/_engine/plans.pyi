@@ -1,0 +1,10 @@
+from typing import Any
+
+from mcroute.policy.nodes import Plan
+
+KINDS: dict[type, int]
+
+class CompiledPlan:
+    def __new__(cls, plan: Plan) -> CompiledPlan: ...
+    def __reduce__(self) -> Any: ...
+    def __setstate__(self, state: Any) -> None: ...
