@@ -37,7 +37,7 @@ cdef enum Command:
     CMD_META_GET        # mg
     CMD_META_SET        # ms
     CMD_META_DELETE     # md
-    CMD_META_ARITHMETIC # ma
+    CMD_META_ARITHMETIC  # ma
     CMD_META_NOOP       # mn
     CMD_META_DEBUG      # me
     COMMAND_COUNT
@@ -54,7 +54,7 @@ cdef enum RequestFlag:
     REQ_BASE64 = 4      # meta b: the key is base64; it routes by its encoded spelling
     REQ_CANONICAL = 8   # the bytes are exactly what the encoder would write: may be forwarded verbatim
     REQ_HAS_KEY = 16    # meta k: the reply carries the key
-    REQ_HAS_OPAQUE = 32 # meta O
+    REQ_HAS_OPAQUE = 32  # meta O
     REQ_WANTS_VALUE = 64    # meta v
     REQ_WANTS_CAS = 128     # gets, gats, meta c
 

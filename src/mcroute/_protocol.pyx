@@ -1049,7 +1049,6 @@ cdef class ReplyParser(_Feed):
         """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is no reply."""
         cdef Reply reply
         cdef ReplyView view
-        cdef size_t size
         cdef int parsed
         if not self.ready():
             return NEED_DATA
@@ -1058,7 +1057,8 @@ cdef class ReplyParser(_Feed):
             self.wanted = view.size
             return NEED_DATA
         if parsed != PARSED_OK:
-            raise RemoteProtocolError("the server's bytes are no reply: " + repr(bytes(self.held[self.at:self.at + 60])))
+            shown = bytes(self.held[self.at:self.at + 60])
+            raise RemoteProtocolError(f"the server's bytes are no reply: {shown!r}")
         reply = Reply.__new__(Reply)
         reply.view = view
         reply.raw = self.take(view.size)
