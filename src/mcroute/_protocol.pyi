@@ -1,5 +1,19 @@
 from typing import Final, final
 
+__all__ = (
+    "COMMAND_NAMES",
+    "NEED_DATA",
+    "REPLY_NAMES",
+    "Refusal",
+    "Reply",
+    "ReplyParser",
+    "Request",
+    "RequestParser",
+    "count_replies",
+    "count_requests",
+    "encode_request",
+)
+
 COMMAND_NAMES: Final[tuple[str, ...]]
 REPLY_NAMES: Final[tuple[str, ...]]
 
