@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# cython-lint calls pycodestyle by name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 EXTENSION_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd')
 CYTHON_FILES := $(shell find src $(wildcard examples benches) -name '*.pyx' -o -name '*.pxd')
 COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,' | tr / .)
