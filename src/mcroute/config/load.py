@@ -1,0 +1,216 @@
+"""TOML -> the policy objects that a Python user would build by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..policy.nodes import Plan
+from ..policy.plan import compile_plan
+from ..policy.routes import PoolRoute, Route
+from ..policy.servers import Pool, Server
+from .schema import COMMAND_KINDS, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER, Kind, Option
+from .values import array_of, inside, placed, read_options, suggest, table_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ("Config", "ProxySettings", "load_config", "parse_config")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """`listen` is (host, port), or the path of a unix socket."""
+
+    listen: tuple[str, int] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration. `pools` has all pools in the order of the file, used by the route or not."""
+
+    proxy: ProxySettings
+    pools: tuple[Pool, ...]
+    route: Route
+    retry_share: float
+    retry_floor_per_s: float
+    _plan: Plan = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        plan = compile_plan(
+            self.route, retry_share=self.retry_share, retry_floor_per_s=self.retry_floor_per_s
+        )
+        object.__setattr__(self, "_plan", plan)
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Reads a TOML file, UTF-8.
+
+    Raises ConfigError, whose place begins with the path, if the file cannot be read or cannot work.
+    """
+    place = os.fspath(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(place, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            place, f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+        ) from None
+    return parse_config(text, place)
+
+
+def parse_config(text: str, place: str = "") -> Config:
+    """Reads TOML; `place` is what errors begin with, such as a file's name.
+
+    Raises ConfigError, whose place is the option as in `pools.main.servers[2]`.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(place, f"is not TOML: {error}") from None
+    try:
+        return _config(raw)
+    except ConfigError as error:
+        where = ": ".join(part for part in (place, error.place) if part)
+        raise ConfigError(where, error.message) from None
+
+
+def _config(raw: dict[str, Any]) -> Config:
+    for key in raw:
+        if key not in SECTIONS:
+            raise ConfigError(inside("", key), f"no such section; {suggest(key, SECTIONS)}")
+    proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), PROXY, "proxy")
+    retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
+    for name, value in retry.items():
+        # Written so that a NaN is refused too.
+        if not 0 <= value < float("inf"):
+            raise ConfigError(inside("retry", name), f"{value} is not a number from 0 on")
+    pools = _pools(raw.get("pools", {}))
+    return Config(
+        proxy=ProxySettings(_listen(proxy["listen"])),
+        pools=tuple(pools.values()),
+        route=_RouteReader(pools).whole(raw),
+        retry_share=retry["share"],
+        retry_floor_per_s=retry["floor_per_s"],
+    )
+
+
+def _listen(text: str) -> tuple[str, int] | str:
+    place = "proxy.listen"
+    server = Server.parse(text, place=place)
+    if server.weight != 1:
+        raise ConfigError(place, f"{text!r} has a weight; host:port is enough")
+    return server.address
+
+
+# ---- pools ----
+
+
+def _pools(raw: object) -> dict[str, Pool]:
+    tables = table_of(raw, "pools")
+    if not tables:
+        raise ConfigError("pools", 'there is no pool; write [pools.main] and servers = ["127.0.0.1:11211"]')
+    return {name: _pool(name, table, inside("pools", name)) for name, table in tables.items()}
+
+
+def _pool(name: str, raw: object, place: str) -> Pool:
+    values = read_options(table_of(raw, place), POOL, place)
+    listed = array_of(values.pop("servers"), POOL[0], f"{place}.servers")
+    servers = tuple(_server(entry, f"{place}.servers[{i}]") for i, entry in enumerate(listed))
+    with placed(place, f"pools.{name}"):
+        pool = Pool(name, servers, **values)
+        # Asked for here, so that a distribution that does not suit the servers is found with the rest.
+        pool.ring()
+    return pool
+
+
+def _server(raw: object, place: str) -> Server:
+    if isinstance(raw, str):
+        return Server.parse(raw, place=place)
+    table = table_of(raw, place)
+    values = read_options(table, SERVER, place)
+    server = Server.parse(values["address"], name=values["name"], place=place)
+    if "weight" not in table:
+        return server
+    if server.weight != 1:
+        raise ConfigError(place, "the weight is given twice, in the address and by itself")
+    with placed(f"{place}.weight", server.name):
+        return replace(server, weight=values["weight"])
+
+
+# ---- routes ----
+
+
+class _RouteReader:
+    """Reads routes that may name these pools."""
+
+    def __init__(self, pools: dict[str, Pool]) -> None:
+        self.pools = pools
+        self._nested: dict[Kind, Callable[[Any, Option, str], object]] = {
+            Kind.POOL: lambda raw, option, place: self.pool(raw, place),
+            Kind.ROUTE: lambda raw, option, place: self.route(raw, place),
+            Kind.ROUTES: self.children,
+            Kind.ROUTES_BY_PREFIX: lambda raw, option, place: self.table(raw, place),
+            Kind.ROUTES_BY_COMMAND: lambda raw, option, place: self.by_command(raw, place),
+        }
+
+    def whole(self, raw: dict[str, Any]) -> Route:
+        if "route" in raw:
+            return self.route(raw["route"], "route")
+        if len(self.pools) > 1:
+            raise ConfigError("route", f"is missing, and there are {len(self.pools)} pools to choose from")
+        return PoolRoute(*self.pools.values())
+
+    def pool(self, name: str, place: str) -> Pool:
+        if name not in self.pools:
+            raise ConfigError(place, f"there is no pool {name!r}; {suggest(name, self.pools)}")
+        return self.pools[name]
+
+    def route(self, raw: object, place: str) -> Route:
+        """A route from its table; a text is the pool of that name."""
+        if isinstance(raw, str):
+            return PoolRoute(self.pool(raw, place))
+        table = dict(table_of(raw, place))
+        kind = table.pop("type", None)
+        if kind is None:
+            raise ConfigError(place, f"type is missing; it is one of {', '.join(ROUTES)}")
+        if not isinstance(kind, str) or kind not in ROUTES:
+            raise ConfigError(f"{place}.type", f"{kind!r} is no type of route; {suggest(str(kind), ROUTES)}")
+        row = ROUTES[kind]
+        values = read_options(table, row.options, place)
+        for option in row.options:
+            if option.kind in self._nested:
+                below = inside(place, option.name)
+                values[option.name] = self._nested[option.kind](values[option.name], option, below)
+        with placed(place, getattr(row.build, "__name__", "")):
+            route = row.build(**values)
+        # Compiled from the innermost on, so that an error names the route that it is about.
+        with placed(place, "route"):
+            compile_plan(route)
+        return route
+
+    def children(self, raw: object, option: Option, place: str) -> list[Route]:
+        return [self.route(child, f"{place}[{i}]") for i, child in enumerate(array_of(raw, option, place))]
+
+    def table(self, raw: object, place: str) -> dict[str, Route]:
+        return {key: self.route(child, inside(place, key)) for key, child in table_of(raw, place).items()}
+
+    def by_command(self, raw: object, place: str) -> dict[str, Route]:
+        for key in table_of(raw, place):
+            if key not in COMMAND_KINDS:
+                raise ConfigError(
+                    inside(place, key), f"no such kind of command; {suggest(key, COMMAND_KINDS)}"
+                )
+        return self.table(raw, place)

@@ -1,0 +1,113 @@
+"""Checking what TOML gave against the schema. Every error names its place and what to write instead."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ConfigError
+from .schema import REQUIRED, Kind, Option
+
+__all__ = ("array_of", "inside", "placed", "read_options", "suggest", "table_of")
+
+# No option counts anything near this; what is larger would not fit the engine's C integers.
+INTEGER_MAX = 2**31 - 1
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+_TYPES: dict[Kind, type | tuple[type, ...]] = {
+    Kind.TEXT: str,
+    Kind.POOL: str,
+    Kind.INTEGER: int,
+    Kind.NUMBER: (int, float),
+}
+
+
+def inside(place: str, key: str) -> str:
+    """The place of a key of the table at `place`, written as in TOML."""
+    shown = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return f"{place}.{shown}" if place else shown
+
+
+@contextmanager
+def placed(place: str, subject: str) -> Iterator[None]:
+    """Moves errors of a policy object, which calls itself `subject`, to its place in the file."""
+    try:
+        yield
+    except ConfigError as error:
+        rest = error.place[len(subject) :] if error.place.startswith(subject) else ""
+        raise ConfigError(place + rest, error.message) from None
+
+
+def suggest(word: str, known: Collection[str]) -> str:
+    """ "did you mean ...?" for a word that is none of those known, or all of them."""
+    close = get_close_matches(word.lower(), known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"there is {', '.join(known)}" if known else "there are none"
+
+
+def table_of(raw: object, place: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ConfigError(place, f"expected a table, got {_shown(raw)}")
+    return raw
+
+
+def array_of(raw: object, option: Option, place: str) -> list[Any]:
+    if not isinstance(raw, list):
+        raise _unfit(raw, option, place)
+    return raw
+
+
+def read_options(raw: dict[str, Any], options: Sequence[Option], place: str) -> dict[str, Any]:
+    """Values by name, with defaults. Numbers and texts are checked, what is nested is handed on as it is."""
+    known = {option.name: option for option in options}
+    for key in raw:
+        if key not in known:
+            raise ConfigError(inside(place, key), f"no such option; {suggest(key, known)}")
+    return {name: _value(raw, option, place) for name, option in known.items()}
+
+
+def _value(raw: dict[str, Any], option: Option, place: str) -> Any:
+    if option.name in raw:
+        return _checked(raw[option.name], option, inside(place, option.name))
+    if option.default is REQUIRED:
+        raise ConfigError(place, f"{option.name} is missing; write for instance {_line(option)}")
+    return option.default
+
+
+def _checked(raw: Any, option: Option, place: str) -> Any:
+    if option.kind not in _TYPES:
+        return raw
+    # In Python true is an integer; in a configuration it is a mistake.
+    if not isinstance(raw, _TYPES[option.kind]) or isinstance(raw, bool):
+        raise _unfit(raw, option, place)
+    if isinstance(raw, int) and abs(raw) > INTEGER_MAX:
+        raise ConfigError(place, f"{raw} is too large; write for instance {_line(option)}")
+    if option.choices and raw not in option.choices:
+        raise ConfigError(place, f"{_shown(raw)} is not known; {suggest(str(raw), option.choices)}")
+    return raw
+
+
+def _unfit(raw: object, option: Option, place: str) -> ConfigError:
+    return ConfigError(
+        place, f"expected {option.kind.value}, got {_shown(raw)}; write for instance {_line(option)}"
+    )
+
+
+def _line(option: Option) -> str:
+    return f"{option.name} = {option.example}"
+
+
+def _shown(raw: object) -> str:
+    """A value as in TOML; of tables and arrays only that they are."""
+    if isinstance(raw, dict):
+        return "a table"
+    if isinstance(raw, list):
+        return "an array"
+    if isinstance(raw, (str, bool)):
+        return json.dumps(raw, ensure_ascii=False)
+    return str(raw)

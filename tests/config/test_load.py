@@ -1,0 +1,201 @@
+"""From TOML to policy objects: what one builds by hand, and errors that say where and what instead."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcroute.config import load_config, parse_config
+from mcroute.errors import ConfigError
+from mcroute.policy import (
+    AllAsync,
+    ByCommand,
+    ByPrefix,
+    Error,
+    Failover,
+    Null,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Server,
+)
+
+SERVERS = 'servers = ["10.0.0.1:11211", "10.0.0.2:11211"]'
+ONE = '[pools.main]\nservers = ["a:1"]\n'
+TWO = ONE + '[pools.spare]\nservers = ["b:1", "b:2"]\n'
+MAIN, SPARE = Pool.of("main", ["a:1"]), Pool.of("spare", ["b:1", "b:2"])
+
+
+def test_a_pool_and_nothing_else_is_a_configuration():
+    config = parse_config(ONE)
+    assert config.pools == (MAIN,)
+    assert config.route == PoolRoute(MAIN)
+    assert config.proxy.listen == ("127.0.0.1", 11311)
+    assert config.plan.servers == MAIN.servers
+
+
+def test_servers_are_addresses_or_tables():
+    config = parse_config(
+        "[pools.main]\n"
+        'servers = ["a", "b:2:3", { name = "c", address = "[::1]:4", weight = 5 }, { address = "unix:/s" }]\n'
+        "reply_timeout_s = 2\n"
+        "trip_after = 7\n"
+    )
+    assert config.pools[0] == Pool(
+        "main",
+        (Server("a:11211", "a"), Server("b:2", "b", 2, 3), Server("c", "::1", 4, 5), Server("/s", path="/s")),
+        reply_timeout_s=2,
+        trip_after=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ('route = "spare"', PoolRoute(SPARE)),
+        ('route = { type = "pool", pool = "main" }', PoolRoute(MAIN)),
+        ('route = { type = "replicate", pool = "spare", write = "async" }', Replicate(SPARE, 2, "async")),
+        (
+            'route = { type = "failover", children = ["main", "spare"] }',
+            Failover([PoolRoute(MAIN), PoolRoute(SPARE)]),
+        ),
+        ('route = { type = "all_async", children = [{ type = "null" }] }', AllAsync([Null()])),
+        (
+            'route = { type = "by_prefix", routes = { "u:" = "spare" }, default = { type = "error" } }',
+            ByPrefix({"u:": PoolRoute(SPARE)}, Error()),
+        ),
+        (
+            'route = { type = "by_command", routes = { delete = "spare" }, default = "main" }',
+            ByCommand({"delete": PoolRoute(SPARE)}, PoolRoute(MAIN)),
+        ),
+    ],
+)
+def test_a_route_is_what_one_builds_by_hand(text, route):
+    assert parse_config(f"{text}\n{TWO}").route == route
+
+
+def test_the_retry_budget_is_in_the_plan():
+    plan = parse_config(ONE + "[retry]\nshare = 0.5\nfloor_per_s = 0\n").plan
+    assert (plan.retry_share, plan.retry_floor_per_s) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", 'pools: there is no pool; write [pools.main] and servers = ["127.0.0.1:11211"]'),
+        ("pools = 3", "pools: expected a table, got 3"),
+        ("[pool.main]", "pool: no such section; did you mean pools?"),
+        ("[pools.main]", f"pools.main: servers is missing; write for instance {SERVERS}"),
+        ("[pools.main]\nserver = []", "pools.main.server: no such option; did you mean servers?"),
+        ("[pools.main]\nservers = []", "pools.main.servers: a pool needs at least one server"),
+        (
+            '[pools.main]\nservers = "a:1"',
+            f'pools.main.servers: expected an array of servers, got "a:1"; write for instance {SERVERS}',
+        ),
+        (
+            '[pools.main]\nservers = ["a:1", "b:2", "c:0"]',
+            "pools.main.servers[2]: port 0 is not between 1 and 65535",
+        ),
+        ('[pools.main]\nservers = ["a:1", "a:1"]', "pools.main.servers[1]: a second server named a:1"),
+        ("[pools.main]\nservers = [1]", "pools.main.servers[0]: expected a table, got 1"),
+        (
+            '[pools.main]\nservers = [{ name = "a" }]',
+            'pools.main.servers[0]: address is missing; write for instance address = "10.0.0.1:11211"',
+        ),
+        (
+            '[pools.main]\nservers = [{ address = "a", weight = 0 }]',
+            "pools.main.servers[0].weight: weight 0 is less than 1",
+        ),
+        (
+            '[pools.main]\nservers = [{ address = "a:1:2", weight = 1 }]',
+            "pools.main.servers[0]: the weight is given twice, in the address and by itself",
+        ),
+        (
+            ONE + 'trip_after = "3"',
+            'pools.main.trip_after: expected an integer, got "3"; write for instance trip_after = 3',
+        ),
+        (
+            ONE + "links = true",
+            "pools.main.links: expected an integer, got true; write for instance links = 1",
+        ),
+        (
+            ONE + "links = 3000000000",
+            "pools.main.links: 3000000000 is too large; write for instance links = 1",
+        ),
+        (ONE + "deadline_s = nan", "pools.main.deadline_s: nan is not a positive, finite number of seconds"),
+        (
+            ONE + 'distribution = "Ketma"',
+            'pools.main.distribution: "Ketma" is not known; did you mean ketama?',
+        ),
+        (
+            '[pools."my pool"]\nservers = ["a:1:2", "b"]\ndistribution = "jump"',
+            'pools."my pool".distribution: weights[0]: jump knows no weights, got 2',
+        ),
+        (ONE + '[proxy]\nlisten = "x"\nlistne = "y"', "proxy.listne: no such option; did you mean listen?"),
+        (ONE + '[proxy]\nlisten = "x:y"', "proxy.listen: 'x:y': port and weight are decimal numbers"),
+        (ONE + '[proxy]\nlisten = "x:1:2"', "proxy.listen: 'x:1:2' has a weight; host:port is enough"),
+        (ONE + "[retry]\nshare = -1", "retry.share: -1 is not a number from 0 on"),
+        (TWO, "route: is missing, and there are 2 pools to choose from"),
+        ("route = 'mian'\n" + ONE, "route: there is no pool 'mian'; did you mean main?"),
+        (
+            ONE + "[route]",
+            "route: type is missing; it is one of pool, replicate, failover, miss_failover, all_sync, "
+            "all_majority, all_fastest, all_async, by_prefix, by_command, null, error",
+        ),
+        (
+            ONE + '[route]\ntype = "fail-over"',
+            "route.type: 'fail-over' is no type of route; did you mean failover?",
+        ),
+        (ONE + '[route]\ntype = "failover"\nchildren = []', "route: Failover needs at least one child"),
+        (
+            ONE + '[route]\ntype = "failover"\nchildren = ["main", { type = "replicate", pool = "main" }]',
+            "route.children[1].copies: 2 copies on 1 servers (at most 8)",
+        ),
+        (
+            ONE
+            + '[route]\ntype = "by_prefix"\ndefault = "main"\n[route.routes."u:"]\ntype = "pool"\npool = "x"',
+            "route.routes.\"u:\".pool: there is no pool 'x'; there is main",
+        ),
+        (
+            ONE + '[route]\ntype = "by_prefix"\ndefault = "main"\nroutes = { "" = "main" }',
+            "route: the empty prefix is what `default` is for",
+        ),
+        (
+            ONE + '[route]\ntype = "by_command"\ndefault = "main"\nroutes = { deletes = "main" }',
+            "route.routes.deletes: no such kind of command; did you mean delete?",
+        ),
+        (
+            ONE + '[route]\ntype = "error"\nmessage = "a\\nb"',
+            "route.message: has to be one line of printable text",
+        ),
+    ],
+)
+def test_an_error_names_the_place_and_what_to_write_instead(text, message):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "mcroute.toml")
+    assert str(caught.value) == f"mcroute.toml: {message}"
+
+
+def test_what_is_no_toml_is_named_by_line_and_column():
+    with pytest.raises(ConfigError, match=r"^mcroute.toml: is not TOML: .*line 2, column"):
+        parse_config("[proxy]\nlisten = !", "mcroute.toml")
+
+
+def test_a_file_is_read_as_utf8(tmp_path: Path):
+    path = tmp_path / "mcroute.toml"
+    path.write_bytes('[pools."größer"]\nservers = ["a:1"]'.encode())
+    assert load_config(path).pools[0].name == "größer"
+    path.write_bytes(b"# \xff")
+    with pytest.raises(ConfigError, match="is not UTF-8: byte 2 is 0xff"):
+        load_config(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the words of the operating system")
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"nothing.toml: cannot be read: No such file"):
+        load_config(tmp_path / "nothing.toml")
+
+
+def test_the_example_is_a_good_configuration():
+    config = load_config(Path(__file__).parents[2] / "examples" / "proxy.toml")
+    assert [pool.name for pool in config.pools] == ["main", "sessions"]

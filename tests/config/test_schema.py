@@ -1,0 +1,28 @@
+"""The tables of options agree with the classes that they stand for."""
+
+from dataclasses import fields
+from typing import get_args
+
+from mcroute.config.schema import POOL, ROUTES, SERVER
+from mcroute.policy import CustomRoute, Pool, Route
+
+
+def test_every_route_can_be_configured():
+    configurable = {row.build for row in ROUTES.values()}
+    assert configurable == set(get_args(Route)) - {CustomRoute}, "a new route gets a row in config/schema.py"
+
+
+def test_options_of_routes_are_the_arguments_of_their_classes():
+    for name, row in ROUTES.items():
+        assert [option.name for option in row.options] == [field.name for field in fields(row.build)], name
+
+
+def test_options_of_pools_are_the_arguments_of_the_class():
+    assert {option.name for option in POOL} == {field.name for field in fields(Pool) if field.init} - {"name"}
+
+
+def test_names_are_unique_and_lower_case():
+    for options in (POOL, SERVER, *(row.options for row in ROUTES.values())):
+        names = [option.name for option in options]
+        assert len(set(names)) == len(names)
+        assert all(name == name.lower() for name in names)
