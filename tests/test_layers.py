@@ -16,7 +16,9 @@ LAYERS = [
     {"_engine"},
     {"config", "testing"},
     {"adapters", "_loop"},
-    {"asyncio", "cli", "__main__"},
+    {"asyncio"},
+    {"cli"},
+    {"__main__"},
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

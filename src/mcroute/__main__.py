@@ -1,0 +1,5 @@
+"""`python -m mcroute` is `mcroute`."""
+
+from .cli import main
+
+main()

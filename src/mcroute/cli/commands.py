@@ -1,0 +1,112 @@
+"""The commands. What they print on stdout is the answer; errors go to stderr and end with exit code 2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+import click
+
+from .. import __version__
+from ..config import Config, load_config
+from ..config.values import suggest
+from ..errors import ConfigError
+from ..policy import explain as explain_key
+from ..policy.explain import COMMAND_GROUPS
+
+KEY_MAX = 250  # bytes, as memcached has it
+
+_P = ParamSpec("_P")
+
+
+class _Mistake(click.ClickException):
+    """Something the user wrote."""
+
+    exit_code = 2
+
+
+def _reporting(command: Callable[_P, None]) -> Callable[_P, None]:
+    """A mistake in the configuration is a line, not a traceback."""
+
+    @wraps(command)
+    def reported(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ConfigError as error:
+            raise _Mistake(str(error)) from None
+
+    return reported
+
+
+_CONFIG = click.argument("config", type=click.Path(dir_okay=False))
+
+
+@click.group()
+@click.version_option(__version__, prog_name="mcroute", message="%(prog)s %(version)s")
+def mcroute() -> None:
+    """A routing engine for memcached."""
+
+
+@mcroute.command()
+@_CONFIG
+@_reporting
+def check(config: str) -> None:
+    """Check that the file CONFIG can work, and show what it says."""
+    loaded = load_config(config)
+    in_use = {pool.name for pool in loaded.plan.pools}
+    for pool in loaded.pools:
+        servers = f"{len(pool.servers)} server{'s' * (len(pool.servers) > 1)}"
+        unused = "" if pool.name in in_use else ", not used by the route"
+        click.echo(f"pool {pool.name}: {servers}, {pool.distribution}{unused}")
+    click.echo(f"{config}: ok")
+
+
+@mcroute.command()
+@_CONFIG
+@click.argument("keys", nargs=-1, metavar="KEY...")
+@click.option(
+    "--command",
+    type=click.Choice(sorted(COMMAND_GROUPS)),
+    default="get",
+    show_default=True,
+    metavar="NAME",
+    help="The memcached command whose way is shown.",
+)
+@click.option(
+    "--ejected", multiple=True, metavar="SERVER", help="Take this server as out of service; may be repeated."
+)
+@_reporting
+def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...]) -> None:
+    """Show which servers a request goes to, in which order, and why. Nothing is sent."""
+    loaded = load_config(config)
+    _check_servers(loaded, ejected)
+    for i, key in enumerate(_keys(keys, command)):
+        if i:
+            click.echo()
+        explanation = explain_key(loaded.plan, key, command, ejected)
+        click.echo(str(explanation))
+        click.echo(f"servers: {', '.join(explanation.servers()) or 'none'}")
+
+
+def _check_servers(config: Config, names: Sequence[str]) -> None:
+    known = [server.name for server in config.plan.servers]
+    for name in names:
+        if name not in known:
+            raise _Mistake(f"--ejected: no server is named {name!r}; {suggest(name, known)}")
+
+
+def _keys(texts: Sequence[str], command: str) -> list[bytes]:
+    """The keys as the bytes that were typed, whatever the terminal's encoding."""
+    if command == "flush_all":
+        if texts:
+            raise _Mistake("flush_all has no key")
+        return [b""]
+    if not texts:
+        raise _Mistake("a key is missing")
+    keys = [os.fsencode(text) for text in texts]
+    for text, key in zip(texts, keys, strict=True):
+        if not 0 < len(key) <= KEY_MAX or any(byte <= 0x20 or byte == 0x7F for byte in key):
+            raise _Mistake(f"{text!r} is no key: 1 to {KEY_MAX} bytes without blanks and control characters")
+    return keys
