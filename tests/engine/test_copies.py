@@ -114,3 +114,23 @@ def test_an_append_moves_on_when_its_server_is_out_of_service(net: Network) -> N
     net.reply(OWNERS[1], b"STORED\r\n")
     assert net.got(client) == b"STORED\r\n"
     assert net.engine.missed_writes(OWNERS[0]) == 2
+
+
+@pytest.mark.parametrize("request_bytes", [b"flush_all\r\n", b"flush_all 10\r\n", b"flush_all  0 \r\n"])
+def test_flush_all_reaches_every_server(net: Network, request_bytes: bytes) -> None:
+    client = net.client()
+    net.send(client, request_bytes)
+    assert [net.asked(server).split()[:1] for server in range(3)] == [[b"flush_all"]] * 3
+    for server in (2, 0, 1):
+        assert net.got(client) == b""
+        net.reply(server, b"OK\r\n")
+    assert net.got(client) == b"OK\r\n"
+
+
+def test_quit_closes_after_the_replies_before_it(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"get k1\r\nquit\r\nget k1\r\n")
+    assert client not in net.closed
+    net.reply(OWNERS[0], b"VALUE k1 0 1\r\nx\r\nEND\r\n")
+    assert net.got(client) == b"VALUE k1 0 1\r\nx\r\nEND\r\n"
+    assert client in net.closed

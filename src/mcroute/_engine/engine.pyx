@@ -6,12 +6,18 @@ from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.connections cimport (
     IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, engine_free, engine_new,
     link_closed, link_connected, link_connecting, link_new, session_close, session_open,
 )
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, SERVER_UP, Link, Session
+from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET
+
+
+cdef bint _is_write(int command) noexcept nogil:
+    return command != CMD_GET and command != CMD_GETS and command != CMD_META_GET
 
 
 cdef class Engine:
@@ -138,6 +144,32 @@ cdef class Engine:
             return conn.out.count == 0 and (<Session*>conn).head == NULL
         return False
 
+    def end_input(self, number):
+        """The client sends no more: the session is to be closed when all that came is answered.
+
+        Without effect while the session is paused; to be said again at the next turn.
+        """
+        cdef Conn* conn = self.conn(number)
+        if conn.kind == CONN_SESSION and not (<Session*>conn).is_paused and not conn.is_closing:
+            conn.is_closing = True
+            conn_mark(conn)
+
+    def unanswered(self, number):
+        """How many requests on the link have no reply yet, whether anybody waits for it or not."""
+        cdef Conn* conn = self.conn(number)
+        return (<Link*>conn).count if conn.kind == CONN_LINK else 0
+
+    def unanswered_writes(self, number):
+        """How many of these change something: the server may execute them yet, also after the link is lost."""
+        cdef Conn* conn = self.conn(number)
+        cdef Link* link = <Link*>conn
+        cdef unsigned int i
+        cdef int count = 0
+        if conn.kind == CONN_LINK:
+            for i in range(link.count):
+                count += _is_write(link.ring[(link.head + i) & (link.slots - 1)].command)
+        return count
+
     def next_wakeup(self):
         """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
         return self.state.next_check
@@ -145,6 +177,12 @@ cdef class Engine:
     def check(self, double now):
         """Ends what is overdue."""
         engine_check(self.state, now)
+
+    def server_state(self, int server):
+        """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
+        if not 0 <= server < self.state.server_count:
+            raise IndexError(f"no server has the id {server}")
+        return self.servers[server].state
 
     def set_server_state(self, int server, int state):
         """Puts a server into service (0), or out of it (1 ejected, 2 returning)."""

@@ -8,7 +8,7 @@ from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
+    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
     CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_CANONICAL, REQ_NOREPLY,
     RequestView,
 )
@@ -46,6 +46,8 @@ cdef const char* _word(int command) noexcept nogil:
         return b"decr"
     if command == CMD_TOUCH:
         return b"touch"
+    if command == CMD_FLUSH_ALL:
+        return b"flush_all"
     return b""
 
 
@@ -103,6 +105,8 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept
     elif command == CMD_TOUCH:
         size = snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key,
                         <long long>view.exptime)
+    elif command == CMD_FLUSH_ALL:
+        size = snprintf(line, LINE_MAX, b"%s %lld\r\n", word, <long long>view.exptime)
     elif command == CMD_GAT or command == CMD_GATS:
         size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
                         <int>view.key_size, key)

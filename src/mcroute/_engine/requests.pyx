@@ -8,8 +8,8 @@ from mcroute._engine.blocks cimport Block, block_keep
 from mcroute._engine.state cimport Engine, Request
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
-    CMD_SET, CMD_TOUCH, CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
+    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
+    CMD_SET, CMD_TOUCH, CMD_VERBOSITY, CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
     request_parse,
 )
 
@@ -23,6 +23,7 @@ cdef enum Group:
     DELETE = 5
     ARITHMETIC = 6
     TOUCH = 7
+    FLUSH = 8
 
 
 cdef int _group(int command) noexcept nogil:
@@ -43,6 +44,8 @@ cdef int _group(int command) noexcept nogil:
         return ARITHMETIC
     if command == CMD_TOUCH:
         return TOUCH
+    if command == CMD_FLUSH_ALL:
+        return FLUSH
     return -1
 
 
@@ -50,6 +53,9 @@ cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
     cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
     if request.view.command == CMD_VERSION:
         request_answer_text(request, b"VERSION mcroute\r\n", 17)
+    elif request.view.command == CMD_VERBOSITY:
+        # A proxy has no such verbosity; clients that set it expect to be heard.
+        request_answer_text(request, b"OK\r\n", 4)
     elif request.view.command == CMD_QUIT:
         session.conn.is_closing = True
         request_answer_text(request, b"", 0)
