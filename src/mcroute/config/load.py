@@ -209,7 +209,7 @@ class _RouteReader:
 
     def by_command(self, raw: object, place: str) -> dict[str, Route]:
         for key in table_of(raw, place):
-            if key not in COMMAND_KINDS:
+            if key.lower() not in COMMAND_KINDS:
                 raise ConfigError(
                     inside(place, key), f"no such kind of command; {suggest(key, COMMAND_KINDS)}"
                 )

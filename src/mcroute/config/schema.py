@@ -99,7 +99,7 @@ RETRY = (
         "Failing over after a timeout doubles the load, so it may happen for this share of requests ...",
         "0.2",
         _default(Plan, "retry_share"),
-        "of requests",
+        "a share of requests",
     ),
     Option(
         "floor_per_s",
@@ -146,9 +146,8 @@ POOL = (
         "trip_after",
         Kind.INTEGER,
         "So many failures in a row take a server out of service.",
-        unit="failures",
     ),
-    _of(Pool, "links", Kind.INTEGER, "Connections to each server.", unit="connections"),
+    _of(Pool, "links", Kind.INTEGER, "Connections to each server."),
 )
 
 _POOL = Option("pool", Kind.POOL, "The pool to ask.", '"main"')
@@ -161,7 +160,7 @@ ROUTES = {
         r.Replicate,
         (
             _POOL,
-            _of(r.Replicate, "copies", Kind.INTEGER, "Servers that hold each key.", unit="servers"),
+            _of(r.Replicate, "copies", Kind.INTEGER, "Servers that hold each key."),
             _of(
                 r.Replicate,
                 "write",
@@ -202,7 +201,7 @@ ROUTES = {
 
 SECTIONS = {
     "proxy": "The process: where clients connect.",
-    "pools": "One table a pool, [pools.NAME].",
+    "pools": "Servers that share a key space: one table a pool.",
     "route": "What happens to a request. Left out, it goes to the pool, if there is only one.",
     "retry": "The budget of failovers after timeouts.",
 }
