@@ -32,8 +32,9 @@ One TOML file. `mcroute check FILE` says what is wrong with it, where, and what 
 
 ROUTE_NOTE = f"""\
 A route is a table with a `type` and the options of that type, or just the name of a pool, which stands for
-`{{ type = "pool", pool = ... }}`. Routes nest: `children`, `routes` and `default` hold routes. An inline table
-ends on the line where it begins; longer ones are written as `[[route.children]]` or `[route.routes."prefix"]`.
+`{{ type = "pool", pool = ... }}`. Routes nest: `children`, `routes` and `default` hold routes. An inline
+table ends on the line where it begins; longer routes are written as `[[route.children]]` or
+`[route.routes."prefix"]`.
 
 Kinds of command are {", ".join(f"`{kind}`" for kind in COMMAND_KINDS)}.
 """
