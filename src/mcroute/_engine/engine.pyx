@@ -1,6 +1,6 @@
 """The engine as a Python object: connections are numbers, bytes go in and come out, `now` is an argument."""
 
-
+cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -20,6 +20,8 @@ cdef bint _is_write(int command) noexcept nogil:
     return command != CMD_GET and command != CMD_GETS and command != CMD_META_GET
 
 
+# Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
+@cython.no_gc_clear
 cdef class Engine:
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 

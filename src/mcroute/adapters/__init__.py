@@ -1,0 +1,1 @@
+"""What connects the engine to the world: loops, sockets, clocks."""

@@ -1,0 +1,93 @@
+"""Commands to a server outside of its link, one short connection each: probe, list of connections, flush.
+
+They cannot get out of step with the requests of clients, and tell how the server treats a new connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+from ..errors import RemoteProtocolError
+from ..policy import Server
+
+__all__ = ("flush", "listed_connections", "local_address", "probe")
+
+# Far above what `stats conns` says of ten thousand connections.
+ANSWER_MAX = 4 << 20
+
+
+def local_address(transport: asyncio.BaseTransport) -> str:
+    """Our end of a TCP connection, in the words in which `listed_connections` names it."""
+    host, port, *_ = transport.get_extra_info("sockname")
+    return _address(host, port)
+
+
+async def probe(server: Server) -> None:
+    """Returns when the server has answered. Raises OSError or RemoteProtocolError."""
+    await _ask(server, b"version\r\n", b"VERSION ")
+
+
+async def flush(server: Server) -> None:
+    """Returns when the server is empty. Raises OSError or RemoteProtocolError."""
+    await _ask(server, b"flush_all\r\n", b"OK\r\n")
+
+
+async def listed_connections(server: Server) -> set[str]:
+    """The far ends of the server's connections, as it names them itself, without the one that asks.
+
+    Raises RemoteProtocolError if this one is not among them: then it sees other addresses than ours.
+    """
+    reader, writer = await _connect(server)
+    try:
+        own = local_address(writer.transport)
+        writer.write(b"stats conns\r\n")
+        listed = set()
+        while (line := await _line(reader)) != b"END\r\n":
+            words = line.split()
+            if len(words) == 3 and words[1].endswith(b":addr") and words[2].startswith(b"tcp"):
+                host, _, port = words[2].split(b":", 1)[1].decode("latin-1").rpartition(":")
+                listed.add(_address(host, int(port)))
+            elif not line.startswith(b"STAT "):
+                raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to stats conns")
+        if own not in listed:
+            raise RemoteProtocolError(f"{server.name} does not list our connection {own}")
+        return listed - {own}
+    finally:
+        writer.transport.abort()
+
+
+def _address(host: str, port: int) -> str:
+    """One spelling: a server that listens on all addresses sees IPv4 clients as mapped IPv6 ones."""
+    bare = host.strip("[]").partition("%")[0]
+    if bare == "*":
+        return f"*:{port}"
+    address = ipaddress.ip_address(bare)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return f"{address}:{port}"
+
+
+async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if server.path:
+        return await asyncio.open_unix_connection(server.path, limit=ANSWER_MAX)
+    return await asyncio.open_connection(server.host, server.port, limit=ANSWER_MAX)
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    line = await reader.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionResetError("closed by the server")
+    return line
+
+
+async def _ask(server: Server, command: bytes, expected: bytes) -> None:
+    reader, writer = await _connect(server)
+    try:
+        writer.write(command)
+        line = await _line(reader)
+        if not line.startswith(expected):
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
+    finally:
+        # Nobody waits for an orderly end, and a close could hang on a server that does not read.
+        writer.transport.abort()

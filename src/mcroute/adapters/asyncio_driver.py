@@ -1,0 +1,65 @@
+"""The engine on an asyncio loop: bytes and the time go in, and what it has to say goes out once a turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from .._engine.engine import Engine
+
+__all__ = ("Connection", "Driver")
+
+
+class Connection(Protocol):
+    """What the driver needs of a session's or a link's protocol."""
+
+    def flush(self) -> None:
+        """Send what the engine has for the connection, and close it if the engine says so."""
+
+
+class Driver:
+    """One engine on one loop. `after_check` is called when the engine has ended what was overdue."""
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, after_check: Callable[[], None]
+    ) -> None:
+        self.engine = engine
+        self.loop = loop
+        self.connections: dict[int, Connection] = {}
+        self._after_check = after_check
+        self._is_scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def receive(self, number: int, data: bytes) -> int:
+        """Hands bytes to the engine. Returns how many it took."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.loop.call_soon(self._flush)
+        return self.engine.receive(number, data, self.loop.time())
+
+    def schedule(self) -> None:
+        """The engine was changed: see at the end of this turn what it has to send."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _flush(self) -> None:
+        # Flushing makes work itself: a paused session goes on, and asks servers.
+        while numbers := self.engine.take_dirty():
+            for number in numbers:
+                self.connections[number].flush()
+        self._is_scheduled = False
+        if self._timer is None and self.engine.next_wakeup() < float("inf"):
+            self._timer = self.loop.call_at(self.engine.next_wakeup(), self._check)
+
+    def _check(self) -> None:
+        # Armed at most once: what began since then is not due before the timer armed next.
+        self._timer = None
+        self.engine.check(self.loop.time())
+        self._after_check()
+        self.schedule()

@@ -1,0 +1,159 @@
+"""The connection to a server: made, lost, and made again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import Random
+from typing import Protocol, cast
+
+from ..policy import Server
+from .asyncio_control import local_address
+from .asyncio_driver import Driver
+
+__all__ = ("Link", "LinkObserver")
+
+RETRY_BASE_S = 0.05
+RETRY_CAP_S = 2.0
+
+
+class LinkObserver(Protocol):
+    """Who is told how a link fares; servers are ids."""
+
+    def connected(self, server: int) -> None: ...
+
+    def connect_failed(self, server: int) -> None: ...
+
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
+        """Whether requests may go on waiting for the next connection."""
+
+
+class Link(asyncio.Protocol):
+    """One server's link over all its connections. `run` keeps it connected until it is cancelled."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        observer: LinkObserver,
+        rng: Random,
+    ) -> None:
+        self.server = server
+        self.address = ""
+        self.is_tried = asyncio.Event()  # the first attempt to connect is over
+        self._driver = driver
+        self._engine = driver.engine
+        self._id = number
+        self._timeout_s = timeout_s
+        self._observer = observer
+        self._rng = rng
+        self._transport: asyncio.Transport | None = None
+        self._has_answered = False
+        self._is_held = False
+        self._hurry = asyncio.Event()
+        self._number = self._engine.open_link(number)
+        driver.connections[self._number] = self
+
+    # ---- life ----
+
+    @property
+    def is_connected(self) -> bool:
+        return self._transport is not None
+
+    async def run(self) -> None:
+        attempt = 0
+        while True:
+            self._lost = self._driver.loop.create_future()
+            if await self._connect():
+                self.is_tried.set()
+                await self._lost
+                attempt = 0 if self._has_answered else attempt + 1
+            else:
+                self.is_tried.set()
+                attempt += 1
+            await self._pause(attempt)
+            self._engine.open_link(self._id)
+
+    async def settled(self) -> None:
+        """Returns when the link is connected and every request on it is answered."""
+        while self._transport is None or self._engine.unanswered(self._number):
+            self._hurry.set()
+            await asyncio.sleep(0.01)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _connect(self) -> bool:
+        self._hurry.clear()
+        loop = self._driver.loop
+        try:
+            if self.server.path:
+                connecting = loop.create_unix_connection(lambda: self, self.server.path)
+                await asyncio.wait_for(connecting, self._timeout_s)
+            else:
+                connected = loop.create_connection(lambda: self, self.server.host, self.server.port)
+                await asyncio.wait_for(connected, self._timeout_s)
+        except (OSError, asyncio.TimeoutError):
+            if self._transport is not None:
+                # Connected in the same moment as time ran out.
+                return True
+            self._engine.close(self._number, loop.time())
+            self._observer.connect_failed(self._id)
+            self._driver.schedule()
+            return False
+        return True
+
+    async def _pause(self, attempt: int) -> None:
+        """Growing, with jitter so that many proxies do not come at once; ends early when in a hurry."""
+        if attempt == 0:
+            return
+        most = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16))
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), most * (1.0 - 0.5 * self._rng.random()))
+
+    # ---- protocol ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.address = "" if self.server.path else local_address(transport)
+        self._has_answered = False
+        self._is_held = False
+        self._engine.link_connected(self._number)
+        self._observer.connected(self._id)
+        # What waited for the connection goes out now.
+        self.flush()
+        self._driver.schedule()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        writes = self._engine.unanswered_writes(self._number)
+        self._engine.close(self._number, self._driver.loop.time())
+        if self._observer.link_lost(self._id, self.address, writes) and self._has_answered:
+            # From here on requests wait for the next connection, so that the server misses none.
+            self._engine.open_link(self._id)
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._driver.schedule()
+
+    def data_received(self, data: bytes) -> None:
+        self._has_answered = True
+        self._driver.receive(self._number, data)
+
+    def pause_writing(self) -> None:
+        self._is_held = True
+
+    def resume_writing(self) -> None:
+        self._is_held = False
+        self.flush()
+
+    def flush(self) -> None:
+        if self._transport is None or self._is_held:
+            return
+        data = self._engine.take_output(self._number)
+        if data:
+            self._transport.write(data)
+        if self._engine.must_close(self._number):
+            self._transport.abort()

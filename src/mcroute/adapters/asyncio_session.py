@@ -1,0 +1,88 @@
+"""A client's connection: its bytes go to the engine, the engine's replies go back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from .asyncio_driver import Driver
+
+__all__ = ("Session",)
+
+
+class Session(asyncio.Protocol):
+    """Holds at most one read's bytes of its own: while the engine takes no more, nothing is read."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._engine = driver.engine
+        self._rest = b""
+        self._is_ending = False
+        self._is_held = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # TCP_NODELAY is what asyncio and uvloop set by themselves.
+        self._transport = cast(asyncio.Transport, transport)
+        self._number = self._engine.open_session()
+        self._driver.connections[self._number] = self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del self._driver.connections[self._number]
+        self._engine.close(self._number, self._driver.loop.time())
+        self._driver.schedule()
+
+    def data_received(self, data: bytes) -> None:
+        taken = self._driver.receive(self._number, data)
+        if taken < len(data):
+            self._rest = data[taken:]
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client has half closed: it still gets its replies."""
+        self.end()
+        return True
+
+    def pause_writing(self) -> None:
+        # What comes now waits in the engine, which takes no more requests when it becomes much.
+        self._is_held = True
+
+    def resume_writing(self) -> None:
+        self._is_held = False
+        self.flush()
+        self._driver.schedule()
+
+    def end(self) -> None:
+        """Takes no further requests; closes when those that have come are answered."""
+        self._is_ending = True
+        self._transport.pause_reading()
+        self._driver.schedule()
+        self._end_when_read()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def flush(self) -> None:
+        if self._is_held:
+            return
+        data = self._engine.take_output(self._number)
+        if data:
+            self._transport.write(data)
+        if self._engine.must_close(self._number):
+            self._transport.close()
+        elif self._rest:
+            self._feed_rest()
+        elif self._is_ending:
+            self._end_when_read()
+
+    def _feed_rest(self) -> None:
+        self._rest = self._rest[self._driver.receive(self._number, self._rest) :]
+        if self._rest:
+            return
+        if self._is_ending:
+            self._end_when_read()
+        else:
+            self._transport.resume_reading()
+
+    def _end_when_read(self) -> None:
+        if not self._rest:
+            self._engine.end_input(self._number)

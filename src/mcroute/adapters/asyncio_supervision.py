@@ -1,0 +1,183 @@
+"""The supervisor on a loop: failures go in, and what it decides is carried out.
+
+What it cannot see by itself is looked up in the engine: trips, and writes that servers missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from random import Random
+from typing import Any
+
+from .._engine.engine import Engine
+from ..errors import RemoteProtocolError
+from ..policy import (
+    Decision,
+    Fence,
+    Flush,
+    PanicChanged,
+    Plan,
+    Probe,
+    ServerState,
+    SetState,
+    State,
+    Supervisor,
+    SupervisorSettings,
+)
+from . import asyncio_control as control
+from .asyncio_link import Link
+
+__all__ = ("Supervision",)
+
+# Less than the supervisor gives each of its stages, so that every stage ends with a report.
+CONTROL_TIMEOUT_S = 2.0
+FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
+
+log = logging.getLogger("mcroute")
+
+
+class Supervision:
+    """Health of the servers of one engine. `links` are filled in by the owner, in the order of ids."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        rng: Random,
+        settings: SupervisorSettings | None,
+    ) -> None:
+        self.links: Sequence[Link] = ()
+        self.supervisor = Supervisor(plan, rng, settings)
+        self._plan = plan
+        self._engine = engine
+        self._loop = loop
+        self._missed_before_loss = [0] * len(plan.servers)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Gives up what is under way; what is reported from now on is ignored."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    # ---- what links and the engine report ----
+
+    def connected(self, server: int) -> None:
+        self.supervisor.connected(server)
+        missed = self._engine.missed_writes(server)
+        if self.supervisor.state(server) is State.UP and missed > self._missed_before_loss[server]:
+            # It was the last one of its pool, and kept; now that others may serve, it returns in order.
+            self._tripped(server)
+
+    def connect_failed(self, server: int) -> None:
+        self._carry_out(self.supervisor.connect_failed(server, self._loop.time()))
+
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
+        """Whether the server may go on serving over its next connection: it has no write to execute yet."""
+        self._missed_before_loss[server] = self._engine.missed_writes(server)
+        self.supervisor.link_lost(server, local_address, writes_in_flight)
+        if writes_in_flight:
+            self._tripped(server)
+        return self.supervisor.state(server) is State.UP
+
+    def look_for_trips(self) -> None:
+        """To be called after the engine has ended what was overdue."""
+        for server in range(len(self._plan.servers)):
+            is_out = self._engine.server_state(server) == ServerState.EJECTED
+            if is_out and self.supervisor.state(server) is State.UP:
+                self._tripped(server)
+
+    def _tripped(self, server: int) -> None:
+        log.warning("server %s is out of service", self._plan.servers[server].name)
+        self._carry_out(self.supervisor.tripped(server, self._loop.time()))
+
+    # ---- decisions ----
+
+    def _carry_out(self, decisions: Sequence[Decision]) -> None:
+        if self._is_closed:
+            return
+        for decision in decisions:
+            if isinstance(decision, SetState):
+                self._engine.set_server_state(decision.server, decision.state)
+            elif isinstance(decision, Probe):
+                self._start(self._probe(decision.server))
+            elif isinstance(decision, Fence):
+                self._start(self._fence(decision.server, decision.connections))
+            elif isinstance(decision, Flush):
+                self._start(self._flush(decision.server))
+            elif isinstance(decision, PanicChanged):
+                log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.supervisor.next_wakeup()
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._carry_out(self.supervisor.tick(self._loop.time()))
+
+    def _start(self, stage: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(stage)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _report_missed(self, server: int) -> None:
+        self.supervisor.missed_writes(server, self._engine.missed_writes(server))
+
+    async def _probe(self, server: int) -> None:
+        try:
+            await asyncio.wait_for(control.probe(self._plan.servers[server]), CONTROL_TIMEOUT_S)
+        except FAILURES:
+            self._carry_out(self.supervisor.probe_failed(server, self._loop.time()))
+        else:
+            self._carry_out(self.supervisor.probe_answered(server, self._loop.time()))
+
+    async def _fence(self, server: int, connections: frozenset[str]) -> None:
+        link = self.links[server]
+        try:
+            await asyncio.wait_for(link.settled(), CONTROL_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            # Others get answers and this connection does not: its past is settled by closing it.
+            link.abort()
+            self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
+            return
+        listed: set[str] = set()
+        try:
+            if connections:
+                asking = control.listed_connections(self._plan.servers[server])
+                listed = await asyncio.wait_for(asking, CONTROL_TIMEOUT_S)
+        except FAILURES as error:
+            log.warning("server %s cannot be fenced: %s", self._plan.servers[server].name, error)
+            self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
+            return
+        self._report_missed(server)
+        # A new link may have got the address of a lost one, which then exists no more.
+        still_listed = (connections & listed) - {link.address}
+        self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time()))
+        self._log_return(server)
+
+    async def _flush(self, server: int) -> None:
+        try:
+            await asyncio.wait_for(control.flush(self._plan.servers[server]), CONTROL_TIMEOUT_S)
+        except FAILURES:
+            self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))
+            return
+        self._report_missed(server)
+        self._carry_out(self.supervisor.flush_answered(server, self._loop.time()))
+        self._log_return(server)
+
+    def _log_return(self, server: int) -> None:
+        if self.supervisor.state(server) is State.UP:
+            log.warning("server %s serves again", self._plan.servers[server].name)

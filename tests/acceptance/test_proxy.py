@@ -1,0 +1,297 @@
+"""The asyncio proxy in front of real memcacheds: what clients see while servers die, hang and return."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from random import Random
+
+import pytest
+
+from mcroute.asyncio import Proxy, start_proxy
+from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
+from mcroute.testing import MemcachedServer, find_memcached
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+]
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop"))]
+# Servers come back soon, so that tests see several returns.
+SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[object, object, None]], None]:
+    return uvloop.run if request.param == "uvloop" else asyncio.run
+
+
+@pytest.fixture
+def servers() -> Iterator[list[MemcachedServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(MemcachedServer()) for _ in range(4)]
+
+
+def pool(servers: list[MemcachedServer], **options: float) -> Pool:
+    return Pool("main", Pool.of("main", [s.address for s in servers]).servers, **options)
+
+
+@contextlib.asynccontextmanager
+async def proxy_for(route: Route) -> AsyncIterator[Proxy]:
+    proxy = await start_proxy(route, settings=SETTINGS, rng=Random(1))
+    try:
+        yield proxy
+    finally:
+        await proxy.close(1.0)
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def to(cls, proxy: Proxy) -> Client:
+        return cls(*await asyncio.open_connection("127.0.0.1", proxy.port))
+
+    async def ask(self, request: bytes, end: bytes = b"\r\n") -> bytes:
+        self.writer.write(request)
+        return await self.reader.readuntil(end)
+
+    async def get(self, key: str) -> bytes | None:
+        self.writer.write(f"get {key}\r\n".encode())
+        line = await self.reader.readuntil(b"\r\n")
+        if line == b"END\r\n":
+            return None
+        name, found, _, size = line.split()
+        assert (name, found) == (b"VALUE", key.encode()), line
+        value = await self.reader.readexactly(int(size) + 7)
+        assert value.endswith(b"\r\nEND\r\n")
+        return value[:-7]
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+CONVERSATION = [
+    (b"set a 5 0 3\r\nold\r\n", b"STORED\r\n"),
+    (b"get a\r\n", b"VALUE a 5 3\r\nold\r\nEND\r\n"),
+    (b"add a 0 0 1\r\nx\r\n", b"NOT_STORED\r\n"),
+    (b"add b 0 0 1\r\n7\r\n", b"STORED\r\n"),
+    (b"replace a 0 0 3\r\nnew\r\n", b"STORED\r\n"),
+    (b"append a 0 0 1\r\n!\r\n", b"STORED\r\n"),
+    (b"prepend a 0 0 1\r\n>\r\n", b"STORED\r\n"),
+    (b"get a b c\r\n", b"VALUE a 0 5\r\n>new!\r\nVALUE b 0 1\r\n7\r\nEND\r\n"),
+    (b"incr b 5\r\n", b"12\r\n"),
+    (b"decr b 20\r\n", b"0\r\n"),
+    (b"incr c 1\r\n", b"NOT_FOUND\r\n"),
+    (b"touch b 100\r\n", b"TOUCHED\r\n"),
+    (b"touch c 100\r\n", b"NOT_FOUND\r\n"),
+    (b"gat 100 b\r\n", b"VALUE b 0 2\r\n0 \r\nEND\r\n"),
+    (b"cas a 0 0 1 999999\r\nx\r\n", b"EXISTS\r\n"),
+    (b"cas c 0 0 1 1\r\nx\r\n", b"NOT_FOUND\r\n"),
+    (b"set d 0 0 1 noreply\r\nd\r\nget d\r\n", b"VALUE d 0 1\r\nd\r\nEND\r\n"),
+    (b"delete a\r\n", b"DELETED\r\n"),
+    (b"delete a\r\n", b"NOT_FOUND\r\n"),
+    (b"delete d noreply\r\nget d\r\n", b"END\r\n"),
+]
+
+
+def test_classic_commands(run, servers: list[MemcachedServer]) -> None:
+    async def scenario() -> None:
+        async with proxy_for(PoolRoute(pool(servers))) as proxy:
+            client = await Client.to(proxy)
+            for request, reply in CONVERSATION:
+                client.writer.write(request)
+                assert (request, await client.reader.readexactly(len(reply))) == (request, reply)
+            await client.ask(b"set e 0 0 1\r\ne\r\n")
+            token = (await client.ask(b"gets e\r\n", b"END\r\n")).split()[4]
+            assert await client.ask(b"cas e 0 0 1 %s\r\nE\r\n" % token) == b"STORED\r\n"
+            assert await client.get("e") == b"E"
+            await client.close()
+
+    run(scenario())
+
+
+def test_a_client_that_half_closes_gets_its_replies(run, servers: list[MemcachedServer]) -> None:
+    async def scenario() -> None:
+        async with proxy_for(PoolRoute(pool(servers))) as proxy:
+            client = await Client.to(proxy)
+            client.writer.write(b"set a 0 0 1\r\na\r\n" + b"get a\r\n" * 5000)
+            client.writer.write_eof()
+            assert await client.reader.read() == b"STORED\r\n" + b"VALUE a 0 1\r\na\r\nEND\r\n" * 5000
+            await client.close()
+
+    run(scenario())
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(run, servers: list[MemcachedServer]) -> None:
+    """64 MB of replies are asked for and not read; they arrive whole once they are."""
+
+    async def scenario() -> None:
+        async with proxy_for(PoolRoute(pool(servers))) as proxy:
+            idle, busy = await Client.to(proxy), await Client.to(proxy)
+            value = b"v" * 64_000
+            await idle.ask(b"set big 0 0 64000\r\n%s\r\n" % value)
+            idle.writer.write(b"get big\r\n" * 1000)
+            for i in range(200):
+                await busy.ask(b"set k%d 0 0 1\r\n1\r\n" % i)
+                assert await busy.get(f"k{i}") == b"1"
+            reply = b"VALUE big 0 64000\r\n%s\r\nEND\r\n" % value
+            for _ in range(1000):
+                assert await idle.reader.readexactly(len(reply)) == reply
+            await idle.close()
+            await busy.close()
+
+    run(scenario())
+
+
+def test_closing_answers_what_has_come(run, servers: list[MemcachedServer]) -> None:
+    async def scenario() -> None:
+        async with proxy_for(PoolRoute(pool(servers))) as proxy:
+            client = await Client.to(proxy)
+            await client.ask(b"set a 0 0 1\r\na\r\n")
+            client.writer.write(b"get a\r\n" * 100)
+            first = await client.reader.readexactly(23)
+            await proxy.close()
+            assert first + await client.reader.read() == b"VALUE a 0 1\r\na\r\nEND\r\n" * 100
+            with pytest.raises(OSError):
+                await Client.to(proxy)
+            await client.close()
+
+    run(scenario())
+
+
+class Load:
+    """Writers that each own some keys, and check every read: the value names its key, and a sequence that is
+    never older than the last acknowledged one. A deleted key stays away."""
+
+    def __init__(self, proxy: Proxy, deadline_s: float) -> None:
+        self.proxy = proxy
+        self.deadline_s = deadline_s
+        self.faults: list[str] = []
+        self.errors: list[bytes] = []
+        self.slowest = 0.0
+        self.count = 0
+        self._stop = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self, clients: int = 8) -> AsyncIterator[Load]:
+        tasks = [asyncio.create_task(self._work(i)) for i in range(clients)]
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            await asyncio.gather(*tasks)
+
+    async def rounds(self, count: int) -> None:
+        """Returns after so many more requests."""
+        until = self.count + count
+        while self.count < until:
+            await asyncio.sleep(0.005)
+
+    async def _work(self, number: int) -> None:
+        rng = Random(number)
+        client = await Client.to(self.proxy)
+        # What each key may hold: the last acknowledged sequence, then those of unclear outcome.
+        allowed: dict[str, set[int | None]] = {f"c{number}-{i}": {None} for i in range(20)}
+        sequence = 0
+        while not self._stop.is_set():
+            sequence += 1
+            key = rng.choice(list(allowed))
+            started = asyncio.get_running_loop().time()
+            await self._step(client, rng, key, allowed, sequence)
+            self.slowest = max(self.slowest, asyncio.get_running_loop().time() - started)
+            self.count += 1
+            await asyncio.sleep(0.001)
+        await client.close()
+
+    async def _step(
+        self, client: Client, rng: Random, key: str, allowed: dict[str, set[int | None]], sequence: int
+    ) -> None:
+        choice = rng.random()
+        if choice < 0.2:
+            reply = await client.ask(f"delete {key}\r\n".encode())
+            self._written(key, allowed, None, reply, (b"DELETED\r\n", b"NOT_FOUND\r\n"))
+        elif choice < 0.5:
+            value = f"{key}={sequence}"
+            reply = await client.ask(f"set {key} 0 0 {len(value)}\r\n{value}\r\n".encode())
+            self._written(key, allowed, sequence, reply, (b"STORED\r\n",))
+        else:
+            try:
+                found = await client.get(key)
+            except AssertionError as error:
+                self.errors.append(str(error).encode())
+                return
+            if found is not None:
+                owner, _, seen = found.decode().partition("=")
+                if owner != key or int(seen) not in allowed[key]:
+                    self.faults.append(f"{key}: {found!r}, allowed {allowed[key]}")
+
+    def _written(
+        self,
+        key: str,
+        allowed: dict[str, set[int | None]],
+        now: int | None,
+        reply: bytes,
+        good: tuple[bytes, ...],
+    ) -> None:
+        if reply in good:
+            allowed[key] = {now}
+        else:
+            self.errors.append(reply)
+            allowed[key].add(now)
+
+
+async def until_state(proxy: Proxy, state: State, *servers: int) -> None:
+    supervisor = proxy.supervision.supervisor
+    while any(supervisor.state(server) is not state for server in servers):
+        await asyncio.sleep(0.01)
+
+
+def test_a_killed_server_costs_no_request_and_returns_without_old_values(run, servers) -> None:
+    async def scenario() -> None:
+        async with proxy_for(Replicate(pool(servers), copies=2)) as proxy:
+            async with Load(proxy, 1.0).running() as load:
+                await load.rounds(500)
+                for _ in range(2):
+                    servers[1].kill()
+                    await until_state(proxy, State.EJECTED, 1)
+                    await load.rounds(500)
+                    servers[1].start()
+                    await until_state(proxy, State.UP, 1)
+                    await load.rounds(1000)
+            assert load.faults == []
+            assert load.errors == []
+
+    run(scenario())
+
+
+def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_values(run, servers) -> None:
+    async def scenario() -> None:
+        # Patience is what this test waits for: a short one keeps it short.
+        route = Replicate(pool(servers, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
+        async with proxy_for(route) as proxy:
+            async with Load(proxy, 0.6).running() as load:
+                await load.rounds(500)
+                for _ in range(2):
+                    servers[2].pause()
+                    await until_state(proxy, State.EJECTED, 2)
+                    await load.rounds(500)
+                    servers[2].resume()
+                    await until_state(proxy, State.UP, 2)
+                    await load.rounds(1000)
+            assert load.faults == []
+            assert load.errors == []
+            assert load.slowest < 5.0
+
+    run(scenario())
