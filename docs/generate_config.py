@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mcroute.config.schema import (
     COMMAND_KINDS,
+    HEALTH,
+    PANIC,
     POOL,
     PROXY,
     REQUIRED,
@@ -48,6 +50,7 @@ def page() -> str:
         *section("pools", POOL),
         "A server is an address, or a table of these:\n",
         table(SERVER),
+        *section("health", (*HEALTH, *PANIC)),
         *section("retry", RETRY),
         f"## `[route]`\n\n{SECTIONS['route']}\n",
         ROUTE_NOTE,

@@ -13,11 +13,13 @@ from mcroute.policy import (
     ByPrefix,
     Error,
     Failover,
+    HealthSettings,
     Null,
     Pool,
     PoolRoute,
     Replicate,
     Server,
+    SupervisorSettings,
 )
 
 SERVERS = 'servers = ["10.0.0.1:11211", "10.0.0.2:11211"]'
@@ -30,7 +32,8 @@ def test_a_pool_and_nothing_else_is_a_configuration():
     config = parse_config(ONE)
     assert config.pools == (MAIN,)
     assert config.route == PoolRoute(MAIN)
-    assert config.proxy.listen == ("127.0.0.1", 11311)
+    assert (config.proxy.host, config.proxy.port) == ("127.0.0.1", 11311)
+    assert config.supervisor == SupervisorSettings()
     assert config.plan.servers == MAIN.servers
 
 
@@ -74,6 +77,11 @@ def test_a_route_is_what_one_builds_by_hand(text, route):
     assert parse_config(f"{text}\n{TWO}").route == route
 
 
+def test_the_supervisor_gets_its_settings():
+    config = parse_config(ONE + "[health]\nretry_base_s = 2\npanic_share = 0.7\n")
+    assert config.supervisor == SupervisorSettings(HealthSettings(retry_base_s=2), panic_share=0.7)
+
+
 def test_the_retry_budget_is_in_the_plan():
     plan = parse_config(ONE + "[retry]\nshare = 0.5\nfloor_per_s = 0\n").plan
     assert (plan.retry_share, plan.retry_floor_per_s) == (0.5, 0)
@@ -115,14 +123,14 @@ def test_the_retry_budget_is_in_the_plan():
             'pools.main.trip_after: expected an integer, got "3"; write for instance trip_after = 3',
         ),
         (
-            ONE + "links = true",
-            "pools.main.links: expected an integer, got true; write for instance links = 1",
+            ONE + "trip_after = true",
+            "pools.main.trip_after: expected an integer, got true; write for instance trip_after = 3",
         ),
         (
-            ONE + "links = 3000000000",
-            "pools.main.links: 3000000000 is too large; write for instance links = 1",
+            ONE + "trip_after = 3000000000",
+            "pools.main.trip_after: 3000000000 is too large; write for instance trip_after = 3",
         ),
-        (ONE + "deadline_s = nan", "pools.main.deadline_s: nan is not a positive, finite number of seconds"),
+        (ONE + "deadline_s = nan", "pools.main.deadline_s: nan is not a number from 0 on"),
         (
             ONE + 'distribution = "Ketma"',
             'pools.main.distribution: "Ketma" is not known; did you mean ketama?',
@@ -133,7 +141,11 @@ def test_the_retry_budget_is_in_the_plan():
         ),
         (ONE + '[proxy]\nlisten = "x"\nlistne = "y"', "proxy.listne: no such option; did you mean listen?"),
         (ONE + '[proxy]\nlisten = "x:y"', "proxy.listen: 'x:y': port and weight are decimal numbers"),
-        (ONE + '[proxy]\nlisten = "x:1:2"', "proxy.listen: 'x:1:2' has a weight; host:port is enough"),
+        (ONE + '[proxy]\nlisten = "x:1:2"', "proxy.listen: 'x:1:2' is not host:port"),
+        (ONE + '[proxy]\nlisten = "unix:/s"', "proxy.listen: 'unix:/s' is not host:port"),
+        (ONE + "deadline_s = 0", "pools.main.deadline_s: 0 is not a positive, finite number of seconds"),
+        (ONE + "[health]\njitter = 1.5", "health.jitter: 1.5 is not a number from 0 to 1"),
+        (ONE + "[health]\nretry_cap_s = inf", "health.retry_cap_s: inf is not a number from 0.01 on"),
         (ONE + "[retry]\nshare = -1", "retry.share: -1 is not a number from 0 on"),
         (TWO, "route: is missing, and there are 2 pools to choose from"),
         ("route = 'mian'\n" + ONE, "route: there is no pool 'mian'; did you mean main?"),

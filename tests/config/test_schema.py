@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import get_args
 
-from mcroute.config.schema import POOL, ROUTES, SERVER
-from mcroute.policy import CustomRoute, Pool, Route
+from mcroute.config.schema import HEALTH, PANIC, POOL, ROUTES, SERVER
+from mcroute.policy import CustomRoute, HealthSettings, Pool, Route, SupervisorSettings
 
 
 def test_every_route_can_be_configured():
@@ -18,7 +18,16 @@ def test_options_of_routes_are_the_arguments_of_their_classes():
 
 
 def test_options_of_pools_are_the_arguments_of_the_class():
-    assert {option.name for option in POOL} == {field.name for field in fields(Pool) if field.init} - {"name"}
+    # The proxy makes one connection to each server, whatever `links` says: there is nothing to configure.
+    arguments = {field.name for field in fields(Pool) if field.init} - {"name", "links"}
+    assert {option.name for option in POOL} == arguments
+
+
+def test_options_of_health_are_the_settings_of_the_supervisor():
+    assert [option.name for option in HEALTH] == [field.name for field in fields(HealthSettings)]
+    assert [option.name for option in PANIC] == [
+        f.name for f in fields(SupervisorSettings) if f.name != "health"
+    ]
 
 
 def test_names_are_unique_and_lower_case():

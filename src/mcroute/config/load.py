@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..policy.health import HealthSettings
 from ..policy.nodes import Plan
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Route
 from ..policy.servers import Pool, Server
-from .schema import COMMAND_KINDS, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER, Kind, Option
+from ..policy.supervisor import SupervisorSettings
+from .schema import COMMAND_KINDS, HEALTH, PANIC, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER, Kind, Option
 from .values import array_of, inside, placed, read_options, suggest, table_of
 
 if sys.version_info >= (3, 11):
@@ -27,9 +29,11 @@ __all__ = ("Config", "ProxySettings", "load_config", "parse_config")
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """`listen` is (host, port), or the path of a unix socket."""
+    """Where to listen, and how long (seconds) to go on answering after having been told to stop."""
 
-    listen: tuple[str, int] | str
+    host: str
+    port: int
+    drain_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Config:
     """A checked configuration. `pools` has all pools in the order of the file, used by the route or not."""
 
     proxy: ProxySettings
+    supervisor: SupervisorSettings
     pools: tuple[Pool, ...]
     route: Route
     retry_share: float
@@ -93,13 +98,10 @@ def _config(raw: dict[str, Any]) -> Config:
             raise ConfigError(inside("", key), f"no such section; {suggest(key, SECTIONS)}")
     proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), PROXY, "proxy")
     retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
-    for name, value in retry.items():
-        # Written so that a NaN is refused too.
-        if not 0 <= value < float("inf"):
-            raise ConfigError(inside("retry", name), f"{value} is not a number from 0 on")
     pools = _pools(raw.get("pools", {}))
     return Config(
-        proxy=ProxySettings(_listen(proxy["listen"])),
+        proxy=ProxySettings(*_listen(proxy["listen"]), proxy["drain_timeout_s"]),
+        supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),
         route=_RouteReader(pools).whole(raw),
         retry_share=retry["share"],
@@ -107,12 +109,18 @@ def _config(raw: dict[str, Any]) -> Config:
     )
 
 
-def _listen(text: str) -> tuple[str, int] | str:
+def _listen(text: str) -> tuple[str, int]:
     place = "proxy.listen"
     server = Server.parse(text, place=place)
-    if server.weight != 1:
-        raise ConfigError(place, f"{text!r} has a weight; host:port is enough")
-    return server.address
+    if server.path or server.weight != 1:
+        raise ConfigError(place, f"{text!r} is not host:port")
+    return server.host, server.port
+
+
+def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:
+    values = read_options(raw, (*HEALTH, *PANIC), "health")
+    health = HealthSettings(**{option.name: values.pop(option.name) for option in HEALTH})
+    return SupervisorSettings(health, **values)
 
 
 # ---- pools ----

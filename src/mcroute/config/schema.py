@@ -13,11 +13,15 @@ from typing import Any, get_args
 
 from .._ring import DISTRIBUTIONS
 from ..policy import routes as r
+from ..policy.health import HealthSettings
 from ..policy.nodes import Group, Plan
 from ..policy.servers import Pool, Server
+from ..policy.supervisor import SupervisorSettings
 
 __all__ = (
     "COMMAND_KINDS",
+    "HEALTH",
+    "PANIC",
     "POOL",
     "PROXY",
     "REQUIRED",
@@ -49,7 +53,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `example` is TOML, shown where something else was written; `unit` is that of a number."""
+    """One option. `example` is TOML, shown where something else was written; the rest is about its value."""
 
     name: str
     kind: Kind
@@ -58,6 +62,8 @@ class Option:
     default: Any = REQUIRED
     unit: str = ""
     choices: tuple[str, ...] = ()
+    least: float = 0
+    most: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +79,83 @@ def _default(owner: type, name: str) -> Any:
     return REQUIRED if default is MISSING else default
 
 
-def _of(
-    owner: type, name: str, kind: Kind, help: str, *, unit: str = "", choices: tuple[str, ...] = ()
-) -> Option:
+def _of(owner: type, name: str, kind: Kind, help: str, **more: Any) -> Option:
     """An option that `owner` declares too: the default is its own, and serves as the example."""
     default = _default(owner, name)
     shown = f'"{default}"' if isinstance(default, str) else str(default)
-    return Option(name, kind, help, shown, default, unit, choices)
+    return Option(name, kind, help, shown, default, **more)
+
+
+def _seconds(owner: type, name: str, help: str, **more: Any) -> Option:
+    return _of(owner, name, Kind.NUMBER, help, unit="seconds", **more)
 
 
 PROXY = (
     Option(
         "listen",
         Kind.TEXT,
-        "Where the proxy accepts clients: host:port, [v6]:port or unix:/path.",
+        "Where clients connect: host:port or [v6]:port.",
         '"127.0.0.1:11311"',
         "127.0.0.1:11311",
     ),
+    Option(
+        "drain_timeout_s",
+        Kind.NUMBER,
+        "At the end, patience with requests that have come.",
+        "5",
+        5.0,
+        "seconds",
+    ),
+)
+
+# A time of 0 would make the supervisor try again without a pause.
+_PAUSE_MIN_S = 0.01
+
+HEALTH = (
+    _seconds(
+        HealthSettings,
+        "retry_base_s",
+        "An ejected server is tried again after this time ...",
+        least=_PAUSE_MIN_S,
+    ),
+    _of(
+        HealthSettings, "retry_factor", Kind.NUMBER, "... times this for each ejection in a row ...", least=1
+    ),
+    _seconds(HealthSettings, "retry_cap_s", "... at most after this time ...", least=_PAUSE_MIN_S),
+    _of(
+        HealthSettings,
+        "jitter",
+        Kind.NUMBER,
+        "... less a random part of up to this, so that many proxies do not come back together.",
+        unit="a share of the time",
+        most=1,
+    ),
+    _seconds(HealthSettings, "flap_window_s", "A server ejected again within this time goes on in its row."),
+    _seconds(
+        HealthSettings,
+        "stage_timeout_s",
+        "A probe, fence or flush without an answer has failed.",
+        least=_PAUSE_MIN_S,
+    ),
+)
+
+PANIC = (
+    _of(
+        SupervisorSettings,
+        "panic_share",
+        Kind.NUMBER,
+        "When more than this part of a pool looks bad, servers that are only slow are kept.",
+        unit="a share of the servers",
+        most=1,
+    ),
+    _seconds(SupervisorSettings, "suspect_s", "So long a server that was kept is counted as bad."),
+    _seconds(
+        SupervisorSettings,
+        "refence_s",
+        "A returning server that still lists a lost connection is asked again after this time ...",
+        least=_PAUSE_MIN_S,
+    ),
+    _seconds(SupervisorSettings, "fence_patience_s", "... and for so long; then it waits for its next try."),
 )
 
 RETRY = (
@@ -132,22 +198,15 @@ POOL = (
         '["10.0.0.1:11211", "10.0.0.2:11211"]',
     ),
     _of(Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS),
-    _of(
-        Pool,
-        "connect_timeout_s",
-        Kind.NUMBER,
-        "Patience with a connection that is being made.",
-        unit="seconds",
-    ),
-    _of(Pool, "reply_timeout_s", Kind.NUMBER, "Patience with one reply of one server.", unit="seconds"),
-    _of(Pool, "deadline_s", Kind.NUMBER, "For a whole request, with all its failovers.", unit="seconds"),
+    _seconds(Pool, "connect_timeout_s", "Patience with a connection that is being made."),
+    _seconds(Pool, "reply_timeout_s", "Patience with one reply of one server."),
+    _seconds(Pool, "deadline_s", "For a whole request, with all its failovers."),
     _of(
         Pool,
         "trip_after",
         Kind.INTEGER,
         "So many failures in a row take a server out of service.",
     ),
-    _of(Pool, "links", Kind.INTEGER, "Connections to each server."),
 )
 
 _POOL = Option("pool", Kind.POOL, "The pool to ask.", '"main"')
@@ -203,5 +262,6 @@ SECTIONS = {
     "proxy": "The process: where clients connect.",
     "pools": "Servers that share a key space: one table a pool.",
     "route": "What happens to a request. Left out, it goes to the pool, if there is only one.",
+    "health": "When a server that was taken out of service is tried, and trusted, again.",
     "retry": "The budget of failovers after timeouts.",
 }

@@ -87,6 +87,10 @@ def _checked(raw: Any, option: Option, place: str) -> Any:
         raise _unfit(raw, option, place)
     if isinstance(raw, int) and abs(raw) > INTEGER_MAX:
         raise ConfigError(place, f"{raw} is too large; write for instance {_line(option)}")
+    # Written so that a NaN is refused too.
+    if isinstance(raw, (int, float)) and not (option.least <= raw <= option.most and raw < float("inf")):
+        to = f"to {option.most}" if option.most < float("inf") else "on"
+        raise ConfigError(place, f"{raw} is not {option.kind.value} from {option.least} {to}")
     if option.choices and raw not in option.choices:
         raise ConfigError(place, f"{_shown(raw)} is not known; {suggest(str(raw), option.choices)}")
     return raw
