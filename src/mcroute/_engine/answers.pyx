@@ -4,11 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset
 
+from mcroute._engine.state cimport DELETED, MISS, NUMBER, STORED
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
 
-from mcroute._protocol cimport REQ_NOREPLY
+from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
 
 cdef const char* END = b"END\r\n"
 cdef const char* FAILED_GET = b"SERVER_ERROR a server failed\r\n"
@@ -112,8 +113,17 @@ cdef bint _write_items(Session* session, Request* request) noexcept nogil:
     return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
 
 
+cdef bint _is_hushed(Request* request) noexcept nogil:
+    """Quiet meta commands leave out the reply that is the rule: a get's miss, another's success."""
+    if not request.view.flags & REQ_QUIET:
+        return False
+    if request.view.command == CMD_META_GET:
+        return request.outcome == MISS
+    return request.outcome == STORED or request.outcome == DELETED or request.outcome == NUMBER
+
+
 cdef bint _write(Session* session, Request* request) noexcept nogil:
-    if request.view.flags & REQ_NOREPLY:
+    if request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
     if request.keys == NULL:
         return request.reply.block == NULL or out_slice(

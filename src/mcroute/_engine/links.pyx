@@ -41,6 +41,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.sent_at = link.conn.engine.now
     expected.shape = shape
     expected.command = command
+    expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:
         walk.link = link
         walk.position = link.head + link.count

@@ -4,13 +4,14 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
 
+from mcroute._engine.meta cimport put_meta
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
-    CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_CANONICAL, REQ_NOREPLY,
-    RequestView,
+    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET,
+    CMD_GETS, CMD_INCR, CMD_META_DEBUG, CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH,
+    KEY_MAX, REQ_BASE64, REQ_CANONICAL, REQ_NOREPLY, RequestView,
 )
 
 cdef enum:
@@ -131,6 +132,10 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* comman
         command[0] = CMD_TOUCH
         size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>view.key_size, key,
                         <long long>view.exptime)
+    elif view.flags & REQ_BASE64:
+        # A delete of the meta kind, since the key is spelled as only meta commands can.
+        command[0] = CMD_DELETE
+        size = snprintf(line, LINE_MAX, b"md %.*s b\r\n", <int>view.key_size, key)
     else:
         command[0] = CMD_DELETE
         size = snprintf(line, LINE_MAX, b"delete %.*s\r\n", <int>view.key_size, key)
@@ -147,6 +152,9 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
         queued = _put_undo(out, engine, request, &command)
     elif walk.first_key >= 0:
         queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
+    elif command >= CMD_META_GET and command != CMD_META_DEBUG:
+        engine.next_opaque += 1
+        queued = put_meta(out, engine, request, engine.next_opaque)
     elif request.view.flags & REQ_CANONICAL and not request.view.flags & REQ_NOREPLY:
         queued = out_slice(out, &engine.pool, Slice(request.block, request.offset, request.view.size))
     else:

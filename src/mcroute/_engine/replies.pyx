@@ -5,8 +5,9 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
+from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
-from mcroute._engine.blocks cimport Block, Slice, block_keep, out_clear
+from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_clear
 from mcroute._engine.links cimport link_arrived, link_oldest, link_orphan
 from mcroute._engine.state cimport (
     DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK,
@@ -15,13 +16,22 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.walks cimport walk_end
 from mcroute._protocol cimport (
-    CMD_META_SET, PARSED_MORE, PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR,
-    REPLY_EXISTS, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND,
+    CMD_DELETE, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, PARSED_MORE,
+    PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS,
+    REPLY_META_DEBUG, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND,
     REPLY_META_NOT_STORED, REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK,
     REPLY_SERVER_ERROR, REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
 )
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
+
+
+cdef int _meta_success(int command) noexcept nogil:
+    if command == CMD_META_SET:
+        return STORED
+    if command == CMD_META_DELETE or command == CMD_DELETE:
+        return DELETED
+    return NUMBER if command == CMD_META_ARITHMETIC else HIT
 
 
 cdef int _outcome(int kind, int command) noexcept nogil:
@@ -42,10 +52,8 @@ cdef int _outcome(int kind, int command) noexcept nogil:
         return NUMBER
     if kind == REPLY_OK or kind == REPLY_VERSION:
         return OK
-    if kind == REPLY_META_VALUE:
-        return HIT
-    if kind == REPLY_META_HIT:
-        return STORED if command == CMD_META_SET else HIT
+    if kind == REPLY_META_VALUE or kind == REPLY_META_HIT or kind == REPLY_META_DEBUG:
+        return _meta_success(command)
     if kind == REPLY_META_MISS:
         return MISS
     if kind == REPLY_SERVER_ERROR or kind == REPLY_CLIENT_ERROR or kind == REPLY_ERROR:
@@ -165,10 +173,20 @@ cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, Reply
 
 
 cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) noexcept nogil:
-    cdef int outcome = _outcome(view.kind, link_oldest(link).command)
-    if outcome < 0:
+    cdef Expected* expected = link_oldest(link)
+    cdef int outcome = _outcome(view.kind, expected.command)
+    cdef Block* restored
+    if outcome < 0 or (expected.command >= CMD_META_GET and not meta_matches(expected, block.data + start, view)):
         view.size = 0
         return 0
+    if expected.walk != NULL and view.opaque_size > 0 and expected.command >= CMD_META_GET:
+        restored = meta_restore(expected.walk.request, block.data + start, view)
+        if restored == NULL:
+            _complete(link, LOST, NOTHING)
+            return <size_t>view.size
+        _complete(link, outcome, Slice(restored, 0, restored.fill))
+        block_drop(restored)
+        return <size_t>view.size
     _complete(link, outcome, Slice(block, start, view.size))
     return view.size
 

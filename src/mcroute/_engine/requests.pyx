@@ -3,14 +3,15 @@
 from libc.stddef cimport size_t
 
 
+from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_keep
 from mcroute._engine.state cimport Engine, Request
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_QUIT,
-    CMD_SET, CMD_TOUCH, CMD_VERBOSITY, CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text,
-    request_parse,
+    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
+    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_QUIT, CMD_SET, CMD_TOUCH, CMD_VERBOSITY, CMD_VERSION,
+    PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text, request_parse,
 )
 
 # Numbered as policy.nodes.Group.
@@ -56,6 +57,8 @@ cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
     elif request.view.command == CMD_VERBOSITY:
         # A proxy has no such verbosity; clients that set it expect to be heard.
         request_answer_text(request, b"OK\r\n", 4)
+    elif request.view.command == CMD_META_NOOP:
+        request_answer_text(request, b"MN\r\n", 4)
     elif request.view.command == CMD_QUIT:
         session.conn.is_closing = True
         request_answer_text(request, b"", 0)
@@ -73,7 +76,10 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
     block_keep(block)
     request.block = block
     request.offset = start
-    group = _group(view.command)
+    if view.command >= CMD_META_GET and view.command != CMD_META_NOOP:
+        group = meta_group(block.data + start, view)
+    else:
+        group = _group(view.command)
     if group < 0:
         _answer_locally(session, request)
         return

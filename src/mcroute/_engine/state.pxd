@@ -155,6 +155,7 @@ cdef enum ReplyShape:
 cdef struct Expected:
     Walk* walk                  # NULL: an orphan, whose reply is dropped
     double sent_at
+    uint32_t opaque             # meta: what the reply must carry
     uint8_t shape
     uint8_t command
 
@@ -211,6 +212,7 @@ cdef struct Request:
     Block* block                # the client's bytes, from `offset`
     size_t offset
     uint8_t group               # policy.nodes.Group
+    uint8_t outcome             # Outcome of the answer
     bint is_done                # the reply is known
     bint is_answered            # and handed to the session
     uint32_t walks              # at work for it
@@ -244,6 +246,7 @@ cdef struct Engine:
     uint32_t dirty_room
     uint32_t pipeline_max       # requests in flight a session
     size_t out_max              # unsent bytes a session before it is paused
+    uint32_t next_opaque
     uint32_t queue_max          # expected replies a link
     size_t link_out_max         # unsent bytes a link
     uint64_t next_id

@@ -17,9 +17,10 @@ from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, sl
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
-    COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST,
-    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED, REFUSED_BY_SERVER,
-    SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, PlanNode, PlanPool, PlanTable, Server, Text,
+    COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH,
+    NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
+    REFUSED_BY_SERVER, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, PlanNode, PlanPool,
+    PlanTable, Server, Text,
 )
 from mcroute._protocol cimport (
     CMD_CAS, CMD_GATS, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_SET,
@@ -392,6 +393,7 @@ cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef Request* request = walk.request
     if walk.cursor == -1 or request.is_done:
         return
+    request.outcome = outcome
     if request.keys != NULL:
         _key_ended(request, walk.first_key, outcome, reply)
     elif reply.block != NULL:

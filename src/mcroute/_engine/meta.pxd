@@ -1,0 +1,14 @@
+"""Meta commands on their way to a server and back: the client's opaque gives way to one of ours meanwhile."""
+
+from mcroute._engine.blocks cimport Block, OutQueue
+from mcroute._engine.state cimport Engine, Expected, Request
+from mcroute._protocol cimport ReplyView, RequestView
+
+# The command group of a meta request, as policy.nodes.Group.
+cdef int meta_group(const unsigned char* data, RequestView* view) noexcept nogil
+# Queues the request with `opaque` in place of the client's, and without q. False without memory.
+cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque) noexcept nogil
+# Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
+cdef bint meta_matches(Expected* expected, const unsigned char* data, ReplyView* view) noexcept nogil
+# The reply with the client's opaque put back, in a block of its own; NULL without memory.
+cdef Block* meta_restore(Request* request, const unsigned char* data, ReplyView* view) noexcept nogil

@@ -1,0 +1,131 @@
+"""Rewriting of meta requests and replies.
+
+An opaque of ours on every request is what makes a meta reply provably the answer to it (one-word replies carry
+nothing else), and quiet modes cannot be left to the server, because each request needs its reply.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcmp, memcpy
+
+from mcroute._engine.blocks cimport Slice, block_new, out_copy, out_slice
+from mcroute._protocol cimport (
+    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
+    REPLY_SERVER_ERROR, REQ_HAS_OPAQUE, request_next_key,
+)
+
+cdef enum Group:
+    READ = 0
+    READ_CAS = 1
+    READ_TOUCH = 2
+    STORE = 3
+    STORE_IF = 4
+    DELETE = 5
+    ARITHMETIC = 6
+
+cdef enum:
+    OPAQUE_ROOM = 16            # " O", ten digits, and the zero that snprintf adds
+
+
+cdef bint _has_flag(const uint8_t* data, RequestView* view, const char* letters) noexcept nogil:
+    cdef uint32_t at = view.flags_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    cdef const char* letter
+    while True:
+        at = request_next_key(data, at, view.flags_end, &start, &size)
+        if at == 0:
+            return False
+        letter = letters
+        while letter[0] != 0:
+            if data[start] == <uint8_t>letter[0]:
+                return True
+            letter += 1
+
+
+cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
+    """What depends on one copy's cas, lease or mode is asked of one copy; the rest is like its classic twin."""
+    if view.command == CMD_META_SET:
+        if view.meta_mode not in (0, b's') or _has_flag(data, view, b"CI"):
+            return STORE_IF
+        return STORE
+    if view.command == CMD_META_DELETE:
+        return STORE_IF if _has_flag(data, view, b"CIx") else DELETE
+    if view.command == CMD_META_ARITHMETIC:
+        return ARITHMETIC
+    if _has_flag(data, view, b"T"):
+        return READ_TOUCH
+    return READ_CAS if _has_flag(data, view, b"cNR") else READ
+
+
+cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, uint32_t opaque) noexcept nogil:
+    cdef RequestView* view = &request.view
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef uint32_t at = view.flags_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    cdef bint is_placed = False
+    cdef char[OPAQUE_ROOM] ours
+    cdef int ours_size = snprintf(ours, OPAQUE_ROOM, b" O%u", opaque)
+    cdef uint32_t head = view.flags_offset
+    # The line up to its flags, without the blanks that may stand before them or the line's end.
+    while head > 0 and data[head - 1] in (b' ', b'\r', b'\n'):
+        head -= 1
+    if not out_copy(out, &engine.pool, data, head):
+        return False
+    while True:
+        at = request_next_key(data, at, view.flags_end, &start, &size)
+        if at == 0:
+            break
+        if data[start] == b'q':
+            continue
+        if data[start] == b'O':
+            is_placed = True
+            if not out_copy(out, &engine.pool, <uint8_t*>ours, ours_size):
+                return False
+        elif not (out_copy(out, &engine.pool, <const uint8_t*>b" ", 1)
+                  and out_copy(out, &engine.pool, data + start, size)):
+            return False
+    if not is_placed and not out_copy(out, &engine.pool, <uint8_t*>ours, ours_size):
+        return False
+    if not out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2):
+        return False
+    if view.command != CMD_META_SET:
+        return True
+    return (out_slice(out, &engine.pool, Slice(request.block, request.offset + view.value_offset, view.value_size))
+            and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2))
+
+
+cdef bint meta_matches(Expected* expected, const uint8_t* data, ReplyView* view) noexcept nogil:
+    cdef char[OPAQUE_ROOM] ours
+    cdef int size
+    if view.kind in (REPLY_ERROR, REPLY_CLIENT_ERROR, REPLY_SERVER_ERROR) or expected.command == CMD_META_DEBUG:
+        return True
+    size = snprintf(ours, OPAQUE_ROOM, b"%u", expected.opaque)
+    return view.opaque_size == <uint32_t>size and memcmp(data + view.opaque_offset, ours, size) == 0
+
+
+cdef Block* meta_restore(Request* request, const uint8_t* data, ReplyView* view) noexcept nogil:
+    cdef RequestView* asked = &request.view
+    # From where to where our token is cut out: with its letter, and with the blank before it if nothing replaces it.
+    cdef size_t start = view.opaque_offset - 1
+    cdef size_t end = view.opaque_offset + view.opaque_size
+    cdef size_t size = 0
+    cdef Block* block
+    cdef uint8_t* to
+    if asked.flags & REQ_HAS_OPAQUE:
+        start += 1
+        size = asked.opaque_size
+    else:
+        start -= 1
+    block = block_new(&request.plan.engine.pool, <size_t>view.size - (end - start) + size)
+    if block == NULL:
+        return NULL
+    to = block.data
+    memcpy(to, data, start)
+    if size > 0:
+        memcpy(to + start, request.block.data + request.offset + asked.opaque_offset, size)
+    memcpy(to + start + size, data + end, <size_t>view.size - end)
+    block.fill = start + size + <size_t>view.size - end
+    return block

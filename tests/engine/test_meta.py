@@ -1,0 +1,73 @@
+"""Meta commands: our opaque goes out, the client's comes back, quiet ones keep quiet."""
+
+import re
+
+import pytest
+
+from mcroute.policy import PoolRoute, Replicate
+
+from .network import Network, pool
+
+
+@pytest.fixture
+def one() -> Network:
+    return Network(PoolRoute(pool(1)), 1)
+
+
+def opaque(request: bytes) -> bytes:
+    """The opaque of the only request in these bytes."""
+    return re.findall(rb" O(\d+)", request)[0]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "sent", "reply", "answer"),
+    [
+        (b"mg k v\r\n", b"mg k v O%s\r\n", b"VA 1 O%s\r\nx\r\n", b"VA 1\r\nx\r\n"),
+        (b"mg k\r\n", b"mg k O%s\r\n", b"HD O%s\r\n", b"HD\r\n"),
+        (b"mg k v Oabc s\r\n", b"mg k v O%s s\r\n", b"VA 1 O%s s1\r\nx\r\n", b"VA 1 Oabc s1\r\nx\r\n"),
+        (b"mg k v O q\r\n", b"mg k v O%s\r\n", b"VA 1 O%s\r\nx\r\n", b"VA 1 O\r\nx\r\n"),
+        (b"mg k v q\r\n", b"mg k v O%s\r\n", b"EN O%s\r\n", b""),
+        (b"mg k v\r\n", b"mg k v O%s\r\n", b"EN O%s\r\n", b"EN\r\n"),
+        (b"ms k 2 T9 k\r\nab\r\n", b"ms k 2 T9 k O%s\r\nab\r\n", b"HD kk O%s\r\n", b"HD kk\r\n"),
+        (b"ms k 2 q\r\nab\r\n", b"ms k 2 O%s\r\nab\r\n", b"HD O%s\r\n", b""),
+        (b"ms k 2 q Ox\r\nab\r\n", b"ms k 2 O%s\r\nab\r\n", b"NS O%s\r\n", b"NS Ox\r\n"),
+        (b"md k q\r\n", b"md k O%s\r\n", b"HD O%s\r\n", b""),
+        (b"md k q\r\n", b"md k O%s\r\n", b"NF O%s\r\n", b"NF\r\n"),
+        (b"ma k v\r\n", b"ma k v O%s\r\n", b"VA 2 O%s\r\n10\r\n", b"VA 2\r\n10\r\n"),
+        (b"ma k v\r\n", b"ma k v O%s\r\n", b"CLIENT_ERROR x\r\n", b"CLIENT_ERROR x\r\n"),
+    ],
+)
+def test_the_opaque_is_ours_on_the_way(
+    one: Network, request_bytes: bytes, sent: bytes, reply: bytes, answer: bytes
+) -> None:
+    client = one.client()
+    one.send(client, request_bytes + b"mn\r\n")
+    asked = one.asked(0)
+    token = opaque(asked)
+    assert asked == sent.replace(b"%s", token)
+    one.reply(0, reply.replace(b"%s", token))
+    assert one.got(client) == answer + b"MN\r\n"
+
+
+@pytest.mark.parametrize("reply", [b"HD\r\n", b"HD O999\r\n", b"VA 1 O999\r\nx\r\n"])
+def test_a_reply_without_our_opaque_is_nobodys(one: Network, reply: bytes) -> None:
+    client = one.client()
+    one.send(client, b"mg k v\r\n")
+    one.reply(0, reply)
+    assert one.got(client) == b"SERVER_ERROR connection to the server lost\r\n"
+    assert one.closed == [one.links[0]]
+
+
+def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
+    net = Network(Replicate(pool(3), copies=2), 3)
+    owners = pool(3).ring().owners(b"k1", 2)
+    client = net.client()
+    net.send(client, b"ms k1 1\r\nx\r\n")
+    for server in owners:
+        net.reply(server, b"HD O%s\r\n" % opaque(net.asked(server)))
+    assert net.got(client) == b"HD\r\n"
+    net.send(client, b"ms k1 1 ME\r\nx\r\n")
+    net.reply(owners[0], b"HD O%s\r\n" % opaque(net.asked(owners[0])))
+    assert net.asked(owners[1]) == b"delete k1\r\n"
+    net.reply(owners[1], b"NOT_FOUND\r\n")
+    assert net.got(client) == b"HD\r\n"
