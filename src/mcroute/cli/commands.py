@@ -1,4 +1,4 @@
-"""The commands. What they print on stdout is the answer; errors go to stderr and end with exit code 2."""
+"""The commands. Answers go to stdout; errors to stderr, and a mistake of the user's is exit code 2."""
 
 from __future__ import annotations
 
@@ -88,6 +88,25 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
         explanation = explain_key(loaded.plan, key, command, ejected)
         click.echo(str(explanation))
         click.echo(f"servers: {', '.join(explanation.servers()) or 'none'}")
+
+
+@mcroute.command()
+@_CONFIG
+@_reporting
+def proxy(config: str) -> None:
+    """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come."""
+    # Imported late: the other commands need no engine.
+    from .serving import serve  # noqa: PLC0415
+
+    loaded = load_config(config)
+    try:
+        serve(loaded, lambda host, port: click.echo(f"mcroute listens on {host}:{port}", err=True))
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {loaded.proxy.host}:{loaded.proxy.port}: {error}"
+        ) from None
+    except KeyboardInterrupt:
+        pass
 
 
 def _check_servers(config: Config, names: Sequence[str]) -> None:

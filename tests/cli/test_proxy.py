@@ -1,0 +1,102 @@
+"""`mcroute proxy` as a process: it serves, and a signal ends it in peace. With uvloop and without."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcroute.testing import EmbeddedServer
+
+LOOPS = {
+    "installed": "import mcroute.cli; mcroute.cli.main()",
+    "asyncio": "import sys; sys.modules['uvloop'] = None; import mcroute.cli; mcroute.cli.main()",
+}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def configure(path: Path, server: str, port: int) -> Path:
+    # Patience for a slow machine: no test waits for one of these times.
+    patience = "reply_timeout_s = 20\ndeadline_s = 20\n"
+    listen = f'[proxy]\nlisten = "127.0.0.1:{port}"\ndrain_timeout_s = 20\n'
+    path.write_text(f'{listen}[pools.main]\nservers = ["{server}"]\n{patience}')
+    return path
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture(params=LOOPS)
+def proxy(
+    request: pytest.FixtureRequest, server: EmbeddedServer, tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    port = free_port()
+    config = configure(tmp_path / "mcroute.toml", server.address, port)
+    command = [sys.executable, "-c", LOOPS[request.param], "proxy", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == f"mcroute listens on 127.0.0.1:{port}\n"
+            yield process, port
+        finally:
+            process.kill()
+
+
+def ask(client: socket.socket, request: bytes, reply: bytes) -> None:
+    client.sendall(request)
+    received = b""
+    while len(received) < len(reply):
+        block = client.recv(100)
+        assert block, received
+        received += block
+    assert received == reply
+
+
+def test_it_serves(proxy):
+    _, port = proxy
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
+        ask(client, b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_when_what_has_come_is_answered(proxy, server, number):
+    process, port = proxy
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
+        server.pause()
+        client.sendall(b"get k\r\nget k\r\n")
+        # Its answer to another session's version shows that the proxy has read what came before.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+            other.sendall(b"version\r\n")
+            assert other.recv(100).startswith(b"VERSION")
+        process.send_signal(number)
+        # The listener goes first: from then on the proxy is ending, and only then may the server answer.
+        with pytest.raises(OSError):
+            while True:
+                socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        server.resume()
+        ask(client, b"", b"VALUE k 0 1\r\nx\r\nEND\r\n" * 2)
+        assert client.recv(1) == b""
+    assert process.wait(timeout=20) == 0
+    assert process.stderr.read() == ""
+
+
+def test_an_address_that_is_taken_is_named(server, tmp_path):
+    config = configure(tmp_path / "mcroute.toml", server.address, int(server.address.rpartition(":")[2]))
+    command = [sys.executable, "-m", "mcroute", "proxy", str(config)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Error: cannot listen on {server.address}: ")
+    assert "Traceback" not in result.stderr
