@@ -1,4 +1,4 @@
-"""The command line: `mcroute check`, `explain`, `proxy`. Needs `mcroute[proxy]`, which the library does not."""
+"""The command line: `mcroute check`, `explain`, `proxy`. It needs `mcroute[proxy]`; the library does not."""
 
 import sys
 
