@@ -62,6 +62,12 @@ def ask(client: socket.socket, request: bytes, reply: bytes) -> None:
     assert received == reply
 
 
+def await_refusal(port: int) -> None:
+    with pytest.raises(OSError):
+        while True:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+
+
 def test_it_serves(proxy):
     _, port = proxy
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
@@ -83,14 +89,30 @@ def test_a_signal_ends_it_when_what_has_come_is_answered(proxy, server, number):
             assert other.recv(100).startswith(b"VERSION")
         process.send_signal(number)
         # The listener goes first: from then on the proxy is ending, and only then may the server answer.
-        with pytest.raises(OSError):
-            while True:
-                socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        await_refusal(port)
         server.resume()
         ask(client, b"", b"VALUE k 0 1\r\nx\r\nEND\r\n" * 2)
         assert client.recv(1) == b""
     assert process.wait(timeout=20) == 0
     assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_second_signal_ends_it_at_once(proxy, server):
+    process, port = proxy
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
+        server.pause()
+        client.sendall(b"get k\r\n")
+        process.send_signal(signal.SIGTERM)
+        await_refusal(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM
+    server.resume()
+    # An answer shows that the server is done with what the proxy left, and idle.
+    with socket.create_connection((server.host, server.port), timeout=10) as direct:
+        ask(direct, b"get other\r\n", b"END\r\n")
+        server.kill()
 
 
 def test_an_address_that_is_taken_is_named(server, tmp_path):

@@ -11,10 +11,14 @@ import ipaddress
 from ..errors import RemoteProtocolError
 from ..policy import Server
 
-__all__ = ("flush", "listed_connections", "local_address", "probe")
+__all__ = ("OtherAddresses", "flush", "listed_connections", "local_address", "probe")
 
 # Far above what `stats conns` says of ten thousand connections.
 ANSWER_MAX = 4 << 20
+
+
+class OtherAddresses(RemoteProtocolError):
+    """The server sees our connections under other addresses than we do, or under none."""
 
 
 def local_address(transport: asyncio.BaseTransport) -> str:
@@ -36,8 +40,10 @@ async def flush(server: Server) -> None:
 async def listed_connections(server: Server) -> set[str]:
     """The far ends of the server's connections, as it names them itself, without the one that asks.
 
-    Raises RemoteProtocolError if this one is not among them: then it sees other addresses than ours.
+    Raises OtherAddresses if this one is not among them, else OSError or RemoteProtocolError.
     """
+    if server.path:
+        raise OtherAddresses(f"{server.name} is reached by a unix socket, whose connections have no names")
     reader, writer = await _connect(server)
     try:
         own = local_address(writer.transport)
@@ -51,7 +57,7 @@ async def listed_connections(server: Server) -> set[str]:
             elif not line.startswith(b"STAT "):
                 raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to stats conns")
         if own not in listed:
-            raise RemoteProtocolError(f"{server.name} does not list our connection {own}")
+            raise OtherAddresses(f"{server.name} does not list our connection {own}")
         return listed - {own}
     finally:
         writer.transport.abort()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from .._engine.engine import Engine
 
-__all__ = ("Connection", "Driver")
+__all__ = ("Connection", "Driver", "notice_silent_end")
+
+
+def notice_silent_end(transport: asyncio.BaseTransport) -> None:
+    """Lets the system find out when the peer's host has gone. TCP_NODELAY is set by asyncio and uvloop."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 class Connection(Protocol):
@@ -49,12 +56,12 @@ class Driver:
             self._timer.cancel()
 
     def _flush(self) -> None:
+        self._is_scheduled = False
         # Flushing makes work itself: a paused session goes on, and asks servers.
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 self.connections[number].flush()
-        self._is_scheduled = False
-        if self._timer is None and self.engine.next_wakeup() < float("inf"):
+        if self._timer is None and self.engine.next_wakeup() < math.inf:
             self._timer = self.loop.call_at(self.engine.next_wakeup(), self._check)
 
     def _check(self) -> None:

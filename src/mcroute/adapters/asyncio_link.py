@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from ..policy import Server
 from .asyncio_control import local_address
-from .asyncio_driver import Driver
+from .asyncio_driver import Driver, notice_silent_end
 
 __all__ = ("Link", "LinkObserver")
 
@@ -96,7 +96,7 @@ class Link(asyncio.Protocol):
             else:
                 connected = loop.create_connection(lambda: self, self.server.host, self.server.port)
                 await asyncio.wait_for(connected, self._timeout_s)
-        except (OSError, asyncio.TimeoutError):
+        except (OSError, asyncio.TimeoutError, ValueError):  # ValueError: the name of no host
             if self._transport is not None:
                 # Connected in the same moment as time ran out.
                 return True
@@ -117,6 +117,7 @@ class Link(asyncio.Protocol):
     # ---- protocol ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
         self.address = "" if self.server.path else local_address(transport)
         self._has_answered = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from random import Random
 
 from .._engine.engine import Engine
@@ -78,8 +77,7 @@ class Proxy:
             await asyncio.sleep(0)
         self._driver.close()
         if self._listener is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener.wait_closed()
+            await self._listener.wait_closed()
 
     def _sessions(self) -> list[Session]:
         return [c for c in self._driver.connections.values() if isinstance(c, Session)]

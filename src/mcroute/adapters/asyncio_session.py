@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from .asyncio_driver import Driver
+from .asyncio_driver import Driver, notice_silent_end
 
 __all__ = ("Session",)
 
@@ -21,7 +21,7 @@ class Session(asyncio.Protocol):
         self._is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # TCP_NODELAY is what asyncio and uvloop set by themselves.
+        notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
         self._number = self._engine.open_session()
         self._driver.connections[self._number] = self

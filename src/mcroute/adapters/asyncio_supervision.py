@@ -33,6 +33,9 @@ __all__ = ("Supervision",)
 
 # Less than the supervisor gives each of its stages, so that every stage ends with a report.
 CONTROL_TIMEOUT_S = 2.0
+# Behind an address translation nobody can say whether a lost connection is still there. After this time since
+# the last loss, with the server answering, what was sent on it counts as executed or lost.
+BLIND_FENCE_S = 20.0
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 log = logging.getLogger("mcroute")
@@ -55,6 +58,7 @@ class Supervision:
         self._engine = engine
         self._loop = loop
         self._missed_before_loss = [0] * len(plan.servers)
+        self._lost_at = [0.0] * len(plan.servers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -82,13 +86,15 @@ class Supervision:
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet."""
         self._missed_before_loss[server] = self._engine.missed_writes(server)
+        self._lost_at[server] = self._loop.time()
         self.supervisor.link_lost(server, local_address, writes_in_flight)
+        self.look_for_trips()
         if writes_in_flight:
             self._tripped(server)
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
-        """To be called after the engine has ended what was overdue."""
+        """To be called whenever the engine may have counted a failure."""
         for server in range(len(self._plan.servers)):
             is_out = self._engine.server_state(server) == ServerState.EJECTED
             if is_out and self.supervisor.state(server) is State.UP:
@@ -153,20 +159,28 @@ class Supervision:
             link.abort()
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
-        listed: set[str] = set()
         try:
-            if connections:
-                asking = control.listed_connections(self._plan.servers[server])
-                listed = await asyncio.wait_for(asking, CONTROL_TIMEOUT_S)
+            still_listed = await self._still_listed(server, connections)
         except FAILURES as error:
             log.warning("server %s cannot be fenced: %s", self._plan.servers[server].name, error)
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         self._report_missed(server)
-        # A new link may have got the address of a lost one, which then exists no more.
-        still_listed = (connections & listed) - {link.address}
         self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time()))
         self._log_return(server)
+
+    async def _still_listed(self, server: int, connections: frozenset[str]) -> frozenset[str]:
+        """Those of our lost connections that the server still has, or may have."""
+        if not connections:
+            return connections
+        try:
+            asking = control.listed_connections(self._plan.servers[server])
+            listed = await asyncio.wait_for(asking, CONTROL_TIMEOUT_S)
+        except control.OtherAddresses:
+            is_over = self._loop.time() - self._lost_at[server] >= BLIND_FENCE_S
+            return frozenset() if is_over else connections
+        # A new link may have got the address of a lost one, which then exists no more.
+        return (connections & listed) - {self.links[server].address}
 
     async def _flush(self, server: int) -> None:
         try:

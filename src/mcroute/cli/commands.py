@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -99,6 +100,7 @@ def proxy(config: str) -> None:
     from .serving import serve  # noqa: PLC0415
 
     loaded = load_config(config)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         serve(loaded, lambda host, port: click.echo(f"mcroute listens on {host}:{port}", err=True))
     except OSError as error:
