@@ -80,6 +80,27 @@ def test_multiget_is_split_by_server_and_joined_in_the_clients_order() -> None:
     assert net.got(client) == expected
 
 
+@pytest.mark.parametrize(
+    ("patience", "answer"),
+    [
+        ({"reply_timeout_s": 5.0}, b"SERVER_ERROR timeout\r\n"),
+        ({"deadline_s": 5.0}, b"SERVER_ERROR timeout\r\n"),
+    ],
+)
+def test_a_multiget_of_which_a_part_is_missing_is_an_error(patience: dict[str, float], answer: bytes) -> None:
+    """Not a miss: neither when a server is late nor when the whole request is."""
+    net = Network(PoolRoute(pool(3, **patience)), 3)
+    client = net.client()
+    ring = pool(3).ring()
+    net.send(client, b"get " + b" ".join(b"k%d" % i for i in range(30)) + b"\r\n")
+    key = next(b"k%d" % i for i in range(30) if ring.owner(b"k%d" % i) == 0)
+    net.reply(0, b"VALUE %s 0 1\r\nx\r\nEND\r\n" % key)
+    net.reply(1, b"END\r\n")
+    assert net.got(client) == b""
+    net.wait(1.1)
+    assert net.got(client) == answer
+
+
 def test_noreply_is_kept_from_the_server_and_answered_to_nobody(one: Network) -> None:
     client = one.client()
     one.send(client, b"set k 1 2 3 noreply\r\nabc\r\nget k\r\n")

@@ -8,11 +8,15 @@ from mcroute._engine.state cimport Conn, Engine, Request, Session
 cdef void conn_mark(Conn* conn) noexcept nogil
 cdef void conn_break(Conn* conn) noexcept nogil
 
-# A request of the session, last in its order; NULL without memory.
+# A request of the session, last in its order, or without a session a call. NULL without memory.
 cdef Request* request_new(Engine* engine, Session* session) noexcept nogil
 # The reply is known. The slice is referred to, not taken over.
 cdef void request_answer(Request* request, Slice reply) noexcept nogil
 cdef void request_answer_text(Request* request, const char* text, size_t size) noexcept nogil
+# The result of a finished call has been taken.
+cdef void request_taken(Request* request) noexcept nogil
+# Nobody waits for the call any more, whether it has finished or not.
+cdef void call_forget(Request* request) noexcept nogil
 # Every part of a multiget has ended.
 cdef void request_answer_joined(Request* request) noexcept nogil
 # One walk of the request has ended for good; frees the request after the last, if it has been answered.

@@ -2,17 +2,17 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strlen
 
-from mcroute._engine.state cimport DELETED, MISS, NUMBER, STORED
+from mcroute._engine.state cimport DELETED, HIT, MISS, NUMBER, STORED
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
 
+from mcroute._engine.lines cimport error_line
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
 
 cdef const char* END = b"END\r\n"
-cdef const char* FAILED_GET = b"SERVER_ERROR a server failed\r\n"
 
 
 cdef void conn_mark(Conn* conn) noexcept nogil:
@@ -39,6 +39,15 @@ cdef void conn_break(Conn* conn) noexcept nogil:
     conn_mark(conn)
 
 
+cdef void _append(Session* session, Request* request) noexcept nogil:
+    if session.tail == NULL:
+        session.head = request
+    else:
+        session.tail.next = request
+    session.tail = request
+    session.in_flight += 1
+
+
 cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     cdef Request* request = engine.spare_requests
     if request != NULL:
@@ -53,12 +62,8 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     request.deadline = engine.now + engine.plan.deadline
     request.plan = engine.plan
     request.plan.refs += 1
-    if session.tail == NULL:
-        session.head = request
-    else:
-        session.tail.next = request
-    session.tail = request
-    session.in_flight += 1
+    if session != NULL:
+        _append(session, request)
     request.due_previous = engine.newest
     if engine.newest == NULL:
         engine.oldest = request
@@ -123,14 +128,41 @@ cdef bint _is_hushed(Request* request) noexcept nogil:
 
 
 cdef bint _write(Session* session, Request* request) noexcept nogil:
+    cdef const char* line
     if request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
     if request.keys == NULL:
         return request.reply.block == NULL or out_slice(
             &session.conn.out, &session.conn.engine.pool, request.reply)
-    if request.is_failed:
-        return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>FAILED_GET, 30)
+    if request.failure != HIT:
+        line = error_line(request.failure)
+        return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>line, strlen(line))
     return _write_items(session, request)
+
+
+cdef void _append_finished(Engine* engine, Request* request) noexcept nogil:
+    request.next = NULL
+    if engine.finished == NULL:
+        engine.finished = request
+    else:
+        engine.last_finished.next = request
+    engine.last_finished = request
+
+
+cdef void request_taken(Request* request) noexcept nogil:
+    cdef Engine* engine = _engine_of(request)
+    engine.finished = request.next
+    if request.call != 0:
+        engine.calls -= 1
+    request.is_answered = True
+    if request.walks == 0:
+        _release(request, engine)
+
+
+cdef void call_forget(Request* request) noexcept nogil:
+    # One that has finished stays in the list; without its number nobody is told.
+    request.call = 0
+    _engine_of(request).calls -= 1
 
 
 cdef void _finish(Request* request) noexcept nogil:
@@ -139,6 +171,9 @@ cdef void _finish(Request* request) noexcept nogil:
     request.is_done = True
     _forget_deadline(request, engine)
     engine.replies += 1
+    if session == NULL and request.call != 0:
+        _append_finished(engine, request)
+        return
     if session == NULL:
         request.is_answered = True
         if request.walks == 0:

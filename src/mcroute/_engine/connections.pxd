@@ -32,5 +32,11 @@ cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil
 # So many bytes were sent; due for every dirty connection in every turn, also when there was nothing to send,
 # because that is when a paused session goes on.
 cdef void conn_sent(Conn* conn, size_t size) noexcept nogil
+# A request begins now: no timeout can end sooner than the shortest there is.
+cdef inline void engine_began(Engine* engine, double now) noexcept nogil:
+    engine.now = now
+    if now + engine.plan.shortest < engine.next_check:
+        engine.next_check = now + engine.plan.shortest
+
 # Ends what is overdue; sets Engine.next_check.
 cdef void engine_check(Engine* engine, double now) noexcept nogil

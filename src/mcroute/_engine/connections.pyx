@@ -4,7 +4,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mcroute._engine.answers cimport conn_break, session_abandon
+from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
 from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
@@ -36,6 +36,7 @@ cdef Engine* engine_new(PlanTable* plan, Server* servers, int server_count, uint
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
     engine.queue_max = 64 * 1024
+    engine.calls_max = 64 * 1024
     engine.link_out_max = 64 << 20
     engine.retry_tokens = plan.retry_floor
     engine.random = seed | 1
@@ -53,6 +54,8 @@ cdef void engine_free(Engine* engine) noexcept nogil:
             link_closed(engine.servers[i].link, engine.now)
             free(engine.servers[i].link.ring)
             free(engine.servers[i].link)
+    while engine.finished != NULL:
+        request_taken(engine.finished)
     while engine.spare_requests != NULL:
         request = engine.spare_requests
         engine.spare_requests = request.next
@@ -224,12 +227,10 @@ cdef void _parse(Conn* conn, bint is_shared) noexcept nogil:
 cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
     cdef Engine* engine = conn.engine
     cdef bint is_shared = conn.input.block == NULL
-    engine.now = now
     if engine.reading != conn or size == 0:
         return
     engine.reading = NULL
-    if now + engine.plan.shortest < engine.next_check:
-        engine.next_check = now + engine.plan.shortest
+    engine_began(engine, now)
     if is_shared:
         conn.input.block = engine.lent
         conn.input.start = engine.lent_offset

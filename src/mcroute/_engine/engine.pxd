@@ -8,4 +8,5 @@ cdef class Engine:
     cdef Server* servers
     cdef CompiledPlan compiled
     cdef dict conns                 # id -> address, of what is open
+    cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef Conn* conn(self, object number) except NULL

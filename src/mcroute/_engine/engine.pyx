@@ -6,13 +6,14 @@ from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport conn_mark
+from mcroute._engine.answers cimport call_forget, conn_mark
+from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, engine_free, engine_new,
-    link_closed, link_connected, link_connecting, link_new, session_close, session_open,
+    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
+    engine_new, link_closed, link_connected, link_connecting, link_new, session_close, session_open,
 )
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, SERVER_UP, Link, Session
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, SERVER_UP, Link, Request, Session
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET
 
 
@@ -33,6 +34,7 @@ cdef class Engine:
         cdef int i
         self.compiled = CompiledPlan(plan)
         self.conns = {}
+        self.calls = {}
         self.servers = <Server*>calloc(max(1, len(plan.servers)), sizeof(Server))
         if self.servers == NULL:
             raise MemoryError
@@ -145,6 +147,36 @@ cdef class Engine:
         if conn.kind == CONN_SESSION and conn.is_closing:
             return conn.out.count == 0 and (<Session*>conn).head == NULL
         return False
+
+    def submit(self, bytes request not None, double now):
+        """Begins a request of this process itself, without a session. Returns its number for `take_results`.
+
+        `request` is one whole request with its data block, classic or meta. Raises ValueError, with
+        memcached's words, for anything else, and for what is not routed by a key or wants no reply (version,
+        stats, noreply, quiet modes); OverflowError when 65536 are in flight.
+        """
+        cdef Request* begun
+        engine_began(self.state, now)
+        begun = call_begin(self.state, request)
+        number = begun.call
+        self.calls[number] = <uintptr_t>begun
+        return number
+
+    def forget(self, number):
+        """Nobody waits for this request any more; it runs on, and has no result. KeyError if it had one."""
+        call_forget(<Request*><uintptr_t>self.calls.pop(number))
+
+    def take_results(self):
+        """What came of submitted requests since the last time: a list of (number, outcome, result).
+
+        `outcome` is a `mcroute.policy.nodes.Outcome`. The result of get, gets, gat and gats is a list of
+        (key, flags, cas or None, value), of incr and decr an int, of all others, and of what failed, the
+        reply without its last line end.
+        """
+        results = calls_take(self.state)
+        for number, _, _ in results:
+            del self.calls[number]
+        return results
 
     def end_input(self, number):
         """The client sends no more: the session is to be closed when all that came is answered.

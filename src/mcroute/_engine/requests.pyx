@@ -1,7 +1,7 @@
 """Incoming bytes of sessions."""
 
 from libc.stddef cimport size_t
-
+from libc.stdint cimport uint8_t
 
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
@@ -27,8 +27,7 @@ cdef enum Group:
     FLUSH = 8
 
 
-cdef int _group(int command) noexcept nogil:
-    """The group that policies know the command by; -1: not routed by key."""
+cdef int _classic_group(int command) noexcept nogil:
     if command == CMD_GET:
         return READ
     if command == CMD_GETS:
@@ -48,6 +47,12 @@ cdef int _group(int command) noexcept nogil:
     if command == CMD_FLUSH_ALL:
         return FLUSH
     return -1
+
+
+cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil:
+    if view.command < CMD_META_GET or view.command == CMD_META_NOOP:
+        return _classic_group(view.command)
+    return meta_group(data, view)
 
 
 cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
@@ -76,10 +81,7 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
     block_keep(block)
     request.block = block
     request.offset = start
-    if view.command >= CMD_META_GET and view.command != CMD_META_NOOP:
-        group = meta_group(block.data + start, view)
-    else:
-        group = _group(view.command)
+    group = request_group(block.data + start, view)
     if group < 0:
         _answer_locally(session, request)
         return

@@ -202,7 +202,8 @@ cdef struct Walk:
 
 cdef struct Request:
     Request* next               # behind it in its session, or in the list of spare ones
-    Session* session            # NULL: nobody waits for the reply any more
+    Session* session            # NULL: a call, or nobody waits for the reply any more
+    uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
     Request* due_next           # all requests in flight, oldest first
     Request* due_previous
@@ -221,7 +222,7 @@ cdef struct Request:
     KeyState* keys
     uint32_t key_count
     uint32_t groups_open        # multiget: parts without an outcome
-    bint is_failed              # multiget: a key could not be asked
+    uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef struct Engine:
@@ -241,6 +242,10 @@ cdef struct Engine:
     Request* spare_requests
     Walk* spare_walks
     Session* sessions
+    Request* finished           # calls whose results are to be taken, in the order in which they ended
+    Request* last_finished
+    uint32_t calls              # submitted, and not taken yet
+    uint32_t calls_max
     Conn** dirty                # connections for the driver to look at
     uint32_t dirty_count
     uint32_t dirty_room

@@ -14,6 +14,7 @@ from mcroute._engine.answers cimport (
     conn_break, request_answer, request_answer_joined, request_answer_text, request_walk_ended,
 )
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
@@ -22,10 +23,7 @@ from mcroute._engine.state cimport (
     REFUSED_BY_SERVER, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, PlanNode, PlanPool,
     PlanTable, Server, Text,
 )
-from mcroute._protocol cimport (
-    CMD_CAS, CMD_GATS, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_SET,
-    request_next_key,
-)
+from mcroute._protocol cimport CMD_GATS, request_next_key
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
@@ -83,32 +81,6 @@ cdef const uint8_t* _key(Walk* walk, size_t* size) noexcept nogil:
 
 
 # ---- answers that no server gave ----
-
-cdef const char* _error_line(int outcome) noexcept nogil:
-    if outcome == TIMEOUT:
-        return b"SERVER_ERROR timeout\r\n"
-    if outcome == EJECTED:
-        return b"SERVER_ERROR server is out of service\r\n"
-    if outcome == OVERLOADED:
-        return b"SERVER_ERROR too many requests wait for the server\r\n"
-    return b"SERVER_ERROR connection to the server lost\r\n"
-
-
-cdef const char* _default_line(Request* request) noexcept nogil:
-    """What a server without the key would say."""
-    cdef int command = request.view.command
-    if command <= CMD_GATS:
-        return b"END\r\n"
-    if CMD_SET <= command <= CMD_CAS:
-        return b"NOT_STORED\r\n"
-    if command == CMD_META_GET:
-        return b"EN\r\n"
-    if command == CMD_META_SET:
-        return b"NS\r\n"
-    if command == CMD_META_DELETE or command == CMD_META_ARITHMETIC:
-        return b"NF\r\n"
-    return b"NOT_FOUND\r\n"
-
 
 cdef void _answer_line(Request* request, const char* line) noexcept nogil:
     request_answer_text(request, line, strlen(line))
@@ -399,9 +371,9 @@ cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     elif reply.block != NULL:
         request_answer(request, reply)
     elif outcome < REFUSED_BY_SERVER:
-        _answer_line(request, _default_line(request))
+        _answer_line(request, plain_line(request.view.command, outcome))
     else:
-        _answer_line(request, _error_line(outcome))
+        _answer_line(request, error_line(outcome))
 
 
 cdef void _carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept nogil:
@@ -430,7 +402,10 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
 
 cdef void walk_expire(Request* request) noexcept nogil:
     request.plan.engine.timeouts += 1
-    _answer_line(request, _error_line(TIMEOUT))
+    request.outcome = TIMEOUT
+    if request.keys != NULL:
+        request.failure = TIMEOUT
+    _answer_line(request, error_line(TIMEOUT))
 
 
 # ---- multigets ----
@@ -441,7 +416,7 @@ cdef void _key_ended(Request* request, int32_t key, int outcome, Slice reply) no
         request.keys[key].item = Slice(reply.block, reply.offset, reply.size - 5)
         block_keep(reply.block)
     elif outcome >= REFUSED_BY_SERVER:
-        request.is_failed = True
+        request.failure = outcome
     _part_ended(request)
 
 
@@ -456,7 +431,7 @@ cdef void _walk_key(Request* request, int32_t key, int node, int prior) noexcept
     cdef Walk* walk = _walk_new(request, NULL, node)
     request.groups_open += 1
     if walk == NULL:
-        request.is_failed = True
+        request.failure = OVERLOADED
         _part_ended(request)
         return
     walk.first_key = key
@@ -484,7 +459,7 @@ cdef void _group_ended(Walk* walk, int outcome) noexcept nogil:
             if go_on:
                 _walk_key(request, key, walk.node, outcome if is_error else MISS)
             elif is_error:
-                request.is_failed = True
+                request.failure = outcome
         key = following
     _part_ended(request)
     _walk_free(walk)
@@ -537,7 +512,7 @@ cdef void _begin_many(Request* request) noexcept nogil:
         if walk == NULL:
             walk = _walk_new(request, NULL, node)
             if walk == NULL:
-                request.is_failed = True
+                request.failure = OVERLOADED
                 continue
             walk.is_group = True
             walk.first_key = <int32_t>i

@@ -1,0 +1,8 @@
+"""Requests of the process that the engine runs in: submitted without a session, their results taken as objects."""
+
+from mcroute._engine.state cimport Engine, Request
+
+# Starts a request, whose bytes are copied. Raises ValueError for what is not one request that can be routed.
+cdef Request* call_begin(Engine* engine, bytes data) except NULL
+# The results since the last time, as (number, outcome, result). Forgets them.
+cdef list calls_take(Engine* engine)

@@ -1,0 +1,125 @@
+"""Calls: no bytes are made and parsed twice, and no call waits for another's reply."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from mcroute._engine.answers cimport request_new, request_taken
+from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
+from mcroute._engine.lines cimport error_line
+from mcroute._engine.requests cimport request_group
+from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER
+from mcroute._engine.walks cimport walk_begin
+from mcroute._protocol cimport (
+    CMD_GATS, CMD_META_GET, PARSED_OK, REPLY_VALUE, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
+    error_text, reply_parse, request_parse,
+)
+
+
+# ---- in ----
+
+cdef int _parse(Engine* engine, bytes data, RequestView* view) except -1:
+    """Parses one whole request that is routed by a key, and wants a reply. Returns its group."""
+    cdef const uint8_t* start = data
+    cdef size_t size = 0
+    cdef const char* text
+    cdef int parsed = request_parse(start, len(data), &engine.limits, False, view)
+    cdef int group
+    if parsed != PARSED_OK or view.size != <size_t>len(data):
+        text = error_text(view.error, &size) if parsed > PARSED_OK else NULL
+        reason = text[:size].decode().strip() if size > 0 else "not exactly one whole request"
+        raise ValueError(f"{data[:80]!r}: {reason}")
+    if view.flags & (REQ_NOREPLY | REQ_QUIET):
+        raise ValueError(f"{data[:80]!r}: a call has a reply; leave it unread instead")
+    group = request_group(start, view)
+    if group < 0:
+        raise ValueError(f"{data[:80]!r}: the command is not routed")
+    return group
+
+
+cdef Request* call_begin(Engine* engine, bytes data) except NULL:
+    cdef RequestView view
+    cdef int group = _parse(engine, data, &view)
+    cdef Block* block
+    cdef Request* request
+    if engine.calls >= engine.calls_max:
+        raise OverflowError(f"{engine.calls} calls are in flight already")
+    block = block_new(&engine.pool, len(data))
+    request = request_new(engine, NULL) if block != NULL else NULL
+    if request == NULL:
+        if block != NULL:
+            block_drop(block)
+        raise MemoryError
+    memcpy(block.data, <const uint8_t*>data, len(data))
+    block.fill = len(data)
+    engine.next_id += 1
+    engine.calls += 1
+    request.call = engine.next_id
+    request.view = view
+    request.block = block
+    request.group = group
+    walk_begin(request)
+    return request
+
+
+# ---- out ----
+
+cdef object _items(Slice piece):
+    """The items of VALUE lines as (key, flags, cas, value)."""
+    cdef ReplyView view
+    cdef const uint8_t* data
+    cdef size_t done = 0
+    items = []
+    while done < piece.size:
+        data = piece.block.data + piece.offset + done
+        if reply_parse(data, piece.size - done, <size_t>-1, &view) != PARSED_OK or view.kind != REPLY_VALUE:
+            break
+        items.append((
+            (<const char*>data)[view.key_offset:view.key_offset + view.key_size],
+            view.client_flags,
+            view.number if view.has_cas else None,
+            (<const char*>data)[view.value_offset:view.value_offset + view.value_size],
+        ))
+        done += view.size
+    return items
+
+
+cdef object _reply(Request* request):
+    """A reply of one line; an int if it is a number."""
+    cdef Slice piece = request.reply
+    cdef const char* text
+    cdef bytes line
+    if piece.block == NULL:
+        return error_line(request.outcome).strip()
+    text = <const char*>piece.block.data + piece.offset
+    line = text[:piece.size]
+    if request.outcome == NUMBER and request.view.command < CMD_META_GET:
+        return int(line)
+    # Bytes of a value may look like a line end: just the last one goes.
+    return line.removesuffix(b"\r\n")
+
+
+cdef object _result(Request* request):
+    cdef uint32_t i
+    if request.failure != HIT:
+        return (request.call, request.failure, error_line(request.failure).strip())
+    if request.keys != NULL:
+        items = []
+        for i in range(request.key_count):
+            if request.keys[i].item.block != NULL:
+                items += _items(request.keys[i].item)
+        return (request.call, HIT if items else MISS, items)
+    if request.view.command <= CMD_GATS and request.outcome < REFUSED_BY_SERVER:
+        return (request.call, request.outcome, _items(request.reply) if request.reply.block != NULL else [])
+    return (request.call, request.outcome, _reply(request))
+
+
+cdef list calls_take(Engine* engine):
+    cdef Request* request
+    results = []
+    while engine.finished != NULL:
+        request = engine.finished
+        if request.call != 0:
+            results.append(_result(request))
+        request_taken(request)
+    return results
