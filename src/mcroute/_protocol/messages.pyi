@@ -1,7 +1,6 @@
 from typing import Final, final
 
 __all__ = (
-    "COMMAND_NAMES",
     "NEED_DATA",
     "REPLY_NAMES",
     "Refusal",
@@ -14,7 +13,6 @@ __all__ = (
     "encode_request",
 )
 
-COMMAND_NAMES: Final[tuple[str, ...]]
 REPLY_NAMES: Final[tuple[str, ...]]
 
 @final

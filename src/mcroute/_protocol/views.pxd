@@ -1,11 +1,8 @@
-"""Incremental parsers of memcached requests and replies, classic text and meta.
+"""What parsers tell about a message: the vocabulary of the protocol in C.
 
 Views hold offsets into the caller's buffer, counted from the start of the message; nothing is copied.
-A parser is a pure function of the bytes at hand: it either completes one message, asks for more, or
-refuses. Callers keep the unconsumed tail and call again with more of it behind.
 """
 
-from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
@@ -128,51 +125,3 @@ cdef struct ReplyView:
     uint32_t flags_end
     uint32_t opaque_offset      # meta O, without the letter
     uint32_t opaque_size
-
-# Parses the first request of data[0:size]. `first` is true for the first bytes of a connection, where
-# binary, TLS, HTTP and RESP are recognised and refused. Never reads behind size, never allocates.
-cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
-                       RequestView* view) noexcept nogil
-# Next key of a get line: from offset, sets key_offset/key_size, returns the offset behind it, 0 at the end.
-cdef uint32_t request_next_key(const uint8_t* data, uint32_t offset, uint32_t keys_end,
-                               uint32_t* key_offset, uint32_t* key_size) noexcept nogil
-# Parses the first reply line (with its data block) of data[0:size]. `value_max` caps VALUE and VA.
-cdef int reply_parse(const uint8_t* data, size_t size, uint64_t value_max, ReplyView* view) noexcept nogil
-# The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".
-cdef const char* error_text(int error, size_t* size) noexcept nogil
-# The limits that memcached has with its default options, 1 MiB values.
-cdef Limits default_limits() noexcept nogil
-
-cdef enum ErrorText:
-    ERROR_NONE = 0              # nothing to answer: noreply, or a foreign protocol
-    ERROR_UNKNOWN
-    ERROR_FORMAT
-    ERROR_CHUNK
-    ERROR_TOO_LARGE
-    ERROR_LINE_LONG
-    ERROR_EXPTIME
-    ERROR_DELTA
-    ERROR_FLAG
-    ERROR_FLAG_TWICE
-    ERROR_FLAG_EITHER
-    ERROR_TOKEN
-    ERROR_OPAQUE
-    ERROR_OPTIONS
-    ERROR_MODE_SET
-    ERROR_MODE_ARITHMETIC
-    ERROR_KEY_CODE
-    ERROR_TEXT_COUNT
-
-# True for 1 to 250 bytes, none a control character or a space.
-cdef bint key_is_valid(const uint8_t* key, size_t size) noexcept nogil
-# Encoders of canonical requests. Each needs room for key_size + ENCODE_EXTRA bytes and returns what it wrote.
-cdef enum:
-    ENCODE_EXTRA = 96
-cdef size_t encode_get(uint8_t* out, const uint8_t* key, size_t key_size, bint with_cas) noexcept nogil
-# The header line only; the caller sends the value and CRLF behind it. `unique` is written for CMD_CAS.
-cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint32_t client_flags,
-                         int64_t exptime, uint64_t value_size, uint64_t unique) noexcept nogil
-cdef size_t encode_delete(uint8_t* out, const uint8_t* key, size_t key_size) noexcept nogil
-cdef size_t encode_arithmetic(uint8_t* out, int command, const uint8_t* key, size_t key_size,
-                              uint64_t delta) noexcept nogil
-cdef size_t encode_touch(uint8_t* out, const uint8_t* key, size_t key_size, int64_t exptime) noexcept nogil

@@ -1,0 +1,9 @@
+"""The words of commands."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+
+# The command that the word names, as views.Command; -1 when it is none.
+cdef int command_find(const uint8_t* word, size_t size) noexcept nogil
+# The word of a command; *size receives its length.
+cdef const char* command_text(int command, size_t* size) noexcept nogil

@@ -1,0 +1,67 @@
+"""Encoders of canonical requests."""
+
+from libc.string cimport memcpy
+
+from mcroute._protocol.commands cimport command_text
+from mcroute._protocol.views cimport CMD_CAS, CMD_DELETE, CMD_GET, CMD_GETS, CMD_TOUCH
+
+
+cdef inline uint8_t* _put(uint8_t* out, const void* text, size_t size) noexcept nogil:
+    memcpy(out, text, size)
+    return out + size
+
+
+cdef uint8_t* _put_number(uint8_t* out, uint64_t number) noexcept nogil:
+    cdef uint8_t digits[20]
+    cdef int at = 20
+    out[0] = 32
+    while True:
+        at -= 1
+        digits[at] = 48 + number % 10
+        number //= 10
+        if number == 0:
+            return _put(out + 1, &digits[at], 20 - at)
+
+
+cdef uint8_t* _put_signed(uint8_t* out, int64_t number) noexcept nogil:
+    cdef uint8_t* end
+    if number >= 0:
+        return _put_number(out, number)
+    end = _put_number(out + 1, <uint64_t>0 - <uint64_t>number)
+    out[0] = 32
+    out[1] = 45
+    return end
+
+
+cdef uint8_t* _put_head(uint8_t* out, int command, const uint8_t* key, size_t key_size) noexcept nogil:
+    cdef size_t size = 0
+    cdef const char* word = command_text(command, &size)
+    out = _put(out, word, size)
+    out[0] = 32
+    return _put(out + 1, key, key_size)
+
+
+cdef size_t encode_get(uint8_t* out, const uint8_t* key, size_t key_size, bint with_cas) noexcept nogil:
+    return _put(_put_head(out, CMD_GETS if with_cas else CMD_GET, key, key_size), b"\r\n", 2) - out
+
+
+cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint32_t client_flags,
+                         int64_t exptime, uint64_t value_size, uint64_t unique) noexcept nogil:
+    cdef uint8_t* at = _put_number(_put_head(out, command, key, key_size), client_flags)
+    at = _put_number(_put_signed(at, exptime), value_size)
+    if command == CMD_CAS:
+        at = _put_number(at, unique)
+    return _put(at, b"\r\n", 2) - out
+
+
+cdef size_t encode_delete(uint8_t* out, const uint8_t* key, size_t key_size) noexcept nogil:
+    return _put(_put_head(out, CMD_DELETE, key, key_size), b"\r\n", 2) - out
+
+
+cdef size_t encode_arithmetic(uint8_t* out, int command, const uint8_t* key, size_t key_size,
+                              uint64_t delta) noexcept nogil:
+    return _put(_put_number(_put_head(out, command, key, key_size), delta), b"\r\n", 2) - out
+
+
+cdef size_t encode_touch(uint8_t* out, const uint8_t* key, size_t key_size, int64_t exptime) noexcept nogil:
+    return _put(_put_signed(_put_head(out, CMD_TOUCH, key, key_size), exptime), b"\r\n", 2) - out

@@ -1,0 +1,325 @@
+"""Requests and replies as Python objects, and the parsers that make them from bytes."""
+
+cimport cython
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
+
+from mcroute._protocol.encoders cimport (
+    ENCODE_EXTRA, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
+)
+from mcroute._protocol.lexing cimport key_is_valid
+from mcroute._protocol.refusals cimport error_text
+from mcroute._protocol.replies cimport reply_parse
+from mcroute._protocol.requests cimport default_limits, request_parse
+from mcroute._protocol.views cimport (
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH, KEY_MAX, Limits,
+    PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
+)
+
+from mcroute._protocol.commands import COMMAND_NAMES
+from mcroute.errors import LocalProtocolError, RemoteProtocolError
+
+
+__all__ = (
+    "NEED_DATA",
+    "REPLY_NAMES",
+    "Refusal",
+    "Reply",
+    "ReplyParser",
+    "Request",
+    "RequestParser",
+    "count_replies",
+    "count_requests",
+    "encode_request",
+)
+
+
+class _NeedData:
+    """The sentinel NEED_DATA: no whole message is there yet."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return "NEED_DATA"
+
+
+NEED_DATA = _NeedData()
+REPLY_NAMES = (
+    "VALUE", "END", "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND", "DELETED", "TOUCHED", "OK", "NUMBER", "STAT",
+    "VERSION", "ERROR", "CLIENT_ERROR", "SERVER_ERROR", "VA", "HD", "EN", "NF", "NS", "EX", "MN", "ME", "RESET",
+    "BUSY",
+)
+
+
+cdef Limits _limits_of(value_max, line_max, get_line_max):
+    cdef Limits limits
+    limits.value_max = value_max
+    limits.line_max = line_max
+    limits.get_line_max = get_line_max
+    return limits
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Request:
+    """One whole request. `raw` holds its bytes, line and data block."""
+
+    cdef RequestView view
+    cdef readonly bytes raw
+
+    @property
+    def command(self):
+        return COMMAND_NAMES[self.view.command]
+
+    @property
+    def key(self):
+        return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
+
+    @property
+    def keys(self):
+        return self.raw[self.view.key_offset:self.view.keys_end].split()
+
+    @property
+    def value(self):
+        if not self.view.value_offset:
+            return None
+        return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
+
+    @property
+    def flags(self):
+        return self.view.client_flags
+
+    @property
+    def exptime(self):
+        return self.view.exptime
+
+    @property
+    def number(self):
+        return self.view.number
+
+    @property
+    def noreply(self):
+        return bool(self.view.flags & REQ_NOREPLY)
+
+    @property
+    def quiet(self):
+        return bool(self.view.flags & REQ_QUIET)
+
+    @property
+    def canonical(self):
+        return bool(self.view.flags & REQ_CANONICAL)
+
+    @property
+    def opaque(self):
+        return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
+
+    @property
+    def meta_flags(self):
+        return self.raw[self.view.flags_offset:self.view.flags_end].split()
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Refusal:
+    """A refused request: answer `reply` (may be empty), and hang up if `close`."""
+
+    cdef readonly bytes reply
+    cdef readonly bint close
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Reply:
+    """One reply line with its data block; `raw` holds the bytes."""
+
+    cdef ReplyView view
+    cdef readonly bytes raw
+
+    @property
+    def kind(self):
+        return REPLY_NAMES[self.view.kind]
+
+    @property
+    def key(self):
+        return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
+
+    @property
+    def value(self):
+        if not self.view.value_offset:
+            return None
+        return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
+
+    @property
+    def flags(self):
+        return self.view.client_flags
+
+    @property
+    def number(self):
+        return self.view.number
+
+    @property
+    def cas(self):
+        return self.view.number if self.view.has_cas else None
+
+    @property
+    def opaque(self):
+        return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
+
+
+cdef class _Feed:
+    """Bytes fed and not yet consumed, those to be dropped, and the size worth parsing again at."""
+
+    cdef bytearray held
+    cdef size_t at
+    cdef uint64_t drop
+    cdef uint64_t wanted
+
+    def __cinit__(self):
+        self.held = bytearray()
+
+    def feed(self, data):
+        """Adds bytes behind those held."""
+        if self.at:
+            del self.held[:self.at]
+            self.at = 0
+        self.held += data
+
+    cdef bint ready(self):
+        cdef uint64_t here = len(self.held) - self.at
+        cdef uint64_t dropped = here if here < self.drop else self.drop
+        self.at += dropped
+        self.drop -= dropped
+        return here - dropped > 0 and here - dropped >= self.wanted
+
+    cdef const uint8_t* data(self):
+        return <const uint8_t*><char*>self.held + self.at
+
+    cdef bytes take(self, uint64_t size):
+        cdef bytes raw = (<char*>self.data())[:size]
+        self.at += size
+        self.wanted = 0
+        return raw
+
+
+cdef class RequestParser(_Feed):
+    """Turns a client's bytes into Request and Refusal objects. Limits are in bytes."""
+
+    cdef Limits limits
+    cdef bint first
+    cdef bint closed
+
+    def __init__(self, value_max=1 << 20, line_max=2048, get_line_max=1 << 20):
+        self.limits = _limits_of(value_max, line_max, get_line_max)
+        self.first = True
+
+    def next_message(self):
+        """The next Request or Refusal, or NEED_DATA; always NEED_DATA behind a Refusal that closes."""
+        cdef Request request
+        cdef Refusal refusal
+        cdef RequestView view
+        cdef size_t size
+        cdef const char* text
+        cdef int parsed
+        if self.closed or not self.ready():
+            return NEED_DATA
+        parsed = request_parse(self.data(), len(self.held) - self.at, &self.limits, self.first, &view)
+        if parsed == PARSED_MORE:
+            self.wanted = view.size
+            return NEED_DATA
+        self.first = False
+        if parsed == PARSED_OK:
+            request = Request.__new__(Request)
+            request.view = view
+            request.raw = self.take(view.size)
+            return request
+        refusal = Refusal.__new__(Refusal)
+        text = error_text(view.error, &size)
+        refusal.reply = text[:size]
+        refusal.close = self.closed = parsed == PARSED_CLOSE
+        self.drop = view.size
+        self.wanted = 0
+        return refusal
+
+
+cdef class ReplyParser(_Feed):
+    """Turns a server's bytes into Reply objects. `value_max`, in bytes, caps a data block."""
+
+    cdef uint64_t value_max
+
+    def __init__(self, value_max=1 << 20):
+        self.value_max = value_max
+
+    def next_message(self):
+        """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is no reply."""
+        cdef Reply reply
+        cdef ReplyView view
+        cdef int parsed
+        if not self.ready():
+            return NEED_DATA
+        parsed = reply_parse(self.data(), len(self.held) - self.at, self.value_max, &view)
+        if parsed == PARSED_MORE:
+            self.wanted = view.size
+            return NEED_DATA
+        if parsed != PARSED_OK:
+            shown = bytes(self.held[self.at:self.at + 60])
+            raise RemoteProtocolError(f"the server's bytes are no reply: {shown!r}")
+        reply = Reply.__new__(Reply)
+        reply.view = view
+        reply.raw = self.take(view.size)
+        return reply
+
+
+def count_requests(const uint8_t[::1] data not None):
+    """Whole requests at the start of the bytes; refused ones end the count."""
+    cdef Limits limits = default_limits()
+    cdef RequestView view
+    cdef size_t at = 0
+    cdef size_t count = 0
+    while at < <size_t>data.shape[0]:
+        if request_parse(&data[at], data.shape[0] - at, &limits, False, &view) != PARSED_OK:
+            break
+        at += view.size
+        count += 1
+    return count
+
+
+def count_replies(const uint8_t[::1] data not None):
+    """Whole replies at the start of the bytes; a bad one ends the count."""
+    cdef ReplyView view
+    cdef size_t at = 0
+    cdef size_t count = 0
+    while at < <size_t>data.shape[0]:
+        if reply_parse(&data[at], data.shape[0] - at, 1 << 20, &view) != PARSED_OK:
+            break
+        at += view.size
+        count += 1
+    return count
+
+
+def encode_request(str command, bytes key, *, value=b"", flags=0, exptime=0, number=0):
+    """The canonical bytes of a request. `number` is the cas token or the delta.
+
+    Raises LocalProtocolError for a bad key and ValueError for a command without an encoder.
+    """
+    cdef uint8_t out[KEY_MAX + ENCODE_EXTRA]
+    cdef const uint8_t* at = key
+    cdef size_t size = len(key)
+    cdef size_t used
+    cdef int code = COMMAND_NAMES.index(command)
+    cdef bytes payload = value
+    if not key_is_valid(at, size):
+        raise LocalProtocolError("a key has 1 to 250 bytes, none a control character or a space")
+    if code == CMD_GET or code == CMD_GETS:
+        used = encode_get(out, at, size, code == CMD_GETS)
+    elif CMD_SET <= code <= CMD_CAS:
+        used = encode_store(out, code, at, size, flags, exptime, len(payload), number)
+        return (<char*>out)[:used] + payload + b"\r\n"
+    elif code == CMD_DELETE:
+        used = encode_delete(out, at, size)
+    elif code == CMD_INCR or code == CMD_DECR:
+        used = encode_arithmetic(out, code, at, size, number)
+    elif code == CMD_TOUCH:
+        used = encode_touch(out, at, size, exptime)
+    else:
+        raise ValueError(f"no encoder for {command}")
+    return (<char*>out)[:used]

@@ -1,0 +1,26 @@
+"""The lines that refused requests are answered with: memcached 1.6.45's words."""
+
+from libc.stddef cimport size_t
+
+cdef enum ErrorText:
+    ERROR_NONE = 0              # nothing to answer: noreply, or a foreign protocol
+    ERROR_UNKNOWN
+    ERROR_FORMAT
+    ERROR_CHUNK
+    ERROR_TOO_LARGE
+    ERROR_LINE_LONG
+    ERROR_EXPTIME
+    ERROR_DELTA
+    ERROR_FLAG
+    ERROR_FLAG_TWICE
+    ERROR_FLAG_EITHER
+    ERROR_TOKEN
+    ERROR_OPAQUE
+    ERROR_OPTIONS
+    ERROR_MODE_SET
+    ERROR_MODE_ARITHMETIC
+    ERROR_KEY_CODE
+    ERROR_TEXT_COUNT
+
+# The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".
+cdef const char* error_text(int error, size_t* size) noexcept nogil

@@ -1,0 +1,17 @@
+"""The incremental parser of requests.
+
+A parser is a pure function of the bytes at hand: it either completes one message, asks for more, or
+refuses. Callers keep the unconsumed tail and call again with more of it behind.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+
+from mcroute._protocol.views cimport Limits, RequestView
+
+# Parses the first request of data[0:size]. `first` is true for the first bytes of a connection, where
+# binary, TLS, HTTP and RESP are recognised and refused. Never reads behind size, never allocates.
+cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
+                       RequestView* view) noexcept nogil
+# The limits that memcached has with its default options, 1 MiB values.
+cdef Limits default_limits() noexcept nogil

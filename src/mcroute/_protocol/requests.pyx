@@ -1,0 +1,277 @@
+"""The incremental parser of requests.
+
+Refusals use memcached 1.6.45's words and swallow what it would swallow. Where mcroute is stricter on purpose:
+
+====================================  =============================  ==========================================
+input                                 memcached 1.6.45               mcroute
+====================================  =============================  ==========================================
+control character in a key            accepted                       ``CLIENT_ERROR bad command line format``
+get with a key over 250 bytes         error and an empty line        the error alone, before any VALUE
+client flags above 32 bits or signed  truncated                      ``CLIENT_ERROR bad command line format``
+binary, TLS, HTTP, RESP at the start  ``ERROR`` or close             closed without a word
+get line without an end               buffered without bound         closed at ``get_line_max``
+====================================  =============================  ==========================================
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memset
+
+from mcroute._protocol.commands cimport command_find
+from mcroute._protocol.lexing cimport (
+    Line, WORDS_MAX, Word, key_is_valid, read_i64, read_u64, request_next_key, split_line, word_is,
+)
+from mcroute._protocol.meta_flags cimport meta_flags_take
+from mcroute._protocol.refusals cimport (
+    ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_LINE_LONG, ERROR_NONE,
+    ERROR_TOO_LARGE, ERROR_UNKNOWN,
+)
+from mcroute._protocol.views cimport (
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_META_ARITHMETIC,
+    CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY, PARSED_BAD, PARSED_CLOSE,
+    PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_WANTS_CAS,
+)
+
+cdef enum:
+    DATA_MAX = 2147483645   # the largest length that memcached reads as one: INT_MAX - 2
+
+
+cdef Limits default_limits() noexcept nogil:
+    cdef Limits limits
+    limits.value_max = 1 << 20
+    limits.line_max = 2048
+    limits.get_line_max = 1 << 20
+    return limits
+
+
+cdef inline int _refuse(RequestView* view, int error) noexcept nogil:
+    view.error = error
+    return PARSED_BAD
+
+
+cdef inline int _more(RequestView* view, uint64_t size) noexcept nogil:
+    view.size = size
+    return PARSED_MORE
+
+
+cdef bint _is_foreign(const uint8_t* data, size_t size) noexcept nogil:
+    """Binary memcached, TLS, RESP and HTTP, as far as the first bytes tell."""
+    if data[0] == 0x80 or data[0] == 0x81 or data[0] == 0x16:
+        return True
+    if size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
+        return True
+    return size >= 5 and (memcmp(data, b"GET /", 5) == 0 or memcmp(data, b"POST ", 5) == 0
+                          or memcmp(data, b"HEAD ", 5) == 0 or memcmp(data, b"PUT /", 5) == 0)
+
+
+cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* view) noexcept nogil:
+    """The keys, from `at` on, just behind the command word."""
+    cdef uint32_t end = line.end - line.start
+    cdef uint32_t key_at = 0
+    cdef uint32_t key_size = 0
+    cdef uint32_t next_at
+    cdef bint bad_time = False
+    if view.command == CMD_GAT or view.command == CMD_GATS:
+        next_at = request_next_key(data, at, end, &key_at, &key_size)
+        if next_at == 0:
+            return _refuse(view, ERROR_FORMAT)
+        line.tidy &= key_at == at + 1
+        bad_time = not read_i64(data + key_at, key_size, &view.exptime, &line.tidy) or (
+            view.exptime != <int>view.exptime)
+        at = next_at
+    while True:
+        next_at = request_next_key(data, at, end, &key_at, &key_size)
+        if next_at == 0:
+            break
+        line.tidy &= key_at == at + 1
+        if bad_time:
+            return _refuse(view, ERROR_EXPTIME)
+        if not key_is_valid(data + key_at, key_size):
+            return _refuse(view, ERROR_FORMAT)
+        if view.key_count == 0:
+            view.key_offset = key_at
+            view.key_size = key_size
+        view.key_count += 1
+        at = next_at
+    if view.key_count == 0:
+        return _refuse(view, ERROR_FORMAT)
+    view.keys_end = at
+    if view.command == CMD_GETS or view.command == CMD_GATS:
+        view.flags |= REQ_WANTS_CAS
+    if line.tidy and at == end:
+        view.flags |= REQ_CANONICAL
+    return PARSED_OK
+
+
+cdef void _take_key(const uint8_t* data, const Word* word, RequestView* view) noexcept nogil:
+    view.key_offset = word.start - data
+    view.key_size = word.size
+    view.keys_end = view.key_offset + view.key_size
+    view.key_count = 1
+
+
+cdef int _take_value(const uint8_t* data, size_t size, const Limits* limits, int error,
+                     RequestView* view) noexcept nogil:
+    """Checks and covers the data block; a refused one is covered whether or not it is here."""
+    view.value_offset = view.line_size
+    view.size = view.line_size + view.value_size + 2
+    if error:
+        return _refuse(view, error)
+    if view.value_size > limits.value_max:
+        return _refuse(view, ERROR_TOO_LARGE)
+    if size < view.size:
+        return PARSED_MORE
+    if data[view.size - 2] != 13 or data[view.size - 1] != 10:
+        return _refuse(view, ERROR_CHUNK)
+    return PARSED_OK
+
+
+cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Line* line,
+                      RequestView* view) noexcept nogil:
+    cdef int fixed = 6 if view.command == CMD_CAS else 5
+    cdef int error = 0
+    cdef int parsed
+    cdef uint64_t flags = 0
+    if line.count < 5 or not read_u64(line.words[4].start, line.words[4].size, &view.value_size, &line.tidy) or (
+            view.value_size > DATA_MAX):
+        return _refuse(view, ERROR_FORMAT)
+    _take_key(data, &line.words[1], view)
+    if (line.count < fixed
+            or not key_is_valid(line.words[1].start, line.words[1].size)
+            or not read_u64(line.words[2].start, line.words[2].size, &flags, &line.tidy)
+            or flags > 0xFFFFFFFFU
+            or not read_i64(line.words[3].start, line.words[3].size, &view.exptime, &line.tidy)
+            or (fixed == 6 and not read_u64(line.words[5].start, line.words[5].size, &view.number, &line.tidy))):
+        error = ERROR_FORMAT
+    view.client_flags = <uint32_t>flags
+    parsed = _take_value(data, size, limits, error, view)
+    if parsed == PARSED_BAD and view.flags & REQ_NOREPLY and not error:
+        view.error = ERROR_NONE
+    if line.tidy and line.count == fixed:
+        view.flags |= REQ_CANONICAL
+    return parsed
+
+
+cdef int _parse_keyed(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
+    """delete, incr, decr, touch."""
+    cdef int fixed = 2 if view.command == CMD_DELETE else 3
+    if line.count < fixed or not key_is_valid(line.words[1].start, line.words[1].size):
+        return _refuse(view, ERROR_FORMAT)
+    _take_key(data, &line.words[1], view)
+    if view.command == CMD_INCR or view.command == CMD_DECR:
+        if not read_u64(line.words[2].start, line.words[2].size, &view.number, &line.tidy):
+            return _refuse(view, ERROR_NONE if view.flags & REQ_NOREPLY else ERROR_DELTA)
+    elif view.command == CMD_TOUCH:
+        if not read_i64(line.words[2].start, line.words[2].size, &view.exptime, &line.tidy) or (
+                view.exptime != <int>view.exptime):
+            return _refuse(view, ERROR_NONE if view.flags & REQ_NOREPLY else ERROR_EXPTIME)
+    if line.tidy and line.count == fixed:
+        view.flags |= REQ_CANONICAL
+    return PARSED_OK
+
+
+cdef int _parse_plain(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
+    """flush_all, version, verbosity, stats, quit."""
+    cdef bint silent = view.flags & REQ_NOREPLY
+    cdef int fixed = 1
+    view.flags_offset = line.words[1].start - data if line.count > 1 else <uint32_t>(line.end - data)
+    view.flags_end = line.end - data
+    if view.command == CMD_VERBOSITY:
+        if line.count < 2 or not read_u64(line.words[1].start, line.words[1].size, &view.number, &line.tidy):
+            return _refuse(view, ERROR_NONE if silent else ERROR_FORMAT)
+        fixed = 2
+    elif view.command == CMD_FLUSH_ALL and line.count > 1 and not (silent and line.count == 2):
+        if not read_i64(line.words[1].start, line.words[1].size, &view.exptime, &line.tidy) or (
+                view.exptime != <int>view.exptime):
+            return _refuse(view, ERROR_NONE if silent else ERROR_EXPTIME)
+        fixed = 2
+    elif view.command == CMD_STATS:
+        fixed = line.count
+    if line.tidy and line.count == fixed:
+        view.flags |= REQ_CANONICAL
+    return PARSED_OK
+
+
+cdef int _parse_meta(const uint8_t* data, size_t size, const Limits* limits, Line* line,
+                     RequestView* view) noexcept nogil:
+    cdef int fixed = 3 if view.command == CMD_META_SET else 2
+    cdef int error = ERROR_NONE
+    cdef int parsed = PARSED_OK
+    cdef bint framing = False
+    cdef int flag_error
+    if view.command == CMD_META_NOOP:
+        if line.tidy and line.count == 1:
+            view.flags |= REQ_CANONICAL
+        return PARSED_OK
+    if line.count < fixed:
+        return _refuse(view, ERROR_FORMAT)
+    _take_key(data, &line.words[1], view)
+    if fixed == 3 and (not read_u64(line.words[2].start, line.words[2].size, &view.value_size, &line.tidy)
+                       or view.value_size > DATA_MAX):
+        return _refuse(view, ERROR_FORMAT)
+    if not key_is_valid(line.words[1].start, line.words[1].size):
+        error = ERROR_FLAG_EITHER if view.command == CMD_META_ARITHMETIC else ERROR_FORMAT
+    view.flags_end = line.end - data
+    view.flags_offset = line.words[fixed].start - data if line.count > fixed else view.flags_end
+    flag_error = meta_flags_take(data, line, view, &framing)
+    if not error:
+        error = flag_error
+    if fixed == 3 and not framing:
+        parsed = _take_value(data, size, limits, error, view)
+    elif error:
+        parsed = _refuse(view, error)
+    if line.tidy:
+        view.flags |= REQ_CANONICAL
+    return parsed
+
+
+cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Line* line,
+                     RequestView* view) noexcept nogil:
+    cdef const uint8_t* gap = <const uint8_t*>memchr(data, 32, line.end - data)
+    cdef uint32_t word_size = (gap if gap != NULL else line.end) - data
+    # Most requests are gets: they are spared the search.
+    cdef int command = CMD_GET if word_size == 3 and memcmp(data, b"get", 3) == 0 else command_find(data, word_size)
+    if command < 0:
+        return _refuse(view, ERROR_FORMAT if line.end - data < 2 else ERROR_UNKNOWN)
+    view.command = command
+    if command <= CMD_GATS:
+        return _parse_get(data, word_size, line, view)
+    split_line(line)
+    if command >= CMD_META_GET:
+        return _parse_meta(data, size, limits, line, view)
+    if 1 < line.count <= WORDS_MAX and word_is(&line.words[line.count - 1], b"noreply", 7):
+        if line.count > 2 or command == CMD_FLUSH_ALL or command == CMD_VERBOSITY:
+            view.flags |= REQ_NOREPLY
+    if command <= CMD_CAS:
+        return _parse_store(data, size, limits, line, view)
+    if command <= CMD_TOUCH:
+        return _parse_keyed(data, line, view)
+    return _parse_plain(data, line, view)
+
+
+cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
+                       RequestView* view) noexcept nogil:
+    cdef Line line
+    cdef const uint8_t* newline
+    cdef size_t line_max
+    memset(view, 0, sizeof(RequestView))
+    if size == 0:
+        return _more(view, 1)
+    if first and _is_foreign(data, size):
+        return PARSED_CLOSE
+    line_max = limits.line_max
+    if data[0] == 103 and size > 3 and data[1] in (97, 101) and data[2] == 116:     # get, gat
+        line_max = limits.get_line_max
+    newline = <const uint8_t*>memchr(data, 10, size if size < line_max else line_max)
+    if newline == NULL:
+        if size < line_max:
+            return _more(view, size + 1)
+        view.error = ERROR_LINE_LONG
+        return PARSED_CLOSE
+    view.line_size = newline - data + 1
+    view.size = view.line_size
+    line.start = data
+    line.end = newline
+    line.tidy = newline > data and (newline - 1)[0] == 13
+    if line.tidy:
+        line.end -= 1
+    return _parse_line(data, size, limits, &line, view)
