@@ -10,7 +10,10 @@ from typing import Protocol
 
 from .._engine.engine import Engine
 
-__all__ = ("Connection", "Driver", "notice_silent_end")
+__all__ = ("Connection", "Driver", "Result", "notice_silent_end")
+
+# What became of a submitted request: its number, the value of its Outcome, and what `Engine.take_results` says.
+Result = tuple[int, int, object]
 
 
 def notice_silent_end(transport: asyncio.BaseTransport) -> None:
@@ -26,16 +29,25 @@ class Connection(Protocol):
 
 
 class Driver:
-    """One engine on one loop. `after_check` is called when the engine has ended what was overdue."""
+    """One engine on one loop. `after_check` is called when the engine has ended what was overdue.
+
+    `on_results` is handed, at the end of a turn, what became of submitted requests in it.
+    """
 
     def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, after_check: Callable[[], None]
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        after_check: Callable[[], None],
+        on_results: Callable[[list[Result]], None] | None = None,
     ) -> None:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
         self._after_check = after_check
+        self._on_results = on_results
         self._is_scheduled = False
+        self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     def receive(self, number: int, data: bytes) -> int:
@@ -52,15 +64,21 @@ class Driver:
             self.loop.call_soon(self._flush)
 
     def close(self) -> None:
+        """Nothing is sent and nothing is overdue any more."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
 
     def _flush(self) -> None:
         self._is_scheduled = False
+        if self._is_closed:
+            return
         # Flushing makes work itself: a paused session goes on, and asks servers.
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 self.connections[number].flush()
+        if self._on_results is not None and (results := self.engine.take_results()):
+            self._on_results(results)
         if self._timer is None and self.engine.next_wakeup() < math.inf:
             self._timer = self.loop.call_at(self.engine.next_wakeup(), self._check)
 

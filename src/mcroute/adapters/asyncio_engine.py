@@ -1,0 +1,77 @@
+"""An engine that is connected: its driver, its supervision and a link to each server, on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+from .._engine.engine import Engine
+from ..policy import Plan, SupervisorSettings
+from .asyncio_driver import Driver, Result
+from .asyncio_link import Link
+from .asyncio_supervision import Supervision
+
+__all__ = ("LoopEngine",)
+
+
+class LoopEngine:
+    """What the proxy and the client share; belongs to the running loop. `begin` connects, `close` ends.
+
+    `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `on_results` is
+    handed what became of submitted requests.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        settings: SupervisorSettings | None = None,
+        rng: Random | None = None,
+        on_results: Callable[[list[Result]], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.loop = asyncio.get_running_loop()
+        self._rng = rng or Random()
+        self.engine = Engine(plan, seed=self._rng.getrandbits(63))
+        self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
+        self.driver = Driver(self.engine, self.loop, self.supervision.look_for_trips, on_results)
+        self.links: list[Link] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
+        timeouts = _connect_timeouts(self.plan)
+        for number, server in enumerate(self.plan.servers):
+            timeout_s = timeouts[server.name]
+            self.links.append(Link(self.driver, number, server, timeout_s, self.supervision, self._rng))
+        self.supervision.links = self.links
+        self._tasks = [self.loop.create_task(link.run()) for link in self.links]
+
+    async def tried(self) -> None:
+        """Returns when the first attempt to connect is over for every server, whatever came of it."""
+        for link in self.links:
+            await link.is_tried.wait()
+
+    async def close(self) -> None:
+        """Leaves the servers; what is in flight gets no reply any more."""
+        self.supervision.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for link in self.links:
+            link.abort()
+        # Transports report their end in the next turn of the loop.
+        while any(link.is_connected for link in self.links):
+            await asyncio.sleep(0)
+        self.driver.close()
+
+
+def _connect_timeouts(plan: Plan) -> dict[str, float]:
+    """By server name; a server of several pools gets the least patience of theirs."""
+    timeouts: dict[str, float] = {}
+    for pool in plan.pools:
+        for server in pool.servers:
+            known = timeouts.get(server.name, pool.connect_timeout_s)
+            timeouts[server.name] = min(known, pool.connect_timeout_s)
+    return timeouts
