@@ -1,5 +1,5 @@
-# The words of the project: build test one bench lint types clean.
-# `make test` is enough in a fresh clone: it prepares what is missing, then checks everything.
+# The words of the project: demo build test one bench lint types clean.
+# `make demo` and `make test` are enough in a fresh clone: each prepares what it misses, then shows or checks.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,8 +9,15 @@ EXTENSION_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd')
 CYTHON_FILES := $(shell find src $(wildcard examples benches) -name '*.pyx' -o -name '*.pxd')
 COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,' | tr / .)
 
-.PHONY: build test one bench lint types system clean
+# The demo is for visitors too, who need none of the developers' tools.
+EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
+
+.PHONY: demo build test one bench lint types system clean
 .DELETE_ON_ERROR:
+
+# Options go in OPTIONS, as in make demo OPTIONS="--fault stop".
+demo: build
+	$(BIN)/python -m mcroute demo $(OPTIONS)
 
 test: system lint types
 	$(BIN)/python -m pytest
@@ -34,15 +41,16 @@ types: build
 
 build: .venv/.built
 
-.venv/.built: .venv/.installed $(EXTENSION_SOURCES) setup.py
+.venv/.built: .venv/.with-$(EXTRA) $(EXTENSION_SOURCES) setup.py
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
 # No build isolation: the package is compiled by the very Cython that later rebuilds it.
-.venv/.installed: pyproject.toml setup.py | system
+.venv/.with-$(EXTRA): pyproject.toml setup.py | system
+	@echo "preparing .venv and compiling; this takes a minute or two"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=77" "Cython>=3.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[$(EXTRA)]'
 	touch $@
 
 system:
@@ -51,4 +59,4 @@ system:
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '*.so' -delete
-	rm -f .venv/.installed .venv/.built
+	rm -f .venv/.with-* .venv/.built

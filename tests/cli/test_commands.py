@@ -102,12 +102,14 @@ def test_it_is_started_as_a_module():
     assert result.stdout.startswith("mcroute ")
 
 
-def test_a_missing_extra_is_explained():
+@pytest.mark.parametrize(("missing", "extra"), [("click", "proxy"), ("rich", "demo")])
+def test_a_missing_extra_is_explained(missing, extra):
     # A module that is None in sys.modules cannot be imported.
-    program = "import sys; sys.modules['click'] = None; import mcroute.cli; mcroute.cli.main()"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    program = f"import sys; sys.modules['{missing}'] = None; import mcroute.cli; mcroute.cli.main()"
+    command = [sys.executable, "-c", program, "demo"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert result.returncode == 1
-    assert result.stderr == "mcroute: the command line needs click: pip install 'mcroute[proxy]'\n"
+    assert result.stderr == f"mcroute: this command needs {missing}: pip install 'mcroute[{extra}]'\n"
 
 
 def test_the_library_needs_no_extra():

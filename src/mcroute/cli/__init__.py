@@ -1,10 +1,11 @@
-"""The command line: `mcroute check`, `explain`, `proxy`. It needs `mcroute[proxy]`; the library does not."""
+"""The command line: `mcroute check`, `explain`, `proxy`, `demo`. It needs extras; the library does not."""
 
 import sys
 
 __all__ = ("main",)
 
-_EXTRA = {"click", "tomli"}
+# What each module that may be missing belongs to.
+_EXTRAS = {"click": "proxy", "tomli": "proxy", "rich": "demo"}
 
 
 def main() -> None:
@@ -12,8 +13,10 @@ def main() -> None:
     try:
         # Imported late: what they need is an extra, and its absence is explained.
         from .commands import mcroute  # noqa: PLC0415
+
+        mcroute(prog_name="mcroute")
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRAS:
             raise
-        sys.exit(f"mcroute: the command line needs {error.name}: pip install 'mcroute[proxy]'")
-    mcroute(prog_name="mcroute")
+        sys.exit(f"mcroute: this command needs {missing}: pip install 'mcroute[{_EXTRAS[missing]}]'")

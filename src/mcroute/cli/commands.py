@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
@@ -16,6 +17,7 @@ from ..config.values import suggest
 from ..errors import ConfigError
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
+from ..testing import find_memcached
 
 KEY_MAX = 250  # bytes, as memcached has it
 
@@ -109,6 +111,41 @@ def proxy(config: str) -> None:
         ) from None
     except KeyboardInterrupt:
         pass
+
+
+def _option(name: str, kind: Any, default: object, help: str) -> Callable[..., Any]:
+    return click.option(name, type=kind, default=default, show_default=True, help=help)
+
+
+@mcroute.command()
+@_option("--duration", click.FloatRange(1.0), 15.0, "Seconds of load.")
+@_option("--clients", click.IntRange(1, 1000), 50, "Connections to the proxy.")
+@_option("--keys", click.IntRange(1), 1000, "Keys in the cache.")
+@_option("--rate", click.FloatRange(1.0), 1000.0, "Requests a second, of all clients together.")
+@_option("--copies", click.IntRange(1, 4), 2, "Servers that each key is on.")
+@_option("--fault", click.Choice(["kill", "stop"]), "kill", "What happens to one server.")
+@_option("--seed", click.INT, 1, "Decides which server that is, and which keys are read.")
+@click.option("--embedded", is_flag=True, help="Use mcroute's own test servers, even if memcached is there.")
+def demo(
+    duration: float, clients: int, keys: int, rate: float, copies: int, fault: str, seed: int, embedded: bool
+) -> None:
+    """Show it at work: four servers, a proxy, clients; one server is killed and comes back.
+
+    Every value that a client reads is checked. Exit status 1 if one has seen an error or a wrong value.
+    Everything runs on 127.0.0.1 and is stopped at the end.
+    """
+    # Imported late: what it draws with is an extra of its own.
+    from rich.console import Console  # noqa: PLC0415
+
+    from .demo import DemoSettings, Fault, run_demo  # noqa: PLC0415
+
+    is_embedded = embedded or find_memcached() is None
+    settings = DemoSettings(duration, clients, keys, copies, rate, seed, Fault(fault), is_embedded)
+    try:
+        status = run_demo(settings, Console())
+    except (OSError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(status)
 
 
 def _check_servers(config: Config, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Running the proxy until a signal ends it. uvloop is used where it is installed."""
+"""Running the proxy until a signal ends it, on the fastest loop that is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ..asyncio import start_proxy
 from ..config import Config
 
-__all__ = ("serve",)
+__all__ = ("runner", "serve")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,10 +21,11 @@ def serve(config: Config, listening: Callable[[str, int], None]) -> None:
     The first SIGTERM or SIGINT ends it in peace: requests that have come are answered, within the time that
     the configuration gives. The second one ends it as the system has it. Raises OSError if it cannot listen.
     """
-    _runner()(_serve(config, listening))
+    runner()(_serve(config, listening))
 
 
-def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """What runs a coroutine to its end: uvloop's `run` where it is installed, else asyncio's."""
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:

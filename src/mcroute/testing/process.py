@@ -53,7 +53,10 @@ class MemcachedServer:
     def start(self) -> "MemcachedServer":
         """Launch, and return once it answers."""
         command = [*self._command, "-p", str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # In a session of its own: a Ctrl-C in the terminal is for its owner, who may still have requests for it.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         give_up_at = time.monotonic() + self._start_timeout_s
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
