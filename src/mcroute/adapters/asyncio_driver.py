@@ -12,7 +12,7 @@ from .._engine.engine import Engine
 
 __all__ = ("Connection", "Driver", "Result", "notice_silent_end")
 
-# What became of a submitted request: its number, the value of its Outcome, and what `Engine.take_results` says.
+# What became of a submitted request: its number, its Outcome as an int, and what `Engine.take_results` says.
 Result = tuple[int, int, object]
 
 
