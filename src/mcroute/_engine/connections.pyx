@@ -49,9 +49,12 @@ cdef void engine_free(Engine* engine) noexcept nogil:
     cdef Walk* walk
     while engine.sessions != NULL:
         session_close(engine.sessions)
+    # What is lost on one link may still be tried on another: all are closed before one is freed.
     for i in range(engine.server_count):
         if engine.servers[i].link != NULL:
             link_closed(engine.servers[i].link, engine.now)
+    for i in range(engine.server_count):
+        if engine.servers[i].link != NULL:
             free(engine.servers[i].link.ring)
             free(engine.servers[i].link)
     while engine.finished != NULL:
