@@ -32,7 +32,13 @@ SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4),
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Run:
-    return uvloop.run if request.param == "uvloop" else asyncio.run
+    runner = uvloop.run if request.param == "uvloop" else asyncio.run
+
+    async def bounded(scenario: Coroutine[object, object, None]) -> None:
+        # What a signal handler raises, as the plugin's own limit does, an event loop may swallow.
+        await asyncio.wait_for(scenario, 50)
+
+    return lambda scenario: runner(bounded(scenario))
 
 
 @pytest.fixture
@@ -316,8 +322,10 @@ def test_a_server_behind_an_address_translation_returns_after_a_while(
             Load(proxy).running() as load,
         ):
             await load.rounds(300)
-            relay.cut()
-            await until_state(proxy, State.EJECTED, 0)
+            while proxy.supervision.supervisor.state(0) is State.UP:
+                # Only a connection with a write on it takes the server out.
+                relay.cut()
+                await asyncio.sleep(0.01)
             await until_state(proxy, State.UP, 0)
             await load.rounds(500)
         assert load.faults == []
