@@ -13,6 +13,7 @@ from mcroute.policy import (
     Pool,
     PoolRoute,
     Probe,
+    Server,
     ServerState,
     SetState,
     State,
@@ -234,6 +235,70 @@ def test_a_panic_that_goes_on_lifts_in_the_new_pool_too():
     assert s.state(0) is State.EJECTED
     decisions = s.install(compile_plan(PoolRoute(Pool.of("main", ["s0:1"]))), 0.5)
     assert decisions == (SetState(0, EJECTED), SetState(0, RETURNING), Fence(0, frozenset({"a"})))
+
+
+def plan_of(*addresses):
+    return compile_plan(PoolRoute(Pool.of("main", addresses)))
+
+
+def test_servers_go_by_the_ids_that_the_engine_gives():
+    s = supervisor(2)
+    s.tripped(1, 0.0)
+    decisions = s.install(plan_of("s1:1", "s2:1"), 0.5, ids={"s1:1": 1, "s2:1": 7})
+    assert decisions == (SetState(1, EJECTED), SetState(7, UP))
+    assert s.tick(1.0) == (Probe(1),)
+    # The last one stays, by the ids of now.
+    assert SetState(7, UP) in s.tripped(7, 1.5)
+
+
+def test_what_is_reported_on_a_server_that_has_left_changes_nothing():
+    s = supervisor(3)
+    probed(s, 2)
+    s.install(plan_of("s0:1", "s1:1"), 2.0)
+    for report in REPORTS.values():
+        assert report(s, 2, 2.0) == ()
+    assert s.state(2) is State.EJECTED
+    assert s.next_wakeup() is None
+
+
+def test_a_server_that_comes_back_by_another_plan_is_to_be_flushed_first():
+    s = supervisor(3)
+    s.install(plan_of("s0:1", "s1:1"), 1.0)
+    back = plan_of("s0:1", "s1:1", "s2:1:3", "s3:1")
+    assert [server.name for server in s.outdated(back)] == ["s2:1"]
+    assert s.install(back, 2.0)[2:] == (SetState(2, UP), SetState(3, UP))
+    assert s.outdated(back) == ()
+
+
+def test_a_server_that_comes_back_and_could_not_be_flushed_is_before_it_serves():
+    s = supervisor(3)
+    s.install(plan_of("s0:1", "s1:1"), 1.0)
+    back = plan_of("s0:1", "s1:1", "s2:1")
+    assert s.install(back, 2.0, unflushed=s.outdated(back))[2:] == (SetState(2, EJECTED),)
+    assert s.tick(2.0) == (Probe(2),)
+    s.probe_answered(2, 2.1)
+    assert s.fence_answered(2, (), 2.1) == (Flush(2),)
+    assert s.flush_answered(2, 2.1) == (SetState(2, UP),)
+    s.tripped(2, 200.0)
+    s.tick(s.next_wakeup())
+    s.probe_answered(2, 201.0)
+    assert s.fence_answered(2, (), 201.0) == (SetState(2, UP),)
+
+
+def test_a_server_that_left_with_a_lost_link_is_fenced_when_it_comes_back():
+    s = supervisor(3)
+    s.link_lost(2, "a", 1)
+    s.install(plan_of("s0:1", "s1:1"), 1.0)
+    assert s.install(plan_of("s0:1", "s1:1", "s2:1"), 2.0)[2:] == (SetState(2, EJECTED),)
+    s.tick(2.0)
+    assert s.probe_answered(2, 2.1)[1:] == (Fence(2, frozenset({"a"})),)
+
+
+def test_a_server_at_another_address_is_another_one():
+    s = supervisor(2)
+    s.tripped(0, 0.0)
+    moved = Pool("main", (Server("s0:1", "elsewhere"), Server("s1:1", "s1", 1)))
+    assert s.install(compile_plan(PoolRoute(moved)), 1.0) == (SetState(0, UP), SetState(1, UP))
 
 
 REPORTS = {

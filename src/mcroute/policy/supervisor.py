@@ -11,15 +11,19 @@ can still be executed), flushed if it missed writes, and only then serves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
 from .health import Event, Health, HealthSettings, State
 from .nodes import Plan
+from .servers import Server
 
 __all__ = ("Supervisor", "SupervisorSettings")
+
+# Servers that have left are remembered, so that they are flushed if they come back; so many of them.
+DEPARTED_MAX = 1024
 
 _ENGINE_WORD = {
     State.UP: ServerState.UP,
@@ -55,48 +59,90 @@ class _Record:
     fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
     refence_at: float | None = None
     fence_ends_at: float = 0.0
+    was_away: bool = False  # part of no plan for a while, and not flushed since
+
+    @property
+    def missed_something(self) -> bool:
+        return self.was_away or self.missed > self.missed_settled
 
     @property
     def has_debts(self) -> bool:
-        return bool(self.lost) or self.missed > self.missed_settled
+        return bool(self.lost) or self.missed_something
 
 
 class Supervisor:
     """Health of the servers of one plan. Not thread-safe; `now` is any clock that does not go backwards.
 
-    Every method returns the decisions to carry out, in order. Servers are ids, indices into `plan.servers`.
+    Every method returns the decisions to carry out, in order. Servers are ids: indices into `plan.servers`,
+    until `install` says otherwise. A report on a server that is not in the plan (any more) changes nothing.
     """
 
     def __init__(self, plan: Plan, rng: Random, settings: SupervisorSettings | None = None) -> None:
         self.plan = plan
         self.settings = settings or SupervisorSettings()
         self._rng = rng
-        self._records = [_Record() for _ in plan.servers]
-        self._pools = _pools_of(plan)
+        self._ids: Mapping[str, int] = dict(plan.server_ids)
+        self._records = {number: _Record() for number in self._ids.values()}
+        self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
+        # Servers that have left, oldest first, with the lost links whose writes they may still execute.
+        self._departed: dict[Server, set[str]] = {}
 
-    def install(self, plan: Plan, now: float) -> tuple[Decision, ...]:
+    # ---- another plan ----
+
+    def outdated(self, plan: Plan) -> tuple[Server, ...]:
+        """Servers of that plan which left an earlier one, and have missed what was written since.
+
+        They are to be flushed before the plan is installed.
+        """
+        return tuple(server for server in plan.servers if _identity(server) in self._departed)
+
+    def install(
+        self,
+        plan: Plan,
+        now: float,
+        *,
+        ids: Mapping[str, int] | None = None,
+        unflushed: Collection[Server] = (),
+        settings: SupervisorSettings | None = None,
+    ) -> tuple[Decision, ...]:
         """Goes on with another plan, and returns the state of each of its servers.
 
-        A server of the same name and address keeps its record, also when its id is another one. If a pool is
-        left with ejected servers only, those that are slow come back at once.
+        `ids` are those of its servers by name; without them they are indices. `unflushed` are those of
+        `outdated` that could not be flushed: they begin out of service. A server that stays at its address
+        keeps its record. If a pool is left with ejected servers only, those that are slow come back at once.
         """
-        pairs = zip(self.plan.servers, self._records, strict=True)
-        known = {(server.name, server.address): record for server, record in pairs}
+        ids = dict(plan.server_ids if ids is None else ids)
+        known = {_identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
+        self._records = {}
+        for server in plan.servers:
+            record = known.pop(_identity(server)) if _identity(server) in known else None
+            self._records[ids[server.name]] = record or self._join(server, server in unflushed, now)
+        self._departed.update((server, record.lost) for server, record in known.items())
+        while len(self._departed) > DEPARTED_MAX:
+            del self._departed[next(iter(self._departed))]
+        self.settings = settings or self.settings
         self.plan = plan
-        self._records = [known.get((server.name, server.address)) or _Record() for server in plan.servers]
-        self._pools = _pools_of(plan)
+        self._ids = ids
+        self._pools = _pools_of(plan, ids)
         self._panics.intersection_update(name for name, _ in self._pools)
-        words = (_ENGINE_WORD[record.health.state] for record in self._records)
-        states = [SetState(server, word) for server, word in enumerate(words)]
+        states = [SetState(server, _ENGINE_WORD[r.health.state]) for server, r in self._records.items()]
         # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
         lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
+    def _join(self, server: Server, is_unflushed: bool, now: float) -> _Record:
+        lost = self._departed.pop(_identity(server), set())
+        if not is_unflushed and not lost:
+            return _Record()
+        return _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+
     # ---- looking at it ----
 
     def state(self, server: int) -> State:
-        return self._records[server].health.state
+        """EJECTED also for a server that is not in the plan: it is not to be asked."""
+        record = self._records.get(server)
+        return State.EJECTED if record is None else record.health.state
 
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics
@@ -106,14 +152,14 @@ class Supervisor:
         return min(self._wakeups(), default=None)
 
     def _wakeups(self) -> Iterator[float]:
-        for record in self._records:
+        for record in self._records.values():
             if record.health.due_at is not None:
                 yield record.health.due_at
             if record.refence_at is not None:
                 yield record.refence_at
         if self._panics:
             # A panic ends when enough suspicions have grown old.
-            suspected = (r.suspect_at for r in self._records if r.health.state is State.UP)
+            suspected = (r.suspect_at for r in self._records.values() if r.health.state is State.UP)
             yield from (at + self.settings.suspect_s for at in suspected if at is not None)
 
     # ---- failures ----
@@ -128,20 +174,23 @@ class Supervisor:
 
     def connected(self, server: int) -> None:
         """A connection was made: the server is at most slow."""
-        self._records[server].is_unreachable = False
+        if server in self._records:
+            self._records[server].is_unreachable = False
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> None:
         """A link went; the server may execute its writes in flight as long as it lists the connection."""
-        if writes_in_flight:
+        if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
 
     def missed_writes(self, server: int, total: int) -> None:
         """The counter of writes that did not reach the server, summed over all engines."""
-        record = self._records[server]
-        record.missed = max(record.missed, total)
+        if server in self._records:
+            self._records[server].missed = max(self._records[server].missed, total)
 
     def _failed(self, server: int, now: float, *, is_unreachable: bool) -> tuple[Decision, ...]:
-        record = self._records[server]
+        record = self._records.get(server)
+        if record is None:
+            return ()
         was_up = record.health.state is State.UP
         record.suspect_at = now
         record.is_unreachable = is_unreachable
@@ -212,8 +261,10 @@ class Supervisor:
 
     def fence_answered(self, server: int, still_listed: Collection[str], now: float) -> tuple[Decision, ...]:
         """Every open link has answered; `still_listed` are those of the lost connections that remain."""
+        if self.state(server) is not State.FENCING:
+            return ()
         record = self._records[server]
-        if self.state(server) is not State.FENCING or record.refence_at is not None:
+        if record.refence_at is not None:
             return ()
         # A link that was lost while this fence was under way was not asked for, and is not settled by it.
         record.lost -= record.fencing - set(still_listed)
@@ -236,6 +287,7 @@ class Supervisor:
             # A link was lost since the fence: its writes may yet follow the flush.
             return tuple(self._move(server, Event.FLUSH_FAILED, now))
         record.missed_settled = record.missed
+        record.was_away = False
         return tuple(self._move(server, Event.FLUSHED, now))
 
     def flush_failed(self, server: int, now: float) -> tuple[Decision, ...]:
@@ -244,7 +296,7 @@ class Supervisor:
     def tick(self, now: float) -> tuple[Decision, ...]:
         """What has become due. Call at `next_wakeup()`, or at any time."""
         decisions: list[Decision] = []
-        for server, record in enumerate(self._records):
+        for server, record in tuple(self._records.items()):
             if record.refence_at is not None and now >= record.refence_at:
                 decisions += self._refence(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
@@ -266,7 +318,9 @@ class Supervisor:
     # ---- the one place where a state changes ----
 
     def _move(self, server: int, event: Event, now: float) -> list[Decision]:
-        record = self._records[server]
+        record = self._records.get(server)
+        if record is None:
+            return []
         before = record.health
         record.health = before.after(event, now, self.settings.health, self._rng)
         if record.health is before:
@@ -289,16 +343,21 @@ class Supervisor:
             record.fence_ends_at = now + self.settings.fence_patience_s
             return self._fence(server)
         if state is State.FLUSHING:
-            if record.missed == record.missed_settled:
+            if not record.missed_something:
                 return self._move(server, Event.NOTHING_MISSED, now)
             return [Flush(server)]
         return []
 
 
-def _pools_of(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:
+def _identity(server: Server) -> Server:
+    """A server with another weight is the same one; with another name or address it is not."""
+    return replace(server, weight=1)
+
+
+def _pools_of(plan: Plan, ids: Mapping[str, int]) -> list[tuple[str, tuple[int, ...]]]:
     """Name and server ids of the pools that users named: those which the cap is about."""
     return [
-        (pool.name, tuple(plan.server_ids[server.name] for server in pool.servers))
+        (pool.name, tuple(ids[server.name] for server in pool.servers))
         for i, pool in enumerate(plan.pools)
         if i not in plan.parts
     ]
