@@ -66,8 +66,11 @@ class MemcachedServer:
         return self
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still accepts connections, nothing answers."""
+        """SIGSTOP: the kernel still accepts connections, nothing answers once this returns."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Its threads stop one after the other; WNOWAIT leaves the event to whoever owns the process.
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
