@@ -1,6 +1,7 @@
 """Bytes in and out of connections, and the passing of time."""
 
 from libc.math cimport INFINITY
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -148,7 +149,7 @@ cdef void link_connected(Link* link) noexcept nogil:
 
 
 cdef void link_closed(Link* link, double now) noexcept nogil:
-    link.conn.engine.now = now
+    engine_began(link.conn.engine, now)
     _conn_clear(&link.conn)
     link_lost(link)
 
@@ -264,6 +265,7 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     out_sent(&conn.out, size)
     if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:
         # What was left unparsed may fit now.
+        engine_began(conn.engine, conn.engine.now)
         _parse(conn, False)
 
 
@@ -280,6 +282,7 @@ cdef void _refill_retries(Engine* engine, double now) noexcept nogil:
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
+    cdef uint64_t failovers = engine.failovers
     cdef int i
     engine.now = now
     _refill_retries(engine, now)
@@ -293,3 +296,6 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
     engine.next_check = earliest
+    if engine.failovers != failovers:
+        # Asked of a server that the loop above had looked at already.
+        engine_began(engine, now)

@@ -3,7 +3,7 @@
 from mcroute._engine.state cimport (
     DELETED, EJECTED, EXISTS, MISS, NOT_FOUND, NOT_STORED, OK, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED,
 )
-from mcroute._protocol cimport CMD_CAS, CMD_GATS, CMD_META_GET, CMD_META_SET, CMD_SET
+from mcroute._protocol cimport CMD_CAS, CMD_FLUSH_ALL, CMD_GATS, CMD_META_GET, CMD_META_SET, CMD_SET
 
 
 cdef const char* error_line(int outcome) noexcept nogil:
@@ -28,6 +28,8 @@ cdef const char* _miss_line(int command) noexcept nogil:
         return b"EN\r\n"
     if command == CMD_META_SET:
         return b"NS\r\n"
+    if command == CMD_FLUSH_ALL:
+        return b"OK\r\n"
     return b"NF\r\n" if command > CMD_META_GET else b"NOT_FOUND\r\n"
 
 

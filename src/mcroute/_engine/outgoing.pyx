@@ -3,15 +3,16 @@
 
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
+from libc.string cimport memcmp
 
 from mcroute._engine.meta cimport put_meta
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET,
-    CMD_GETS, CMD_INCR, CMD_META_DEBUG, CMD_META_GET, CMD_PREPEND, CMD_REPLACE, CMD_SET, CMD_TOUCH,
-    KEY_MAX, REQ_BASE64, REQ_CANONICAL, REQ_NOREPLY, RequestView,
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
+    CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL, REQ_NOREPLY,
+    RequestView, command_text,
 )
 
 cdef enum:
@@ -19,37 +20,13 @@ cdef enum:
 
 
 cdef const char* _word(int command) noexcept nogil:
-    if command == CMD_GET:
-        return b"get"
-    if command == CMD_GETS:
-        return b"gets"
-    if command == CMD_GAT:
-        return b"gat"
-    if command == CMD_GATS:
-        return b"gats"
-    if command == CMD_SET:
-        return b"set"
-    if command == CMD_ADD:
-        return b"add"
-    if command == CMD_REPLACE:
-        return b"replace"
-    if command == CMD_APPEND:
-        return b"append"
-    if command == CMD_PREPEND:
-        return b"prepend"
-    if command == CMD_CAS:
-        return b"cas"
-    if command == CMD_DELETE:
-        return b"delete"
-    if command == CMD_INCR:
-        return b"incr"
-    if command == CMD_DECR:
-        return b"decr"
-    if command == CMD_TOUCH:
-        return b"touch"
-    if command == CMD_FLUSH_ALL:
-        return b"flush_all"
-    return b""
+    cdef size_t size = 0
+    return command_text(command, &size)
+
+
+cdef bint _is_noreply(RequestView* view, const char* key) noexcept nogil:
+    """A key that memcached would take for the word, standing last in a line."""
+    return view.key_size == 7 and memcmp(key, b"noreply", 7) == 0
 
 
 cdef int _shape(int command) noexcept nogil:
@@ -111,6 +88,11 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept
     elif command == CMD_GAT or command == CMD_GATS:
         size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
                         <int>view.key_size, key)
+    elif command == CMD_META_DEBUG and view.flags & REQ_BASE64:
+        size = snprintf(line, LINE_MAX, b"me %.*s b\r\n", <int>view.key_size, key)
+    elif command == CMD_DELETE and _is_noreply(view, key):
+        # The 0 is an argument that no memcached heeds any more, and none refuses.
+        size = snprintf(line, LINE_MAX, b"delete noreply 0\r\n")
     else:
         size = snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
     if not out_copy(out, &engine.pool, <uint8_t*>line, size):
@@ -134,11 +116,13 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* comman
                         <long long>view.exptime)
     elif view.flags & REQ_BASE64:
         # A delete of the meta kind, since the key is spelled as only meta commands can.
-        command[0] = CMD_DELETE
-        size = snprintf(line, LINE_MAX, b"md %.*s b\r\n", <int>view.key_size, key)
+        command[0] = CMD_META_DELETE
+        engine.next_opaque += 1
+        size = snprintf(line, LINE_MAX, b"md %.*s b O%u\r\n", <int>view.key_size, key, engine.next_opaque)
     else:
         command[0] = CMD_DELETE
-        size = snprintf(line, LINE_MAX, b"delete %.*s\r\n", <int>view.key_size, key)
+        size = snprintf(line, LINE_MAX, b"delete %.*s%s\r\n", <int>view.key_size, key,
+                        <const char*>b" 0" if _is_noreply(view, key) else <const char*>b"")
     return out_copy(out, &engine.pool, <uint8_t*>line, size)
 
 

@@ -2,7 +2,7 @@
 
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
@@ -16,7 +16,8 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.walks cimport walk_end
 from mcroute._protocol cimport (
-    CMD_DELETE, CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, PARSED_MORE,
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE,
+    CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE,
     PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS,
     REPLY_META_DEBUG, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND,
     REPLY_META_NOT_STORED, REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK,
@@ -34,8 +35,36 @@ cdef int _meta_success(int command) noexcept nogil:
     return NUMBER if command == CMD_META_ARITHMETIC else HIT
 
 
+cdef uint32_t _kinds(int command) noexcept nogil:
+    """The kinds of one-line replies that a server has for the command, as bits. What follows VALUE is not here."""
+    if command <= CMD_GATS:
+        return 0
+    if command <= CMD_CAS:
+        return 1 << REPLY_STORED | 1 << REPLY_NOT_STORED | 1 << REPLY_EXISTS | 1 << REPLY_NOT_FOUND
+    if command == CMD_DELETE:
+        return 1 << REPLY_DELETED | 1 << REPLY_NOT_FOUND
+    if command == CMD_INCR or command == CMD_DECR:
+        return 1 << REPLY_NUMBER | 1 << REPLY_NOT_FOUND
+    if command == CMD_TOUCH:
+        return 1 << REPLY_TOUCHED | 1 << REPLY_NOT_FOUND
+    if command < CMD_META_GET:
+        return 1 << REPLY_OK | 1 << REPLY_VERSION
+    if command == CMD_META_GET or command == CMD_META_DEBUG:
+        return 1 << REPLY_META_VALUE | 1 << REPLY_META_HIT | 1 << REPLY_META_MISS | 1 << REPLY_META_DEBUG
+    return (1 << REPLY_META_HIT | 1 << REPLY_META_VALUE | 1 << REPLY_META_NOT_FOUND | 1 << REPLY_META_NOT_STORED
+            | 1 << REPLY_META_EXISTS)
+
+
+cdef uint32_t[COMMAND_COUNT] KINDS
+cdef int _command
+for _command in range(<int>COMMAND_COUNT):
+    KINDS[_command] = _kinds(_command) | 1 << REPLY_ERROR | 1 << REPLY_CLIENT_ERROR | 1 << REPLY_SERVER_ERROR
+
+
 cdef int _outcome(int kind, int command) noexcept nogil:
-    """What a one-line reply means to the command; -1: no server says that to it."""
+    """What a one-line reply means to the command; -1: no server says that to it, the link is out of step."""
+    if not KINDS[command] >> kind & 1:
+        return -1
     if kind == REPLY_STORED:
         return STORED
     if kind == REPLY_NOT_STORED or kind == REPLY_META_NOT_STORED:
