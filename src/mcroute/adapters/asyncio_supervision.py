@@ -54,11 +54,12 @@ class Supervision:
     ) -> None:
         self.links: Sequence[Link] = ()
         self.supervisor = Supervisor(plan, rng, settings)
-        self._plan = plan
+        self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
         self._loop = loop
-        self._missed_before_loss = [0] * len(plan.servers)
-        self._lost_at = [0.0] * len(plan.servers)
+        self._out: set[int] = set()  # of service
+        self._missed_before_loss = dict.fromkeys(self._servers, 0)
+        self._lost_at = dict.fromkeys(self._servers, 0.0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -78,10 +79,12 @@ class Supervision:
         missed = self._engine.missed_writes(server)
         if self.supervisor.state(server) is State.UP and missed > self._missed_before_loss[server]:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
-            self._tripped(server)
+            self._tripped(server, "it missed writes while it was kept as the last one")
 
     def connect_failed(self, server: int) -> None:
-        self._carry_out(self.supervisor.connect_failed(server, self._loop.time()))
+        self._carry_out(
+            self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
+        )
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet."""
@@ -90,28 +93,29 @@ class Supervision:
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()
         if writes_in_flight:
-            self._tripped(server)
+            self._tripped(server, f"its connection was lost with {writes_in_flight} writes in flight")
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
-        for server in range(len(self._plan.servers)):
+        for server in self._servers:
             is_out = self._engine.server_state(server) == ServerState.EJECTED
             if is_out and self.supervisor.state(server) is State.UP:
-                self._tripped(server)
+                self._tripped(server, "it failed too often in a row")
 
-    def _tripped(self, server: int) -> None:
-        log.warning("server %s is out of service", self._plan.servers[server].name)
-        self._carry_out(self.supervisor.tripped(server, self._loop.time()))
+    def _tripped(self, server: int, why: str) -> None:
+        self._carry_out(self.supervisor.tripped(server, self._loop.time()), why)
 
     # ---- decisions ----
 
-    def _carry_out(self, decisions: Sequence[Decision]) -> None:
+    def _carry_out(self, decisions: Sequence[Decision], why: str = "") -> None:
+        """`why` is for the log, if a server goes out of service by this."""
         if self._is_closed:
             return
         for decision in decisions:
             if isinstance(decision, SetState):
                 self._engine.set_server_state(decision.server, decision.state)
+                self._log_service(decision, why)
             elif isinstance(decision, Probe):
                 self._start(self._probe(decision.server))
             elif isinstance(decision, Fence):
@@ -121,6 +125,18 @@ class Supervision:
             elif isinstance(decision, PanicChanged):
                 log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
         self._arm()
+
+    def _log_service(self, decision: SetState, why: str) -> None:
+        server = decision.server
+        if decision.state is not ServerState.UP and server not in self._out:
+            self._out.add(server)
+            log.warning("server %s is out of service: %s", self._name(server), why)
+        elif decision.state is ServerState.UP and server in self._out:
+            self._out.remove(server)
+            log.warning("server %s serves again", self._name(server))
+
+    def _name(self, server: int) -> str:
+        return self._servers[server].name
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -144,7 +160,7 @@ class Supervision:
 
     async def _probe(self, server: int) -> None:
         try:
-            await asyncio.wait_for(control.probe(self._plan.servers[server]), CONTROL_TIMEOUT_S)
+            await asyncio.wait_for(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
         except FAILURES:
             self._carry_out(self.supervisor.probe_failed(server, self._loop.time()))
         else:
@@ -162,19 +178,18 @@ class Supervision:
         try:
             still_listed = await self._still_listed(server, connections)
         except FAILURES as error:
-            log.warning("server %s cannot be fenced: %s", self._plan.servers[server].name, error)
+            log.warning("server %s cannot be fenced: %s", self._name(server), error)
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         self._report_missed(server)
         self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time()))
-        self._log_return(server)
 
     async def _still_listed(self, server: int, connections: frozenset[str]) -> frozenset[str]:
         """Those of our lost connections that the server still has, or may have."""
         if not connections:
             return connections
         try:
-            asking = control.listed_connections(self._plan.servers[server])
+            asking = control.listed_connections(self._servers[server])
             listed = await asyncio.wait_for(asking, CONTROL_TIMEOUT_S)
         except control.OtherAddresses:
             is_over = self._loop.time() - self._lost_at[server] >= BLIND_FENCE_S
@@ -184,14 +199,9 @@ class Supervision:
 
     async def _flush(self, server: int) -> None:
         try:
-            await asyncio.wait_for(control.flush(self._plan.servers[server]), CONTROL_TIMEOUT_S)
+            await asyncio.wait_for(control.flush(self._servers[server]), CONTROL_TIMEOUT_S)
         except FAILURES:
             self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))
             return
         self._report_missed(server)
         self._carry_out(self.supervisor.flush_answered(server, self._loop.time()))
-        self._log_return(server)
-
-    def _log_return(self, server: int) -> None:
-        if self.supervisor.state(server) is State.UP:
-            log.warning("server %s serves again", self._plan.servers[server].name)
