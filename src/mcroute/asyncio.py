@@ -1,13 +1,49 @@
-"""mcroute on asyncio: `await start_proxy(route)` and memcached's clients are served. Any loop will do."""
+"""mcroute on asyncio, on any loop.
+
+`await start_proxy(route)`, and memcached's clients are served; `Client(route)` is one that needs no proxy.
+"""
 
 from __future__ import annotations
 
 from random import Random
 
+from .adapters.asyncio_client import Client
 from .adapters.asyncio_proxy import Proxy
+from .adapters.client_errors import (
+    ClientClosed,
+    IllegalInput,
+    NoServer,
+    Overloaded,
+    RequestFailed,
+    RequestRefused,
+    RequestTimeout,
+    ServerLost,
+    ServerRefused,
+    UnexpectedReply,
+    UnknownCommand,
+    WrongLoop,
+)
+from .adapters.client_requests import Serde
 from .policy import Plan, Route, SupervisorSettings, compile_plan
 
-__all__ = ("Proxy", "start_proxy")
+__all__ = (
+    "Client",
+    "ClientClosed",
+    "IllegalInput",
+    "NoServer",
+    "Overloaded",
+    "Proxy",
+    "RequestFailed",
+    "RequestRefused",
+    "RequestTimeout",
+    "Serde",
+    "ServerLost",
+    "ServerRefused",
+    "UnexpectedReply",
+    "UnknownCommand",
+    "WrongLoop",
+    "start_proxy",
+)
 
 
 async def start_proxy(

@@ -11,7 +11,7 @@ import ipaddress
 from ..errors import RemoteProtocolError
 from ..policy import Server
 
-__all__ = ("OtherAddresses", "flush", "listed_connections", "local_address", "probe")
+__all__ = ("OtherAddresses", "flush", "listed_connections", "local_address", "probe", "stats", "version")
 
 # Far above what `stats conns` says of ten thousand connections.
 ANSWER_MAX = 4 << 20
@@ -29,7 +29,21 @@ def local_address(transport: asyncio.BaseTransport) -> str:
 
 async def probe(server: Server) -> None:
     """Returns when the server has answered. Raises OSError or RemoteProtocolError."""
-    await _ask(server, b"version\r\n", b"VERSION ")
+    await version(server)
+
+
+async def version(server: Server) -> bytes:
+    """As the server names it. Raises OSError or RemoteProtocolError."""
+    return (await _ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()
+
+
+async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
+    """What the server counts, by name. Raises OSError or RemoteProtocolError."""
+    reader, writer = await _connect(server)
+    try:
+        return await _stats(server, reader, writer, arguments)
+    finally:
+        writer.transport.abort()
 
 
 async def flush(server: Server) -> None:
@@ -47,15 +61,11 @@ async def listed_connections(server: Server) -> set[str]:
     reader, writer = await _connect(server)
     try:
         own = local_address(writer.transport)
-        writer.write(b"stats conns\r\n")
         listed = set()
-        while (line := await _line(reader)) != b"END\r\n":
-            words = line.split()
-            if len(words) == 3 and words[1].endswith(b":addr") and words[2].startswith(b"tcp"):
-                host, _, port = words[2].split(b":", 1)[1].decode("latin-1").rpartition(":")
+        for name, value in (await _stats(server, reader, writer, b"conns")).items():
+            if name.endswith(b":addr") and value.startswith(b"tcp"):
+                host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
                 listed.add(_address(host, int(port)))
-            elif not line.startswith(b"STAT "):
-                raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to stats conns")
         if own not in listed:
             raise OtherAddresses(f"{server.name} does not list our connection {own}")
         return listed - {own}
@@ -87,13 +97,29 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
     return line
 
 
-async def _ask(server: Server, command: bytes, expected: bytes) -> None:
+async def _stats(
+    server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, arguments: bytes
+) -> dict[bytes, bytes]:
+    writer.write(b"stats %b\r\n" % arguments if arguments else b"stats\r\n")
+    counts = {}
+    # `stats reset` and the like have one line of their own.
+    while (line := await _line(reader)) not in (b"END\r\n", b"RESET\r\n", b"OK\r\n"):
+        kind, _, rest = line.rstrip().partition(b" ")
+        if kind not in (b"STAT", b"ITEM"):
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to stats {arguments.decode()}")
+        name, _, value = rest.partition(b" ")
+        counts[name] = value
+    return counts
+
+
+async def _ask(server: Server, command: bytes, expected: bytes) -> bytes:
     reader, writer = await _connect(server)
     try:
         writer.write(command)
         line = await _line(reader)
         if not line.startswith(expected):
             raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
+        return line
     finally:
         # Nobody waits for an orderly end, and a close could hang on a server that does not read.
         writer.transport.abort()

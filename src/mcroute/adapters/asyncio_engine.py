@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import weakref
 from collections.abc import Callable
 from random import Random
 
@@ -13,6 +15,10 @@ from .asyncio_link import Link
 from .asyncio_supervision import Supervision
 
 __all__ = ("LoopEngine",)
+
+_living: weakref.WeakSet[LoopEngine] = weakref.WeakSet()
+# Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
+_inherited: list[LoopEngine] = []
 
 
 class LoopEngine:
@@ -37,7 +43,9 @@ class LoopEngine:
         self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
         self.driver = Driver(self.engine, self.loop, self.supervision.look_for_trips, on_results)
         self.links: list[Link] = []
+        self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._tasks: list[asyncio.Task[None]] = []
+        _living.add(self)
 
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
@@ -58,13 +66,22 @@ class LoopEngine:
         self.supervision.close()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in self.links:
-            link.abort()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            # Also when the closing itself is cancelled.
+            for link in self.links:
+                link.abort()
+            self.driver.close()
         # Transports report their end in the next turn of the loop.
         while any(link.is_connected for link in self.links):
             await asyncio.sleep(0)
-        self.driver.close()
+
+    def let_go(self) -> None:
+        """For a child process after a fork: the connections are the parent's alone from now on."""
+        self.is_inherited = True
+        for link in self.links:
+            link.let_go()
 
 
 def _connect_timeouts(plan: Plan) -> dict[str, float]:
@@ -75,3 +92,14 @@ def _connect_timeouts(plan: Plan) -> dict[str, float]:
             known = timeouts.get(server.name, pool.connect_timeout_s)
             timeouts[server.name] = min(known, pool.connect_timeout_s)
     return timeouts
+
+
+def _let_go_of_inherited() -> None:
+    for routing in list(_living):
+        routing.let_go()
+        _living.discard(routing)
+        _inherited.append(routing)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_let_go_of_inherited)

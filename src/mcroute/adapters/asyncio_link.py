@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from random import Random
 from typing import Protocol, cast
 
@@ -85,6 +86,17 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def let_go(self) -> None:
+        """In a forked child: the connection goes on being the parent's, and ends when the parent ends it.
+
+        Its number now means the null device, so that whoever closes it later closes nothing of anybody's.
+        """
+        if self._transport is None or self._transport.is_closing():
+            return
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, self._transport.get_extra_info("socket").fileno(), inheritable=False)
+        os.close(null)
 
     async def _connect(self) -> bool:
         self._hurry.clear()

@@ -1,0 +1,140 @@
+"""Requests of this process itself: who waits for which, from the first connection to the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+
+from ..policy import Plan, SupervisorSettings
+from .asyncio_driver import Result
+from .asyncio_engine import LoopEngine
+from .client_errors import ClientClosed, IllegalInput, Overloaded
+from .client_results import Answer
+
+__all__ = ("Calls",)
+
+# What is under way at once of a set_many or the like, so that it alone does not fill a server's queue.
+BATCH_COUNT = 1000
+BATCH_BYTES = 8 << 20
+
+
+class Calls:
+    """One engine in use by the tasks of one loop. Made connected, ended by `close`, not used again.
+
+    A task may be cancelled at any point: its request runs on unobserved, and its reply goes nowhere.
+    """
+
+    def __init__(self, plan: Plan, settings: SupervisorSettings | None, rng: Random | None) -> None:
+        self.routing = LoopEngine(plan, settings=settings, rng=rng, on_results=self._ended)
+        self._engine = self.routing.engine
+        self._driver = self.routing.driver
+        self._loop = self.routing.loop
+        # None: sent without waiting. What was cancelled is not here.
+        self._waiting: dict[int, asyncio.Future[Answer] | None] = {}
+        self._idle: asyncio.Event | None = None
+        self.routing.begin()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    # ---- asking ----
+
+    async def ask(self, request: bytes) -> Answer:
+        """Raises IllegalInput for what is no request, Overloaded when too many are in flight."""
+        number = self._submit(request)
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting[number] = future
+        try:
+            return await future
+        finally:
+            self._leave(number, future)
+
+    async def ask_all(self, requests: Iterable[bytes]) -> list[Answer]:
+        """The answers in the order of the requests, which are all under way at once, up to a bound."""
+        answers: list[Answer] = []
+        for batch in _batches(requests):
+            answers += await self._ask_batch(batch)
+        return answers
+
+    def send(self, request: bytes) -> None:
+        """Nobody waits for the answer; `close` still does. Raises like `ask`."""
+        self._waiting[self._submit(request)] = None
+
+    async def _ask_batch(self, requests: Sequence[bytes]) -> list[Answer]:
+        futures: dict[int, asyncio.Future[Answer]] = {}
+        try:
+            for request in requests:
+                number = self._submit(request)
+                futures[number] = self._waiting[number] = self._loop.create_future()
+            return [await future for future in futures.values()]
+        finally:
+            for number, future in futures.items():
+                self._leave(number, future)
+
+    def _submit(self, request: bytes) -> int:
+        try:
+            number = self._engine.submit(request, self._loop.time())
+        except OverflowError as error:
+            raise Overloaded(str(error)) from None
+        except ValueError as error:
+            raise IllegalInput(str(error)) from None
+        self._driver.schedule()
+        return number
+
+    def _leave(self, number: int, future: asyncio.Future[Answer]) -> None:
+        if number in self._waiting:
+            self._forget(number)
+        elif future.done() and not future.cancelled():
+            # Who was cancelled as the client closed does not ask for it, and asyncio would complain.
+            future.exception()
+
+    def _forget(self, number: int) -> None:
+        del self._waiting[number]
+        self._engine.forget(number)
+        self._tell_idle()
+
+    def _ended(self, results: list[Result]) -> None:
+        for number, outcome, result in results:
+            future = self._waiting.pop(number)
+            if future is not None and not future.done():
+                future.set_result(Answer(outcome, result))
+        self._tell_idle()
+
+    # ---- the end ----
+
+    async def close(self, limit_s: float) -> None:
+        """Waits at most so long for what is in flight, then ends the rest with ClientClosed."""
+        try:
+            if self._waiting:
+                self._idle = asyncio.Event()
+                await asyncio.wait_for(self._idle.wait(), limit_s)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._abandon_all()
+            await self.routing.close()
+
+    def _abandon_all(self) -> None:
+        for number, future in list(self._waiting.items()):
+            if future is not None and not future.done():
+                future.set_exception(ClientClosed("the client was closed while the request was under way"))
+            self._forget(number)
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None and not self._waiting:
+            self._idle.set()
+
+
+def _batches(requests: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for request in requests:
+        batch.append(request)
+        size += len(request)
+        if len(batch) == BATCH_COUNT or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,63 @@
+"""What a client asks each server about itself: on connections of their own, which no ejection delays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from pymemcache.client.base import STAT_TYPES
+
+from ..errors import RemoteProtocolError
+from ..policy import Server
+from . import asyncio_control as control
+from .client_errors import IllegalInput
+
+__all__ = ("stats_of_each", "version_of_each")
+
+T = TypeVar("T")
+
+
+async def version_of_each(servers: Sequence[Server], timeout_s: float) -> dict[str, bytes | None]:
+    """By server name; None: it did not answer in time."""
+    return await _of_each(servers, timeout_s, control.version)
+
+
+async def stats_of_each(
+    servers: Sequence[Server], timeout_s: float, arguments: Sequence[str]
+) -> dict[str, dict[bytes, Any] | None]:
+    """By server name, values converted as pymemcache does. Raises IllegalInput for unprintable arguments."""
+    words = " ".join(arguments)
+    if not words.isascii() or not words.isprintable():
+        raise IllegalInput(f"must be printable ASCII, not {words!r}", "arguments")
+
+    async def ask(server: Server) -> dict[bytes, Any]:
+        counts = await control.stats(server, words.encode())
+        return {name: _converted(name, value) for name, value in counts.items()}
+
+    return await _of_each(servers, timeout_s, ask)
+
+
+async def _of_each(
+    servers: Sequence[Server], timeout_s: float, ask: Callable[[Server], Awaitable[T]]
+) -> dict[str, T | None]:
+    async def one(server: Server) -> T | None:
+        try:
+            return await asyncio.wait_for(ask(server), timeout_s)
+        except (
+            OSError,
+            asyncio.TimeoutError,
+            RemoteProtocolError,
+            ValueError,
+        ):  # ValueError: the name of no host
+            return None
+
+    answers = await asyncio.gather(*(one(server) for server in servers))
+    return dict(zip((server.name for server in servers), answers, strict=True))
+
+
+def _converted(name: bytes, value: bytes) -> Any:
+    try:
+        return STAT_TYPES.get(name, int)(value)
+    except ValueError:
+        return value

@@ -1,0 +1,98 @@
+"""What became of a client's requests, as the values that its methods return, or as exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+from ..errors import McrouteError
+from ..policy import Outcome
+from .client_errors import (
+    NoServer,
+    Overloaded,
+    RequestFailed,
+    RequestRefused,
+    RequestTimeout,
+    ServerLost,
+    ServerRefused,
+    UnexpectedReply,
+    UnknownCommand,
+)
+
+__all__ = ("Answer", "Item", "failure", "is_failure", "items", "line", "number", "one_of")
+
+# Key, flags, token of gets and gats, value.
+Item = tuple[bytes, int, int | None, bytes]
+
+_FAILURES: dict[int, type[RequestFailed]] = {
+    kind.OUTCOME: kind for kind in (RequestTimeout, ServerLost, NoServer, Overloaded, ServerRefused)
+}
+
+
+class Answer(NamedTuple):
+    """What the engine says of one request: the value of an Outcome, and its result."""
+
+    outcome: int
+    result: object
+
+
+def is_failure(answer: Answer) -> bool:
+    """Whether no server has done or known what was asked."""
+    return answer.outcome >= Outcome.REFUSED_BY_SERVER
+
+
+def failure(answer: Answer, command: str, keys: Iterable[object]) -> McrouteError:
+    """The exception for an answer that is a failure."""
+    keys = tuple(keys)
+    words = cast(bytes, answer.result)
+    about = " ".join([command, *(repr(key) for key in keys[:3])]) + (" ..." if len(keys) > 3 else "")
+    if answer.outcome == Outcome.REFUSED_BY_SERVER:
+        if words.startswith(b"CLIENT_ERROR"):
+            return RequestRefused(f"{about}: {_text(words)}")
+        if words.startswith(b"ERROR"):
+            return UnknownCommand(f"{about}: the server does not know the command")
+    return _FAILURES[answer.outcome](f"{about}: {_text(words)}", keys)
+
+
+def line(answer: Answer, command: str, *keys: object) -> bytes:
+    """The reply of one line. Raises what stands for a failure."""
+    if is_failure(answer):
+        raise failure(answer, command, keys)
+    if isinstance(answer.result, bytes):
+        return answer.result
+    raise _unexpected(answer, command)
+
+
+def one_of(answer: Answer, meanings: dict[bytes, bool | None], command: str, *keys: object) -> bool | None:
+    """What the reply means. Raises what stands for a failure, UnexpectedReply if it means nothing."""
+    reply = line(answer, command, *keys)
+    try:
+        return meanings[reply]
+    except KeyError:
+        raise _unexpected(answer, command) from None
+
+
+def number(answer: Answer, command: str, *keys: object) -> int | None:
+    """The number, or None if there was none. Raises what stands for a failure."""
+    if isinstance(answer.result, int):
+        return answer.result
+    if line(answer, command, *keys) == b"NOT_FOUND":
+        return None
+    raise _unexpected(answer, command)
+
+
+def items(answer: Answer, command: str, *keys: object) -> list[Item]:
+    """The items that were found. Raises what stands for a failure."""
+    if is_failure(answer):
+        raise failure(answer, command, keys)
+    return cast("list[Item]", answer.result)
+
+
+def _text(words: bytes) -> str:
+    """Without the word that the exception's class says already."""
+    kind, _, rest = words.partition(b" ")
+    return (rest or kind).decode("utf-8", "replace")
+
+
+def _unexpected(answer: Answer, command: str) -> UnexpectedReply:
+    return UnexpectedReply(f"{command}: answered {answer.result!r:.80}")
