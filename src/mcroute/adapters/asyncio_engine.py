@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 from .._engine.engine import Engine
-from ..policy import Plan, SupervisorSettings
+from ..policy import Plan, Server, SupervisorSettings
 from .asyncio_driver import Driver, Result
 from .asyncio_link import Link
 from .asyncio_supervision import Supervision
@@ -42,45 +42,48 @@ class LoopEngine:
         self.engine = Engine(plan, seed=self._rng.getrandbits(63))
         self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
         self.driver = Driver(self.engine, self.loop, self.supervision.look_for_trips, on_results)
-        self.links: list[Link] = []
+        self.links: dict[int, Link] = {}  # by the server's id
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # that keep the links connected
         _living.add(self)
 
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
         timeouts = _connect_timeouts(self.plan)
-        for number, server in enumerate(self.plan.servers):
-            timeout_s = timeouts[server.name]
-            self.links.append(Link(self.driver, number, server, timeout_s, self.supervision, self._rng))
         self.supervision.links = self.links
-        self._tasks = [self.loop.create_task(link.run()) for link in self.links]
+        for server in self.plan.servers:
+            self._connect(self.plan.server_ids[server.name], server, timeouts[server.name])
+
+    def _connect(self, number: int, server: Server, timeout_s: float) -> None:
+        link = Link(self.driver, number, server, timeout_s, self.supervision, self._rng)
+        self.links[number] = link
+        self._tasks[number] = self.loop.create_task(link.run())
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
-        for link in self.links:
+        for link in tuple(self.links.values()):
             await link.is_tried.wait()
 
     async def close(self) -> None:
         """Leaves the servers; what is in flight gets no reply any more."""
         self.supervision.close()
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
         try:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         finally:
             # Also when the closing itself is cancelled.
-            for link in self.links:
+            for link in self.links.values():
                 link.abort()
             self.driver.close()
         # Transports report their end in the next turn of the loop.
-        while any(link.is_connected for link in self.links):
+        while any(link.is_connected for link in self.links.values()):
             await asyncio.sleep(0)
 
     def let_go(self) -> None:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
-        for link in self.links:
+        for link in self.links.values():
             link.let_go()
 
 

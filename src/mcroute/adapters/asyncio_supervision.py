@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -42,7 +42,7 @@ log = logging.getLogger("mcroute")
 
 
 class Supervision:
-    """Health of the servers of one engine. `links` are filled in by the owner, in the order of ids."""
+    """Health of the servers of one engine. `links` are the owner's, by id."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Supervision:
         rng: Random,
         settings: SupervisorSettings | None,
     ) -> None:
-        self.links: Sequence[Link] = ()
+        self.links: Mapping[int, Link] = {}
         self.supervisor = Supervisor(plan, rng, settings)
         self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
