@@ -61,7 +61,7 @@ def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST / HTTP", b"*1\r\n"]
+    "data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"*1\r\n", b"SSH-2.0-x", b"PROXY TCP4"]
 )
 def test_foreign_protocols_are_closed(data: bytes) -> None:
     (refusal,) = drain(data)

@@ -11,8 +11,8 @@ from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
-    CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL, REQ_NOREPLY,
-    RequestView, command_text,
+    CMD_META_DELETE, CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL,
+    REQ_NOREPLY, RequestView, command_text,
 )
 
 cdef enum:

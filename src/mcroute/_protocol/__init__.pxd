@@ -3,7 +3,7 @@
 A parser is a pure function of the bytes at hand: it either completes one message, asks for more, or refuses.
 """
 
-from mcroute._protocol.commands cimport command_find, command_text
+from mcroute._protocol.commands cimport command_find, command_is_withheld, command_text
 from mcroute._protocol.encoders cimport (
     ENCODE_EXTRA, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
 )
@@ -11,10 +11,11 @@ from mcroute._protocol.lexing cimport key_is_valid, request_next_key
 from mcroute._protocol.refusals cimport (
     ErrorText, ERROR_NONE, ERROR_UNKNOWN, ERROR_FORMAT, ERROR_CHUNK, ERROR_TOO_LARGE, ERROR_LINE_LONG,
     ERROR_EXPTIME, ERROR_DELTA, ERROR_FLAG, ERROR_FLAG_TWICE, ERROR_FLAG_EITHER, ERROR_TOKEN, ERROR_OPAQUE,
-    ERROR_OPTIONS, ERROR_MODE_SET, ERROR_MODE_ARITHMETIC, ERROR_KEY_CODE, ERROR_TEXT_COUNT, error_text,
+    ERROR_OPTIONS, ERROR_MODE_SET, ERROR_MODE_ARITHMETIC, ERROR_KEY_CODE, ERROR_DELTA_VALUE,
+    ERROR_INITIAL_VALUE, ERROR_NOT_OFFERED, ERROR_TEXT_COUNT, error_text,
 )
 from mcroute._protocol.replies cimport reply_parse
-from mcroute._protocol.requests cimport default_limits, request_parse
+from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
 from mcroute._protocol.views cimport (
     MCROUTE_PROTOCOL_API, KEY_MAX, OPAQUE_MAX, CMD_GET, CMD_GETS, CMD_GAT, CMD_GATS, CMD_SET, CMD_ADD,
     CMD_REPLACE, CMD_APPEND, CMD_PREPEND, CMD_CAS, CMD_DELETE, CMD_INCR, CMD_DECR, CMD_TOUCH, CMD_FLUSH_ALL,

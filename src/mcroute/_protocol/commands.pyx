@@ -1,6 +1,6 @@
 """The table of command words, both ways."""
 
-from libc.string cimport memcmp
+from libc.string cimport memcmp, strlen
 
 from mcroute._protocol.views cimport (
     CMD_ADD, CMD_APPEND, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
@@ -43,6 +43,20 @@ for _index in range(<int>COMMAND_COUNT):
     COMMAND_SIZES[_index] = len(<bytes>COMMAND_WORDS[_index])
 COMMAND_NAMES = tuple([(<bytes>COMMAND_WORDS[_index]).decode() for _index in range(<int>COMMAND_COUNT)])
 
+cdef enum:
+    WITHHELD_COUNT = 9
+
+cdef const char* WITHHELD[WITHHELD_COUNT]
+WITHHELD[0] = b"cache_memlimit"
+WITHHELD[1] = b"debugtime"
+WITHHELD[2] = b"extstore"
+WITHHELD[3] = b"lru"
+WITHHELD[4] = b"lru_crawler"
+WITHHELD[5] = b"refresh_certs"
+WITHHELD[6] = b"shutdown"
+WITHHELD[7] = b"slabs"
+WITHHELD[8] = b"watch"
+
 
 cdef int command_find(const uint8_t* word, size_t size) noexcept nogil:
     cdef int command
@@ -55,3 +69,11 @@ cdef int command_find(const uint8_t* word, size_t size) noexcept nogil:
 cdef const char* command_text(int command, size_t* size) noexcept nogil:
     size[0] = COMMAND_SIZES[command]
     return COMMAND_WORDS[command]
+
+
+cdef bint command_is_withheld(const uint8_t* word, size_t size) noexcept nogil:
+    cdef int i
+    for i in range(WITHHELD_COUNT):
+        if strlen(WITHHELD[i]) == size and memcmp(WITHHELD[i], word, size) == 0:
+            return True
+    return False

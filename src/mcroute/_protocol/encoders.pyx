@@ -1,6 +1,6 @@
 """Encoders of canonical requests."""
 
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from mcroute._protocol.commands cimport command_text
 from mcroute._protocol.views cimport CMD_CAS, CMD_DELETE, CMD_GET, CMD_GETS, CMD_TOUCH
@@ -55,7 +55,11 @@ cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t k
 
 
 cdef size_t encode_delete(uint8_t* out, const uint8_t* key, size_t key_size) noexcept nogil:
-    return _put(_put_head(out, CMD_DELETE, key, key_size), b"\r\n", 2) - out
+    cdef uint8_t* at = _put_head(out, CMD_DELETE, key, key_size)
+    if key_size == 7 and memcmp(key, b"noreply", 7) == 0:
+        # memcached takes this key for the word, unless it is followed by the 0 that nobody heeds any more.
+        at = _put(at, b" 0", 2)
+    return _put(at, b"\r\n", 2) - out
 
 
 cdef size_t encode_arithmetic(uint8_t* out, int command, const uint8_t* key, size_t key_size,

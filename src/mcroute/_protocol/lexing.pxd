@@ -7,7 +7,7 @@ from libc.string cimport memcmp
 from mcroute._protocol.views cimport KEY_MAX
 
 cdef enum:
-    WORDS_MAX = 8           # words looked at in a classic line; memcached ignores what lies behind
+    WORDS_MAX = 6           # words of a line that are kept; behind them only the last one matters
 
 cdef struct Word:
     const uint8_t* start
@@ -17,7 +17,8 @@ cdef struct Line:
     const uint8_t* start
     const uint8_t* end      # before the line end
     Word words[WORDS_MAX]
-    int count
+    Word last
+    int count               # of all words
     bint tidy               # single spaces, CRLF
 
 # True for 1 to 250 bytes, none a control character or a space.
@@ -68,6 +69,7 @@ cdef inline void split_line(Line* line) noexcept nogil:
     cdef const uint8_t* at = line.start
     cdef const uint8_t* start
     line.count = 0
+    line.last.size = 0
     while at < line.end:
         if at[0] == 32:
             line.tidy = False
@@ -76,9 +78,10 @@ cdef inline void split_line(Line* line) noexcept nogil:
         start = at
         while at < line.end and at[0] != 32:
             at += 1
+        line.last.start = start
+        line.last.size = at - start
         if line.count < WORDS_MAX:
-            line.words[line.count].start = start
-            line.words[line.count].size = at - start
+            line.words[line.count] = line.last
         line.count += 1
         if at < line.end:
             at += 1

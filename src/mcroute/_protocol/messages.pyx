@@ -10,7 +10,7 @@ from mcroute._protocol.encoders cimport (
 from mcroute._protocol.lexing cimport key_is_valid
 from mcroute._protocol.refusals cimport error_text
 from mcroute._protocol.replies cimport reply_parse
-from mcroute._protocol.requests cimport default_limits, request_parse
+from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH, KEY_MAX, Limits,
     PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
@@ -205,6 +205,7 @@ cdef class RequestParser(_Feed):
     """Turns a client's bytes into Request and Refusal objects. Limits are in bytes."""
 
     cdef Limits limits
+    cdef size_t scanned     # bytes of the message that hold no line feed
     cdef bint first
     cdef bint closed
 
@@ -222,11 +223,14 @@ cdef class RequestParser(_Feed):
         cdef int parsed
         if self.closed or not self.ready():
             return NEED_DATA
-        parsed = request_parse(self.data(), len(self.held) - self.at, &self.limits, self.first, &view)
+        size = len(self.held) - self.at
+        parsed = request_resume(self.data(), size, self.scanned, &self.limits, self.first, &view)
         if parsed == PARSED_MORE:
             self.wanted = view.size
+            self.scanned = size if view.line_size == 0 else 0
             return NEED_DATA
         self.first = False
+        self.scanned = 0
         if parsed == PARSED_OK:
             request = Request.__new__(Request)
             request.view = view

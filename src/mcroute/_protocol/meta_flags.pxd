@@ -5,6 +5,5 @@ from libc.stdint cimport uint8_t
 from mcroute._protocol.lexing cimport Line
 from mcroute._protocol.views cimport RequestView
 
-# Reads all flags of the line into the view, from view.flags_offset on; returns an ErrorText. `framing` tells
-# that memcached would not swallow a data block behind the line.
-cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view, bint* framing) noexcept nogil
+# Reads all flags of the line into the view, from view.flags_offset on; returns an ErrorText.
+cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view) noexcept nogil

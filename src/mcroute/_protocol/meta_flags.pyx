@@ -1,13 +1,18 @@
-"""The flags of meta requests, with what memcached says about bad ones."""
+"""The flags of meta requests, with what memcached says about bad ones.
+
+Of several faults memcached names one: a sign where a letter belongs comes before all others; an unknown or a
+repeated flag ends its reading; of unreadable ones it remembers the last; only then does it look at the mode, and at
+the length of the opaque. `ma` has but one sentence for all that its reading finds.
+"""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
-from mcroute._protocol.lexing cimport Word, key_is_valid, read_i64, read_u64, request_next_key
+from mcroute._protocol.lexing cimport key_is_valid, read_i64, read_u64, request_next_key
 from mcroute._protocol.refusals cimport (
-    ERROR_FLAG, ERROR_FLAG_EITHER, ERROR_FLAG_TWICE, ERROR_FORMAT, ERROR_KEY_CODE, ERROR_MODE_ARITHMETIC,
-    ERROR_MODE_SET, ERROR_NONE, ERROR_OPAQUE, ERROR_OPTIONS, ERROR_TOKEN,
+    ERROR_DELTA_VALUE, ERROR_FLAG, ERROR_FLAG_EITHER, ERROR_FLAG_TWICE, ERROR_FORMAT, ERROR_INITIAL_VALUE,
+    ERROR_KEY_CODE, ERROR_MODE_ARITHMETIC, ERROR_MODE_SET, ERROR_NONE, ERROR_OPAQUE, ERROR_OPTIONS, ERROR_TOKEN,
 )
 from mcroute._protocol.views cimport (
     CMD_META_ARITHMETIC, CMD_META_SET, OPAQUE_MAX, REQ_BASE64, REQ_HAS_KEY, REQ_HAS_OPAQUE, REQ_QUIET,
@@ -15,45 +20,82 @@ from mcroute._protocol.views cimport (
 )
 
 cdef enum:
-    META_FLAGS_MAX = 20
+    META_WORDS_MAX = 20     # words of the whole line
+
+# What memcached 1.6.45 knows. An older server refuses by itself what is too new for it.
+cdef const char* KNOWN = b"bcfhklqstuvxCDEFIJLMNOPRT"
+
+
+cdef uint64_t _bit(uint8_t letter) noexcept nogil:
+    return 1ULL << (letter - 65)
+
+
+cdef uint8_t _base64_digit(uint8_t letter) noexcept nogil:
+    """Its value, or 64."""
+    if 65 <= letter <= 90:
+        return letter - 65
+    if 97 <= letter <= 122:
+        return letter - 71
+    if 48 <= letter <= 57:
+        return letter + 4
+    return 62 if letter == 43 else 63 if letter == 47 else 64
 
 
 cdef bint _is_base64(const uint8_t* at, size_t size) noexcept nogil:
+    """Whether it is how an encoder spells it: one key must not have two spellings, they would have two owners."""
     cdef size_t i
     cdef size_t body = size
-    if size % 4:
+    cdef uint8_t unused
+    if size == 0 or size % 4:
         return False
-    while body > 0 and size - body < 2 and at[body - 1] == 61:
+    while size - body < 2 and at[body - 1] == 61:
         body -= 1
     for i in range(body):
-        if not (65 <= at[i] <= 90 or 97 <= at[i] <= 122 or 48 <= at[i] <= 57 or at[i] == 43 or at[i] == 47):
+        if _base64_digit(at[i]) == 64:
             return False
-    return True
+    unused = 15 if size - body == 2 else 3 if size - body == 1 else 0
+    return _base64_digit(at[body - 1]) & unused == 0
 
 
-cdef uint8_t _set_mode(uint8_t letter) noexcept nogil:
-    letter |= 32
-    return letter if memchr(b"earps", letter, 5) != NULL else 0
-
-
-cdef uint8_t _arithmetic_mode(uint8_t letter) noexcept nogil:
-    if letter == 43:
+cdef uint8_t _mode(uint8_t letter, bint is_arithmetic) noexcept nogil:
+    """The mode's own letter, small, of all its spellings; 0 for none of them."""
+    if is_arithmetic and letter == 43:
         return 105
-    if letter == 45:
+    if is_arithmetic and letter == 45:
         return 100
     letter |= 32
-    return letter if letter == 105 or letter == 100 else 0
+    return letter if memchr(b"id" if is_arithmetic else b"earps", letter, 2 if is_arithmetic else 5) != NULL else 0
 
 
-cdef int _take_flag(const uint8_t* data, const Word* flag, RequestView* view) noexcept nogil:
-    """Reads one meta flag into the view; returns an ErrorText."""
-    cdef uint8_t letter = flag.start[0]
-    cdef const uint8_t* token = flag.start + 1
-    cdef size_t size = flag.size - 1
+cdef int _take_number(uint8_t letter, const uint8_t* token, size_t size, RequestView* view) noexcept nogil:
+    """T N R C E D J F; returns an ErrorText. Other flags have nothing that could be wrong here."""
     cdef bint tidy = True
-    cdef bint arithmetic = view.command == CMD_META_ARITHMETIC
     cdef uint64_t number = 0
-    cdef int64_t signed_number = 0
+    cdef int64_t seconds = 0
+    if letter == 84 or letter == 78 or letter == 82:
+        if not read_i64(token, size, &seconds, &tidy) or seconds != <int>seconds:
+            return ERROR_TOKEN
+        if letter == 84:
+            view.exptime = seconds
+        return ERROR_NONE
+    if letter not in (67, 69, 68, 74, 70):
+        return ERROR_NONE
+    if not read_u64(token, size, &number, &tidy):
+        if letter == 68:
+            return ERROR_DELTA_VALUE
+        if letter == 74:
+            return ERROR_INITIAL_VALUE
+        return ERROR_FORMAT if letter == 70 else ERROR_TOKEN
+    if letter == 70:
+        if number > 0xFFFFFFFFU:
+            return ERROR_FORMAT
+        view.client_flags = <uint32_t>number
+    elif letter == 68 or (letter == 67 and view.command != CMD_META_ARITHMETIC):
+        view.number = number
+    return ERROR_NONE
+
+
+cdef void _take_mark(uint8_t letter, uint32_t offset, uint32_t size, RequestView* view) noexcept nogil:
     if letter == 113:       # q
         view.flags |= REQ_QUIET
     elif letter == 98:      # b
@@ -65,80 +107,68 @@ cdef int _take_flag(const uint8_t* data, const Word* flag, RequestView* view) no
     elif letter == 99:      # c
         view.flags |= REQ_WANTS_CAS
     elif letter == 79:      # O
-        if size > OPAQUE_MAX:
-            return ERROR_OPAQUE
         view.flags |= REQ_HAS_OPAQUE
-        view.opaque_offset = token - data
-        view.opaque_size = size
-    elif letter == 84 or letter == 78 or letter == 82:      # T, N, R
-        if not read_i64(token, size, &signed_number, &tidy) or signed_number != <int>signed_number:
-            return ERROR_FLAG_EITHER if arithmetic else ERROR_TOKEN
-        if letter == 84:
-            view.exptime = signed_number
-    elif letter == 67 or letter == 69:                      # C, E
-        if not read_u64(token, size, &number, &tidy):
-            return ERROR_FLAG_EITHER if arithmetic else ERROR_TOKEN
-        if letter == 67:
-            view.number = number
-    elif arithmetic and (letter == 68 or letter == 74):     # D, J
-        if not read_u64(token, size, &number, &tidy):
-            return ERROR_FLAG_EITHER
-        if letter == 68:
-            view.number = number
-    elif letter == 70 and view.command == CMD_META_SET:     # F
-        if not read_u64(token, size, &number, &tidy) or number > 0xFFFFFFFFU:
-            return ERROR_FORMAT
-        view.client_flags = <uint32_t>number
-    elif letter == 77 and view.command == CMD_META_SET:     # M
-        view.meta_mode = _set_mode(token[0]) if size else 0
-        if not view.meta_mode:
-            return ERROR_MODE_SET
-    elif letter == 77 and arithmetic:
-        view.meta_mode = _arithmetic_mode(token[0]) if size else 0
-        if not view.meta_mode:
-            return ERROR_MODE_ARITHMETIC
-    return ERROR_NONE
+        view.opaque_offset = offset + 1
+        view.opaque_size = size - 1
 
 
-cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view, bint* framing) noexcept nogil:
-    """All meta flags, from flags_offset on. `framing` tells that memcached would not swallow a data block."""
+cdef int _read(const uint8_t* data, RequestView* view, uint32_t* mode) noexcept nogil:
+    """One flag after the other; returns the ErrorText of the fault to name. `mode` receives M's offset."""
     cdef uint32_t at = view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
     cdef uint32_t next_at
     cdef uint64_t seen = 0
-    cdef uint64_t bit
-    cdef int count = 0
     cdef int error = ERROR_NONE
     cdef int this_error
     cdef uint8_t letter
-    cdef Word flag
-    cdef bint arithmetic = view.command == CMD_META_ARITHMETIC
     while True:
         next_at = request_next_key(data, at, view.flags_end, &start, &size)
         if next_at == 0:
-            break
-        line.tidy &= start == at + (count > 0)
+            return error
         at = next_at
-        count += 1
-        if count > META_FLAGS_MAX:
-            return ERROR_OPTIONS
         letter = data[start]
-        if not (65 <= letter <= 90 or 97 <= letter <= 122):
-            framing[0] = True
-            return ERROR_FLAG if 48 <= letter <= 57 else ERROR_FORMAT
-        bit = 1ULL << (letter - 65)
-        flag.start = data + start
-        flag.size = size
-        if seen & bit:
-            this_error = ERROR_FLAG_EITHER if arithmetic else ERROR_FLAG_TWICE
-        elif not key_is_valid(flag.start, flag.size):
+        if memchr(KNOWN, letter, 25) == NULL:
+            return ERROR_FLAG
+        if seen & _bit(letter):
+            return ERROR_FLAG_TWICE
+        seen |= _bit(letter)
+        if letter == 77:
+            mode[0] = start
+        _take_mark(letter, start, size, view)
+        this_error = _take_number(letter, data + start + 1, size - 1, view)
+        if letter == 98 and not _is_base64(data + view.key_offset, view.key_size):
+            this_error = ERROR_KEY_CODE
+        elif not this_error and not key_is_valid(data + start, size if size < 250 else 250):
             this_error = ERROR_TOKEN
-        else:
-            this_error = _take_flag(data, &flag, view)
-        seen |= bit
-        if not error:
+        if this_error and not (error and letter == 70):
             error = this_error
-    if not error and view.flags & REQ_BASE64 and not _is_base64(data + view.key_offset, view.key_size):
-        error = ERROR_KEY_CODE
-    return error
+
+
+cdef bint _has_sign(const uint8_t* data, RequestView* view) noexcept nogil:
+    """Whether a flag begins with what is neither letter nor digit."""
+    cdef uint32_t at = view.flags_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    while True:
+        at = request_next_key(data, at, view.flags_end, &start, &size)
+        if at == 0:
+            return False
+        if not (48 <= data[start] <= 57 or 65 <= data[start] <= 122):
+            return True
+
+
+cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
+    cdef uint32_t mode = 0
+    cdef bint is_arithmetic = view.command == CMD_META_ARITHMETIC
+    cdef int error = ERROR_OPTIONS if line.count > META_WORDS_MAX else _read(data, view, &mode)
+    if error:
+        if _has_sign(data, view):
+            return ERROR_FORMAT
+        return ERROR_FLAG_EITHER if is_arithmetic else error
+    if mode > 0 and (is_arithmetic or view.command == CMD_META_SET):
+        # The byte behind a bare M is a blank or the line's end: no mode either.
+        view.meta_mode = _mode(data[mode + 1], is_arithmetic)
+        if not view.meta_mode:
+            return ERROR_MODE_ARITHMETIC if is_arithmetic else ERROR_MODE_SET
+    return ERROR_OPAQUE if view.opaque_size > OPAQUE_MAX else ERROR_NONE

@@ -1,4 +1,4 @@
-"""The lines that refused requests are answered with: memcached 1.6.45's words."""
+"""The lines that refused requests are answered with: memcached 1.6.45's words, where it has any."""
 
 from libc.stddef cimport size_t
 
@@ -8,7 +8,7 @@ cdef enum ErrorText:
     ERROR_FORMAT
     ERROR_CHUNK
     ERROR_TOO_LARGE
-    ERROR_LINE_LONG
+    ERROR_LINE_LONG         # of a reply; a client is hung up on without a word, as by memcached
     ERROR_EXPTIME
     ERROR_DELTA
     ERROR_FLAG
@@ -20,6 +20,9 @@ cdef enum ErrorText:
     ERROR_MODE_SET
     ERROR_MODE_ARITHMETIC
     ERROR_KEY_CODE
+    ERROR_DELTA_VALUE
+    ERROR_INITIAL_VALUE
+    ERROR_NOT_OFFERED
     ERROR_TEXT_COUNT
 
 # The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".

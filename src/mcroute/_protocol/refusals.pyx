@@ -6,7 +6,7 @@ ERROR_TEXTS[<int>ERROR_UNKNOWN] = b"ERROR\r\n"
 ERROR_TEXTS[<int>ERROR_FORMAT] = b"CLIENT_ERROR bad command line format\r\n"
 ERROR_TEXTS[<int>ERROR_CHUNK] = b"CLIENT_ERROR bad data chunk\r\n"
 ERROR_TEXTS[<int>ERROR_TOO_LARGE] = b"SERVER_ERROR object too large for cache\r\n"
-ERROR_TEXTS[<int>ERROR_LINE_LONG] = b"CLIENT_ERROR line too long\r\n"
+ERROR_TEXTS[<int>ERROR_LINE_LONG] = b""
 ERROR_TEXTS[<int>ERROR_EXPTIME] = b"CLIENT_ERROR invalid exptime argument\r\n"
 ERROR_TEXTS[<int>ERROR_DELTA] = b"CLIENT_ERROR invalid numeric delta argument\r\n"
 ERROR_TEXTS[<int>ERROR_FLAG] = b"CLIENT_ERROR invalid flag\r\n"
@@ -18,6 +18,9 @@ ERROR_TEXTS[<int>ERROR_OPTIONS] = b"CLIENT_ERROR options flags are too long\r\n"
 ERROR_TEXTS[<int>ERROR_MODE_SET] = b"CLIENT_ERROR invalid mode for ms M token\r\n"
 ERROR_TEXTS[<int>ERROR_MODE_ARITHMETIC] = b"CLIENT_ERROR invalid mode for ma M token\r\n"
 ERROR_TEXTS[<int>ERROR_KEY_CODE] = b"CLIENT_ERROR error decoding key\r\n"
+ERROR_TEXTS[<int>ERROR_DELTA_VALUE] = b"CLIENT_ERROR invalid numeric delta value\r\n"
+ERROR_TEXTS[<int>ERROR_INITIAL_VALUE] = b"CLIENT_ERROR invalid numeric initial value\r\n"
+ERROR_TEXTS[<int>ERROR_NOT_OFFERED] = b"CLIENT_ERROR not offered through mcroute\r\n"
 
 cdef size_t ERROR_SIZES[ERROR_TEXT_COUNT]
 cdef int _index

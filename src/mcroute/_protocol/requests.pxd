@@ -10,8 +10,12 @@ from libc.stdint cimport uint8_t
 from mcroute._protocol.views cimport Limits, RequestView
 
 # Parses the first request of data[0:size]. `first` is true for the first bytes of a connection, where
-# binary, TLS, HTTP and RESP are recognised and refused. Never reads behind size, never allocates.
+# binary memcached, TLS, RESP and SSH are recognised and refused. Never reads behind size, never allocates.
 cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
                        RequestView* view) noexcept nogil
+# The same, when data[0:scanned] is known to hold no line feed, because that was all there was when the parser
+# returned PARSED_MORE with view.line_size 0: a long line that comes in small pieces is searched only once.
+cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, bint first,
+                        RequestView* view) noexcept nogil
 # The limits that memcached has with its default options, 1 MiB values.
 cdef Limits default_limits() noexcept nogil

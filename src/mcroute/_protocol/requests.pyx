@@ -1,34 +1,26 @@
 """The incremental parser of requests.
 
-Refusals use memcached 1.6.45's words and swallow what it would swallow. Where mcroute is stricter on purpose:
-
-====================================  =============================  ==========================================
-input                                 memcached 1.6.45               mcroute
-====================================  =============================  ==========================================
-control character in a key            accepted                       ``CLIENT_ERROR bad command line format``
-get with a key over 250 bytes         error and an empty line        the error alone, before any VALUE
-client flags above 32 bits or signed  truncated                      ``CLIENT_ERROR bad command line format``
-binary, TLS, HTTP, RESP at the start  ``ERROR`` or close             closed without a word
-get line without an end               buffered without bound         closed at ``get_line_max``
-====================================  =============================  ==========================================
+Its grammar is that of memcached 1.6.45: what that would execute is a request, what it would refuse is refused in
+its words, and as many bytes are swallowed. docs/differences.md lists where mcroute is stricter on purpose.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
-from mcroute._protocol.commands cimport command_find
+from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
-    Line, WORDS_MAX, Word, key_is_valid, read_i64, read_u64, request_next_key, split_line, word_is,
+    Line, Word, key_is_valid, read_i64, read_u64, request_next_key, split_line, word_is,
 )
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
-    ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_LINE_LONG, ERROR_NONE,
+    ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_NONE, ERROR_NOT_OFFERED,
     ERROR_TOO_LARGE, ERROR_UNKNOWN,
 )
 from mcroute._protocol.views cimport (
-    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR, CMD_META_ARITHMETIC,
-    CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY, PARSED_BAD, PARSED_CLOSE,
-    PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_WANTS_CAS,
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
+    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH,
+    CMD_VERBOSITY, CMD_VERSION, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_CANONICAL,
+    REQ_NOREPLY, REQ_WANTS_CAS,
 )
 
 cdef enum:
@@ -53,14 +45,19 @@ cdef inline int _more(RequestView* view, uint64_t size) noexcept nogil:
     return PARSED_MORE
 
 
+cdef bint _begins(const uint8_t* data, size_t size, const char* text, size_t text_size) noexcept nogil:
+    return size >= text_size and memcmp(data, text, text_size) == 0
+
+
 cdef bint _is_foreign(const uint8_t* data, size_t size) noexcept nogil:
-    """Binary memcached, TLS, RESP and HTTP, as far as the first bytes tell."""
-    if data[0] == 0x80 or data[0] == 0x81 or data[0] == 0x16:
+    """Binary memcached, TLS, RESP, SSH, and the header that some proxies send ahead."""
+    if data[0] == 0x80 or data[0] == 0x81:
+        return True
+    if size >= 2 and data[0] == 0x16 and data[1] == 0x03:
         return True
     if size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
         return True
-    return size >= 5 and (memcmp(data, b"GET /", 5) == 0 or memcmp(data, b"POST ", 5) == 0
-                          or memcmp(data, b"HEAD ", 5) == 0 or memcmp(data, b"PUT /", 5) == 0)
+    return _begins(data, size, b"SSH-", 4) or _begins(data, size, b"PROXY ", 6)
 
 
 cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* view) noexcept nogil:
@@ -144,7 +141,7 @@ cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Li
         error = ERROR_FORMAT
     view.client_flags = <uint32_t>flags
     parsed = _take_value(data, size, limits, error, view)
-    if parsed == PARSED_BAD and view.flags & REQ_NOREPLY and not error:
+    if parsed == PARSED_BAD and view.flags & REQ_NOREPLY:
         view.error = ERROR_NONE
     if line.tidy and line.count == fixed:
         view.flags |= REQ_CANONICAL
@@ -154,16 +151,21 @@ cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Li
 cdef int _parse_keyed(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
     """delete, incr, decr, touch."""
     cdef int fixed = 2 if view.command == CMD_DELETE else 3
-    if line.count < fixed or not key_is_valid(line.words[1].start, line.words[1].size):
+    cdef int error = ERROR_NONE
+    if line.count < fixed:
         return _refuse(view, ERROR_FORMAT)
     _take_key(data, &line.words[1], view)
-    if view.command == CMD_INCR or view.command == CMD_DECR:
+    if not key_is_valid(line.words[1].start, line.words[1].size):
+        error = ERROR_FORMAT
+    elif view.command == CMD_INCR or view.command == CMD_DECR:
         if not read_u64(line.words[2].start, line.words[2].size, &view.number, &line.tidy):
-            return _refuse(view, ERROR_NONE if view.flags & REQ_NOREPLY else ERROR_DELTA)
+            error = ERROR_DELTA
     elif view.command == CMD_TOUCH:
         if not read_i64(line.words[2].start, line.words[2].size, &view.exptime, &line.tidy) or (
                 view.exptime != <int>view.exptime):
-            return _refuse(view, ERROR_NONE if view.flags & REQ_NOREPLY else ERROR_EXPTIME)
+            error = ERROR_EXPTIME
+    if error:
+        return _refuse(view, ERROR_NONE if view.flags & REQ_NOREPLY else error)
     if line.tidy and line.count == fixed:
         view.flags |= REQ_CANONICAL
     return PARSED_OK
@@ -176,7 +178,8 @@ cdef int _parse_plain(const uint8_t* data, Line* line, RequestView* view) noexce
     view.flags_offset = line.words[1].start - data if line.count > 1 else <uint32_t>(line.end - data)
     view.flags_end = line.end - data
     if view.command == CMD_VERBOSITY:
-        if line.count < 2 or not read_u64(line.words[1].start, line.words[1].size, &view.number, &line.tidy):
+        if line.count < 2 or not read_u64(line.words[1].start, line.words[1].size, &view.number, &line.tidy) or (
+                view.number > 0xFFFFFFFFU):
             return _refuse(view, ERROR_NONE if silent else ERROR_FORMAT)
         fixed = 2
     elif view.command == CMD_FLUSH_ALL and line.count > 1 and not (silent and line.count == 2):
@@ -191,13 +194,26 @@ cdef int _parse_plain(const uint8_t* data, Line* line, RequestView* view) noexce
     return PARSED_OK
 
 
+cdef int _parse_debug(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
+    """me: memcached looks for a b behind the key, and at nothing else."""
+    if not key_is_valid(line.words[1].start, line.words[1].size):
+        return _refuse(view, ERROR_FORMAT)
+    view.flags_offset = view.keys_end
+    view.flags_end = view.keys_end
+    if line.count > 2 and word_is(&line.words[2], b"b", 1):
+        view.flags |= REQ_BASE64
+        view.flags_offset = line.words[2].start - data
+        view.flags_end = view.flags_offset + 1
+    if line.tidy and line.count == 2 + (view.flags_end > view.flags_offset):
+        view.flags |= REQ_CANONICAL
+    return PARSED_OK
+
+
 cdef int _parse_meta(const uint8_t* data, size_t size, const Limits* limits, Line* line,
                      RequestView* view) noexcept nogil:
     cdef int fixed = 3 if view.command == CMD_META_SET else 2
     cdef int error = ERROR_NONE
     cdef int parsed = PARSED_OK
-    cdef bint framing = False
-    cdef int flag_error
     if view.command == CMD_META_NOOP:
         if line.tidy and line.count == 1:
             view.flags |= REQ_CANONICAL
@@ -205,23 +221,35 @@ cdef int _parse_meta(const uint8_t* data, size_t size, const Limits* limits, Lin
     if line.count < fixed:
         return _refuse(view, ERROR_FORMAT)
     _take_key(data, &line.words[1], view)
+    if view.command == CMD_META_DEBUG:
+        return _parse_debug(data, line, view)
     if fixed == 3 and (not read_u64(line.words[2].start, line.words[2].size, &view.value_size, &line.tidy)
                        or view.value_size > DATA_MAX):
         return _refuse(view, ERROR_FORMAT)
-    if not key_is_valid(line.words[1].start, line.words[1].size):
-        error = ERROR_FLAG_EITHER if view.command == CMD_META_ARITHMETIC else ERROR_FORMAT
     view.flags_end = line.end - data
     view.flags_offset = line.words[fixed].start - data if line.count > fixed else view.flags_end
-    flag_error = meta_flags_take(data, line, view, &framing)
-    if not error:
-        error = flag_error
-    if fixed == 3 and not framing:
+    if not key_is_valid(line.words[1].start, line.words[1].size):
+        error = ERROR_FLAG_EITHER if view.command == CMD_META_ARITHMETIC else ERROR_FORMAT
+    else:
+        error = meta_flags_take(data, line, view)
+    if fixed == 3:
         parsed = _take_value(data, size, limits, error, view)
     elif error:
         parsed = _refuse(view, error)
     if line.tidy:
         view.flags |= REQ_CANONICAL
     return parsed
+
+
+cdef int _parse_unknown(const uint8_t* data, size_t word_size, Line* line, RequestView* view) noexcept nogil:
+    if view.line_size < 4:
+        return _refuse(view, ERROR_FORMAT)
+    split_line(line)
+    if line.count > 1 and _begins(line.last.start, line.last.size, b"HTTP/", 5):
+        return PARSED_CLOSE
+    if line.count > 1 and word_is(&line.last, b"noreply", 7):
+        return _refuse(view, ERROR_NONE)
+    return _refuse(view, ERROR_NOT_OFFERED if command_is_withheld(data, word_size) else ERROR_UNKNOWN)
 
 
 cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Line* line,
@@ -231,16 +259,16 @@ cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Lin
     # Most requests are gets: they are spared the search.
     cdef int command = CMD_GET if word_size == 3 and memcmp(data, b"get", 3) == 0 else command_find(data, word_size)
     if command < 0:
-        return _refuse(view, ERROR_FORMAT if line.end - data < 2 else ERROR_UNKNOWN)
+        return _parse_unknown(data, word_size, line, view)
     view.command = command
     if command <= CMD_GATS:
         return _parse_get(data, word_size, line, view)
     split_line(line)
     if command >= CMD_META_GET:
         return _parse_meta(data, size, limits, line, view)
-    if 1 < line.count <= WORDS_MAX and word_is(&line.words[line.count - 1], b"noreply", 7):
-        if line.count > 2 or command == CMD_FLUSH_ALL or command == CMD_VERBOSITY:
-            view.flags |= REQ_NOREPLY
+    if line.count > 1 and command <= CMD_VERBOSITY and command != CMD_VERSION and (
+            word_is(&line.last, b"noreply", 7)):
+        view.flags |= REQ_NOREPLY
     if command <= CMD_CAS:
         return _parse_store(data, size, limits, line, view)
     if command <= CMD_TOUCH:
@@ -248,25 +276,25 @@ cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Lin
     return _parse_plain(data, line, view)
 
 
-cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
-                       RequestView* view) noexcept nogil:
+cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, bint first,
+                        RequestView* view) noexcept nogil:
     cdef Line line
     cdef const uint8_t* newline
     cdef size_t line_max
+    cdef size_t end = size
     memset(view, 0, sizeof(RequestView))
     if size == 0:
         return _more(view, 1)
     if first and _is_foreign(data, size):
         return PARSED_CLOSE
     line_max = limits.line_max
-    if data[0] == 103 and size > 3 and data[1] in (97, 101) and data[2] == 116:     # get, gat
+    if _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5):
         line_max = limits.get_line_max
-    newline = <const uint8_t*>memchr(data, 10, size if size < line_max else line_max)
+    if end > line_max + 1:
+        end = line_max + 1
+    newline = <const uint8_t*>memchr(data + scanned, 10, end - scanned) if scanned < end else NULL
     if newline == NULL:
-        if size < line_max:
-            return _more(view, size + 1)
-        view.error = ERROR_LINE_LONG
-        return PARSED_CLOSE
+        return _more(view, size + 1) if size <= line_max else PARSED_CLOSE
     view.line_size = newline - data + 1
     view.size = view.line_size
     line.start = data
@@ -275,3 +303,8 @@ cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, b
     if line.tidy:
         line.end -= 1
     return _parse_line(data, size, limits, &line, view)
+
+
+cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
+                       RequestView* view) noexcept nogil:
+    return request_resume(data, size, 0, limits, first, view)

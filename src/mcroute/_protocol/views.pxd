@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     MCROUTE_PROTOCOL_API = 1    # raised when anything below changes
     KEY_MAX = 250               # bytes; also of a base64 key, encoded
-    OPAQUE_MAX = 32
+    OPAQUE_MAX = 31             # without the letter O
 
 cdef enum Command:
     # Numbered for use as table indices; the classic ones first.
@@ -41,7 +41,9 @@ cdef enum Command:
 
 cdef enum Parsed:
     PARSED_OK = 0       # one whole message: view is valid, view.size bytes consumed
-    PARSED_MORE = 1     # incomplete: come back when at least view.size bytes are there (a lower bound)
+    # Incomplete: come back when at least view.size bytes are there (a lower bound). Of a request, view.line_size is
+    # 0 as long as its line has no end.
+    PARSED_MORE = 1
     PARSED_BAD = 2      # request: answer error_text(view.error), drop view.size bytes (maybe not all here yet), go on
     PARSED_CLOSE = 3    # request: answer error_text(view.error) (if not empty), then close; reply: link out of step
 
@@ -57,8 +59,8 @@ cdef enum RequestFlag:
 
 cdef struct Limits:
     uint64_t value_max          # bytes; a larger announced value is refused and swallowed
-    uint32_t line_max           # bytes of a command line other than a get's
-    uint32_t get_line_max       # bytes of a get/gets/gat/gats line
+    uint32_t line_max           # bytes before the line feed, but of get and gets
+    uint32_t get_line_max       # the same of get and gets
 
 cdef struct RequestView:
     uint64_t size               # whole message, line and data block
