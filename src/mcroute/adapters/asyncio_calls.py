@@ -14,8 +14,9 @@ from .client_results import Answer
 
 __all__ = ("Calls",)
 
-# What is under way at once of a set_many or the like, so that it alone does not fill a server's queue.
-BATCH_COUNT = 1000
+# What is under way at once of a set_many or the like: enough to hide the network's latency, and little enough
+# for a slow server to answer all of it in time.
+BATCH_COUNT = 250
 BATCH_BYTES = 8 << 20
 
 

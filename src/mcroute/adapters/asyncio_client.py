@@ -87,12 +87,12 @@ class Client:
 
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests; leaves when those under way are answered, or after `limit_s` seconds."""
-        self._is_closed = True
         calls = self._calls
         if calls is None or calls.routing.is_inherited or calls.loop.is_closed():
-            self._calls = None
+            self._is_closed, self._calls = True, None
             return
         self._check_loop(calls)
+        self._is_closed = True
         try:
             await calls.close(limit_s)
         finally:

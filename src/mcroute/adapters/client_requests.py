@@ -14,8 +14,8 @@ Key = str | bytes
 
 # The largest value, in bytes, that the engine takes; memcached's own default is about as much.
 VALUE_MAX = 1 << 20
-# Servers answer a multiget in one piece; more keys than these are asked for in several.
-KEYS_A_REQUEST = 1000
+# The values of a multiget have to come before its deadline; more keys than these are asked for in several.
+KEYS_A_REQUEST = 250
 
 _KEY = re.compile(rb"[^\x00-\x20\x7f]{1,250}")
 _INT32 = 1 << 31

@@ -153,7 +153,8 @@ class EmbeddedServer:
             return
         self._stop = True
         self._may_run.set()
-        self._waker.send(b".")
+        with contextlib.suppress(OSError):  # it has seen the flag already, and is gone
+            self._waker.send(b".")
         self._thread.join()
         self._thread = None
 
