@@ -289,9 +289,12 @@ def test_a_server_that_left_with_a_lost_link_is_fenced_when_it_comes_back():
     s = supervisor(3)
     s.link_lost(2, "a", 1)
     s.install(plan_of("s0:1", "s1:1"), 1.0)
-    assert s.install(plan_of("s0:1", "s1:1", "s2:1"), 2.0)[2:] == (SetState(2, EJECTED),)
+    # Its last link outlived its departure, and is lost only now.
+    s.link_lost(2, "b", 1)
+    ids = {"s0:1": 0, "s1:1": 1, "s2:1": 3}
+    assert s.install(plan_of("s0:1", "s1:1", "s2:1"), 2.0, ids=ids)[2:] == (SetState(3, EJECTED),)
     s.tick(2.0)
-    assert s.probe_answered(2, 2.1)[1:] == (Fence(2, frozenset({"a"})),)
+    assert s.probe_answered(3, 2.1)[1:] == (Fence(3, frozenset({"a", "b"})),)
 
 
 def test_a_server_at_another_address_is_another_one():

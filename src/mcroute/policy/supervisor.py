@@ -85,8 +85,10 @@ class Supervisor:
         self._records = {number: _Record() for number in self._ids.values()}
         self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
-        # Servers that have left, oldest first, with the lost links whose writes they may still execute.
+        # Servers that have left, oldest first, with the lost links whose writes they may still execute; and the
+        # same sets by the servers' last ids, for links that outlive the departure.
         self._departed: dict[Server, set[str]] = {}
+        self._departed_lost: dict[int, set[str]] = {}
 
     # ---- another plan ----
 
@@ -118,9 +120,10 @@ class Supervisor:
         for server in plan.servers:
             record = known.pop(_identity(server)) if _identity(server) in known else None
             self._records[ids[server.name]] = record or self._join(server, server in unflushed, now)
-        self._departed.update((server, record.lost) for server, record in known.items())
-        while len(self._departed) > DEPARTED_MAX:
-            del self._departed[next(iter(self._departed))]
+        for server, record in known.items():
+            self._depart(server, record)
+        for number in self._records:
+            self._departed_lost.pop(number, None)
         self.settings = settings or self.settings
         self.plan = plan
         self._ids = ids
@@ -134,8 +137,14 @@ class Supervisor:
     def _join(self, server: Server, is_unflushed: bool, now: float) -> _Record:
         lost = self._departed.pop(_identity(server), set())
         if not is_unflushed and not lost:
-            return _Record()
+            return _Record(lost=lost)
         return _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+
+    def _depart(self, server: Server, record: _Record) -> None:
+        self._departed[server] = record.lost
+        self._departed_lost[self._ids[server.name]] = record.lost
+        if len(self._departed) > DEPARTED_MAX:
+            del self._departed[next(iter(self._departed))]
 
     # ---- looking at it ----
 
@@ -181,6 +190,8 @@ class Supervisor:
         """A link went; the server may execute its writes in flight as long as it lists the connection."""
         if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
+        elif writes_in_flight and server in self._departed_lost:
+            self._departed_lost[server].add(local_address)
 
     def missed_writes(self, server: int, total: int) -> None:
         """The counter of writes that did not reach the server, summed over all engines."""
