@@ -85,7 +85,7 @@ class Supervisor:
         self._records = {number: _Record() for number in self._ids.values()}
         self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
-        # Servers that have left, oldest first, with the lost links whose writes they may still execute; and the
+        # Servers that have left, oldest first, with the lost links whose writes they may still execute; the
         # same sets by the servers' last ids, for links that outlive the departure.
         self._departed: dict[Server, set[str]] = {}
         self._departed_lost: dict[int, set[str]] = {}
