@@ -53,7 +53,7 @@ class MemcachedServer:
     def start(self) -> "MemcachedServer":
         """Launch, and return once it answers."""
         command = [*self._command, "-p", str(self.port)]
-        # In a session of its own: a Ctrl-C in the terminal is for its owner, who may still have requests for it.
+        # In a session of its own: Ctrl-C in a terminal is for its owner, who may still have requests for it.
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
