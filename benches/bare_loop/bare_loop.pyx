@@ -192,7 +192,7 @@ def serve(Engine engine, int port, list server_ports):
         if fd < 0:
             raise OSError(f"no server listens on port {server_ports[i]}")
         no_delay(fd)
-        link = link_new(engine.state, &engine.servers[i])
+        link = link_new(engine.state, engine.state.servers[i])
         link_connecting(link)
         link_connected(link)
         link.conn.user = <void*>(<intptr_t>fd << 1)

@@ -14,11 +14,17 @@ cdef struct IoVec:              # as POSIX lays it out, so that writev takes an 
     void* base
     size_t size
 
-cdef Engine* engine_new(PlanTable* plan, Server* servers, int server_count, uint64_t seed) noexcept nogil
+# An engine without a plan: nothing may be asked of it before engine_install.
+cdef Engine* engine_new(uint64_t seed) noexcept nogil
+# Requests from now on start on this plan; those in flight keep theirs, whose `refs` say until when.
+cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil
+# A server more, under the next id; NULL without memory.
+cdef Server* server_add(Engine* engine) noexcept nogil
 cdef void engine_free(Engine* engine) noexcept nogil
 cdef Session* session_open(Engine* engine) noexcept nogil
 # The client has gone, or the driver has closed the connection. The session is freed.
 cdef void session_close(Session* session) noexcept nogil
+# The server's next link; NULL without memory, or when it has LINKS_MAX.
 cdef Link* link_new(Engine* engine, Server* server) noexcept nogil
 cdef void link_connecting(Link* link) noexcept nogil
 cdef void link_connected(Link* link) noexcept nogil

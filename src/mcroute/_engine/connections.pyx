@@ -2,7 +2,7 @@
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
@@ -10,7 +10,8 @@ from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINK_CLOSED, LINK_CONNECTING, LINK_READY, Request, Walk,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, Request,
+    Walk,
 )
 from mcroute._engine.walks cimport walk_expire
 from mcroute._protocol cimport default_limits
@@ -22,42 +23,65 @@ cdef enum:
 
 # ---- life ----
 
-cdef Engine* engine_new(PlanTable* plan, Server* servers, int server_count, uint64_t seed) noexcept nogil:
+cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
     if engine == NULL:
         return NULL
     pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
     engine.limits = default_limits()
-    engine.plan = plan
-    plan.engine = engine
-    plan.refs += 1
-    engine.servers = servers
-    engine.server_count = server_count
     engine.next_check = INFINITY
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
     engine.queue_max = 64 * 1024
     engine.calls_max = 64 * 1024
     engine.link_out_max = 64 << 20
-    engine.retry_tokens = plan.retry_floor
+    engine.orphans_max = 32 * 1024
+    engine.orphan_age = 10.0
+    engine.retry_tokens = RETRIES_MAX
     engine.random = seed | 1
     return engine
 
 
+cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil:
+    plan.engine = engine
+    plan.refs += 1
+    if engine.plan != NULL:
+        engine.plan.refs -= 1
+    engine.plan = plan
+
+
+cdef Server* server_add(Engine* engine) noexcept nogil:
+    cdef Server** more = <Server**>realloc(engine.servers, (engine.server_count + 1) * sizeof(Server*))
+    cdef Server* server
+    if more == NULL:
+        return NULL
+    engine.servers = more
+    server = <Server*>calloc(1, sizeof(Server))
+    if server == NULL:
+        return NULL
+    server.id = engine.server_count
+    engine.servers[server.id] = server
+    engine.server_count += 1
+    return server
+
+
 cdef void engine_free(Engine* engine) noexcept nogil:
-    cdef int i
+    cdef int i, j
+    cdef Server* server
     cdef Request* request
     cdef Walk* walk
     while engine.sessions != NULL:
         session_close(engine.sessions)
     # What is lost on one link may still be tried on another: all are closed before one is freed.
     for i in range(engine.server_count):
-        if engine.servers[i].link != NULL:
-            link_closed(engine.servers[i].link, engine.now)
+        server = engine.servers[i]
+        for j in range(server.link_count):
+            link_closed(server.links[j], engine.now)
     for i in range(engine.server_count):
-        if engine.servers[i].link != NULL:
-            free(engine.servers[i].link.ring)
-            free(engine.servers[i].link)
+        server = engine.servers[i]
+        for j in range(server.link_count):
+            free(server.links[j].ring)
+            free(server.links[j])
     while engine.finished != NULL:
         request_taken(engine.finished)
     while engine.spare_requests != NULL:
@@ -70,7 +94,11 @@ cdef void engine_free(Engine* engine) noexcept nogil:
         free(walk)
     if engine.scratch != NULL:
         block_drop(engine.scratch)
-    engine.plan.refs -= 1
+    if engine.plan != NULL:
+        engine.plan.refs -= 1
+    for i in range(engine.server_count):
+        free(engine.servers[i])
+    free(engine.servers)
     pool_clear(&engine.pool)
     free(engine.dirty)
     free(engine)
@@ -127,13 +155,17 @@ cdef void session_close(Session* session) noexcept nogil:
 
 
 cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
-    cdef Link* link = <Link*>calloc(1, sizeof(Link))
+    cdef Link* link
+    if server.link_count == LINKS_MAX:
+        return NULL
+    link = <Link*>calloc(1, sizeof(Link))
     if link == NULL:
         return NULL
     _conn_init(&link.conn, engine, CONN_LINK)
     link.server = server
     link.state = LINK_CLOSED
-    server.link = link
+    server.links[server.link_count] = link
+    server.link_count += 1
     return link
 
 
@@ -271,24 +303,15 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
 
 # ---- time ----
 
-cdef void _refill_retries(Engine* engine, double now) noexcept nogil:
-    cdef double most = 10 * engine.plan.retry_floor
-    engine.retry_tokens += (now - engine.retry_refilled_at) * engine.plan.retry_floor
-    engine.retry_refilled_at = now
-    if engine.retry_tokens > most:
-        engine.retry_tokens = most
-
-
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
     cdef uint64_t failovers = engine.failovers
-    cdef int i
+    cdef int i, j
     engine.now = now
-    _refill_retries(engine, now)
     for i in range(engine.server_count):
-        if engine.servers[i].link != NULL:
-            due = link_check(engine.servers[i].link, now)
+        for j in range(engine.servers[i].link_count):
+            due = link_check(engine.servers[i].links[j], now)
             if due < earliest:
                 earliest = due
     while engine.oldest != NULL and engine.oldest.deadline <= now:

@@ -5,8 +5,14 @@ from mcroute._engine.state cimport Conn, Engine as EngineState, Server
 
 cdef class Engine:
     cdef EngineState* state         # for drivers written in Cython
-    cdef Server* servers
     cdef CompiledPlan compiled
+    cdef list older                 # plans that requests in flight may still refer to
+    cdef dict ids                   # (name, address) -> server id
     cdef dict conns                 # id -> address, of what is open
     cdef dict calls                 # number -> address, of requests whose results are wanted
+    cdef _adopt(self, plan)
+    cdef _admit(self, tuple identity, set wanted)
+    cdef bint _is_unlinked(self, int number)
+    cdef _set_patience(self, CompiledPlan compiled)
+    cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL

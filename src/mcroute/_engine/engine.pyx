@@ -2,18 +2,20 @@
 
 cimport cython
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
     IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
-    engine_new, link_closed, link_connected, link_connecting, link_new, session_close, session_open,
+    engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, server_add,
+    session_close, session_open,
 )
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, SERVER_UP, Link, Request, Session
+from mcroute._engine.state cimport (
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, SERVER_UP, Link, Request, Session,
+)
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET
 
 
@@ -31,30 +33,102 @@ cdef class Engine:
     """
 
     def __cinit__(self, plan, *, uint64_t seed=1):
-        cdef int i
-        self.compiled = CompiledPlan(plan)
         self.conns = {}
         self.calls = {}
-        self.servers = <Server*>calloc(max(1, len(plan.servers)), sizeof(Server))
-        if self.servers == NULL:
-            raise MemoryError
-        for i in range(len(plan.servers)):
-            self.servers[i].id = i
-            self.servers[i].trip_after = 3
-            self.servers[i].reply_timeout = 0.5
-        for pool in plan.pools:
-            for server in pool.servers:
-                i = plan.servers.index(server)
-                self.servers[i].trip_after = pool.trip_after
-                self.servers[i].reply_timeout = pool.reply_timeout_s
-        self.state = engine_new(self.compiled.table, self.servers, <int>len(plan.servers), seed)
+        self.ids = {}
+        self.older = []
+        self.state = engine_new(seed)
         if self.state == NULL:
             raise MemoryError
+        self._adopt(plan)
 
     def __dealloc__(self):
         if self.state != NULL:
             engine_free(self.state)
-        free(self.servers)
+
+    # ---- the plan and its servers ----
+
+    cdef _adopt(self, plan):
+        cdef CompiledPlan compiled
+        identities = {(server.name, server.address) for server in plan.servers}
+        by_name = {}
+        for server in plan.servers:
+            if (server.name, server.address) not in self.ids:
+                self._admit((server.name, server.address), identities)
+            by_name[server.name] = self.ids[server.name, server.address]
+        compiled = CompiledPlan(plan, by_name)
+        self._set_patience(compiled)
+        engine_install(self.state, compiled.table)
+        if self.compiled is not None:
+            self.older.append(self.compiled)
+        self.compiled = compiled
+
+    cdef _admit(self, tuple identity, set wanted):
+        """Gives the server an id: of one that is gone for good, or the next."""
+        cdef Server* server
+        for other, number in self.ids.items():
+            if other not in wanted and not self.server_in_use(number) and self._is_unlinked(number):
+                del self.ids[other]
+                server = self.state.servers[number]
+                server.state = SERVER_UP
+                server.failures = 0
+                self.ids[identity] = number
+                return
+        server = server_add(self.state)
+        if server == NULL:
+            raise MemoryError
+        self.ids[identity] = server.id
+
+    cdef bint _is_unlinked(self, int number):
+        cdef Server* server = self.state.servers[number]
+        cdef int i
+        for i in range(server.link_count):
+            if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
+                return False
+        return True
+
+    cdef _set_patience(self, CompiledPlan compiled):
+        """A server of several pools gets the least patience of theirs."""
+        cdef Server* server
+        known = set()
+        for pool in compiled.plan.pools:
+            for member in pool.servers:
+                number = compiled.ids[member.name]
+                server = self.state.servers[number]
+                if number not in known:
+                    server.trip_after = pool.trip_after
+                    server.reply_timeout = pool.reply_timeout_s
+                    known.add(number)
+                server.trip_after = min(server.trip_after, <uint32_t>pool.trip_after)
+                server.reply_timeout = min(server.reply_timeout, <double>pool.reply_timeout_s)
+
+    def install(self, plan):
+        """Requests from now on start on this plan; those in flight finish on the one that they started with.
+
+        A server that stays (the same name and address) keeps its id, its links and its state; one that is new
+        gets an id that no request refers to any more, is in service, and wants its links to be opened.
+        """
+        self._adopt(plan)
+
+    def server_ids(self):
+        """The ids of the installed plan's servers, by name."""
+        return dict(self.compiled.ids)
+
+    def server_in_use(self, int server):
+        """Whether the installed plan or a request in flight on an older one refers to this server."""
+        cdef CompiledPlan compiled
+        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+        for compiled in (self.compiled, *self.older):
+            if compiled is not None and server in compiled.ids.values():
+                return True
+        return False
+
+    cdef Server* server(self, int number) except NULL:
+        if not 0 <= number < self.state.server_count:
+            raise IndexError(f"no server has the id {number}")
+        return self.state.servers[number]
+
+    # ---- connections ----
 
     cdef Conn* conn(self, object number) except NULL:
         return <Conn*><uintptr_t>self.conns[number]
@@ -67,13 +141,20 @@ cdef class Engine:
         self.conns[session.conn.id] = <uintptr_t>&session.conn
         return session.conn.id
 
-    def open_link(self, int server):
-        """The driver connects to this server. Returns the connection's number; requests may queue."""
-        if not 0 <= server < self.state.server_count:
-            raise IndexError(f"no server has the id {server}")
-        cdef Link* link = self.servers[server].link
-        if link == NULL:
-            link = link_new(self.state, &self.servers[server])
+    def open_link(self, int server, int index=0):
+        """The driver connects to this server. Returns the connection's number; requests may queue.
+
+        A server may have several links, numbered from 0 without gaps; each key has one of them. Raises
+        IndexError for a server or an index that cannot be (there are at most 16 links a server).
+        """
+        cdef Server* target = self.server(server)
+        cdef Link* link
+        if not 0 <= index <= min(target.link_count, LINKS_MAX - 1):
+            raise IndexError(f"server {server} cannot have a link {index}")
+        if index < target.link_count:
+            link = target.links[index]
+        else:
+            link = link_new(self.state, target)
             if link == NULL:
                 raise MemoryError
             self.conns[link.conn.id] = <uintptr_t>&link.conn
@@ -214,23 +295,18 @@ cdef class Engine:
 
     def server_state(self, int server):
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
-        if not 0 <= server < self.state.server_count:
-            raise IndexError(f"no server has the id {server}")
-        return self.servers[server].state
+        return self.server(server).state
 
     def set_server_state(self, int server, int state):
         """Puts a server into service (0), or out of it (1 ejected, 2 returning)."""
-        if not 0 <= server < self.state.server_count:
-            raise IndexError(f"no server has the id {server}")
-        self.servers[server].state = state
+        cdef Server* target = self.server(server)
+        target.state = state
         if state == SERVER_UP:
-            self.servers[server].failures = 0
+            target.failures = 0
 
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""
-        if not 0 <= server < self.state.server_count:
-            raise IndexError(f"no server has the id {server}")
-        return self.servers[server].missed_writes
+        return self.server(server).missed_writes
 
     def counters(self):
         """What the engine has counted since it was made; counters only grow."""

@@ -1,7 +1,8 @@
 """The lines that the engine answers by itself, in memcached's words where memcached has some."""
 
 from mcroute._engine.state cimport (
-    DELETED, EJECTED, EXISTS, MISS, NOT_FOUND, NOT_STORED, OK, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED,
+    DELETED, EJECTED, EXISTS, MISS, NOT_FOUND, NOT_STORED, OK, OVERLOADED, REFUSED_BY_SERVER, STORED,
+    TIMEOUT, TOUCHED,
 )
 from mcroute._protocol cimport CMD_CAS, CMD_FLUSH_ALL, CMD_GATS, CMD_META_GET, CMD_META_SET, CMD_SET
 

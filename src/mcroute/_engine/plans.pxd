@@ -6,3 +6,4 @@ cdef class CompiledPlan:
     cdef PlanTable* table
     cdef object plan            # keeps the rings alive
     cdef list rings
+    cdef dict ids               # server name -> id

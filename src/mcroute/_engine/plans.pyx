@@ -58,10 +58,11 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
 
 
 cdef class CompiledPlan:
-    """A plan in C, for as long as an engine or a request refers to it."""
+    """A plan in C, for as long as an engine or a request refers to it. `ids` are the servers' by name."""
 
-    def __cinit__(self, plan):
+    def __cinit__(self, plan, ids):
         self.plan = plan
+        self.ids = ids
         self.rings = [pool.ring() for pool in plan.pools]
         self.table = <PlanTable*>calloc(1, sizeof(PlanTable))
         if self.table == NULL:
@@ -92,7 +93,6 @@ cdef class CompiledPlan:
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
         cdef int i, j
-        ids = {server.name: number for number, server in enumerate(plan.servers)}
         self.table.pools = <PlanPool*>calloc(max(1, len(plan.pools)), sizeof(PlanPool))
         if self.table.pools == NULL:
             raise MemoryError
@@ -108,7 +108,7 @@ cdef class CompiledPlan:
             if pool.server_ids == NULL:
                 raise MemoryError
             for j, server in enumerate(source.servers):
-                pool.server_ids[j] = ids[server.name]
+                pool.server_ids[j] = self.ids[server.name]
             self.table.deadline = max(self.table.deadline, pool.deadline)
             self.table.shortest = min(self.table.shortest, pool.reply_timeout, pool.deadline)
         if not plan.pools:

@@ -11,17 +11,17 @@ from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_cl
 from mcroute._engine.links cimport link_arrived, link_oldest, link_orphan
 from mcroute._engine.state cimport (
     DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK,
-    REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Expected,
+    REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
     KeyState, Request, Server, Walk,
 )
 from mcroute._engine.walks cimport walk_end
 from mcroute._protocol cimport (
-    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE,
-    CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE,
-    PARSED_OK, REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS,
-    REPLY_META_DEBUG, REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND,
-    REPLY_META_NOT_STORED, REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK,
-    REPLY_SERVER_ERROR, REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
+    CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
+    REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS, REPLY_META_DEBUG,
+    REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED,
+    REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_SERVER_ERROR,
+    REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
 )
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
@@ -100,14 +100,20 @@ cdef void _answered(Server* server) noexcept nogil:
     server.failures = 0
 
 
+cdef void _eject(Server* server) noexcept nogil:
+    cdef int i
+    server.state = SERVER_EJECTED
+    server.links[0].conn.engine.ejections += 1
+    for i in range(server.link_count):
+        _drop_expected(server.links[i])
+
+
 cdef void _failed(Server* server) noexcept nogil:
     """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
     server.failed += 1
     server.failures += 1
     if server.state == SERVER_UP and server.failures >= server.trip_after:
-        server.state = SERVER_EJECTED
-        server.link.conn.engine.ejections += 1
-        _drop_expected(server.link)
+        _eject(server)
 
 
 cdef void _drop_expected(Link* link) noexcept nogil:
@@ -274,6 +280,17 @@ cdef void link_lost(Link* link) noexcept nogil:
         _failed(link.server)
 
 
+cdef double _orphans_due(Link* link) noexcept nogil:
+    """When the link is given up: a server that answers nothing for so long will not answer in step again."""
+    cdef Engine* engine = link.conn.engine
+    if link.orphans == 0:
+        return INFINITY
+    if link.orphans > engine.orphans_max:
+        return 0
+    # Behind an orphan at the front the others are younger; behind a live one it is not too old either.
+    return link_oldest(link).sent_at + engine.orphan_age
+
+
 cdef double link_check(Link* link, double now) noexcept nogil:
     cdef unsigned int i
     cdef Expected* expected
@@ -285,11 +302,14 @@ cdef double link_check(Link* link, double now) noexcept nogil:
         due = expected.sent_at + link.server.reply_timeout
         if expected.walk != NULL:
             if due > now:
-                return due
+                return min(due, _orphans_due(link))
             walk = expected.walk
             link_orphan(walk)
             link.server.timeouts += 1
             _failed(link.server)
             walk_end(walk, TIMEOUT, NOTHING)
         i += 1
-    return INFINITY
+    due = _orphans_due(link)
+    if due <= now and not link.conn.is_broken:
+        conn_break(&link.conn)
+    return INFINITY if link.conn.is_broken else due

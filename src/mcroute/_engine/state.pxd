@@ -19,6 +19,8 @@ cdef enum:
     COPIES_MAX = 8              # owners of a key that a plan may ask
     GROUP_COUNT = 9             # command groups, as policy.nodes.Group
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
+    LINKS_MAX = 16              # to one server
+    RETRIES_MAX = 100           # tokens that the retry budget holds
 
 cdef struct Engine
 cdef struct Link
@@ -107,8 +109,8 @@ cdef struct Server:
     uint32_t failures           # in a row
     uint32_t trip_after
     double reply_timeout
-    Link* link
-    Walk* group                 # the walk of the multiget being split right now, or NULL
+    Link* links[LINKS_MAX]
+    int link_count
     uint64_t missed_writes      # not delivered here while another copy may have taken them
     uint64_t requests
     uint64_t failed
@@ -173,6 +175,7 @@ cdef struct Link:
     uint32_t head
     uint32_t count
     uint32_t orphans
+    Walk* group                 # the part for this link of the multiget being split right now, or NULL
 
 cdef struct KeyState:
     uint32_t offset             # of the key in the request
@@ -229,7 +232,7 @@ cdef struct Engine:
     BlockPool pool
     Limits limits
     PlanTable* plan
-    Server* servers
+    Server** servers            # by id
     int server_count
     double now
     double next_check           # when the oldest request or link may next be overdue
@@ -254,9 +257,12 @@ cdef struct Engine:
     uint32_t next_opaque
     uint32_t queue_max          # expected replies a link
     size_t link_out_max         # unsent bytes a link
+    uint32_t orphans_max        # of a link, before it is given up
+    double orphan_age           # seconds that the oldest of them may wait
     uint64_t next_id
     double retry_tokens
-    double retry_refilled_at
+    double retry_filled_at
+    uint64_t retry_counted      # requests that have earned their share already
     uint64_t random             # state of the generator
     uint64_t requests
     uint64_t replies

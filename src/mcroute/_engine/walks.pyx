@@ -20,14 +20,16 @@ from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
     COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH,
     NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
-    REFUSED_BY_SERVER, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, PlanNode, PlanPool,
-    PlanTable, Server, Text,
+    REFUSED_BY_SERVER, RETRIES_MAX, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, Link,
+    PlanNode, PlanPool, PlanTable, Server, Text,
 )
 from mcroute._protocol cimport CMD_GATS, request_next_key
+from mcroute._hashing cimport hash_murmur3_32
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
     GROUP_LAST_READ = 2         # command groups up to here only read
+    LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
     RANK_WORST = 255
 
 
@@ -124,18 +126,25 @@ cdef Server* _server_of(Request* request, PlanNode* node, const uint8_t* key, si
         index = owners[node.rank]
     else:
         index = -1
-    return &request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
+    return request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
 
 
-cdef void _ask(Walk* walk, Server* server) noexcept nogil:
+cdef Link* _link_of(Server* server, const uint8_t* key, size_t size) noexcept nogil:
+    """A key has one link, whoever asks: on two, a request could overtake an earlier one that timed out."""
+    if server == NULL or server.link_count <= 1:
+        return server.links[0] if server != NULL else NULL
+    return server.links[hash_murmur3_32(key, size, LINK_SEED) % <uint32_t>server.link_count]
+
+
+cdef void _ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason = EJECTED
     walk.server = server.id if server != NULL else -1
-    if server != NULL and server.state == SERVER_UP and link_takes(server.link, &reason):
+    if server != NULL and server.state == SERVER_UP and link_takes(link, &reason):
         server.requests += 1
-        if send_request(server.link, walk):
+        if send_request(link, walk):
             return
         # Part of a request may stand in the link's output: nothing can follow it.
-        conn_break(&server.link.conn)
+        conn_break(&link.conn)
         reason = LOST
     walk_end(walk, reason, NOTHING)
 
@@ -143,12 +152,14 @@ cdef void _ask(Walk* walk, Server* server) noexcept nogil:
 cdef void _run(Walk* walk) noexcept nogil:
     cdef Request* request = walk.request
     cdef PlanNode* node
+    cdef Server* server
     cdef size_t size
     cdef const uint8_t* key = _key(walk, &size)
     walk.node = _resolve(request, walk.node, key, size)
     node = &request.plan.nodes[walk.node]
     if node.kind == NODE_ASK:
-        _ask(walk, _server_of(request, node, key, size))
+        server = _server_of(request, node, key, size)
+        _ask(walk, server, _link_of(server, key, size))
     elif node.kind == NODE_FIRST:
         if node.random_start:
             walk.next_child = <int>(_random(request.plan.engine) % <uint64_t>node.child_count)
@@ -192,10 +203,22 @@ cdef void _first_next(Walk* walk) noexcept nogil:
     _run_child(walk, child)
 
 
+cdef void _fill_retries(Engine* engine) noexcept nogil:
+    cdef PlanTable* plan = engine.plan
+    cdef double earned = (plan.retry_share * <double>(engine.requests - engine.retry_counted)
+                          + plan.retry_floor * (engine.now - engine.retry_filled_at))
+    engine.retry_counted = engine.requests
+    engine.retry_filled_at = engine.now
+    engine.retry_tokens = min(engine.retry_tokens + earned, <double>RETRIES_MAX)
+    if plan.retry_share == 0 and plan.retry_floor == 0:
+        engine.retry_tokens = 0
+
+
 cdef bint _may_retry(Engine* engine, int outcome) noexcept nogil:
     """Only what follows a timeout costs a token: refusals and resets are over, and cost nobody anything."""
     if outcome != TIMEOUT:
         return True
+    _fill_retries(engine)
     if engine.retry_tokens < 1:
         return False
     engine.retry_tokens -= 1
@@ -485,7 +508,8 @@ cdef void _begin_many(Request* request) noexcept nogil:
     cdef uint32_t i
     cdef int node
     cdef PlanNode* ask
-    cdef Server* server
+    cdef const uint8_t* key
+    cdef Link* link
     cdef Walk* walk
     cdef Walk* groups = NULL
     request.key_block = block_new(&engine.pool, count * sizeof(KeyState))
@@ -501,14 +525,15 @@ cdef void _begin_many(Request* request) noexcept nogil:
         offset = request_next_key(data, offset, request.view.keys_end, &key_offset, &key_size)
         request.keys[i] = KeyState(key_offset, key_size, -1, NOTHING)
     for i in range(count):
-        node = _group_node(request, data + request.keys[i].offset, request.keys[i].size, &ask)
-        server = NULL
+        key = data + request.keys[i].offset
+        node = _group_node(request, key, request.keys[i].size, &ask)
+        link = NULL
         if node >= 0:
-            server = _server_of(request, ask, data + request.keys[i].offset, request.keys[i].size)
-        if server == NULL or (server.group != NULL and server.group.node != node):
+            link = _link_of(_server_of(request, ask, key, request.keys[i].size), key, request.keys[i].size)
+        if link == NULL or (link.group != NULL and link.group.node != node):
             _walk_key(request, <int32_t>i, request.plan.root if node < 0 else node, HIT)
             continue
-        walk = server.group
+        walk = link.group
         if walk == NULL:
             walk = _walk_new(request, NULL, node)
             if walk == NULL:
@@ -516,11 +541,11 @@ cdef void _begin_many(Request* request) noexcept nogil:
                 continue
             walk.is_group = True
             walk.first_key = <int32_t>i
-            walk.next_child = server.id
+            walk.link = link
             # `spare` chains the parts until all are complete.
             walk.spare = groups
             groups = walk
-            server.group = walk
+            link.group = walk
             request.groups_open += 1
         else:
             request.keys[walk.cursor].next = <int32_t>i
@@ -528,10 +553,11 @@ cdef void _begin_many(Request* request) noexcept nogil:
     while groups != NULL:
         walk = groups
         groups = walk.spare
-        server = &engine.servers[walk.next_child]
-        server.group = NULL
+        link = walk.link
+        link.group = NULL
+        walk.link = NULL
         walk.cursor = walk.first_key
-        _ask(walk, server)
+        _ask(walk, link.server, link)
     _part_ended(request)
     request_walk_ended(request)
 

@@ -49,6 +49,7 @@ class Driver:
         self._is_scheduled = False
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
 
     def receive(self, number: int, data: bytes) -> int:
         """Hands bytes to the engine. Returns how many it took."""
@@ -79,12 +80,21 @@ class Driver:
                 self.connections[number].flush()
         if self._on_results is not None and (results := self.engine.take_results()):
             self._on_results(results)
-        if self._timer is None and self.engine.next_wakeup() < math.inf:
-            self._timer = self.loop.call_at(self.engine.next_wakeup(), self._check)
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self.engine.next_wakeup()
+        if due >= self._due:
+            # What began since the timer was armed is rarely due before it.
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self.loop.call_at(due, self._check)
 
     def _check(self) -> None:
-        # Armed at most once: what began since then is not due before the timer armed next.
         self._timer = None
+        self._due = math.inf
         self.engine.check(self.loop.time())
         self._after_check()
         self.schedule()
