@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar, cast
 
-from ..policy import Plan, Pool, PoolRoute, Replicate, Route, Server, SupervisorSettings, compile_plan
+from ..policy import (
+    Plan,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Route,
+    Server,
+    State,
+    SupervisorSettings,
+    compile_plan,
+)
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
 from .client_errors import ClientClosed, IllegalInput, WrongLoop
@@ -339,8 +349,13 @@ class Client:
         self._running()
         return await stats_of_each(self.plan.servers, self._patience_s, arguments)
 
+    def server_states(self) -> dict[str, State]:
+        """Whether each server is in service, by its name."""
+        state = self._running().routing.supervision.supervisor.state
+        return {server.name: state(i) for i, server in enumerate(self.plan.servers)}
+
     def counters(self) -> dict[str, int]:
-        """What this client's engine has counted since it connected; all zero or growing."""
+        """What this client's engine has counted since it connected; counters only grow."""
         return self._running().routing.engine.counters()
 
     get_multi = get_many

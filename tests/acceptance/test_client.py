@@ -1,0 +1,336 @@
+"""The client in process over real memcacheds: conversations, dying and hanging servers, forks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from random import Random
+from typing import Any
+
+import pymemcache
+import pytest
+
+from mcroute.asyncio import Client, RequestFailed, RequestRefused, ServerRefused
+from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
+from mcroute.testing import MemcachedServer, find_memcached
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+]
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop"))]
+# By key, what it may hold.
+Allowed = dict[str, set[bytes | None]]
+Run = Callable[[Coroutine[object, object, None]], None]
+# Servers come back soon, so that tests see several returns.
+SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    return uvloop.run if request.param == "uvloop" else asyncio.run
+
+
+@pytest.fixture
+def servers() -> Iterator[list[MemcachedServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(MemcachedServer()) for _ in range(4)]
+
+
+def pool(servers: list[MemcachedServer], **options: float) -> Pool:
+    return Pool("main", Pool.of("main", [server.address for server in servers]).servers, **options)
+
+
+def client_for(route: Route, **options: Any) -> Client:
+    return Client(route, settings=SETTINGS, rng=Random(1), **options)
+
+
+def test_a_conversation(run: Run, servers: list[MemcachedServer]) -> None:
+    async def scenario() -> None:
+        async with client_for(PoolRoute(pool(servers))) as client:
+            assert await client.set("a", "old") is True
+            assert await client.add("a", "x") is False
+            assert await client.replace("a", "new") is True
+            assert await client.append("a", "!") is True
+            assert await client.prepend("a", ">") is True
+            value, token = await client.gets("a")
+            assert value == b">new!"
+            assert await client.cas("a", "first", token) is True
+            assert await client.cas("a", "second", token) is False
+            assert await client.cas("missing", "x", token) is None
+            assert await client.set_many({f"k{i}": i for i in range(1000)}) == []
+            assert len(await client.get_many(f"k{i}" for i in range(2000))) == 1000
+            assert await client.incr("k7", 3) == 10
+            assert await client.decr("k7", 30) == 0
+            assert await client.incr("missing", 1) is None
+            assert await client.touch("a", 100) is True
+            assert await client.gat("a", 100) == b"first"
+            assert await client.gats("a", 100) == (b"first", (await client.gets("a"))[1])
+            assert await client.delete("a") is True
+            assert await client.delete("a") is False
+            with pytest.raises(RequestRefused, match="non-numeric"):
+                await client.set("a", "text")
+                await client.incr("a", 1)
+            with pytest.raises(ServerRefused, match="too large"):
+                await client.set("a", bytes(1 << 20))
+            assert await client.flush_all() is True
+            assert await client.get_many(f"k{i}" for i in range(100)) == {}
+            for name, version in (await client.version()).items():
+                with contextlib.closing(pymemcache.Client(name)) as other:
+                    assert version == other.version()
+            for stats in (await client.stats()).values():
+                assert stats is not None and stats[b"pointer_size"] == 64
+
+    run(scenario())
+
+
+# ---- servers that die, hang and return ----
+
+
+class Load:
+    """Tasks that each own some keys, and check every read: the value names its key, and a sequence that is
+    never older than the last acknowledged one. A deleted key stays away."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.faults: list[str] = []
+        self.errors: list[Exception] = []
+        self.slowest = 0.0
+        self.count = 0
+        self._stop = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self, tasks: int = 8) -> AsyncIterator[Load]:
+        working = [asyncio.create_task(self._work(i)) for i in range(tasks)]
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            await asyncio.gather(*working)
+
+    async def rounds(self, count: int) -> None:
+        """Returns after so many more requests."""
+        until = self.count + count
+        while self.count < until:
+            await asyncio.sleep(0.005)
+
+    async def _work(self, number: int) -> None:
+        rng = Random(number)
+        # The last acknowledged value, then those of unclear outcome.
+        allowed: Allowed = {f"c{number}-{i}": {None} for i in range(20)}
+        sequence = 0
+        while not self._stop.is_set():
+            sequence += 1
+            key = rng.choice(list(allowed))
+            started = asyncio.get_running_loop().time()
+            await self._step(rng.random(), key, allowed, b"%b=%d" % (key.encode(), sequence))
+            self.slowest = max(self.slowest, asyncio.get_running_loop().time() - started)
+            self.count += 1
+            await asyncio.sleep(0.001)
+
+    async def _step(
+        self, choice: float, key: str, allowed: dict[str, set[bytes | None]], value: bytes
+    ) -> None:
+        becomes = None if choice < 0.2 else value
+        try:
+            if choice < 0.2:
+                await self.client.delete(key)
+            elif choice < 0.5:
+                assert await self.client.set(key, value) is True
+            elif choice < 0.8:
+                self._check(key, await self.client.get(key), allowed)
+                return
+            else:
+                found = await self.client.get_many(allowed)
+                for name in allowed:
+                    self._check(name, found.get(name), allowed)
+                return
+        except RequestFailed as error:
+            self.errors.append(error)
+            allowed[key].add(becomes)
+        else:
+            allowed[key] = {becomes}
+
+    def _check(self, key: str, found: bytes | None, allowed: Allowed) -> None:
+        # A miss is no fault: a server that came back was flushed.
+        if found is not None and found not in allowed[key]:
+            self.faults.append(f"{key}: {found!r}, allowed {allowed[key]}")
+
+
+async def until_state(client: Client, state: State, server: int) -> None:
+    name = client.plan.servers[server].name
+    while client.server_states()[name] is not state:
+        await asyncio.sleep(0.01)
+
+
+def test_a_killed_server_costs_no_request_and_returns_without_old_values(
+    run: Run, servers: list[MemcachedServer]
+) -> None:
+    async def scenario() -> None:
+        async with (
+            client_for(Replicate(pool(servers), copies=2)) as client,
+            Load(client).running() as load,
+        ):
+            await load.rounds(500)
+            for _ in range(2):
+                servers[1].kill()
+                await until_state(client, State.EJECTED, 1)
+                await load.rounds(500)
+                servers[1].start()
+                await until_state(client, State.UP, 1)
+                await load.rounds(1000)
+        assert load.faults == []
+        assert load.errors == []
+
+    run(scenario())
+
+
+def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_values(
+    run: Run, servers: list[MemcachedServer]
+) -> None:
+    async def scenario() -> None:
+        # Patience is what this test waits for: a short one keeps it short.
+        route = Replicate(pool(servers, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
+        async with client_for(route) as client, Load(client).running() as load:
+            await load.rounds(500)
+            for _ in range(2):
+                servers[2].pause()
+                await until_state(client, State.EJECTED, 2)
+                await load.rounds(500)
+                servers[2].resume()
+                await until_state(client, State.UP, 2)
+                await load.rounds(1000)
+        assert load.faults == []
+        assert load.errors == []
+        # Far above the deadline, for busy machines, and far below what waiting for the server would take.
+        assert load.slowest < 0.6 + 2.0
+
+    run(scenario())
+
+
+# ---- forks ----
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+def connections(server: MemcachedServer) -> set[str]:
+    """The far ends of the server's TCP connections, without the one that asks."""
+    with socket.create_connection((server.host, server.port)) as link, link.makefile("rwb") as stream:
+        stream.write(b"stats conns\r\n")
+        stream.flush()
+        own = "{}:{}".format(*link.getsockname())
+        found = set()
+        while (line := stream.readline()) != b"END\r\n":
+            _, name, value = line.decode().split(None, 2)
+            if name.endswith(":addr") and "*" not in value:
+                found.add(value.strip().removeprefix("tcp:"))
+        return {address for address in found if address != own and not address.endswith(f":{server.port}")}
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Forks; the child works and is gone. Returns its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+async def ended(pid: int) -> int:
+    """The child's exit status."""
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        await asyncio.sleep(0.01)
+
+
+@needs_fork
+def test_parent_and_child_use_their_own_connections(run: Run, servers: list[MemcachedServer]) -> None:
+    async def scenario() -> None:
+        async with client_for(Replicate(pool(servers), copies=2)) as client:
+            await client.set_many({f"k{i}": f"k{i}" for i in range(50)})
+            before = [connections(server) for server in servers]
+
+            async def read() -> None:
+                for _ in range(40):
+                    for i in range(50):
+                        assert await client.get(f"k{i}") == b"k%d" % i
+                    found = await client.get_many(f"k{i}" for i in range(50))
+                    assert found == {f"k{i}": b"k%d" % i for i in range(50)}
+
+            async def in_the_child() -> None:
+                await read()
+                await client.close()
+
+            # Requests are under way in the parent when the child begins.
+            reading = asyncio.create_task(read())
+            await asyncio.sleep(0.01)
+            child = in_child(lambda: run(in_the_child()))
+            await reading
+            assert await ended(child) == 0
+            await read()
+            assert [connections(server) for server in servers] == before
+            counters = client.counters()
+            assert (counters["desyncs"], counters["failovers"], counters["timeouts"]) == (0, 0, 0)
+
+    run(scenario())
+
+
+@needs_fork
+def test_a_child_that_does_nothing_keeps_no_connection_open(run: Run, servers: list[MemcachedServer]) -> None:
+    """Else a server would list connections that the parent has closed, and could not be fenced."""
+
+    async def scenario() -> None:
+        client = await client_for(PoolRoute(pool(servers))).connect()
+        child = in_child(lambda: time.sleep(60))
+        try:
+            assert all(connections(server) for server in servers)
+            await client.close()
+            while any(connections(server) for server in servers):
+                await asyncio.sleep(0.01)
+        finally:
+            os.kill(child, 9)
+            await ended(child)
+
+    run(scenario())
+
+
+@needs_fork
+def test_a_client_from_before_the_fork_serves_many_children(servers: list[MemcachedServer]) -> None:
+    """As with a server that forks its workers when everything is set up."""
+    client = client_for(PoolRoute(pool(servers)))
+
+    async def set_up() -> None:
+        await client.set("from", "parent")
+
+    async def work(number: int) -> None:
+        async with client:
+            assert await client.get("from") == b"parent"
+            await client.set(f"from-{number}", number)
+
+    async def see() -> None:
+        async with client_for(PoolRoute(pool(servers))) as other:
+            assert len(await other.get_many(f"from-{i}" for i in range(4))) == 4
+
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(set_up())
+        children = [in_child(lambda i=i: asyncio.run(work(i))) for i in range(4)]
+        for child in children:
+            assert loop.run_until_complete(ended(child)) == 0
+        loop.run_until_complete(see())
+        loop.run_until_complete(client.close())
