@@ -270,6 +270,15 @@ def test_a_server_that_comes_back_by_another_plan_is_to_be_flushed_first():
     assert s.outdated(back) == ()
 
 
+def test_what_was_missed_under_an_id_before_a_server_joined_is_settled():
+    s = supervisor(2)
+    s.install(plan_of("s0:1", "s9:1"), 1.0, ids={"s0:1": 0, "s9:1": 1}, missed={0: 0, 1: 5})
+    now = probed(s, 1)
+    s.missed_writes(1, 5)
+    s.probe_answered(1, now)
+    assert s.fence_answered(1, (), now) == (SetState(1, UP),)
+
+
 def test_a_server_that_comes_back_and_could_not_be_flushed_is_before_it_serves():
     s = supervisor(3)
     s.install(plan_of("s0:1", "s1:1"), 1.0)

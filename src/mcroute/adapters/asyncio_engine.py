@@ -16,6 +16,11 @@ from .asyncio_supervision import Supervision
 
 __all__ = ("LoopEngine",)
 
+# A server that has left the plan is looked at so often ...
+RETIRE_LOOK_S = 0.02
+# ... and replies that nobody waits for any more are awaited for so long.
+RETIRE_PATIENCE_S = 2.0
+
 _living: weakref.WeakSet[LoopEngine] = weakref.WeakSet()
 # Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
 _inherited: list[LoopEngine] = []
@@ -45,6 +50,8 @@ class LoopEngine:
         self.links: dict[int, Link] = {}  # by the server's id
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._tasks: dict[int, asyncio.Task[None]] = {}  # that keep the links connected
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()  # the plan and its links
         _living.add(self)
 
     def begin(self) -> None:
@@ -64,13 +71,70 @@ class LoopEngine:
         for link in tuple(self.links.values()):
             await link.is_tried.wait()
 
+    async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan: later requests begin on it, those in flight end on theirs.
+
+        A server that left an earlier plan and comes back is flushed before. Servers that are not in the plan
+        lose their links when no request needs them any more.
+        """
+        if self._retiring:
+            # One that comes back at once has to be done with its old requests before it is flushed.
+            await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
+        async with self._changing:
+            unflushed = await self.supervision.flush_outdated(plan)
+            self.engine.install(plan)
+            self.plan = plan
+            ids = self.engine.server_ids()
+            timeouts = _connect_timeouts(plan)
+            for server in plan.servers:
+                self._keep(ids[server.name], server, timeouts[server.name])
+            self.supervision.install(plan, ids, unflushed, settings)
+            for number in self.links.keys() - set(ids.values()):
+                task = self.loop.create_task(self._retire(number))
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+            self.driver.schedule()
+
+    def _keep(self, number: int, server: Server, timeout_s: float) -> None:
+        link = self.links.get(number)
+        if link is not None and link.server.address == server.address:
+            link.timeout_s = timeout_s
+            return
+        if link is not None:
+            # Of a server that has left: the engine gives ids again only when nothing is connected by them.
+            self._tasks[number].cancel()
+        self._connect(number, server, timeout_s)
+
+    async def _retire(self, number: int) -> None:
+        """Closes the link of a server that has left, once no request needs it."""
+        link = self.links[number]
+        while self._has_left(number, link) and self.engine.server_in_use(number):
+            await asyncio.sleep(RETIRE_LOOK_S)
+        # What has timed out may yet be executed, until its reply has come.
+        patience_ends_at = self.loop.time() + RETIRE_PATIENCE_S
+        while self.engine.unanswered(link.number) and self.loop.time() < patience_ends_at:
+            await asyncio.sleep(RETIRE_LOOK_S)
+        async with self._changing:
+            if self._has_left(number, link):
+                self._tasks[number].cancel()
+                await asyncio.gather(self._tasks.pop(number), return_exceptions=True)
+                link.abort()
+                while link.is_connected:
+                    await asyncio.sleep(0)
+                del self.links[number]
+
+    def _has_left(self, number: int, link: Link) -> bool:
+        """Not if the server has come back, or another one has got its id."""
+        return self.links.get(number) is link and number not in self.engine.server_ids().values()
+
     async def close(self) -> None:
         """Leaves the servers; what is in flight gets no reply any more."""
         self.supervision.close()
-        for task in self._tasks.values():
+        tasks = [*self._tasks.values(), *self._retiring]
+        for task in tasks:
             task.cancel()
         try:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             # Also when the closing itself is cancelled.
             for link in self.links.values():

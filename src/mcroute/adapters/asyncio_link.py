@@ -42,20 +42,20 @@ class Link(asyncio.Protocol):
         rng: Random,
     ) -> None:
         self.server = server
+        self.timeout_s = timeout_s  # for making a connection
         self.address = ""
         self.is_tried = asyncio.Event()  # the first attempt to connect is over
         self._driver = driver
         self._engine = driver.engine
         self._id = number
-        self._timeout_s = timeout_s
         self._observer = observer
         self._rng = rng
         self._transport: asyncio.Transport | None = None
         self._has_answered = False
         self._is_held = False
         self._hurry = asyncio.Event()
-        self._number = self._engine.open_link(number)
-        driver.connections[self._number] = self
+        self.number = self._engine.open_link(number)  # of the connection, in the engine
+        driver.connections[self.number] = self
 
     # ---- life ----
 
@@ -79,7 +79,7 @@ class Link(asyncio.Protocol):
 
     async def settled(self) -> None:
         """Returns when the link is connected and every request on it is answered."""
-        while self._transport is None or self._engine.unanswered(self._number):
+        while self._transport is None or self._engine.unanswered(self.number):
             self._hurry.set()
             await asyncio.sleep(0.01)
 
@@ -104,15 +104,15 @@ class Link(asyncio.Protocol):
         try:
             if self.server.path:
                 connecting = loop.create_unix_connection(lambda: self, self.server.path)
-                await asyncio.wait_for(connecting, self._timeout_s)
+                await asyncio.wait_for(connecting, self.timeout_s)
             else:
                 connected = loop.create_connection(lambda: self, self.server.host, self.server.port)
-                await asyncio.wait_for(connected, self._timeout_s)
+                await asyncio.wait_for(connected, self.timeout_s)
         except (OSError, asyncio.TimeoutError, ValueError):  # ValueError: the name of no host
             if self._transport is not None:
                 # Connected in the same moment as time ran out.
                 return True
-            self._engine.close(self._number, loop.time())
+            self._engine.close(self.number, loop.time())
             self._observer.connect_failed(self._id)
             self._driver.schedule()
             return False
@@ -134,7 +134,7 @@ class Link(asyncio.Protocol):
         self.address = "" if self.server.path else local_address(transport)
         self._has_answered = False
         self._is_held = False
-        self._engine.link_connected(self._number)
+        self._engine.link_connected(self.number)
         self._observer.connected(self._id)
         # What waited for the connection goes out now.
         self.flush()
@@ -142,8 +142,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        writes = self._engine.unanswered_writes(self._number)
-        self._engine.close(self._number, self._driver.loop.time())
+        writes = self._engine.unanswered_writes(self.number)
+        self._engine.close(self.number, self._driver.loop.time())
         if self._observer.link_lost(self._id, self.address, writes) and self._has_answered:
             # From here on requests wait for the next connection, so that the server misses none.
             self._engine.open_link(self._id)
@@ -153,7 +153,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._has_answered = True
-        self._driver.receive(self._number, data)
+        self._driver.receive(self.number, data)
 
     def pause_writing(self) -> None:
         self._is_held = True
@@ -165,8 +165,8 @@ class Link(asyncio.Protocol):
     def flush(self) -> None:
         if self._transport is None or self._is_held:
             return
-        data = self._engine.take_output(self._number)
+        data = self._engine.take_output(self.number)
         if data:
             self._transport.write(data)
-        if self._engine.must_close(self._number):
+        if self._engine.must_close(self.number):
             self._transport.abort()

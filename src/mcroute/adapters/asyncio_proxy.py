@@ -44,6 +44,14 @@ class Proxy:
             raise
         self.port = self._listener.sockets[0].getsockname()[1]
 
+    async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan, and these settings if given; no client is dropped.
+
+        Requests that come once this has returned are routed by it; those in flight end as they began.
+        """
+        await self._routing.install(plan, settings)
+        self.plan = plan
+
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
         if self._listener is not None:

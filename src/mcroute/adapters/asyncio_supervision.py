@@ -20,6 +20,7 @@ from ..policy import (
     PanicChanged,
     Plan,
     Probe,
+    Server,
     ServerState,
     SetState,
     State,
@@ -60,7 +61,7 @@ class Supervision:
         self._out: set[int] = set()  # of service
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
         self._lost_at = dict.fromkeys(self._servers, 0.0)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], int] = {}  # stages under way, and whose
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -71,6 +72,36 @@ class Supervision:
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
+
+    # ---- another plan ----
+
+    async def flush_outdated(self, plan: Plan) -> list[Server]:
+        """Flushes servers that come back by this plan. Returns those that could not be flushed."""
+        servers = self.supervisor.outdated(plan)
+        flushes = (asyncio.wait_for(control.flush(server), CONTROL_TIMEOUT_S) for server in servers)
+        results = await asyncio.gather(*flushes, return_exceptions=True)
+        return [server for server, result in zip(servers, results, strict=True) if result is not None]
+
+    def install(
+        self,
+        plan: Plan,
+        ids: Mapping[str, int],
+        unflushed: Sequence[Server],
+        settings: SupervisorSettings | None,
+    ) -> None:
+        """Supervises the servers of a plan that the engine has just installed."""
+        self._servers = {ids[server.name]: server for server in plan.servers}
+        self._out.intersection_update(self._servers)
+        missed = {number: self._engine.missed_writes(number) for number in self._servers}
+        self._missed_before_loss = {n: self._missed_before_loss.get(n, missed[n]) for n in self._servers}
+        self._lost_at = {n: self._lost_at.get(n, 0.0) for n in self._servers}
+        for task, server in self._tasks.items():
+            if server not in self._servers:
+                task.cancel()
+        decisions = self.supervisor.install(
+            plan, self._loop.time(), ids=ids, missed=missed, unflushed=unflushed, settings=settings
+        )
+        self._carry_out(decisions, "it has missed writes while it was not in use, and could not be flushed")
 
     # ---- what links and the engine report ----
 
@@ -88,12 +119,13 @@ class Supervision:
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet."""
-        self._missed_before_loss[server] = self._engine.missed_writes(server)
-        self._lost_at[server] = self._loop.time()
+        if server in self._servers:
+            self._missed_before_loss[server] = self._engine.missed_writes(server)
+            self._lost_at[server] = self._loop.time()
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()
         if writes_in_flight:
-            self._tripped(server, f"its connection was lost with {writes_in_flight} writes in flight")
+            self._tripped(server, f"its connection was lost with writes in flight ({writes_in_flight})")
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
@@ -117,11 +149,11 @@ class Supervision:
                 self._engine.set_server_state(decision.server, decision.state)
                 self._log_service(decision, why)
             elif isinstance(decision, Probe):
-                self._start(self._probe(decision.server))
+                self._start(decision.server, self._probe(decision.server))
             elif isinstance(decision, Fence):
-                self._start(self._fence(decision.server, decision.connections))
+                self._start(decision.server, self._fence(decision.server, decision.connections))
             elif isinstance(decision, Flush):
-                self._start(self._flush(decision.server))
+                self._start(decision.server, self._flush(decision.server))
             elif isinstance(decision, PanicChanged):
                 log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
         self._arm()
@@ -150,10 +182,10 @@ class Supervision:
         self._timer = None
         self._carry_out(self.supervisor.tick(self._loop.time()))
 
-    def _start(self, stage: Coroutine[Any, Any, None]) -> None:
+    def _start(self, server: int, stage: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(stage)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = server
+        task.add_done_callback(self._tasks.pop)
 
     def _report_missed(self, server: int) -> None:
         self.supervisor.missed_writes(server, self._engine.missed_writes(server))

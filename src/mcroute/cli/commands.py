@@ -97,14 +97,21 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
 @_CONFIG
 @_reporting
 def proxy(config: str) -> None:
-    """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come."""
+    """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come.
+
+    SIGHUP reads CONFIG again, without dropping a client; a file that cannot work changes nothing.
+    """
     # Imported late: the other commands need no engine.
     from .serving import serve  # noqa: PLC0415
 
     loaded = load_config(config)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
-        serve(loaded, lambda host, port: click.echo(f"mcroute listens on {host}:{port}", err=True))
+        serve(
+            loaded,
+            reread=lambda: load_config(config),
+            listening=lambda host, port: click.echo(f"mcroute listens on {host}:{port}", err=True),
+        )
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {loaded.proxy.host}:{loaded.proxy.port}: {error}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import MappingProxyType
 
 from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
 from .health import Event, Health, HealthSettings, State
@@ -105,21 +106,28 @@ class Supervisor:
         now: float,
         *,
         ids: Mapping[str, int] | None = None,
+        missed: Mapping[int, int] = MappingProxyType({}),
         unflushed: Collection[Server] = (),
         settings: SupervisorSettings | None = None,
     ) -> tuple[Decision, ...]:
         """Goes on with another plan, and returns the state of each of its servers.
 
-        `ids` are those of its servers by name; without them they are indices. `unflushed` are those of
-        `outdated` that could not be flushed: they begin out of service. A server that stays at its address
-        keeps its record. If a pool is left with ejected servers only, those that are slow come back at once.
+        `ids` are those of its servers by name; without them they are indices. `missed` are the counters of
+        missed writes, which for a server that joins are not about itself, or made up for by now. `unflushed`
+        are those of `outdated` that could not be flushed: they begin out of service.
+
+        A server that stays at its address keeps its record. If a pool is left with none but ejected servers,
+        those that are slow come back at once.
         """
         ids = dict(plan.server_ids if ids is None else ids)
         known = {_identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
         self._records = {}
         for server in plan.servers:
             record = known.pop(_identity(server)) if _identity(server) in known else None
-            self._records[ids[server.name]] = record or self._join(server, server in unflushed, now)
+            if record is None:
+                record = self._join(server, server in unflushed, now)
+                record.missed = record.missed_settled = missed.get(ids[server.name], 0)
+            self._records[ids[server.name]] = record
         for server, record in known.items():
             self._depart(server, record)
         for number in self._records:

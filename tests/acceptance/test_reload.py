@@ -1,0 +1,204 @@
+"""`mcroute proxy` reloads its file under load: no client sees an error, whatever the file says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+pytest.importorskip("rich")
+
+from mcroute.cli.demo.load import Load
+from mcroute.cli.demo.tally import Phase, Tally
+from mcroute.testing import MemcachedServer, find_memcached, free_port
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+    pytest.mark.skipif(sys.platform == "win32", reason="signals"),
+]
+
+BROKEN = ["", "[pools", "[pools.main]\nservers = []", "[pools.main]\nservers = ['a:b']", "[nonsense]"]
+
+
+@pytest.fixture
+def servers() -> Iterator[list[MemcachedServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(MemcachedServer()) for _ in range(5)]
+
+
+@dataclass
+class Service:
+    """The proxy as a process, with its file."""
+
+    file: Path
+    port: int
+    process: asyncio.subprocess.Process
+
+    async def line(self) -> str:
+        assert self.process.stderr is not None
+        return (await self.process.stderr.readline()).decode()
+
+    async def reload(self, text: str, answer: str = " INFO reloaded: ") -> str:
+        """Returns the line of the log that says what came of it."""
+        self.file.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+        while answer not in (line := await self.line()):
+            assert line
+        return line
+
+
+@contextlib.asynccontextmanager
+async def service(file: Path, text: str, port: int) -> AsyncIterator[Service]:
+    file.write_text(text)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mcroute", "proxy", str(file), stderr=asyncio.subprocess.PIPE
+    )
+    service = Service(file, port, process)
+    try:
+        assert await service.line() == f"mcroute listens on 127.0.0.1:{port}\n"
+        yield service
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+class Traffic:
+    """Clients of a port, and what they have seen."""
+
+    def __init__(self, port: int) -> None:
+        self.tally = Tally()
+        self.over = asyncio.Event()
+        self.load = Load(port, clients=8, keys=300, rate=800, rng=Random(1), tally=self.tally, over=self.over)
+
+    async def some(self, count: int = 300) -> None:
+        """Returns after so many more requests."""
+        until = self.tally.counts.requests + count
+        while self.tally.counts.requests < until:
+            await asyncio.sleep(0.005)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Traffic]:
+        await self.load.fill()
+        self.tally.phase = Phase.BEFORE
+        task = asyncio.create_task(self.load.run())
+        try:
+            yield self
+        finally:
+            self.over.set()
+            await task
+
+
+def config(port: int, members: dict[str, str], copies: int = 2) -> str:
+    """`members` are addresses, with weights if wanted, by the servers' names."""
+    listed = ", ".join(f"{{ name = '{name}', address = '{address}' }}" for name, address in members.items())
+    return f"""
+        [proxy]
+        listen = "127.0.0.1:{port}"
+        [pools.main]
+        servers = [{listed}]
+        [health]
+        retry_base_s = 0.2
+        retry_cap_s = 0.2
+        [route]
+        type = "replicate"
+        pool = "main"
+        copies = {copies}
+    """
+
+
+def named(servers: list[MemcachedServer]) -> dict[str, str]:
+    return {f"cache-{number}": server.address for number, server in enumerate(servers)}
+
+
+def test_no_client_sees_an_error_whatever_is_reloaded(servers: list[MemcachedServer], tmp_path: Path) -> None:
+    all_five = named(servers)
+    four = {name: all_five[name] for name in list(all_five)[:4]}
+    weighted = {name: f"{address}:{weight}" for weight, (name, address) in enumerate(four.items(), 1)}
+    moved = {**four, "cache-3": all_five["cache-4"]}
+    port = free_port()
+
+    async def scenario() -> None:
+        async with (
+            service(tmp_path / "mcroute.toml", config(port, four), port) as proxy,
+            Traffic(port).running() as traffic,
+        ):
+            await traffic.some()
+            for members in (all_five, four, weighted, four, moved, all_five, four, moved, four):
+                assert " servers " in await proxy.reload(config(port, members))
+                await traffic.some()
+            for text in BROKEN:
+                line = await proxy.reload(text, " ERROR ")
+                assert "not reloaded, the configuration of before stays: " in line
+                assert str(proxy.file) in line
+                await traffic.some(50)
+            await proxy.reload(config(port, all_five, copies=3))
+            await traffic.some()
+        # Not stale: where keys move to and fro, old values stay behind (docs/operations.md).
+        total = traffic.tally.total()
+        assert (total.errors, total.alien, traffic.tally.examples if total.errors else []) == (0, 0, [])
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_died_may_be_taken_out_and_put_back(
+    servers: list[MemcachedServer], tmp_path: Path
+) -> None:
+    everybody = named(servers)
+    others = {name: address for name, address in everybody.items() if name != "cache-1"}
+    port = free_port()
+
+    async def scenario() -> None:
+        async with (
+            service(tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
+            Traffic(port).running() as traffic,
+        ):
+            await traffic.some()
+            servers[1].kill()
+            await traffic.some()
+            await proxy.reload(config(port, others))
+            await traffic.some()
+            # Still dead: it cannot be flushed, and begins out of service.
+            await proxy.reload(config(port, everybody))
+            await traffic.some()
+            servers[1].start()
+            while "server cache-1 serves again" not in await proxy.line():
+                pass
+            await traffic.some()
+        assert (traffic.tally.total().errors, traffic.tally.total().stale, traffic.tally.total().alien) == (
+            0,
+            0,
+            0,
+        )
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_is_taken_out_and_put_back_gives_no_old_value(
+    servers: list[MemcachedServer], tmp_path: Path
+) -> None:
+    everybody = named(servers)
+    others = {name: address for name, address in everybody.items() if name != "cache-1"}
+    port = free_port()
+
+    async def scenario() -> None:
+        async with (
+            service(tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
+            Traffic(port).running() as traffic,
+        ):
+            for _ in range(3):
+                await proxy.reload(config(port, others))
+                await traffic.some(600)
+                await proxy.reload(config(port, everybody))
+                await traffic.some(600)
+        total = traffic.tally.total()
+        assert (total.errors, total.stale, total.alien, traffic.tally.examples) == (0, 0, 0, [])
+
+    asyncio.run(scenario())

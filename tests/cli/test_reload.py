@@ -1,0 +1,106 @@
+"""`mcroute proxy` and SIGHUP: what the log says, and what goes on."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcroute.testing import EmbeddedServer, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+LOOPS = {
+    "installed": "import mcroute.cli; mcroute.cli.main()",
+    "asyncio": "import sys; sys.modules['uvloop'] = None; import mcroute.cli; mcroute.cli.main()",
+}
+
+
+def text(port: int, *servers: EmbeddedServer) -> str:
+    addresses = ", ".join(f'"{server.address}"' for server in servers)
+    return f'[proxy]\nlisten = "127.0.0.1:{port}"\n[pools.main]\nservers = [{addresses}]\n'
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        yield one, other
+
+
+class Proxy:
+    def __init__(self, process: subprocess.Popen[str], file: Path, port: int) -> None:
+        self.process = process
+        self.file = file
+        self.port = port
+
+    def line(self) -> str:
+        """The next of the log, without its time."""
+        assert self.process.stderr is not None
+        return self.process.stderr.readline().rstrip().split(" ", 2)[2]
+
+    def reload(self, content: str) -> str:
+        self.file.write_text(content)
+        self.process.send_signal(signal.SIGHUP)
+        return self.line()
+
+
+@pytest.fixture(params=LOOPS)
+def proxy(request, servers, tmp_path) -> Iterator[Proxy]:
+    port = free_port()
+    file = tmp_path / "mcroute.toml"
+    file.write_text(text(port, servers[0]))
+    command = [sys.executable, "-c", LOOPS[request.param], "proxy", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == f"mcroute listens on 127.0.0.1:{port}\n"
+            yield Proxy(process, file, port)
+        finally:
+            process.kill()
+
+
+def ask(client: socket.socket, request: bytes) -> bytes:
+    client.sendall(request)
+    return client.recv(1000)
+
+
+def test_a_client_that_stays_is_served_by_the_new_servers(proxy, servers):
+    one, other = servers
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        assert ask(client, b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
+        changed = f"INFO reloaded: servers 1, +{other.address} -{one.address}"
+        assert proxy.reload(text(proxy.port, other)) == changed
+        assert ask(client, b"get k\r\n") == b"END\r\n"
+        with socket.create_connection((one.host, one.port), timeout=10) as direct:
+            # Nobody needs the link to the server that has left, and it is closed.
+            while b"STAT curr_connections 1\r\n" not in ask(direct, b"stats\r\n"):
+                pass
+        assert proxy.reload(text(proxy.port, other)) == "INFO reloaded: servers 1, the same"
+        # What left is as empty as if it had been asked all the time.
+        proxy.reload(text(proxy.port, one))
+        assert ask(client, b"get k\r\n") == b"END\r\n"
+
+
+def test_a_file_that_cannot_work_changes_nothing(proxy):
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        assert ask(client, b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
+        assert proxy.reload("[pools.main]\nservers = ['a:0']") == (
+            "ERROR not reloaded, the configuration of before stays: "
+            f"{proxy.file}: pools.main.servers[0]: port 0 is not between 1 and 65535"
+        )
+        assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
+        proxy.file.unlink()
+        proxy.process.send_signal(signal.SIGHUP)
+        assert proxy.line().startswith("ERROR not reloaded, the configuration of before stays: ")
+        assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
+
+
+def test_another_port_takes_a_restart_and_the_rest_does_not(proxy, servers):
+    assert proxy.reload(text(1, *servers)).startswith("INFO reloaded: servers 2, +")
+    assert proxy.line() == (
+        f"WARNING proxy.listen: listening on 127.0.0.1:1 instead of 127.0.0.1:{proxy.port} takes a restart"
+    )
+    socket.create_connection(("127.0.0.1", proxy.port), timeout=10).close()
