@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -357,6 +358,12 @@ def test_too_many_in_flight(server: EmbeddedServer) -> None:
             with pytest.raises(Overloaded):
                 for _ in range(70_000):
                     await client.set("a", 2, noreply=True)
+            with pytest.raises(Overloaded, match="get 'a': 65536 calls are in flight") as refused:
+                await client.get("a")
+            assert refused.value.keys == ("a",)
+            with pytest.raises(Overloaded) as refused:
+                await client.set_many({"b": 1, "c": 2})
+            assert refused.value.keys == ("b", "c")
             server.resume()
             # They end by the deadline, and all is as before.
             while True:
@@ -445,6 +452,8 @@ def test_cancelled_at_any_point(servers: list[EmbeddedServer], seed: int) -> Non
             assert len(await client.get_many(f"k{i}" for i in range(20))) == 20
             counters = client.counters()
         assert (counters["desyncs"], counters["timeouts"], counters["failovers"]) == (0, 0, 0)
+        # Those of cancelled tasks have ended too: they were sent before these last ones, on the same links.
+        assert counters["requests"] == counters["replies"]
 
     asyncio.run(scenario())
 
@@ -460,6 +469,32 @@ def test_it_connects_by_itself(server: EmbeddedServer) -> None:
         await client.close()
 
     asyncio.run(scenario())
+
+
+def test_cancelled_while_it_connects() -> None:
+    """A listener that never accepts: its queue is full, and connecting takes as long as one has patience."""
+
+    async def scenario(address: str) -> None:
+        client = Client.of([address])
+
+        async def use() -> None:
+            async with client:
+                raise AssertionError("connected")
+
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0.05)
+        using.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await using
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        asyncio.run(scenario(f"127.0.0.1:{listener.getsockname()[1]}"))
 
 
 def test_servers_that_are_not_there_yet(server: EmbeddedServer) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
-from ..policy import Plan, SupervisorSettings
+from ..policy import Outcome, Plan, SupervisorSettings
 from .asyncio_driver import Result
 from .asyncio_engine import LoopEngine
 from .client_errors import ClientClosed, IllegalInput, Overloaded
@@ -43,10 +43,8 @@ class Calls:
     # ---- asking ----
 
     async def ask(self, request: bytes) -> Answer:
-        """Raises IllegalInput for what is no request, Overloaded when too many are in flight."""
-        number = self._submit(request)
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        self._waiting[number] = future
+        """What becomes of one request. Raises IllegalInput for what is none."""
+        number, future = self._begin(request)
         try:
             return await future
         finally:
@@ -60,25 +58,36 @@ class Calls:
         return answers
 
     def send(self, request: bytes) -> None:
-        """Nobody waits for the answer; `close` still does. Raises like `ask`."""
-        self._waiting[self._submit(request)] = None
+        """Nobody waits for the answer; `close` still does. Raises Overloaded when too many are in flight."""
+        try:
+            self._waiting[self._submit(request)] = None
+        except OverflowError as error:
+            raise Overloaded(str(error)) from None
 
     async def _ask_batch(self, requests: Sequence[bytes]) -> list[Answer]:
-        futures: dict[int, asyncio.Future[Answer]] = {}
+        begun: list[tuple[int, asyncio.Future[Answer]]] = []
         try:
             for request in requests:
-                number = self._submit(request)
-                futures[number] = self._waiting[number] = self._loop.create_future()
-            return [await future for future in futures.values()]
+                begun.append(self._begin(request))
+            return [await future for _, future in begun]
         finally:
-            for number, future in futures.items():
+            for number, future in begun:
                 self._leave(number, future)
+
+    def _begin(self, request: bytes) -> tuple[int, asyncio.Future[Answer]]:
+        """The request's number (0: it was not taken, and has its answer) and what its answer comes in."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        try:
+            number = self._submit(request)
+        except OverflowError as error:
+            future.set_result(Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode()))
+            return 0, future
+        self._waiting[number] = future
+        return number, future
 
     def _submit(self, request: bytes) -> int:
         try:
             number = self._engine.submit(request, self._loop.time())
-        except OverflowError as error:
-            raise Overloaded(str(error)) from None
         except ValueError as error:
             raise IllegalInput(str(error)) from None
         self._driver.schedule()
@@ -109,7 +118,7 @@ class Calls:
         """Waits at most so long for what is in flight, then ends the rest with ClientClosed."""
         try:
             if self._waiting:
-                self._idle = asyncio.Event()
+                self._idle = self._idle or asyncio.Event()
                 await asyncio.wait_for(self._idle.wait(), limit_s)
         except asyncio.TimeoutError:
             pass

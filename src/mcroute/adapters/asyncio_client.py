@@ -20,7 +20,7 @@ from ..policy import (
 )
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
-from .client_errors import ClientClosed, IllegalInput, WrongLoop
+from .client_errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
 from .client_requests import KEYS_A_REQUEST, Key, PlainSerde, RequestWriter, Serde
 from .client_results import Item, failure, is_failure, items, number, one_of
 
@@ -110,7 +110,11 @@ class Client:
                 self._calls = None
 
     async def __aenter__(self) -> Client:
-        return await self.connect()
+        try:
+            return await self.connect()
+        except BaseException:
+            await self.close(0)
+            raise
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
@@ -189,7 +193,9 @@ class Client:
         return self.serde.deserialize(key, item[3], item[1])
 
     def _value_and_token(self, key: Key, item: Item) -> tuple[Any, Any]:
-        return self._value(key, item), b"%d" % cast(int, item[2])
+        if item[2] is None:
+            raise UnexpectedReply(f"gets {key!r}: answered without a token")
+        return self._value(key, item), b"%d" % item[2]
 
     # ---- storing ----
 
