@@ -5,7 +5,8 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
+from mcroute._engine.answers cimport conn_break, request_taken, request_walk_ended, session_abandon
+from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
@@ -30,6 +31,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
     engine.limits = default_limits()
     engine.next_check = INFINITY
+    engine.routes_due = INFINITY
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
     engine.queue_max = 64 * 1024
@@ -82,6 +84,11 @@ cdef void engine_free(Engine* engine) noexcept nogil:
         for j in range(server.link_count):
             free(server.links[j].ring)
             free(server.links[j])
+    routes_abandon(engine)
+    while engine.handed != NULL:
+        request = engine.handed
+        engine.handed = request.next_handed
+        request_walk_ended(request)
     while engine.finished != NULL:
         request_taken(engine.finished)
     while engine.spare_requests != NULL:
@@ -318,7 +325,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
         walk_expire(engine.oldest)
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
-    engine.next_check = earliest
+    engine.next_check = min(earliest, engine.routes_due)
     if engine.failovers != failovers:
         # Asked of a server that the loop above had looked at already.
         engine_began(engine, now)

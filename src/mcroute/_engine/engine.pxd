@@ -1,5 +1,6 @@
 """The engine's Python face."""
 
+from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Conn, Engine as EngineState, Server
 
@@ -9,9 +10,12 @@ cdef class Engine:
     cdef list older                 # plans that requests in flight may still refer to
     cdef dict ids                   # (name, address) -> server id
     cdef dict conns                 # id -> address, of what is open
+    cdef RouteRunner routes
+    cdef dict handed                # number -> address, of requests that the driver is to answer
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _adopt(self, plan)
     cdef _admit(self, tuple identity, set wanted)
+    cdef _forget_older(self)
     cdef bint _is_unlinked(self, int number)
     cdef _set_patience(self, CompiledPlan compiled)
     cdef Server* server(self, int number) except NULL

@@ -5,13 +5,15 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport call_forget, conn_mark
+from mcroute._engine.answers cimport call_forget, conn_mark, request_walk_ended
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
     IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
     engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, server_add,
     session_close, session_open,
 )
+from mcroute._engine.custom cimport RouteRunner
+from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, SERVER_UP, Link, Request, Session,
@@ -35,16 +37,24 @@ cdef class Engine:
     def __cinit__(self, plan, *, uint64_t seed=1):
         self.conns = {}
         self.calls = {}
+        self.handed = {}
         self.ids = {}
         self.older = []
         self.state = engine_new(seed)
         if self.state == NULL:
             raise MemoryError
+        self.routes = RouteRunner()
+        self.routes.engine = self.state
         self._adopt(plan)
 
     def __dealloc__(self):
-        if self.state != NULL:
-            engine_free(self.state)
+        if self.state == NULL:
+            return
+        if self.routes is not None:
+            self.routes.abandon()
+        for address in self.handed.values():
+            request_walk_ended(<Request*><uintptr_t>address)
+        engine_free(self.state)
 
     # ---- the plan and its servers ----
 
@@ -102,6 +112,9 @@ cdef class Engine:
                 server.trip_after = min(server.trip_after, <uint32_t>pool.trip_after)
                 server.reply_timeout = min(server.reply_timeout, <double>pool.reply_timeout_s)
 
+    cdef _forget_older(self):
+        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
 
@@ -109,6 +122,7 @@ cdef class Engine:
         gets an id that no request refers to any more, is in service, and wants its links to be opened.
         """
         self._adopt(plan)
+        self._forget_older()
 
     def server_ids(self):
         """The ids of the installed plan's servers, by name."""
@@ -117,7 +131,7 @@ cdef class Engine:
     def server_in_use(self, int server):
         """Whether the installed plan or a request in flight on an older one refers to this server."""
         cdef CompiledPlan compiled
-        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+        self._forget_older()
         for compiled in (self.compiled, *self.older):
             if compiled is not None and server in compiled.ids.values():
                 return True
@@ -212,6 +226,7 @@ cdef class Engine:
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
+        self.routes.run()
         numbers = []
         for i in range(self.state.dirty_count):
             if self.state.dirty[i] != NULL:
@@ -259,6 +274,23 @@ cdef class Engine:
             del self.calls[number]
         return results
 
+    def take_handed(self):
+        """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
+
+        That is `stats`, whose answer is about the process as much as about the engine.
+        """
+        taken = handed_take(self.state)
+        requests = []
+        for address, line in taken:
+            self.state.next_id += 1
+            self.handed[self.state.next_id] = address
+            requests.append((self.state.next_id, line))
+        return requests
+
+    def answer(self, number, bytes reply not None):
+        """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
+        handed_answer(<Request*><uintptr_t>self.handed.pop(number), reply)
+
     def end_input(self, number):
         """The client sends no more: the session is to be closed when all that came is answered.
 
@@ -292,6 +324,8 @@ cdef class Engine:
     def check(self, double now):
         """Ends what is overdue."""
         engine_check(self.state, now)
+        self.routes.check()
+        self.routes.run()
 
     def server_state(self, int server):
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""

@@ -48,6 +48,8 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
     elif node.kind == NODE_CONSTANT and source.error is not None:
         node.text = <int>len(texts)
         texts.append(b"SERVER_ERROR " + source.error.encode() + b"\r\n")
+    elif node.kind == NODE_PYTHON:
+        node.route = <void*>source.route
     elif node.kind == NODE_SWITCH_PREFIX:
         node.prefixes = <int>len(texts)
         # The longest first, so that the first that fits is the longest that fits.

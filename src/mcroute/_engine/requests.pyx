@@ -6,12 +6,13 @@ from libc.stdint cimport uint8_t
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_keep
+from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.state cimport Engine, Request
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
-    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_QUIT, CMD_SET, CMD_TOUCH, CMD_VERBOSITY, CMD_VERSION,
-    PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text, request_parse,
+    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY,
+    CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text, request_parse,
 )
 
 # Numbered as policy.nodes.Group.
@@ -64,6 +65,8 @@ cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
         request_answer_text(request, b"OK\r\n", 4)
     elif request.view.command == CMD_META_NOOP:
         request_answer_text(request, b"MN\r\n", 4)
+    elif request.view.command == CMD_STATS:
+        request_hand_over(request)
     elif request.view.command == CMD_QUIT:
         session.conn.is_closing = True
         request_answer_text(request, b"", 0)

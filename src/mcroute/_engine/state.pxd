@@ -26,6 +26,7 @@ cdef struct Engine
 cdef struct Link
 cdef struct Request
 cdef struct Session
+cdef struct RouteEvent
 cdef struct Walk
 
 cdef enum Outcome:
@@ -69,6 +70,7 @@ cdef struct PlanNode:
     bint answer_last            # first
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
     int prefixes                # switch: first of its prefixes in PlanTable.texts
+    void* route                 # python: the user's object, which the plan keeps alive
 
 cdef struct Text:
     uint8_t* data
@@ -201,6 +203,8 @@ cdef struct Walk:
     bint is_group
     bint is_undo                # ask: takes the key back (delete), or its new lifetime over (touch)
     bint is_embedded            # Request.walk
+    bint is_detached            # its outcome is nobody's
+    int number                  # among the children of a python node, in the order in which they were asked
     Walk* spare
 
 cdef struct Request:
@@ -208,6 +212,7 @@ cdef struct Request:
     Session* session            # NULL: a call, or nobody waits for the reply any more
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
+    Request* next_handed        # to the driver
     Request* due_next           # all requests in flight, oldest first
     Request* due_previous
     double started_at
@@ -228,6 +233,13 @@ cdef struct Request:
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
     Walk walk                   # of the plan's root, or of a multiget's only part
 
+cdef struct RouteEvent:         # for a walk at a python node
+    RouteEvent* next
+    Walk* walk
+    int number                  # of the child that ended; -1: the walk begins
+    int outcome
+    Slice reply
+
 cdef struct Engine:
     BlockPool pool
     Limits limits
@@ -247,6 +259,11 @@ cdef struct Engine:
     Session* sessions
     Request* finished           # calls whose results are to be taken, in the order in which they ended
     Request* last_finished
+    Request* handed             # for the driver to answer, in the order in which they came
+    Request* last_handed
+    RouteEvent* events          # for the users' routes, in the order in which they happened
+    RouteEvent* last_event
+    double routes_due           # when the first of them has waited long enough
     uint32_t calls              # submitted, and not taken yet
     uint32_t calls_max
     Conn** dirty                # connections for the driver to look at

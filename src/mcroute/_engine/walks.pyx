@@ -14,12 +14,13 @@ from mcroute._engine.answers cimport (
     conn_break, request_answer, request_answer_joined, request_answer_text, request_walk_ended,
 )
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
     COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH,
-    NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
+    NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
     REFUSED_BY_SERVER, RETRIES_MAX, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, Link,
     PlanNode, PlanPool, PlanTable, Server, Text,
 )
@@ -72,7 +73,7 @@ cdef void _walk_free(Walk* walk) noexcept nogil:
     request_walk_ended(request)
 
 
-cdef const uint8_t* _key(Walk* walk, size_t* size) noexcept nogil:
+cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
     cdef Request* request = walk.request
     cdef const uint8_t* data = request.block.data + request.offset
     if walk.first_key >= 0:
@@ -154,7 +155,7 @@ cdef void _run(Walk* walk) noexcept nogil:
     cdef PlanNode* node
     cdef Server* server
     cdef size_t size
-    cdef const uint8_t* key = _key(walk, &size)
+    cdef const uint8_t* key = walk_key(walk, &size)
     walk.node = _resolve(request, walk.node, key, size)
     node = &request.plan.nodes[walk.node]
     if node.kind == NODE_ASK:
@@ -173,14 +174,14 @@ cdef void _run(Walk* walk) noexcept nogil:
     elif node.kind == NODE_CONSTANT:
         _constant(walk, node)
     else:
-        walk_end(walk, LOST, NOTHING)
+        route_begin(walk)
 
 
 cdef void _run_child(Walk* walk, int index) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* child = _walk_new(walk.request, walk, walk.request.plan.children[node.children + index])
     if child == NULL:
-        _child_ended(walk, OVERLOADED, NOTHING)
+        _child_ended(walk, 0, OVERLOADED, NOTHING)
         return
     _run(child)
 
@@ -341,6 +342,35 @@ cdef void _then_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
     _then_settle(walk)
 
 
+# ---- python ----
+
+cdef void walk_ask_child(Walk* walk, int child, int number) noexcept nogil:
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef Walk* asked = _walk_new(walk.request, walk, walk.request.plan.children[node.children + child])
+    walk.children_asked += 1
+    if asked == NULL:
+        _child_ended(walk, number, OVERLOADED, NOTHING)
+        return
+    asked.number = number
+    _run(asked)
+
+
+cdef void walk_end_early(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    """The walk is freed with the last of its children."""
+    walk.cursor = 1
+    _carry(walk, walk.parent, outcome, reply)
+    if walk.children_asked == 0:
+        _walk_free(walk)
+
+
+cdef void _route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
+    walk.children_asked -= 1
+    if walk.cursor == 0:
+        route_child_ended(walk, number, outcome, reply)
+    elif walk.children_asked == 0:
+        _walk_free(walk)
+
+
 # ---- detach, constant ----
 
 cdef void _detach(Walk* walk, PlanNode* node) noexcept nogil:
@@ -350,7 +380,7 @@ cdef void _detach(Walk* walk, PlanNode* node) noexcept nogil:
     cdef Slice nothing = NOTHING
     if child != NULL:
         child.first_key = walk.first_key
-        child.cursor = -1
+        child.is_detached = True
     walk_end(walk, MISS, nothing)
     if child != NULL:
         _run(child)
@@ -374,19 +404,21 @@ cdef void _constant(Walk* walk, PlanNode* node) noexcept nogil:
 
 # ---- ending ----
 
-cdef void _child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
+cdef void _child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
     cdef int kind = walk.request.plan.nodes[walk.node].kind
     if kind == NODE_ALL:
         _all_child_ended(walk, outcome, reply)
     elif kind == NODE_THEN:
         _then_child_ended(walk, outcome, reply)
+    elif kind == NODE_PYTHON:
+        _route_child_ended(walk, number, outcome, reply)
     else:
         _first_child_ended(walk, outcome, reply)
 
 
 cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef Request* request = walk.request
-    if walk.cursor == -1 or request.is_done:
+    if walk.is_detached or request.is_done:
         return
     request.outcome = outcome
     if request.keys != NULL:
@@ -403,7 +435,7 @@ cdef void _carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept no
     if parent == NULL:
         _root_ended(walk, outcome, reply)
     else:
-        _child_ended(parent, outcome, reply)
+        _child_ended(parent, walk.number, outcome, reply)
 
 
 cdef void _missed(Walk* walk) noexcept nogil:

@@ -1,0 +1,20 @@
+# Written for Cython: see custom.pxd. A user's generator meets the first two.
+from typing import Any
+
+from mcroute.policy.nodes import Group, Outcome
+
+FAILED: bytes
+
+class Request:
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def group(self) -> Group: ...
+
+class Reply:
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def data(self) -> bytes: ...
+
+class RouteRunner: ...
