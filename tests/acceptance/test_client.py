@@ -21,6 +21,8 @@ from mcroute.testing import MemcachedServer, find_memcached
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+    # Python 3.12 warns of threads that other tests may have left; the children here take no lock of theirs.
+    pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
 
 try:

@@ -5,6 +5,7 @@ interpreter is needed while bytes are parsed. The engine keeps the deadline: a g
 is closed.
 """
 
+cimport cython
 from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
@@ -139,6 +140,8 @@ cdef void _end(Walk* walk, int outcome, bytes data):
     block_drop(block)
 
 
+# The engine stops what is under way when it goes, whoever collects it: nothing of this may be emptied before.
+@cython.no_gc
 cdef class _Run:
     """One generator, from its first step to its return."""
 
@@ -246,6 +249,7 @@ cdef _begin(RouteRunner runner, Walk* walk):
     run.go_on(None)
 
 
+@cython.no_gc
 cdef class RouteRunner:
     def __cinit__(self):
         self.running = {}
