@@ -82,6 +82,7 @@ cdef class Engine:
                 server = self.state.servers[number]
                 server.state = SERVER_UP
                 server.failures = 0
+                server.requests = server.failed = server.timeouts = server.missed_writes = 0
                 self.ids[identity] = number
                 return
         server = server_add(self.state)
@@ -341,6 +342,16 @@ cdef class Engine:
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""
         return self.server(server).missed_writes
+
+    def server_counters(self, int server):
+        """What was sent to this server and what failed, since it got its id; counters only grow."""
+        cdef Server* counted = self.server(server)
+        return {
+            "requests": counted.requests,
+            "failed": counted.failed,
+            "timeouts": counted.timeouts,
+            "missed_writes": counted.missed_writes,
+        }
 
     def counters(self):
         """What the engine has counted since it was made; counters only grow."""

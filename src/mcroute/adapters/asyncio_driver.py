@@ -31,7 +31,8 @@ class Connection(Protocol):
 class Driver:
     """One engine on one loop. `after_check` is called when the engine has ended what was overdue.
 
-    `on_results` is handed, at the end of a turn, what became of submitted requests in it.
+    `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats` answers
+    a stats command: it is given the line, without its end, and returns the reply.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Driver:
         loop: asyncio.AbstractEventLoop,
         after_check: Callable[[], None],
         on_results: Callable[[list[Result]], None] | None = None,
+        on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
         self._after_check = after_check
         self._on_results = on_results
+        self._on_stats = on_stats
         self._is_scheduled = False
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -74,13 +77,20 @@ class Driver:
         self._is_scheduled = False
         if self._is_closed:
             return
-        # Flushing makes work itself: a paused session goes on, and asks servers.
+        self._answer_stats()
+        # Flushing makes work itself: a paused session goes on, and asks servers, or for stats.
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 self.connections[number].flush()
+            self._answer_stats()
         if self._on_results is not None and (results := self.engine.take_results()):
             self._on_results(results)
         self._arm()
+
+    def _answer_stats(self) -> None:
+        if self._on_stats is not None:
+            for number, line in self.engine.take_handed():
+                self.engine.answer(number, self._on_stats(line))
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()

@@ -30,7 +30,7 @@ class LoopEngine:
     """What the proxy and the client share; belongs to the running loop. `begin` connects, `close` ends.
 
     `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `on_results` is
-    handed what became of submitted requests.
+    handed what became of submitted requests, `on_stats` answers the command of that name.
     """
 
     def __init__(
@@ -40,13 +40,15 @@ class LoopEngine:
         settings: SupervisorSettings | None = None,
         rng: Random | None = None,
         on_results: Callable[[list[Result]], None] | None = None,
+        on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.plan = plan
         self.loop = asyncio.get_running_loop()
         self._rng = rng or Random()
         self.engine = Engine(plan, seed=self._rng.getrandbits(63))
         self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
-        self.driver = Driver(self.engine, self.loop, self.supervision.look_for_trips, on_results)
+        after_check = self.supervision.look_for_trips
+        self.driver = Driver(self.engine, self.loop, after_check, on_results, on_stats)
         self.links: dict[int, Link] = {}  # by the server's id
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._tasks: dict[int, asyncio.Task[None]] = {}  # that keep the links connected
@@ -58,8 +60,9 @@ class LoopEngine:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
         timeouts = _connect_timeouts(self.plan)
         self.supervision.links = self.links
+        ids = self.engine.server_ids()
         for server in self.plan.servers:
-            self._connect(self.plan.server_ids[server.name], server, timeouts[server.name])
+            self._connect(ids[server.name], server, timeouts[server.name])
 
     def _connect(self, number: int, server: Server, timeout_s: float) -> None:
         link = Link(self.driver, number, server, timeout_s, self.supervision, self._rng)

@@ -8,6 +8,7 @@ from random import Random
 from ..policy import Plan, SupervisorSettings
 from .asyncio_engine import LoopEngine
 from .asyncio_session import Session
+from .asyncio_stats import stats_reply
 
 __all__ = ("Proxy",)
 
@@ -23,12 +24,14 @@ class Proxy:
     ) -> None:
         self.plan = plan
         self.port = 0
-        self._routing = LoopEngine(plan, settings=settings, rng=rng)
+        self._routing = LoopEngine(plan, settings=settings, rng=rng, on_stats=self._stats)
         self.engine = self._routing.engine
         self.supervision = self._routing.supervision
         self._loop = self._routing.loop
         self._driver = self._routing.driver
         self._listener: asyncio.Server | None = None
+        self._began_at = self._loop.time()
+        self._sessions_ever = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
@@ -38,7 +41,7 @@ class Proxy:
         self._routing.begin()
         try:
             await self._routing.tried()
-            self._listener = await self._loop.create_server(lambda: Session(self._driver), host, port)
+            self._listener = await self._loop.create_server(self._accept, host, port)
         except BaseException:
             await self.close(0)
             raise
@@ -69,6 +72,18 @@ class Proxy:
         await self._routing.close()
         if self._listener is not None:
             await self._listener.wait_closed()
+
+    def _accept(self) -> Session:
+        self._sessions_ever += 1
+        return Session(self._driver)
+
+    def _stats(self, line: bytes) -> bytes:
+        clients = {
+            "uptime": int(self._loop.time() - self._began_at),
+            "curr_connections": len(self._sessions()),
+            "total_connections": self._sessions_ever,
+        }
+        return stats_reply(line, self._routing, clients)
 
     def _sessions(self) -> list[Session]:
         return [c for c in self._driver.connections.values() if isinstance(c, Session)]

@@ -1,0 +1,85 @@
+"""The proxy's own stats, as a client sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from mcroute.asyncio import start_proxy
+from mcroute.policy import Pool, PoolRoute, Server
+from mcroute.testing import EmbeddedServer
+
+
+@pytest.fixture
+def servers() -> Iterator[list[EmbeddedServer]]:
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        yield [one, other]
+
+
+def ask(servers: list[EmbeddedServer], conversation: list[bytes]) -> list[bytes]:
+    """The replies to one client, each up to its END or the end of its only line."""
+
+    async def scenario() -> list[bytes]:
+        members = tuple(Server(f"cache-{i}", s.host, s.port) for i, s in enumerate(servers))
+        async with await start_proxy(PoolRoute(Pool("main", members))) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            replies = []
+            for request in conversation:
+                writer.write(request + b"\r\n")
+                reply = await reader.readline()
+                while reply.startswith(b"STAT ") and not reply.endswith(b"END\r\n"):
+                    reply += await reader.readline()
+                replies.append(reply)
+            writer.close()
+            return replies
+
+    return asyncio.run(scenario())
+
+
+def rows(reply: bytes) -> dict[str, str]:
+    lines = reply.decode().split("\r\n")
+    assert lines[-2:] == ["END", ""]
+    assert all(line.startswith("STAT ") for line in lines[:-2])
+    return dict(line.split(" ", 2)[1:] for line in lines[:-2])
+
+
+def test_what_monitors_of_memcached_look_for_is_there(servers):
+    counted = rows(ask(servers, [b"get a", b"stats"])[1])
+    assert counted["pid"] == str(os.getpid())
+    assert counted["version"].startswith("mcroute ")
+    assert counted["pointer_size"] in ("32", "64")
+    assert float(counted["rusage_user"]) > 0
+    assert (counted["curr_connections"], counted["total_connections"]) == ("1", "1")
+    assert counted["uptime"].isdecimal() and counted["time"].isdecimal()
+
+
+def test_its_own_counters_are_there(servers):
+    counted = rows(ask(servers, [b"get a", b"nonsense", b"stats"])[2])
+    assert (counted["requests"], counted["refused"], counted["timeouts"]) == ("3", "1", "0")
+    assert (counted["servers"], counted["servers_up"]) == ("2", "2")
+
+
+def test_every_server_is_told_of(servers):
+    gets = [b"get k%d" % i for i in range(10)]
+    counted = rows(ask(servers, [*gets, b"stats servers"])[-1])
+    for i, server in enumerate(servers):
+        assert counted[f"cache-{i}:address"] == server.address
+        assert counted[f"cache-{i}:state"] == "up"
+        assert counted[f"cache-{i}:connected"] == "1"
+        assert counted[f"cache-{i}:failed"] == counted[f"cache-{i}:missed_writes"] == "0"
+    assert sum(int(counted[f"cache-{i}:requests"]) for i in (0, 1)) == len(gets)
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"stats reset", b"CLIENT_ERROR mcroute never resets its counters\r\n"),
+        (b"stats items", b"CLIENT_ERROR mcroute knows stats and stats servers\r\n"),
+        (b"stats servers 1", b"CLIENT_ERROR mcroute knows stats and stats servers\r\n"),
+    ],
+)
+def test_the_rest_is_refused(servers, line, reply):
+    assert ask(servers, [line, b"get a"]) == [reply, b"END\r\n"]
