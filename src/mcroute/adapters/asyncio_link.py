@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Awaitable
 from random import Random
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 from ..policy import Server
 from .asyncio_control import local_address
@@ -14,8 +15,27 @@ from .asyncio_driver import Driver, notice_silent_end
 
 __all__ = ("Link", "LinkObserver")
 
+T = TypeVar("T")
+
 RETRY_BASE_S = 0.05
 RETRY_CAP_S = 2.0
+
+
+async def in_time(awaitable: Awaitable[T], seconds: float) -> T:
+    """asyncio.wait_for, but cancelled it always ends so. Raises asyncio.TimeoutError.
+
+    Until Python 3.12 that one forgets its own cancellation when what it waits for ends in the same turn.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    if task.cancelled():
+        raise asyncio.TimeoutError
+    return task.result()
 
 
 class LinkObserver(Protocol):
@@ -104,10 +124,10 @@ class Link(asyncio.Protocol):
         try:
             if self.server.path:
                 connecting = loop.create_unix_connection(lambda: self, self.server.path)
-                await asyncio.wait_for(connecting, self.timeout_s)
+                await in_time(connecting, self.timeout_s)
             else:
                 connected = loop.create_connection(lambda: self, self.server.host, self.server.port)
-                await asyncio.wait_for(connected, self.timeout_s)
+                await in_time(connected, self.timeout_s)
         except (OSError, asyncio.TimeoutError, ValueError):  # ValueError: the name of no host
             if self._transport is not None:
                 # Connected in the same moment as time ran out.
@@ -124,7 +144,7 @@ class Link(asyncio.Protocol):
             return
         most = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16))
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), most * (1.0 - 0.5 * self._rng.random()))
+            await in_time(self._hurry.wait(), most * (1.0 - 0.5 * self._rng.random()))
 
     # ---- protocol ----
 
