@@ -589,6 +589,28 @@ def test_several_clients_in_one_process(servers: list[EmbeddedServer]) -> None:
     asyncio.run(scenario())
 
 
+def test_another_route_while_requests_are_under_way(servers: list[EmbeddedServer]) -> None:
+    async def scenario() -> None:
+        before, after = client_of(*servers[:2], copies=2).plan, client_of(*servers[1:], copies=2).plan
+        async with Client(before) as client:
+            await client.set("a", "1")
+
+            async def read() -> None:
+                for _ in range(200):
+                    assert await client.get("a") == b"1"
+
+            reading = [asyncio.create_task(read()) for _ in range(3)]
+            await asyncio.sleep(0)
+            await client.reload(after)
+            await asyncio.gather(*reading)
+            assert list(client.server_states()) == [server.address for server in servers[1:]]
+            with pytest.raises(ConfigError):
+                await client.reload(Replicate(Pool.of("main", ["a:1"]), copies=2))
+            assert await client.get("a") == b"1"
+
+    asyncio.run(scenario())
+
+
 def test_a_copy_answers_for_a_dead_server(servers: list[EmbeddedServer]) -> None:
     async def scenario() -> None:
         async with client_of(*servers, copies=2) as client:

@@ -70,7 +70,7 @@ class Client:
         self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys)
         self._settings = settings
         self._rng = rng
-        self._patience_s = max((pool.deadline_s for pool in self.plan.pools), default=1.0)
+        self._patience_s = _patience_s(self.plan)
         self._calls: Calls | None = None
         self._is_closed = False
 
@@ -94,6 +94,17 @@ class Client:
             self._is_closed = False
         await self._running().routing.tried()
         return self
+
+    async def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another route, and these settings if given; no request fails for it.
+
+        Requests that begin once this has returned are routed by it; those under way end as they began.
+        Raises ConfigError for a route that cannot work, and goes on as before.
+        """
+        plan = route if isinstance(route, Plan) else compile_plan(route)
+        await self._running().routing.install(plan, settings)
+        self.plan, self._settings = plan, settings or self._settings
+        self._patience_s = _patience_s(plan)
 
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests; leaves when those under way are answered, or after `limit_s` seconds."""
@@ -357,8 +368,9 @@ class Client:
 
     def server_states(self) -> dict[str, State]:
         """Whether each server is in service, by its name."""
-        state = self._running().routing.supervision.supervisor.state
-        return {server.name: state(i) for i, server in enumerate(self.plan.servers)}
+        routing = self._running().routing
+        state = routing.supervision.supervisor.state
+        return {name: state(number) for name, number in routing.engine.server_ids().items()}
 
     def counters(self) -> dict[str, int]:
         """What this client's engine has counted since it connected; counters only grow."""
@@ -367,3 +379,8 @@ class Client:
     get_multi = get_many
     set_multi = set_many
     delete_multi = delete_many
+
+
+def _patience_s(plan: Plan) -> float:
+    """How long a server may take to answer about itself."""
+    return max((pool.deadline_s for pool in plan.pools), default=1.0)
