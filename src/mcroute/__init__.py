@@ -1,5 +1,36 @@
-"""mcroute: the routing engine for memcached."""
+"""mcroute: the routing engine for memcached. What may be embedded alone is here; see docs/embedding.md."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._engine.engine import Engine
+    from ._protocol import NEED_DATA, Refusal, Reply, ReplyParser, Request, RequestParser
+    from ._ring import Ring
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ("__version__",)
+__all__ = (
+    "NEED_DATA",
+    "Engine",
+    "Refusal",
+    "Reply",
+    "ReplyParser",
+    "Request",
+    "RequestParser",
+    "Ring",
+    "__version__",
+)
+
+_MODULES = {"Engine": "._engine.engine", "Ring": "._ring"}
+
+
+# Imported when first asked for: the ring alone does not load the engine, nor the policies anything compiled.
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES.get(name, "._protocol"), __name__), name)
+    globals()[name] = value
+    return value
