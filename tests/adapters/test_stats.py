@@ -30,7 +30,7 @@ def ask(servers: list[EmbeddedServer], conversation: list[bytes]) -> list[bytes]
             for request in conversation:
                 writer.write(request + b"\r\n")
                 reply = await reader.readline()
-                while reply.startswith(b"STAT ") and not reply.endswith(b"END\r\n"):
+                while reply.startswith((b"STAT ", b"VALUE ")) and not reply.endswith(b"END\r\n"):
                     reply += await reader.readline()
                 replies.append(reply)
             writer.close()
@@ -62,6 +62,19 @@ def test_its_own_counters_are_there(servers):
     assert (counted["servers"], counted["servers_up"]) == ("2", "2")
 
 
+def test_commands_are_counted_as_memcached_does(servers):
+    talk = [b"set a 0 0 1\r\n1", b"get a b c", b"incr a 1", b"incr b 1", b"touch a 0", b"delete c"]
+    *_, results, counted = ask(servers, [*talk, b"stats results", b"stats"])
+    assert rows(results)["get:hit"] == "1"
+    assert rows(results)["get:miss"] == "2"
+    expected = {
+        "cmd_get": "3", "get_hits": "1", "get_misses": "2", "cmd_set": "1", "incr_hits": "1", "incr_misses": "1",
+        "cmd_touch": "1", "touch_hits": "1", "delete_misses": "1",
+    }  # fmt: skip
+    assert {name: rows(counted)[name] for name in expected} == expected
+    assert int(rows(counted)["bytes_read"]) > 0 < int(rows(counted)["bytes_written"])
+
+
 def test_every_server_is_told_of(servers):
     gets = [b"get k%d" % i for i in range(10)]
     counted = rows(ask(servers, [*gets, b"stats servers"])[-1])
@@ -77,8 +90,8 @@ def test_every_server_is_told_of(servers):
     ("line", "reply"),
     [
         (b"stats reset", b"CLIENT_ERROR mcroute never resets its counters\r\n"),
-        (b"stats items", b"CLIENT_ERROR mcroute knows stats and stats servers\r\n"),
-        (b"stats servers 1", b"CLIENT_ERROR mcroute knows stats and stats servers\r\n"),
+        (b"stats items", b"CLIENT_ERROR mcroute knows stats, stats servers and stats results\r\n"),
+        (b"stats servers 1", b"CLIENT_ERROR mcroute knows stats, stats servers and stats results\r\n"),
     ],
 )
 def test_the_rest_is_refused(servers, line, reply):

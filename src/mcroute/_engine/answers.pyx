@@ -1,6 +1,6 @@
 """Requests in flight and the order in which their replies leave."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset, strlen
 
@@ -165,12 +165,25 @@ cdef void call_forget(Request* request) noexcept nogil:
     _engine_of(request).calls -= 1
 
 
+cdef void _count(Request* request, Engine* engine) noexcept nogil:
+    cdef uint64_t* results = engine.results[request.view.command]
+    cdef uint32_t i
+    engine.replies += 1
+    if request.keys == NULL:
+        results[request.outcome] += 1
+    elif request.failure != HIT:
+        results[request.failure] += request.key_count
+    else:
+        for i in range(request.key_count):
+            results[<int>(HIT if request.keys[i].item.block != NULL else MISS)] += 1
+
+
 cdef void _finish(Request* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Engine* engine = _engine_of(request)
     request.is_done = True
     _forget_deadline(request, engine)
-    engine.replies += 1
+    _count(request, engine)
     if session == NULL and request.call != 0:
         _append_finished(engine, request)
         return

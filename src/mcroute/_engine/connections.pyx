@@ -5,8 +5,9 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from mcroute._engine.answers cimport conn_break, request_taken, request_walk_ended, session_abandon
+from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
 from mcroute._engine.custom cimport routes_abandon
+from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
@@ -85,10 +86,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
             free(server.links[j].ring)
             free(server.links[j])
     routes_abandon(engine)
-    while engine.handed != NULL:
-        request = engine.handed
-        engine.handed = request.next_handed
-        request_walk_ended(request)
+    handed_forget(engine)
     while engine.finished != NULL:
         request_taken(engine.finished)
     while engine.spare_requests != NULL:
@@ -274,6 +272,8 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
         return
     engine.reading = NULL
     engine_began(engine, now)
+    if conn.kind == CONN_SESSION:
+        engine.bytes_in += size
     if is_shared:
         conn.input.block = engine.lent
         conn.input.start = engine.lent_offset
@@ -302,6 +302,8 @@ cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
 
 cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     out_sent(&conn.out, size)
+    if conn.kind == CONN_SESSION:
+        conn.engine.bytes_out += size
     if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:
         # What was left unparsed may fit now.
         engine_began(conn.engine, conn.engine.now)

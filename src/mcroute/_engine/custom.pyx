@@ -62,6 +62,12 @@ cdef void _free_event(RouteEvent* event) noexcept nogil:
 
 
 cdef void route_begin(Walk* walk) noexcept nogil:
+    cdef Engine* engine = walk.request.plan.engine
+    walk.previous = NULL
+    walk.spare = engine.routes
+    if engine.routes != NULL:
+        engine.routes.previous = walk
+    engine.routes = walk
     if not _note(walk, -1, LOST, NOTHING):
         walk_end_early(walk, OVERLOADED, NOTHING)
 
@@ -71,15 +77,20 @@ cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) no
     _note(walk, number, outcome, reply)
 
 
+cdef void route_ended(Walk* walk) noexcept nogil:
+    if walk.previous == NULL:
+        walk.request.plan.engine.routes = walk.spare
+    else:
+        walk.previous.spare = walk.spare
+    if walk.spare != NULL:
+        walk.spare.previous = walk.previous
+
+
 cdef void routes_abandon(Engine* engine) noexcept nogil:
-    cdef RouteEvent* event
-    while True:
-        event = _take_event(engine)
-        if event == NULL:
-            return
-        if event.number < 0:
-            walk_end_early(event.walk, LOST, NOTHING)
-        _free_event(event)
+    while engine.routes != NULL:
+        walk_end_early(engine.routes, LOST, NOTHING)
+    while engine.events != NULL:
+        _free_event(_take_event(engine))
 
 
 # ---- what a generator sees ----

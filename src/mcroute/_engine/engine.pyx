@@ -5,7 +5,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport call_forget, conn_mark, request_walk_ended
+from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
     IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
@@ -16,9 +16,12 @@ from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, SERVER_UP, Link, Request, Session,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SERVER_UP, Link, Request, Session,
 )
-from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET
+from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, COMMAND_COUNT
+
+from mcroute._protocol.commands import COMMAND_NAMES
+from mcroute.policy.nodes import Outcome
 
 
 cdef bint _is_write(int command) noexcept nogil:
@@ -50,10 +53,7 @@ cdef class Engine:
     def __dealloc__(self):
         if self.state == NULL:
             return
-        if self.routes is not None:
-            self.routes.abandon()
-        for address in self.handed.values():
-            request_walk_ended(<Request*><uintptr_t>address)
+        self.routes.abandon()
         engine_free(self.state)
 
     # ---- the plan and its servers ----
@@ -343,19 +343,11 @@ cdef class Engine:
         """Writes that this server did not receive while another copy may have; only grows."""
         return self.server(server).missed_writes
 
-    def server_counters(self, int server):
-        """What was sent to this server and what failed, since it got its id; counters only grow."""
-        cdef Server* counted = self.server(server)
-        return {
-            "requests": counted.requests,
-            "failed": counted.failed,
-            "timeouts": counted.timeouts,
-            "missed_writes": counted.missed_writes,
-        }
-
     def counters(self):
         """What the engine has counted since it was made; counters only grow."""
         return {
+            "bytes_read": self.state.bytes_in,
+            "bytes_written": self.state.bytes_out,
             "requests": self.state.requests,
             "replies": self.state.replies,
             "refused": self.state.refused,
@@ -363,4 +355,27 @@ cdef class Engine:
             "failovers": self.state.failovers,
             "ejections": self.state.ejections,
             "desyncs": self.state.desyncs,
+        }
+
+    def results(self):
+        """How many requests came to what: {(command, Outcome): count}, without those that are 0.
+
+        Each key of a multiget counts. What the engine answers by itself is counted as HIT.
+        """
+        cdef int command, outcome
+        counted = {}
+        for command in range(COMMAND_COUNT):
+            for outcome in range(OUTCOME_COUNT):
+                if self.state.results[command][outcome]:
+                    counted[COMMAND_NAMES[command], Outcome(outcome)] = self.state.results[command][outcome]
+        return counted
+
+    def server_counters(self, int server):
+        """What was sent to this server and what failed, since it got its id; counters only grow."""
+        cdef Server* target = self.server(server)
+        return {
+            "requests": target.requests,
+            "failed": target.failed,
+            "timeouts": target.timeouts,
+            "missed_writes": target.missed_writes,
         }

@@ -6,5 +6,7 @@ from mcroute._engine.state cimport Engine, Request
 cdef void request_hand_over(Request* request) noexcept nogil
 # The requests handed over since the last time: (address, command line without its end).
 cdef list handed_take(Engine* engine)
+# Nobody answers them any more.
+cdef void handed_forget(Engine* engine) noexcept nogil
 # Answers one of them, once.
 cdef void handed_answer(Request* request, bytes reply)

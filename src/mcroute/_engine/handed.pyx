@@ -24,12 +24,30 @@ cdef list handed_take(Engine* engine):
     while engine.handed != NULL:
         request = engine.handed
         engine.handed = request.next_handed
+        request.next_handed = engine.taken
+        engine.taken = request
         line = <const char*>request.block.data + request.offset
         taken.append((<uintptr_t>request, line[:request.view.line_size].rstrip(b"\r\n")))
     return taken
 
 
+cdef void handed_forget(Engine* engine) noexcept nogil:
+    cdef Request* request
+    while engine.handed != NULL:
+        request = engine.handed
+        engine.handed = request.next_handed
+        request_walk_ended(request)
+    while engine.taken != NULL:
+        request = engine.taken
+        engine.taken = request.next_handed
+        request_walk_ended(request)
+
+
 cdef void handed_answer(Request* request, bytes reply):
+    cdef Request** place = &request.plan.engine.taken
+    while place[0] != request:
+        place = &place[0].next_handed
+    place[0] = request.next_handed
     if not request.is_done:
         request_answer_text(request, reply, len(reply))
     request_walk_ended(request)

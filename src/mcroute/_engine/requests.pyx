@@ -59,7 +59,8 @@ cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil:
 cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
     cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
     if request.view.command == CMD_VERSION:
-        request_answer_text(request, b"VERSION mcroute\r\n", 17)
+        # Clients read a number here, and take from it which commands they may use: ours are that memcached's.
+        request_answer_text(request, b"VERSION 1.6.45-mcroute\r\n", 24)
     elif request.view.command == CMD_VERBOSITY:
         # A proxy has no such verbosity; clients that set it expect to be heard.
         request_answer_text(request, b"OK\r\n", 4)

@@ -12,7 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
-from mcroute._protocol cimport Limits, RequestView
+from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
 
 cdef enum:
@@ -205,7 +205,8 @@ cdef struct Walk:
     bint is_embedded            # Request.walk
     bint is_detached            # its outcome is nobody's
     int number                  # among the children of a python node, in the order in which they were asked
-    Walk* spare
+    Walk* spare                 # in the list of spare walks, or of those at python nodes
+    Walk* previous              # in the latter
 
 cdef struct Request:
     Request* next               # behind it in its session, or in the list of spare ones
@@ -261,6 +262,8 @@ cdef struct Engine:
     Request* last_finished
     Request* handed             # for the driver to answer, in the order in which they came
     Request* last_handed
+    Request* taken              # by the driver, and not answered yet
+    Walk* routes                # at python nodes, until their generators have ended
     RouteEvent* events          # for the users' routes, in the order in which they happened
     RouteEvent* last_event
     double routes_due           # when the first of them has waited long enough
@@ -283,6 +286,9 @@ cdef struct Engine:
     uint64_t random             # state of the generator
     uint64_t requests
     uint64_t replies
+    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
+    uint64_t bytes_in           # of sessions
+    uint64_t bytes_out
     uint64_t refused
     uint64_t lost
     uint64_t timeouts

@@ -14,7 +14,7 @@ from mcroute._engine.answers cimport (
     conn_break, request_answer, request_answer_joined, request_answer_text, request_walk_ended,
 )
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
-from mcroute._engine.custom cimport route_begin, route_child_ended
+from mcroute._engine.custom cimport route_begin, route_child_ended, route_ended
 from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
@@ -358,6 +358,7 @@ cdef void walk_ask_child(Walk* walk, int child, int number) noexcept nogil:
 cdef void walk_end_early(Walk* walk, int outcome, Slice reply) noexcept nogil:
     """The walk is freed with the last of its children."""
     walk.cursor = 1
+    route_ended(walk)
     _carry(walk, walk.parent, outcome, reply)
     if walk.children_asked == 0:
         _walk_free(walk)

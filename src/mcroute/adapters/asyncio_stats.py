@@ -5,15 +5,33 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .. import __version__
-from ..policy import State
+from ..policy import Outcome, State
 from .asyncio_engine import LoopEngine
 
 __all__ = ("stats_reply",)
 
-UNKNOWN = b"CLIENT_ERROR mcroute knows stats and stats servers\r\n"
+UNKNOWN = b"CLIENT_ERROR mcroute knows stats, stats servers and stats results\r\n"
+_GETS = ("get", "gets", "gat", "gats", "mg")
+_COUNTED = {
+    "get": _GETS,
+    "set": ("set", "add", "replace", "append", "prepend", "cas", "ms"),
+    "flush": ("flush_all",),
+    "touch": ("touch", "gat", "gats"),
+    "meta": ("mg", "ms", "md", "ma", "mn", "me"),
+}
+_HIT_OR_MISSED = {
+    "get": _GETS,
+    "delete": ("delete", "md"),
+    "incr": ("incr", "ma"),
+    "decr": ("decr",),
+    "touch": ("touch", "gat", "gats"),
+    "cas": ("cas",),
+}
+_FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
+
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
 
 
@@ -21,9 +39,13 @@ def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object])
     """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
     arguments = line.split()[1:]
     if not arguments:
-        return _block({**_process(), **clients, **routing.engine.counters(), **_service(routing)})
+        results = _commands(routing.engine.results())
+        return _block({**_process(), **clients, **results, **routing.engine.counters(), **_service(routing)})
     if arguments == [b"servers"]:
         return _block(_servers(routing))
+    if arguments == [b"results"]:
+        results = routing.engine.results()
+        return _block({f"{command}:{outcome.name.lower()}": n for (command, outcome), n in results.items()})
     return NEVER_RESET if arguments == [b"reset"] else UNKNOWN
 
 
@@ -37,6 +59,21 @@ def _process() -> dict[str, object]:
         "rusage_user": f"{cpu.user:.6f}",
         "rusage_system": f"{cpu.system:.6f}",
     }
+
+
+def _commands(results: Mapping[tuple[str, Outcome], int]) -> dict[str, int]:
+    """memcached's rows, which put several commands together."""
+
+    def count(commands: Iterable[str], *outcomes: Outcome) -> int:
+        wanted = outcomes or tuple(Outcome)
+        return sum(results.get((command, outcome), 0) for command in commands for outcome in wanted)
+
+    rows = {f"cmd_{name}": count(commands) for name, commands in _COUNTED.items()}
+    for name, commands in _HIT_OR_MISSED.items():
+        rows[f"{name}_hits"] = count(commands, *_FOUND)
+        rows[f"{name}_misses"] = count(commands, Outcome.MISS, Outcome.NOT_FOUND)
+    rows["cas_badval"] = count(("cas",), Outcome.EXISTS)
+    return rows
 
 
 def _service(routing: LoopEngine) -> dict[str, object]:
