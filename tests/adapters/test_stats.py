@@ -68,8 +68,8 @@ def test_commands_are_counted_as_memcached_does(servers):
     assert rows(results)["get:hit"] == "1"
     assert rows(results)["get:miss"] == "2"
     expected = {
-        "cmd_get": "3", "get_hits": "1", "get_misses": "2", "cmd_set": "1", "incr_hits": "1", "incr_misses": "1",
-        "cmd_touch": "1", "touch_hits": "1", "delete_misses": "1",
+        "cmd_get": "3", "get_hits": "1", "get_misses": "2", "cmd_set": "1", "incr_hits": "1",
+        "incr_misses": "1", "cmd_touch": "1", "touch_hits": "1", "delete_misses": "1",
     }  # fmt: skip
     assert {name: rows(counted)[name] for name in expected} == expected
     assert int(rows(counted)["bytes_read"]) > 0 < int(rows(counted)["bytes_written"])

@@ -1,6 +1,4 @@
 # Written for Cython: see custom.pxd. A user's generator meets the first two.
-from typing import Any
-
 from mcroute.policy.nodes import Group, Outcome
 
 FAILED: bytes

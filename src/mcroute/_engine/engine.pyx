@@ -362,7 +362,7 @@ cdef class Engine:
 
         Each key of a multiget counts. What the engine answers by itself is counted as HIT.
         """
-        cdef int command, outcome
+        cdef unsigned int command, outcome
         counted = {}
         for command in range(COMMAND_COUNT):
             for outcome in range(OUTCOME_COUNT):
