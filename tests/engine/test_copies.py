@@ -134,3 +134,35 @@ def test_quit_closes_after_the_replies_before_it(net: Network) -> None:
     net.reply(OWNERS[0], b"VALUE k1 0 1\r\nx\r\nEND\r\n")
     assert net.got(client) == b"VALUE k1 0 1\r\nx\r\nEND\r\n"
     assert client in net.closed
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_copy_that_missed_a_write_does_not_serve_its_old_value(net: Network, is_lost: bool) -> None:
+    """Before anybody supervises it: between the acknowledgement and the next read there is no time."""
+    client = net.client()
+    net.engine.close(net.links[OWNERS[0]], net.now)
+    if not is_lost:
+        net.engine.open_link(OWNERS[0])
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    if not is_lost:
+        # The write waited for a connection that was then refused.
+        assert net.got(client) == b""
+        net.engine.close(net.links[OWNERS[0]], net.now)
+        net.turn()
+    assert net.got(client) == b"STORED\r\n"
+    net.engine.open_link(OWNERS[0])
+    net.engine.link_connected(net.links[OWNERS[0]])
+    assert net.engine.server_state(OWNERS[0]) == 1
+    assert net.engine.ejections() == 1
+    net.asked(OWNERS[0])
+    net.send(client, b"get k1\r\n")
+    assert net.asked(OWNERS[0]) == b""
+    assert net.asked(OWNERS[1]).endswith(b"get k1\r\n")
+
+
+def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"get k1\r\n")
+    net.lose(OWNERS[0])
+    assert net.engine.server_state(OWNERS[0]) == 0

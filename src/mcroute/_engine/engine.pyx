@@ -339,6 +339,10 @@ cdef class Engine:
         if state == SERVER_UP:
             target.failures = 0
 
+    def ejections(self):
+        """How often the engine itself has taken a server out of service; only grows."""
+        return self.state.ejections
+
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""
         return self.server(server).missed_writes

@@ -21,8 +21,8 @@ from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
     COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH,
     NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
-    REFUSED_BY_SERVER, RETRIES_MAX, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine, KeyState, Link,
-    PlanNode, PlanPool, PlanTable, Server, Text,
+    REFUSED_BY_SERVER, RETRIES_MAX, SERVER_EJECTED, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine,
+    KeyState, Link, PlanNode, PlanPool, PlanTable, Server, Text,
 )
 from mcroute._protocol cimport CMD_GATS, request_next_key
 from mcroute._hashing cimport hash_murmur3_32
@@ -439,10 +439,21 @@ cdef void _carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept no
         _child_ended(parent, walk.number, outcome, reply)
 
 
-cdef void _missed(Walk* walk) noexcept nogil:
-    """A copy that did not confirm a write may hold an older value from now on."""
-    if walk.parent != NULL and walk.request.group > GROUP_LAST_READ:
-        walk.request.plan.engine.servers[walk.server].missed_writes += 1
+cdef void _missed(Walk* walk, int outcome) noexcept nogil:
+    """A copy that did not confirm a write may hold an older value from now on.
+
+    After a timeout the write still stands on the link, before whatever is asked next. What the link did not
+    take, or lost, is missing for good: the server is out of service at once, until it has been put in order.
+    """
+    cdef Engine* engine = walk.request.plan.engine
+    cdef Server* server
+    if walk.parent == NULL or walk.request.group <= GROUP_LAST_READ:
+        return
+    server = engine.servers[walk.server]
+    server.missed_writes += 1
+    if outcome != TIMEOUT and server.state == SERVER_UP:
+        server.state = SERVER_EJECTED
+        engine.ejections += 1
 
 
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
@@ -450,7 +461,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
         _group_ended(walk, outcome)
         return
     if outcome > REFUSED_BY_SERVER and walk.server >= 0:
-        _missed(walk)
+        _missed(walk, outcome)
     # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
     _carry(walk, walk.parent, outcome, reply)
     _walk_free(walk)

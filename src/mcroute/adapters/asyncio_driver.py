@@ -29,7 +29,7 @@ class Connection(Protocol):
 
 
 class Driver:
-    """One engine on one loop. `after_check` is called when the engine has ended what was overdue.
+    """One engine on one loop. `on_ejection` is called when the engine has taken servers out of service.
 
     `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats` answers
     a stats command: it is given the line, without its end, and returns the reply.
@@ -39,14 +39,15 @@ class Driver:
         self,
         engine: Engine,
         loop: asyncio.AbstractEventLoop,
-        after_check: Callable[[], None],
+        on_ejection: Callable[[], None],
         on_results: Callable[[list[Result]], None] | None = None,
         on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
-        self._after_check = after_check
+        self._on_ejection = on_ejection
+        self._ejections = 0
         self._on_results = on_results
         self._on_stats = on_stats
         self._is_scheduled = False
@@ -85,12 +86,19 @@ class Driver:
             self._answer_stats()
         if self._on_results is not None and (results := self.engine.take_results()):
             self._on_results(results)
+        self._look_for_ejections()
         self._arm()
 
     def _answer_stats(self) -> None:
         if self._on_stats is not None:
             for number, line in self.engine.take_handed():
                 self.engine.answer(number, self._on_stats(line))
+
+    def _look_for_ejections(self) -> None:
+        ejections = self.engine.ejections()
+        if ejections > self._ejections:
+            self._ejections = ejections
+            self._on_ejection()
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()
@@ -106,5 +114,4 @@ class Driver:
         self._timer = None
         self._due = math.inf
         self.engine.check(self.loop.time())
-        self._after_check()
         self.schedule()

@@ -47,8 +47,8 @@ class LoopEngine:
         self._rng = rng or Random()
         self.engine = Engine(plan, seed=self._rng.getrandbits(63))
         self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
-        after_check = self.supervision.look_for_trips
-        self.driver = Driver(self.engine, self.loop, after_check, on_results, on_stats)
+        on_ejection = self.supervision.look_for_trips
+        self.driver = Driver(self.engine, self.loop, on_ejection, on_results, on_stats)
         self.links: dict[int, Link] = {}  # by the server's id
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._tasks: dict[int, asyncio.Task[None]] = {}  # that keep the links connected

@@ -133,7 +133,7 @@ class Supervision:
         for server in self._servers:
             is_out = self._engine.server_state(server) == ServerState.EJECTED
             if is_out and self.supervisor.state(server) is State.UP:
-                self._tripped(server, "it failed too often in a row")
+                self._tripped(server, "it failed too often in a row, or missed a write")
 
     def _tripped(self, server: int, why: str) -> None:
         self._carry_out(self.supervisor.tripped(server, self._loop.time()), why)
