@@ -12,7 +12,7 @@ from libc.string cimport memchr
 from mcroute._protocol.lexing cimport key_is_valid, read_i64, read_u64, request_next_key
 from mcroute._protocol.refusals cimport (
     ERROR_DELTA_VALUE, ERROR_FLAG, ERROR_FLAG_EITHER, ERROR_FLAG_TWICE, ERROR_FORMAT, ERROR_INITIAL_VALUE,
-    ERROR_KEY_CODE, ERROR_MODE_ARITHMETIC, ERROR_MODE_SET, ERROR_NONE, ERROR_OPAQUE, ERROR_OPTIONS, ERROR_TOKEN,
+    ERROR_KEY_CODE, ERROR_MODE_ARITHMETIC, ERROR_MODE_SET, ERROR_NONE, ERROR_NOT_OFFERED, ERROR_OPAQUE, ERROR_OPTIONS, ERROR_TOKEN,
 )
 from mcroute._protocol.views cimport (
     CMD_META_ARITHMETIC, CMD_META_SET, OPAQUE_MAX, REQ_BASE64, REQ_HAS_KEY, REQ_HAS_OPAQUE, REQ_QUIET,
@@ -57,14 +57,32 @@ cdef bint _is_base64(const uint8_t* at, size_t size) noexcept nogil:
     return _base64_digit(at[body - 1]) & unused == 0
 
 
+cdef bint _hides_blanks(const uint8_t* at, size_t size) noexcept nogil:
+    """Whether sound base64 decodes to a key that could not be written plainly."""
+    cdef uint32_t bits = 0
+    cdef int filled = 0
+    cdef size_t i
+    cdef uint8_t byte
+    for i in range(size):
+        if at[i] == 61:
+            break
+        bits = bits << 6 | _base64_digit(at[i])
+        filled += 6
+        if filled >= 8:
+            filled -= 8
+            byte = bits >> filled & 0xFF
+            if byte <= 0x20 or byte == 0x7F:
+                return True
+    return False
+
+
 cdef uint8_t _mode(uint8_t letter, bint is_arithmetic) noexcept nogil:
-    """The mode's own letter, small, of all its spellings; 0 for none of them."""
-    if is_arithmetic and letter == 43:
-        return 105
-    if is_arithmetic and letter == 45:
-        return 100
-    letter |= 32
-    return letter if memchr(b"id" if is_arithmetic else b"earps", letter, 2 if is_arithmetic else 5) != NULL else 0
+    """The mode's own letter, small; 0 for none."""
+    if is_arithmetic:
+        if letter == 43 or letter == 73:    # + and I
+            return 105
+        return 100 if letter == 45 or letter == 68 else 0
+    return letter | 32 if memchr(b"EARPS", letter, 5) != NULL else 0
 
 
 cdef int _take_number(uint8_t letter, const uint8_t* token, size_t size, RequestView* view) noexcept nogil:
@@ -112,13 +130,12 @@ cdef void _take_mark(uint8_t letter, uint32_t offset, uint32_t size, RequestView
         view.opaque_size = size - 1
 
 
-cdef int _read(const uint8_t* data, RequestView* view, uint32_t* mode) noexcept nogil:
+cdef int _read(const uint8_t* data, RequestView* view, uint64_t* seen, uint32_t* mode) noexcept nogil:
     """One flag after the other; returns the ErrorText of the fault to name. `mode` receives M's offset."""
     cdef uint32_t at = view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
     cdef uint32_t next_at
-    cdef uint64_t seen = 0
     cdef int error = ERROR_NONE
     cdef int this_error
     cdef uint8_t letter
@@ -130,9 +147,9 @@ cdef int _read(const uint8_t* data, RequestView* view, uint32_t* mode) noexcept 
         letter = data[start]
         if memchr(KNOWN, letter, 25) == NULL:
             return ERROR_FLAG
-        if seen & _bit(letter):
+        if seen[0] & _bit(letter):
             return ERROR_FLAG_TWICE
-        seen |= _bit(letter)
+        seen[0] |= _bit(letter)
         if letter == 77:
             mode[0] = start
         _take_mark(letter, start, size, view)
@@ -160,12 +177,18 @@ cdef bint _has_sign(const uint8_t* data, RequestView* view) noexcept nogil:
 
 cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
     cdef uint32_t mode = 0
+    cdef uint64_t seen = 0
     cdef bint is_arithmetic = view.command == CMD_META_ARITHMETIC
-    cdef int error = ERROR_OPTIONS if line.count > META_WORDS_MAX else _read(data, view, &mode)
+    cdef int error = ERROR_OPTIONS if line.count > META_WORDS_MAX else _read(data, view, &seen, &mode)
     if error:
         if _has_sign(data, view):
             return ERROR_FORMAT
         return ERROR_FLAG_EITHER if is_arithmetic else error
+    if seen & _bit(78) and view.command != CMD_META_SET and view.flags & REQ_BASE64 and (
+            _hides_blanks(data + view.key_offset, view.key_size)):
+        # What memcached creates for N forgets that its key is binary: later replies carry the key as it is, line
+        # feeds and all, which is whatever the client wants a server to have said.
+        return ERROR_NOT_OFFERED
     if mode > 0 and (is_arithmetic or view.command == CMD_META_SET):
         # The byte behind a bare M is a blank or the line's end: no mode either.
         view.meta_mode = _mode(data[mode + 1], is_arithmetic)
