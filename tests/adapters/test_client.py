@@ -525,6 +525,32 @@ def test_closing_waits_for_what_was_sent(server: EmbeddedServer) -> None:
     asyncio.run(scenario())
 
 
+def test_closing_may_be_cancelled(server: EmbeddedServer) -> None:
+    """Also in the turn in which the last request ends."""
+
+    async def scenario(turns: int) -> None:
+        client = await client_of(server).connect()
+        server.pause()
+        asking = asyncio.create_task(client.get("a"))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        server.resume()
+        await asking
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        is_over = closing.done()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled() is not is_over
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        with pytest.raises(ClientClosed):
+            await client.get("a")
+
+    for turns in range(8):
+        asyncio.run(scenario(turns))
+
+
 def test_closing_ends_every_request(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         client = await client_of(server).connect()

@@ -9,6 +9,7 @@ from random import Random
 from ..policy import Outcome, Plan, SupervisorSettings
 from .asyncio_driver import Result
 from .asyncio_engine import LoopEngine
+from .asyncio_link import in_time
 from .client_errors import ClientClosed, IllegalInput, Overloaded
 from .client_results import Answer
 
@@ -119,7 +120,7 @@ class Calls:
         try:
             if self._waiting:
                 self._idle = self._idle or asyncio.Event()
-                await asyncio.wait_for(self._idle.wait(), limit_s)
+                await in_time(self._idle.wait(), limit_s)
         except asyncio.TimeoutError:
             pass
         finally:
