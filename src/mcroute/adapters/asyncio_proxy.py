@@ -12,6 +12,9 @@ from .asyncio_stats import stats_reply
 
 __all__ = ("Proxy",)
 
+# Clients that connect at the same time, as memcached has it. One more waits a second for its next try.
+BACKLOG = 1024
+
 
 class Proxy:
     """Serves clients by a plan, on the running loop. `start` begins, `close` ends; also a context manager.
@@ -41,7 +44,7 @@ class Proxy:
         self._routing.begin()
         try:
             await self._routing.tried()
-            self._listener = await self._loop.create_server(self._accept, host, port)
+            self._listener = await self._loop.create_server(self._accept, host, port, backlog=BACKLOG)
         except BaseException:
             await self.close(0)
             raise
