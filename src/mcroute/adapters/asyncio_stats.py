@@ -39,8 +39,8 @@ def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object])
     """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
     arguments = line.split()[1:]
     if not arguments:
-        results = _commands(routing.engine.results())
-        return _block({**_process(), **clients, **results, **routing.engine.counters(), **_service(routing)})
+        commands = _commands(routing.engine.results())
+        return _block({**_process(), **clients, **commands, **routing.engine.counters(), **_service(routing)})
     if arguments == [b"servers"]:
         return _block(_servers(routing))
     if arguments == [b"results"]:
