@@ -9,6 +9,7 @@ from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
 
+from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
 
@@ -105,6 +106,8 @@ cdef Engine* _engine_of(Request* request) noexcept nogil:
 
 cdef void request_walk_ended(Request* request) noexcept nogil:
     request.walks -= 1
+    if request.walks == 0 and request.hold != NULL:
+        hold_release(request)
     if request.walks == 0 and request.is_answered:
         _release(request, _engine_of(request))
 

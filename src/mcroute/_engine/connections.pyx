@@ -15,7 +15,7 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, Request,
     Walk,
 )
-from mcroute._engine.walks cimport walk_expire
+from mcroute._engine.walks cimport walk_expire, walks_resume
 from mcroute._protocol cimport default_limits
 
 cdef enum:
@@ -185,10 +185,18 @@ cdef void link_connected(Link* link) noexcept nogil:
     link.state = LINK_READY
 
 
+cdef void _resume(Engine* engine) noexcept nogil:
+    """Requests begin that have waited behind a held key."""
+    if engine.released != NULL:
+        engine_began(engine, engine.now)
+        walks_resume(engine)
+
+
 cdef void link_closed(Link* link, double now) noexcept nogil:
     engine_began(link.conn.engine, now)
     _conn_clear(&link.conn)
     link_lost(link)
+    _resume(link.conn.engine)
 
 
 # ---- bytes in ----
@@ -284,6 +292,7 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
         _parse(conn, is_shared)
     elif is_shared:
         _keep_rest(conn, True)
+    _resume(engine)
 
 
 # ---- bytes out ----
@@ -328,6 +337,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
     engine.next_check = min(earliest, engine.routes_due)
+    _resume(engine)
     if engine.failovers != failovers:
         # Asked of a server that the loop above had looked at already.
         engine_began(engine, now)

@@ -18,6 +18,7 @@ from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SERVER_UP, Link, Request, Session,
 )
+from mcroute._engine.walks cimport walks_resume
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, COMMAND_COUNT
 
 from mcroute._protocol.commands import COMMAND_NAMES
@@ -228,6 +229,7 @@ cdef class Engine:
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
         self.routes.run()
+        walks_resume(self.state)
         numbers = []
         for i in range(self.state.dirty_count):
             if self.state.dirty[i] != NULL:

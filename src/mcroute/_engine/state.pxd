@@ -19,10 +19,13 @@ cdef enum:
     COPIES_MAX = 8              # owners of a key that a plan may ask
     GROUP_COUNT = 9             # command groups, as policy.nodes.Group
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
+    HOLD_BUCKETS = 1024         # a power of two
+    GROUP_LAST_READ = 2         # command groups up to here only read
     LINKS_MAX = 16              # to one server
     RETRIES_MAX = 100           # tokens that the retry budget holds
 
 cdef struct Engine
+cdef struct Hold
 cdef struct Link
 cdef struct Request
 cdef struct Session
@@ -214,6 +217,8 @@ cdef struct Request:
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
     Request* next_handed        # to the driver
+    Request* next_waiting       # behind the same hold, or to be begun now
+    Hold* hold                  # of its key; NULL: later requests for the key need not wait
     Request* due_next           # all requests in flight, oldest first
     Request* due_previous
     double started_at
@@ -233,6 +238,13 @@ cdef struct Request:
     uint32_t groups_open        # multiget: parts without an outcome
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
     Walk walk                   # of the plan's root, or of a multiget's only part
+
+cdef struct Hold:               # see holds.pxd
+    Hold* next                  # in its bucket
+    Request* request
+    Request* first              # that waits behind it
+    Request* last
+    uint32_t key_hash
 
 cdef struct RouteEvent:         # for a walk at a python node
     RouteEvent* next
@@ -263,6 +275,10 @@ cdef struct Engine:
     Request* handed             # for the driver to answer, in the order in which they came
     Request* last_handed
     Request* taken              # by the driver, and not answered yet
+    Hold* holds[HOLD_BUCKETS]
+    uint32_t hold_count
+    Request* released           # behind holds that are no more, in the order in which they came
+    Request* last_released
     Walk* routes                # at python nodes, until their generators have ended
     RouteEvent* events          # for the users' routes, in the order in which they happened
     RouteEvent* last_event

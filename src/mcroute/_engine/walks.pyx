@@ -15,21 +15,21 @@ from mcroute._engine.answers cimport (
 )
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
 from mcroute._engine.custom cimport route_begin, route_child_ended, route_ended
+from mcroute._engine.holds cimport hold_key, hold_waits
 from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
-    COPIES_MAX, DELETED, EJECTED, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH,
-    NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER, OVERLOADED,
-    REFUSED_BY_SERVER, RETRIES_MAX, SERVER_EJECTED, SERVER_UP, STORED, TIMEOUT, TOUCHED, Engine,
-    KeyState, Link, PlanNode, PlanPool, PlanTable, Server, Text,
+    COPIES_MAX, DELETED, EJECTED, GROUP_LAST_READ, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT,
+    NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER,
+    OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, SERVER_EJECTED, SERVER_UP, STORED, TIMEOUT, TOUCHED,
+    Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Server, Text,
 )
 from mcroute._protocol cimport CMD_GATS, request_next_key
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
-    GROUP_LAST_READ = 2         # command groups up to here only read
     LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
     RANK_WORST = 255
 
@@ -226,6 +226,12 @@ cdef bint _may_retry(Engine* engine, int outcome) noexcept nogil:
     return True
 
 
+cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:
+    # What was never sent goes on in the moment in which it came: nothing has passed it.
+    if outcome != EJECTED and outcome != OVERLOADED:
+        hold_key(walk)
+
+
 cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Slice best
@@ -234,6 +240,7 @@ cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
         if (walk.children_asked < node.child_count and not walk.request.is_done
                 and _may_retry(walk.request.plan.engine, outcome)):
             walk.request.plan.engine.failovers += outcome >= REFUSED_BY_SERVER
+            _hold_if_sent(walk, outcome)
             _first_next(walk)
             return
     best = walk.best_reply
@@ -332,6 +339,7 @@ cdef void _then_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
     if outcome > REFUSED_BY_SERVER and walk.children_asked < node.child_count and not walk.request.is_done:
         if _may_retry(walk.request.plan.engine, outcome):
             walk.request.plan.engine.failovers += 1
+            _hold_if_sent(walk, outcome)
             _first_next(walk)
             return
     if not _has_changed(walk.request, outcome):
@@ -348,6 +356,8 @@ cdef void walk_ask_child(Walk* walk, int child, int number) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* asked = _walk_new(walk.request, walk, walk.request.plan.children[node.children + child])
     walk.children_asked += 1
+    if number > 0:
+        hold_key(walk)
     if asked == NULL:
         _child_ended(walk, number, OVERLOADED, NOTHING)
         return
@@ -606,7 +616,19 @@ cdef void _begin_many(Request* request) noexcept nogil:
     request_walk_ended(request)
 
 
+cdef void walks_resume(Engine* engine) noexcept nogil:
+    cdef Request* request
+    while engine.released != NULL:
+        request = engine.released
+        engine.released = request.next_waiting
+        if not request.is_done:
+            walk_begin(request)
+        request_walk_ended(request)
+
+
 cdef void walk_begin(Request* request) noexcept nogil:
+    if request.plan.engine.hold_count > 0 and hold_waits(request):
+        return
     if request.view.command <= CMD_GATS and request.view.key_count > 1:
         _begin_many(request)
         return

@@ -1,0 +1,14 @@
+"""Keys that a write holds: once it has left its first stage, later requests for the key wait behind it.
+
+A write that failed on one server is asked of another later than it came. A request that came in between, and went
+to that other server at once, would otherwise be undone by the older write.
+"""
+
+from mcroute._engine.state cimport Engine, Request, Walk
+
+# The walk's request goes on at another server than the one that it was sent to.
+cdef void hold_key(Walk* walk) noexcept nogil
+# Whether the request, which has not begun, has to wait: then walks_resume begins it.
+cdef bint hold_waits(Request* request) noexcept nogil
+# The last walk of a request that held a key has ended.
+cdef void hold_release(Request* request) noexcept nogil
