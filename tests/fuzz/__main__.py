@@ -1,0 +1,22 @@
+"""Fuzzes one target: `python tests/fuzz requests [corpus directories and options of libFuzzer]`.
+
+`make fuzz` runs it, and builds what it needs: package and probe with sanitizers and libFuzzer's counters.
+"""
+
+import sys
+
+import atheris
+import probe
+from engine_world import play
+
+TARGETS = {"requests": probe.check_requests, "replies": probe.check_replies, "engine": play}
+
+
+def main() -> None:
+    target = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, lambda data: target(data) and None)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

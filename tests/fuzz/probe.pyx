@@ -1,0 +1,250 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What must hold for any bytes: the laws of the parsers, checked in C, and a look into the engine's memory.
+
+Not part of the package: compiled by the replay test, and with sanitizers by `make fuzz`. Each parse sees a heap
+block of exactly the size it is told, so that a sanitizer catches a read one byte behind it.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
+
+from mcroute._engine.engine cimport Engine
+from mcroute._protocol cimport (
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH,
+    COMMAND_COUNT, ENCODE_EXTRA, ERROR_TEXT_COUNT, KEY_MAX, OPAQUE_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE,
+    PARSED_OK, REPLY_KIND_COUNT, REPLY_META_VALUE, REPLY_VALUE, REQ_CANONICAL, REQ_NOREPLY, Limits, ReplyView,
+    RequestView, default_limits, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
+    error_text, key_is_valid, reply_parse, request_next_key, request_parse,
+)
+
+cdef enum:
+    VALUE_MAX = 4096            # small, so that too large a value is soon found
+    GET_LINE_MAX = 4096
+    REPLY_LINE_MAX = 8192       # longer ones are out of step
+    CUTS = 48                   # prefixes tried of a message, evenly spread
+
+# A refused request's line, and the longest data block that memcached would swallow behind it.
+cdef uint64_t SWALLOW_MAX = <uint64_t>2147483647 + 2048 + 2
+
+
+cdef Limits _limits() noexcept nogil:
+    cdef Limits limits = default_limits()
+    limits.value_max = VALUE_MAX
+    limits.get_line_max = GET_LINE_MAX
+    return limits
+
+
+cdef uint8_t* _copy(const uint8_t* data, size_t size) except NULL:
+    cdef uint8_t* block = <uint8_t*>malloc(size if size else 1)
+    if block == NULL:
+        raise MemoryError
+    memcpy(block, data, size)
+    return block
+
+
+cdef int _parse_request(const uint8_t* data, size_t size, bint first, RequestView* view) except -1:
+    cdef Limits limits = _limits()
+    cdef uint8_t* block = _copy(data, size)
+    cdef int parsed = request_parse(block, size, &limits, first, view)
+    free(block)
+    return parsed
+
+
+cdef int _parse_reply(const uint8_t* data, size_t size, ReplyView* view) except -1:
+    cdef uint8_t* block = _copy(data, size)
+    cdef int parsed = reply_parse(block, size, VALUE_MAX, view)
+    free(block)
+    return parsed
+
+
+# ---- requests ----
+
+cdef int _check_keys(const uint8_t* data, const RequestView* view) except -1:
+    cdef uint32_t at = view.key_offset
+    cdef uint32_t offset = 0
+    cdef uint32_t size = 0
+    cdef uint32_t count = 0
+    if view.key_count == 0:
+        return 0
+    assert view.key_offset + view.key_size <= view.keys_end <= view.line_size
+    while True:
+        at = request_next_key(data, at, view.keys_end, &offset, &size)
+        if at == 0:
+            break
+        count += 1
+        assert offset + size <= view.keys_end
+        assert key_is_valid(data + offset, size)
+        if count == 1:
+            assert offset == view.key_offset and size == view.key_size
+    assert count == view.key_count
+    return 0
+
+
+cdef int _check_canonical(const uint8_t* data, const RequestView* view) except -1:
+    """What is called canonical is what the encoder writes, byte for byte."""
+    cdef uint8_t[KEY_MAX + ENCODE_EXTRA] line
+    cdef const uint8_t* key = data + view.key_offset
+    cdef size_t size
+    if view.flags & REQ_NOREPLY:
+        return 0
+    if view.command in (CMD_GET, CMD_GETS) and view.key_count == 1:
+        size = encode_get(line, key, view.key_size, view.command == CMD_GETS)
+    elif CMD_SET <= view.command <= CMD_CAS:
+        size = encode_store(line, view.command, key, view.key_size, view.client_flags, view.exptime,
+                            view.value_size, view.number)
+    elif view.command == CMD_DELETE:
+        size = encode_delete(line, key, view.key_size)
+    elif view.command in (CMD_INCR, CMD_DECR):
+        size = encode_arithmetic(line, view.command, key, view.key_size, view.number)
+    elif view.command == CMD_TOUCH:
+        size = encode_touch(line, key, view.key_size, view.exptime)
+    else:
+        return 0
+    assert size <= view.key_size + ENCODE_EXTRA
+    assert size == view.line_size and memcmp(line, data, size) == 0
+    return 0
+
+
+cdef int _check_request(const uint8_t* data, const RequestView* view) except -1:
+    assert view.command < COMMAND_COUNT
+    assert 0 < view.line_size <= view.size
+    assert data[view.line_size - 1] == c"\n"
+    if view.size > view.line_size:
+        assert view.value_offset == view.line_size
+        assert view.value_size <= VALUE_MAX
+        assert view.size == view.value_offset + view.value_size + 2
+        assert data[view.size - 2] == c"\r" and data[view.size - 1] == c"\n"
+    assert view.flags_offset <= view.flags_end <= view.line_size
+    assert view.opaque_size <= OPAQUE_MAX
+    assert view.opaque_offset + view.opaque_size <= view.line_size
+    _check_keys(data, view)
+    if view.flags & REQ_CANONICAL:
+        _check_canonical(data, view)
+    return 0
+
+
+cdef int _check_request_cuts(const uint8_t* data, size_t size, bint first, const RequestView* whole) except -1:
+    """A part of a request asks for more, never for more than there is to come."""
+    cdef RequestView view
+    cdef size_t step = size // CUTS + 1
+    cdef size_t cut
+    for cut in range(0, size, step):
+        memset(&view, 0xA5, sizeof(view))
+        assert _parse_request(data, cut, first, &view) == PARSED_MORE
+        assert cut < view.size <= size
+    memset(&view, 0xA5, sizeof(view))
+    assert _parse_request(data, size, first, &view) == PARSED_OK
+    assert view.size == size and view.command == whole.command and view.flags == whole.flags
+    return 0
+
+
+def check_requests(const uint8_t[::1] data not None):
+    """Reads `data` as the bytes of one client. Returns how many requests it held, refused ones included."""
+    cdef RequestView view
+    cdef size_t start = 0
+    cdef size_t size = data.shape[0]
+    cdef size_t text_size
+    cdef const uint8_t* at = &data[0] if size else NULL
+    cdef int parsed
+    cdef int count = 0
+    while start < size:
+        memset(&view, 0xA5, sizeof(view))
+        parsed = _parse_request(at + start, size - start, start == 0, &view)
+        if parsed == PARSED_MORE:
+            assert size - start < view.size <= GET_LINE_MAX + VALUE_MAX + 2
+            return count
+        count += 1
+        if parsed == PARSED_OK:
+            assert view.size <= size - start
+            _check_request(at + start, &view)
+            _check_request_cuts(at + start, view.size, start == 0, &view)
+        else:
+            assert parsed in (PARSED_BAD, PARSED_CLOSE)
+            assert view.error < ERROR_TEXT_COUNT
+            assert error_text(view.error, &text_size) != NULL and text_size < 100
+            if parsed == PARSED_CLOSE:
+                return count
+            assert 0 < view.size <= SWALLOW_MAX
+        start += <size_t>view.size
+    return count
+
+
+# ---- replies ----
+
+cdef int _check_reply(const uint8_t* data, const ReplyView* view) except -1:
+    assert view.kind < REPLY_KIND_COUNT
+    assert 0 < view.line_size <= view.size
+    assert data[view.line_size - 1] == c"\n"
+    if view.kind == REPLY_VALUE or view.kind == REPLY_META_VALUE:
+        assert view.value_size <= VALUE_MAX
+        assert view.value_offset == view.line_size
+        assert view.size == view.value_offset + view.value_size + 2
+        assert data[view.size - 2] == c"\r" and data[view.size - 1] == c"\n"
+    else:
+        assert view.size == view.line_size
+    assert view.key_offset + view.key_size <= view.line_size
+    assert view.flags_offset <= view.flags_end <= view.line_size
+    assert view.opaque_offset + view.opaque_size <= view.line_size
+    return 0
+
+
+cdef int _check_reply_cuts(const uint8_t* data, size_t size, const ReplyView* whole) except -1:
+    cdef ReplyView view
+    cdef size_t step = size // CUTS + 1
+    cdef size_t cut
+    for cut in range(0, size, step):
+        memset(&view, 0xA5, sizeof(view))
+        assert _parse_reply(data, cut, &view) == PARSED_MORE
+        assert cut < view.size <= size
+    memset(&view, 0xA5, sizeof(view))
+    assert _parse_reply(data, size, &view) == PARSED_OK
+    assert view.size == size and view.kind == whole.kind
+    return 0
+
+
+def check_replies(const uint8_t[::1] data not None):
+    """Reads `data` as the bytes of one server. Returns how many replies it held, up to the first bad one."""
+    cdef ReplyView view
+    cdef size_t start = 0
+    cdef size_t size = data.shape[0]
+    cdef const uint8_t* at = &data[0] if size else NULL
+    cdef int parsed
+    cdef int count = 0
+    while start < size:
+        memset(&view, 0xA5, sizeof(view))
+        parsed = _parse_reply(at + start, size - start, &view)
+        if parsed == PARSED_MORE:
+            assert size - start < view.size <= REPLY_LINE_MAX + VALUE_MAX + 2
+            return count
+        if parsed == PARSED_CLOSE:
+            assert view.error < ERROR_TEXT_COUNT
+            return count
+        assert parsed == PARSED_OK
+        assert view.size <= size - start
+        count += 1
+        _check_reply(at + start, &view)
+        _check_reply_cuts(at + start, view.size, &view)
+        start += <size_t>view.size
+    return count
+
+
+# ---- the engine ----
+
+def memory_in_use(Engine engine not None):
+    """Bytes of the blocks that the engine holds, without those it keeps for reuse."""
+    return engine.state.pool.used_bytes
+
+
+def keep_no_spares(Engine engine not None):
+    """Gives blocks back at once, so that a sanitizer sees a use after the last reference."""
+    engine.state.pool.spare_limit = 0
+
+
+def set_limits(Engine engine not None, unsigned int pipeline, unsigned int queue, size_t unsent):
+    """Requests in flight a session, expected replies a link, unsent bytes of either."""
+    engine.state.pipeline_max = pipeline
+    engine.state.queue_max = queue
+    engine.state.out_max = unsent
+    engine.state.link_out_max = unsent
