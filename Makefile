@@ -1,4 +1,4 @@
-# The words of the project: demo build test one bench lint types clean.
+# The words of the project: demo build test one bench lint types coverage sanitize fuzz wheels clean.
 # `make demo` and `make test` are enough in a fresh clone: each prepares what it misses, then shows or checks.
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,'
 # The demo is for visitors too, who need none of the developers' tools.
 EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
 
-.PHONY: demo build test one bench lint types system clean
+.PHONY: demo build test one bench lint types coverage sanitize fuzz wheels system clean
 .DELETE_ON_ERROR:
 
 # Options go in OPTIONS, as in make demo OPTIONS="--fault stop".
@@ -38,6 +38,24 @@ lint: build
 types: build
 	$(BIN)/mypy
 	$(if $(COMPILED),PYTHONPATH=src $(BIN)/stubtest --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases $(COMPILED))
+
+# Lines of .py, .pyx and .pxd that the tests of kernel, policy and engine run: build/coverage/index.html.
+coverage: build
+	.ci/coverage
+
+# Memory errors and undefined behaviour, by gcc's sanitizers, in kernel and engine.
+sanitize: build
+	.ci/sanitize
+
+# Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
+TARGETS ?= requests replies engine
+FUZZ_SECONDS ?= 600
+fuzz: build
+	for target in $(TARGETS); do .ci/fuzz $$target $(FUZZ_SECONDS) || exit 1; done
+
+# A wheel for every Python at hand, tested in an empty environment of that Python.
+wheels:
+	.ci/wheels
 
 build: .venv/.built
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from build_probe import build
 from choices import Broken
+
+from tests.compiling import compile_cython
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -18,7 +19,7 @@ def inputs(target: str) -> list[Path]:
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[bytes], object]]:
     there = tmp_path_factory.mktemp("probe")
-    build(there)
+    compile_cython(Path(__file__).with_name("probe.pyx"), there)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(there))
         probe = importlib.import_module("probe")

@@ -1,6 +1,7 @@
-"""Compiles the probe against the mcroute that this interpreter imports: `python build_probe.py DIRECTORY`.
+"""Compiles a Cython source of the tests against the mcroute that this interpreter imports.
 
-MCROUTE_BUILD says how, as in setup.py; the package must have been built in the same way.
+As a program: `python tests/compiling.py SOURCE DIRECTORY`. MCROUTE_BUILD says how, as in setup.py; the
+package must have been built in the same way.
 """
 
 import os
@@ -12,8 +13,8 @@ from pathlib import Path
 SANITIZERS = {"asan": "address,undefined", "fuzz": "address,undefined,fuzzer-no-link"}
 
 
-def build(there: Path) -> None:
-    """Leaves the extension module `probe` in the directory."""
+def compile_cython(source: Path, there: Path) -> None:
+    """Leaves the extension module of the source's name in the directory `there`."""
     sanitizers = SANITIZERS.get(os.environ.get("MCROUTE_BUILD", ""))
     flags = f"-g -fno-omit-frame-pointer -fsanitize={sanitizers}" if sanitizers else ""
     # The compiler itself must not run under the sanitizer's library, which the tests preload.
@@ -22,10 +23,11 @@ def build(there: Path) -> None:
     kept["LDFLAGS"] = flags
     kept["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     there.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).with_name("probe.pyx"), there)
-    command = [sys.executable, "-m", "Cython.Build.Cythonize", "--quiet", "--inplace", "probe.pyx"]
+    if source.parent != there:
+        shutil.copy(source, there)
+    command = [sys.executable, "-m", "Cython.Build.Cythonize", "--quiet", "--inplace", source.name]
     subprocess.run(command, cwd=there, env=kept, check=True)
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    compile_cython(Path(sys.argv[1]), Path(sys.argv[2]))
