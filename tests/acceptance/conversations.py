@@ -68,9 +68,10 @@ FLAGS = {
 class Speaker:
     """Makes the messages of one conversation, over a handful of keys that are its own."""
 
-    def __init__(self, rng: Random, name: str) -> None:
+    def __init__(self, rng: Random, name: str, may_flush: bool = False) -> None:
         self.rng = rng
         self.name = name
+        self.may_flush = may_flush
         self.rows: set[str] = set()
         self.is_sound = True
         self.were_sound = True
@@ -247,7 +248,10 @@ class Speaker:
                 self.rows.add("a delete of the key noreply")
         elif name == "flush_all":
             # A delay would empty the servers at a moment of their own.
-            words += [self.some("0", "-1", "x", "1x")] if self.seldom(0.5) else []
+            if not self.may_flush:
+                self.is_sound = False
+                return self.line([*words, self.some("x", "1x")])
+            words += [self.some("0", "-1", "x")] if self.seldom(0.5) else []
         elif name == "verbosity":
             words += [self.some("0", "1", "4294967295", *UNREADABLE[:5])]
         else:
@@ -312,7 +316,8 @@ class Speaker:
     def flag(self, command: str, letter: str) -> str:
         if letter in "TNR":
             # What is gone already is counted from the server's own start when t asks for it.
-            return letter + self.number([time for time in GOOD_TIMES if time[0] != "-"])
+            positive = [time for time in GOOD_TIMES if time[0] != "-"]
+            return letter + self.number(positive).replace("-5", "5")
         if letter in "CEDJ":
             return letter + self.number(GOOD_COUNTS)
         if letter == "F":

@@ -1,0 +1,105 @@
+"""Two servers of one version: one is spoken to directly, the other through a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mcroute.asyncio import Proxy, start_proxy
+from mcroute.policy import Pool, PoolRoute
+from mcroute.testing import MemcachedServer, find_memcached
+
+MARK = b"mn\r\n"
+MARKED = b"MN\r\n"
+PATIENCE_LOST = b"<nothing more>"
+
+
+def memcached_version() -> str:
+    said = subprocess.run([find_memcached() or "", "-V"], capture_output=True, text=True, check=True).stdout
+    return said.split()[1]
+
+
+@dataclass
+class Pair:
+    """A server of its own, and the same behind a proxy."""
+
+    direct: MemcachedServer
+    behind: MemcachedServer
+    proxy: Proxy
+
+    async def say(self, data: bytes, end: bytes, tail: bytes, cuts: list[int]) -> list[bytes]:
+        """What each answers."""
+        pieces = cut(data, cuts)
+        return list(
+            await asyncio.gather(
+                say(self.direct.port, pieces, end, tail), say(self.proxy.port, pieces, end, tail)
+            )
+        )
+
+    async def level(self) -> None:
+        """Brings both servers to the same CAS counter, from which a difference may have led one away."""
+        ports = (self.direct.port, self.behind.port)
+        ask = b"ms level 0 c\r\n\r\n"
+        counters = [int((await say(port, [ask], b"\r\n", b"")).split(b"c")[1]) for port in ports]
+        for port, counter in zip(ports, counters, strict=True):
+            step = b"set noreply 0 0 0 noreply\r\n\r\n"
+            await say(port, [step * (max(counters) - counter) + b"md noreply q\r\n" + MARK], MARKED, b"")
+
+
+def cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, *(place % (len(data) + 1) for place in cuts), len(data)})
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience: float = 5) -> bytes:
+    """Sends the pieces, waits for `end` in the replies, sends the tail, hangs up; returns all that came."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    heard = bytearray()
+
+    async def listen(until: bytes) -> None:
+        while not heard.endswith(until) if until else True:
+            data = await reader.read(1 << 16)
+            heard.extend(data)
+            if not data:
+                break
+
+    async def talk() -> None:
+        listening = asyncio.create_task(listen(end))
+        # A server that hangs up in the middle ends the sending, not the hearing.
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+        await listening
+        writer.write(tail)
+        if not reader.at_eof():
+            writer.write_eof()
+        await listen(b"")
+
+    try:
+        await asyncio.wait_for(talk(), patience)
+    except asyncio.TimeoutError:
+        heard += PATIENCE_LOST
+    except OSError:
+        # What was sent to a server that had hung up already.
+        pass
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    return bytes(heard)
+
+
+@contextlib.asynccontextmanager
+async def pair() -> AsyncIterator[Pair]:
+    with MemcachedServer() as direct, MemcachedServer() as behind:
+        proxy = await start_proxy(PoolRoute(Pool.of("main", [behind.address])))
+        try:
+            yield Pair(direct, behind, proxy)
+        finally:
+            await proxy.close(0.1)
