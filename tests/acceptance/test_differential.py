@@ -32,8 +32,8 @@ SEED = int(os.environ.get("MCROUTE_SEED", "1"))
 DIFFERENCES = Differences.read()
 # A value that is announced longer than it is takes what follows; behind this, every line is heard again.
 LULL = MARK * 300
-# For the rest of the second in which it was flushed, and each server has seconds of its own, 1.6.45 forgets what
-# is stored: so few of the conversations may flush, and the next one waits.
+# For the rest of the second in which it was flushed, 1.6.45 forgets what is stored, and each server's seconds
+# are its own: few of the conversations may flush, and the next one waits.
 FLUSHING = 250
 FORGETTING_S = 1.1
 
