@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mcroute.policy import PoolRoute, Replicate
+from mcroute.policy import Null, PoolRoute, Replicate
 
 from .network import Network, pool
 
@@ -71,3 +71,20 @@ def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
     assert net.asked(owners[1]) == b"delete k1\r\n"
     net.reply(owners[1], b"NOT_FOUND\r\n")
     assert net.got(client) == b"HD\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        (b"mg k v O1 k\r\n", b"EN\r\n"),
+        (b"mg k v q\r\n", b""),
+        (b"ms k 1 k Oab\r\nx\r\n", b"NS kk Oab\r\n"),
+        (b"md k Oab q k\r\n", b"NF Oab kk\r\n"),
+        (b"ma a2V5 b k N0\r\n", b"NF ka2V5 b\r\n"),
+    ],
+)
+def test_a_reply_that_no_server_gave_carries_the_clients_flags(request_: bytes, reply: bytes) -> None:
+    net = Network(Null(), 0)
+    client = net.client()
+    net.send(client, request_)
+    assert net.got(client) == reply

@@ -84,7 +84,7 @@ EVERY = (("a:1", 0), ("b:1", 0), ("c:1", 0))
         (Error("no"), "READ", n.Constant("no")),
         (Replicate(THREE), "READ", ("first", "ERROR_OR_MISS", False, R0, R1)),
         (Replicate(THREE, read="random"), "READ", ("first", "ERROR_OR_MISS", True, R0, R1)),
-        (Replicate(THREE), "READ_CAS", ("first", "ERROR", False, R0, R1)),
+        (Replicate(THREE), "READ_CAS", ("first", "ERROR_OR_MISS", False, R0, R1)),
         (Replicate(THREE), "READ_TOUCH", ("then", R0, R1)),
         (Replicate(THREE), "STORE_IF", ("then", R0, R1)),
         (Replicate(THREE), "ARITHMETIC", ("then", R0, R1)),

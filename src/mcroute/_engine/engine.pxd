@@ -17,6 +17,7 @@ cdef class Engine:
     cdef _admit(self, tuple identity, set wanted)
     cdef _forget_older(self)
     cdef bint _is_unlinked(self, int number)
+    cdef _set_tags(self, CompiledPlan compiled)
     cdef _set_patience(self, CompiledPlan compiled)
     cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL

@@ -19,6 +19,7 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SERVER_UP, Link, Request, Session,
 )
 from mcroute._engine.walks cimport walks_resume
+from mcroute._hashing cimport hash_murmur3_32
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, COMMAND_COUNT
 
 from mcroute._protocol.commands import COMMAND_NAMES
@@ -69,6 +70,7 @@ cdef class Engine:
             by_name[server.name] = self.ids[server.name, server.address]
         compiled = CompiledPlan(plan, by_name)
         self._set_patience(compiled)
+        self._set_tags(compiled)
         engine_install(self.state, compiled.table)
         if self.compiled is not None:
             self.older.append(self.compiled)
@@ -98,6 +100,17 @@ cdef class Engine:
             if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
                 return False
         return True
+
+    cdef _set_tags(self, CompiledPlan compiled):
+        """Tags of CAS tokens come from the servers' names, so that every proxy with these servers has the same."""
+        tags = set()
+        for name in sorted(compiled.ids):
+            encoded = name.encode()
+            tag = hash_murmur3_32(encoded, len(encoded), 0) & 0xFFFF
+            while tag in tags:
+                tag = (tag + 1) & 0xFFFF
+            tags.add(tag)
+            self.state.servers[compiled.ids[name]].cas_tag = tag
 
     cdef _set_patience(self, CompiledPlan compiled):
         """A server of several pools gets the least patience of theirs."""

@@ -6,9 +6,12 @@ from mcroute._protocol cimport ReplyView, RequestView
 
 # The command group of a meta request, as policy.nodes.Group.
 cdef int meta_group(const unsigned char* data, RequestView* view) noexcept nogil
-# Queues the request with `opaque` in place of the client's, and without q. False without memory.
-cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque) noexcept nogil
+# Queues the request with `opaque` in place of the client's, without q, and with the
+# server's own CAS token if tokens are tagged. False without memory.
+cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque, bint tags_cas) noexcept nogil
 # Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
 cdef bint meta_matches(Expected* expected, const unsigned char* data, ReplyView* view) noexcept nogil
+# A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.
+cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil
 # The reply with the client's opaque put back, in a block of its own; NULL without memory.
 cdef Block* meta_restore(Request* request, const unsigned char* data, ReplyView* view) noexcept nogil

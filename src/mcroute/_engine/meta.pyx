@@ -5,14 +5,15 @@ nothing else), and quiet modes cannot be left to the server, because each reques
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.blocks cimport Slice, block_new, out_copy, out_slice
+from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
     CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
-    REPLY_SERVER_ERROR, REQ_HAS_OPAQUE, request_next_key,
+    REPLY_SERVER_ERROR, REQ_BASE64, REQ_HAS_OPAQUE, request_next_key,
 )
 
 cdef enum Group:
@@ -25,6 +26,7 @@ cdef enum Group:
     ARITHMETIC = 6
 
 cdef enum:
+    TOKEN_ROOM = 32             # " C", twenty digits, and a zero
     OPAQUE_ROOM = 16            # " O", ten digits, and the zero that snprintf adds
 
 
@@ -59,13 +61,18 @@ cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
     return READ_CAS if _has_flag(data, view, b"cNR") else READ
 
 
-cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, uint32_t opaque) noexcept nogil:
+cdef bint put_meta(
+    OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas
+) noexcept nogil:
     cdef RequestView* view = &request.view
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
     cdef bint is_placed = False
+    cdef uint64_t token = 0
+    cdef char[TOKEN_ROOM] own_token
+    cdef int token_size
     cdef char[OPAQUE_ROOM] ours
     cdef int ours_size = snprintf(ours, OPAQUE_ROOM, b" O%u", opaque)
     cdef uint32_t head = view.flags_offset
@@ -83,6 +90,11 @@ cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, uint32_t opa
         if data[start] == b'O':
             is_placed = True
             if not out_copy(out, &engine.pool, <uint8_t*>ours, ours_size):
+                return False
+        elif data[start] == b'C' and tags_cas:
+            token_of_request(request, &token)
+            token_size = snprintf(own_token, TOKEN_ROOM, b" C%llu", <unsigned long long>(token >> TAG_BITS))
+            if not out_copy(out, &engine.pool, <uint8_t*>own_token, token_size):
                 return False
         elif not (out_copy(out, &engine.pool, <const uint8_t*>b" ", 1)
                   and out_copy(out, &engine.pool, data + start, size)):
@@ -104,6 +116,39 @@ cdef bint meta_matches(Expected* expected, const uint8_t* data, ReplyView* view)
         return True
     size = snprintf(ours, OPAQUE_ROOM, b"%u", expected.opaque)
     return view.opaque_size == <uint32_t>size and memcmp(data + view.opaque_offset, ours, size) == 0
+
+
+cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil:
+    cdef RequestView* view = &request.view
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef uint32_t at = view.flags_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    # The flags that come back are copies of the request's, but for k, which brings the key, and with b a mark.
+    cdef Block* block = block_new(&request.plan.engine.pool, view.line_size + view.key_size + 8)
+    if block == NULL:
+        return NULL
+    memcpy(block.data, letters, 2)
+    block.fill = 2
+    while True:
+        at = request_next_key(data, at, view.flags_end, &start, &size)
+        if at == 0:
+            break
+        if data[start] == b'O':
+            _append(block, b" ", 1)
+            _append(block, <const char*>data + start, size)
+        elif data[start] == b'k':
+            _append(block, b" k", 2)
+            _append(block, <const char*>data + view.key_offset, view.key_size)
+            if view.flags & REQ_BASE64:
+                _append(block, b" b", 2)
+    _append(block, b"\r\n", 2)
+    return block
+
+
+cdef void _append(Block* block, const char* text, size_t size) noexcept nogil:
+    memcpy(block.data + block.fill, text, size)
+    block.fill += size
 
 
 cdef Block* meta_restore(Request* request, const uint8_t* data, ReplyView* view) noexcept nogil:

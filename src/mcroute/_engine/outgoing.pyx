@@ -9,6 +9,7 @@ from mcroute._engine.meta cimport put_meta
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
+from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL,
@@ -61,7 +62,7 @@ cdef bint _put_keys(
     return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
 
 
-cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept nogil:
+cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request, bint tags_cas) noexcept nogil:
     """The request's line from its parsed fields, and its value from where it stands."""
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
@@ -73,7 +74,7 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request) noexcept
     if command == CMD_CAS:
         size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
                         view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
-                        <unsigned long long>view.number)
+                        <unsigned long long>(view.number >> TAG_BITS if tags_cas else view.number))
     elif CMD_SET <= command <= CMD_PREPEND:
         size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu\r\n", word, <int>view.key_size, key,
                         view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size)
@@ -126,6 +127,13 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* comman
     return out_copy(out, &engine.pool, <uint8_t*>line, size)
 
 
+cdef bint _may_go_verbatim(Walk* walk) noexcept nogil:
+    cdef RequestView* view = &walk.request.view
+    if not view.flags & REQ_CANONICAL or view.flags & REQ_NOREPLY:
+        return False
+    return view.command != CMD_CAS or not walk.tags_cas
+
+
 cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
     cdef Request* request = walk.request
     cdef Engine* engine = link.conn.engine
@@ -138,9 +146,9 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
         queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
     elif command >= CMD_META_GET and command != CMD_META_DEBUG:
         engine.next_opaque += 1
-        queued = put_meta(out, engine, request, engine.next_opaque)
-    elif request.view.flags & REQ_CANONICAL and not request.view.flags & REQ_NOREPLY:
+        queued = put_meta(out, engine, request, engine.next_opaque, walk.tags_cas)
+    elif _may_go_verbatim(walk):
         queued = out_slice(out, &engine.pool, Slice(request.block, request.offset, request.view.size))
     else:
-        queued = _put_encoded(out, engine, request)
+        queued = _put_encoded(out, engine, request, walk.tags_cas)
     return queued and link_expect(link, walk, _shape(command), command)

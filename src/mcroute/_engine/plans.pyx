@@ -38,6 +38,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
             raise ValueError(f"rank {source.rank} of an ask is not below {COPIES_MAX}")
         node.pool = source.pool
         node.rank = source.rank
+        node.tags_cas = source.tags_cas
     elif node.kind == NODE_FIRST:
         node.on_miss = source.failing == nodes.Failing.ERROR_OR_MISS
         node.random_start = source.random_start

@@ -14,6 +14,7 @@ from mcroute._engine.state cimport (
     REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
     KeyState, Request, Server, Walk,
 )
+from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
@@ -137,6 +138,19 @@ cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
         walk_end(walk, outcome, reply)
 
 
+cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
+    """As _complete, for a reply that may have a CAS token."""
+    cdef Walk* walk = link_oldest(link).walk
+    cdef Block* tagged = NULL
+    if walk != NULL and walk.tags_cas:
+        tagged = token_tag(link.conn.engine, reply.block.data + reply.offset, reply.size, link.server)
+    if tagged == NULL:
+        _complete(link, outcome, reply)
+        return
+    _complete(link, outcome, Slice(tagged, 0, tagged.fill))
+    block_drop(tagged)
+
+
 cdef KeyState* _next_key(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:
     """The key of the part that this item answers: replies keep the order of the keys, misses left out."""
     cdef Request* request = walk.request
@@ -153,11 +167,17 @@ cdef KeyState* _next_key(Walk* walk, const uint8_t* data, ReplyView* view) noexc
 cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
     """A VALUE of a multiget. False when it is not one of the keys that were asked for."""
     cdef KeyState* state
+    cdef Block* tagged = NULL
     if walk == NULL:
         return True
     state = _next_key(walk, block.data + start, view)
     if state == NULL:
         return False
+    if walk.tags_cas:
+        tagged = token_tag(link.conn.engine, block.data + start, view.size, link.server)
+    if tagged != NULL:
+        state.item = Slice(tagged, 0, tagged.fill)
+        return True
     block_keep(block)
     state.item = Slice(block, start, view.size)
     return True
@@ -195,7 +215,7 @@ cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, Reply
             view.size = 0
             return 0
         view.size += 5
-        _complete(link, HIT, Slice(block, start, view.size))
+        _complete_tagged(link, HIT, Slice(block, start, view.size))
         return view.size
     if view.kind == REPLY_END:
         _complete(link, MISS, Slice(block, start, view.size))
@@ -219,7 +239,7 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
         if restored == NULL:
             _complete(link, LOST, NOTHING)
             return <size_t>view.size
-        _complete(link, outcome, Slice(restored, 0, restored.fill))
+        _complete_tagged(link, outcome, Slice(restored, 0, restored.fill))
         block_drop(restored)
         return <size_t>view.size
     _complete(link, outcome, Slice(block, start, view.size))

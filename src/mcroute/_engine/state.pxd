@@ -64,6 +64,7 @@ cdef struct PlanNode:
     int kind
     int pool                    # ask
     int rank                    # ask
+    bint tags_cas               # ask: CAS tokens carry their server
     int children                # first of its children in PlanTable.children
     int child_count
     int need                    # all
@@ -111,6 +112,7 @@ cdef enum ServerState:
 cdef struct Server:
     int id
     uint8_t state
+    uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row
     uint32_t trip_after
     double reply_timeout
@@ -206,6 +208,7 @@ cdef struct Walk:
     bint is_group
     bint is_undo                # ask: takes the key back (delete), or its new lifetime over (touch)
     bint is_embedded            # Request.walk
+    bint tags_cas               # ask: as its node's
     bint is_detached            # its outcome is nobody's
     int number                  # among the children of a python node, in the order in which they were asked
     Walk* spare                 # in the list of spare walks, or of those at python nodes

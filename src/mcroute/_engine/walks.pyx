@@ -18,14 +18,16 @@ from mcroute._engine.custom cimport route_begin, route_child_ended, route_ended
 from mcroute._engine.holds cimport hold_key, hold_waits
 from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
+from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
-    COPIES_MAX, DELETED, EJECTED, GROUP_LAST_READ, HIT, LOST, MISS, NODE_ALL, NODE_ASK, NODE_CONSTANT,
-    NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, NUMBER,
-    OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, SERVER_EJECTED, SERVER_UP, STORED, TIMEOUT, TOUCHED,
-    Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Server, Text,
+    COPIES_MAX, DELETED, EJECTED, EXISTS, GROUP_LAST_READ, HIT, LOST, MISS, NODE_ALL, NODE_ASK,
+    NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX,
+    NODE_THEN, NUMBER, OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, SERVER_EJECTED, SERVER_UP, STORED,
+    TIMEOUT, TOUCHED, Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Server, Text,
 )
-from mcroute._protocol cimport CMD_GATS, request_next_key
+from mcroute._protocol cimport CMD_GATS, CMD_META_GET, request_next_key
+from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._ring cimport ring_owner, ring_owners
 
@@ -84,6 +86,20 @@ cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
 
 
 # ---- answers that no server gave ----
+
+cdef void _answer_plain(Request* request, const char* line) noexcept nogil:
+    """Of meta replies only the miss of a get has no flags."""
+    cdef Block* block
+    if request.view.command < CMD_META_GET or memcmp(line, <const char*>b"EN", 2) == 0:
+        _answer_line(request, line)
+        return
+    block = meta_reply(request, line)
+    if block == NULL:
+        _answer_line(request, line)
+        return
+    request_answer(request, Slice(block, 0, block.fill))
+    block_drop(block)
+
 
 cdef void _answer_line(Request* request, const char* line) noexcept nogil:
     request_answer_text(request, line, strlen(line))
@@ -159,6 +175,7 @@ cdef void _run(Walk* walk) noexcept nogil:
     walk.node = _resolve(request, walk.node, key, size)
     node = &request.plan.nodes[walk.node]
     if node.kind == NODE_ASK:
+        walk.tags_cas = node.tags_cas
         server = _server_of(request, node, key, size)
         _ask(walk, server, _link_of(server, key, size))
     elif node.kind == NODE_FIRST:
@@ -168,7 +185,7 @@ cdef void _run(Walk* walk) noexcept nogil:
     elif node.kind == NODE_ALL:
         _all_start(walk)
     elif node.kind == NODE_THEN:
-        _first_next(walk)
+        _then_start(walk)
     elif node.kind == NODE_DETACH:
         _detach(walk, node)
     elif node.kind == NODE_CONSTANT:
@@ -298,6 +315,38 @@ cdef void _all_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
 
 
 # ---- then ----
+
+cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
+    """The child whose server gave the token; -1 for a foreign one."""
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[walk.node]
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    cdef Server* server
+    cdef int i
+    for i in range(node.child_count):
+        server = _server_of(walk.request, &plan.nodes[plan.children[node.children + i]], key, size)
+        if server != NULL and server.cas_tag == token & ((1 << TAG_BITS) - 1):
+            return i
+    return -1
+
+
+cdef void _then_start(Walk* walk) noexcept nogil:
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef uint64_t token = 0
+    cdef int child
+    if not token_of_request(walk.request, &token):
+        _first_next(walk)
+        return
+    child = _child_of_token(walk, token)
+    if child < 0:
+        walk_end(walk, EXISTS, NOTHING)
+        return
+    # No other server knows this token: none is tried after it.
+    walk.next_child = child
+    walk.children_asked = node.child_count - 1
+    _first_next(walk)
+
 
 cdef bint _has_changed(Request* request, int outcome) noexcept nogil:
     """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
@@ -437,7 +486,7 @@ cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     elif reply.block != NULL:
         request_answer(request, reply)
     elif outcome < REFUSED_BY_SERVER:
-        _answer_line(request, plain_line(request.view.command, outcome))
+        _answer_plain(request, plain_line(request.view.command, outcome))
     else:
         _answer_line(request, error_line(outcome))
 
@@ -594,6 +643,7 @@ cdef void _begin_many(Request* request) noexcept nogil:
                 request.failure = OVERLOADED
                 continue
             walk.is_group = True
+            walk.tags_cas = ask.tags_cas
             walk.first_key = <int32_t>i
             walk.link = link
             # `spare` chains the parts until all are complete.

@@ -56,10 +56,14 @@ class Failing(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the server of this rank among the key's owners in the pool (rank 0 is the owner)."""
+    """Ask the server of this rank among the key's owners in the pool (rank 0 is the owner).
+
+    With `tags_cas` the CAS tokens that clients see carry their server, because the key has others too.
+    """
 
     pool: int
     rank: int = 0
+    tags_cas: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,12 +161,12 @@ class _Compiler:
             # Every server of the pool holds somebody's copies: a flush of some of them is none.
             return self.pool_route(r.PoolRoute(route.pool), group, place)
         pool = self.pool(route.pool, place)
-        asks = tuple(self.add(Ask(pool, rank)) for rank in range(copies))
+        asks = tuple(self.add(Ask(pool, rank, tags_cas=True)) for rank in range(copies))
         if group is Group.READ:
             return self._first(asks, Failing.ERROR_OR_MISS, route.read == "random")
         if group is Group.READ_CAS:
-            # A token is good on the server that gave it: as long as the owner is there, its word counts.
-            return self._first(asks, Failing.ERROR)
+            # From a copy that is known by its rank: the token says which one it was.
+            return self._first(asks, Failing.ERROR_OR_MISS)
         if group in (Group.READ_TOUCH, Group.STORE_IF, Group.ARITHMETIC):
             return self.add(Then(asks))
         return self._all(asks, *_acknowledged(route.write, group, copies))
