@@ -2,7 +2,7 @@
 
 `tests/vectors/c_api.json` is the C surface that `mcroute/__init__.pxd` offers: signatures, constants, and the
 offset and size of every field. Functions and constants may be added. After a meant change of what is there,
-raise MCROUTE_RING_API or MCROUTE_PROTOCOL_API and write the file anew: `MCROUTE_NEW_C_API=1 pytest tests/kernel`.
+raise MCROUTE_RING_API or MCROUTE_PROTOCOL_API and write it anew: `MCROUTE_NEW_C_API=1 pytest tests/kernel`.
 """
 
 import importlib
