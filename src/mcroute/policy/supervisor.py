@@ -239,7 +239,8 @@ class Supervisor:
         record = self._records[server]
         if record.health.state is not State.UP:
             return True
-        return record.suspect_at is not None and now - record.suspect_at < self.settings.suspect_s
+        # The very sum of next_wakeup: a difference may be rounded to the other side, and the tick be in vain.
+        return record.suspect_at is not None and now < record.suspect_at + self.settings.suspect_s
 
     def _watch_panics(self, now: float) -> list[Decision]:
         decisions: list[Decision] = []
