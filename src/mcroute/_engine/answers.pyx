@@ -8,7 +8,6 @@ from mcroute._engine.state cimport DELETED, HIT, MISS, NUMBER, STORED
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
-
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET

@@ -3,7 +3,6 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-
 cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
     memset(pool, 0, sizeof(BlockPool))
     pool.used_limit = used_limit

@@ -15,7 +15,6 @@ from mcroute._protocol cimport (
     error_text, reply_parse, request_parse,
 )
 
-
 # ---- in ----
 
 cdef int _parse(Engine* engine, bytes data, RequestView* view) except -1:

@@ -6,8 +6,6 @@ from mcroute._engine.state cimport Engine, Walk
 # A walk has reached a python node, or one of its children has ended: the interpreter will be told.
 cdef void route_begin(Walk* walk) noexcept nogil
 cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
-# The walk's generator has ended.
-cdef void route_ended(Walk* walk) noexcept nogil
 # Ends what is left undone, as lost.
 cdef void routes_abandon(Engine* engine) noexcept nogil
 

@@ -15,8 +15,9 @@ import logging
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
 from mcroute._engine.lines cimport plain_line
-from mcroute._engine.state cimport LOST, OVERLOADED, REFUSED_BY_SERVER, RouteEvent
-from mcroute._engine.walks cimport walk_ask_child, walk_end_early, walk_key
+from mcroute._engine.state cimport LOST, OVERLOADED, REFUSED_BY_SERVER, PlanNode, RouteEvent
+from mcroute._engine.holds cimport hold_key
+from mcroute._engine.walks cimport walk_carry, walk_free, walk_key, walk_new, walk_run
 
 from mcroute.policy.nodes import Group, Outcome
 from mcroute.policy.steps import Ask, AskAll, Wait
@@ -69,15 +70,19 @@ cdef void route_begin(Walk* walk) noexcept nogil:
         engine.routes.previous = walk
     engine.routes = walk
     if not _note(walk, -1, LOST, NOTHING):
-        walk_end_early(walk, OVERLOADED, NOTHING)
+        _end_early(walk, OVERLOADED, NOTHING)
 
 
 cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
-    # Without memory for the event the route waits until the request's deadline.
-    _note(walk, number, outcome, reply)
+    walk.children_asked -= 1
+    if walk.cursor == 0:
+        # Without memory for the event the route waits until the request's deadline.
+        _note(walk, number, outcome, reply)
+    elif walk.children_asked == 0:
+        walk_free(walk)
 
 
-cdef void route_ended(Walk* walk) noexcept nogil:
+cdef void _forget(Walk* walk) noexcept nogil:
     if walk.previous == NULL:
         walk.request.plan.engine.routes = walk.spare
     else:
@@ -86,9 +91,31 @@ cdef void route_ended(Walk* walk) noexcept nogil:
         walk.spare.previous = walk.previous
 
 
+cdef void _ask_child(Walk* walk, int child, int number) noexcept nogil:
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef Walk* asked = walk_new(walk.request, walk, walk.request.plan.children[node.children + child])
+    walk.children_asked += 1
+    if number > 0:
+        hold_key(walk)
+    if asked == NULL:
+        route_child_ended(walk, number, OVERLOADED, NOTHING)
+        return
+    asked.number = number
+    walk_run(asked)
+
+
+cdef void _end_early(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    """The walk is freed with the last of its children."""
+    walk.cursor = 1
+    _forget(walk)
+    walk_carry(walk, walk.parent, outcome, reply)
+    if walk.children_asked == 0:
+        walk_free(walk)
+
+
 cdef void routes_abandon(Engine* engine) noexcept nogil:
     while engine.routes != NULL:
-        walk_end_early(engine.routes, LOST, NOTHING)
+        _end_early(engine.routes, LOST, NOTHING)
     while engine.events != NULL:
         _free_event(_take_event(engine))
 
@@ -139,15 +166,15 @@ cdef void _end(Walk* walk, int outcome, bytes data):
     cdef Block* block
     cdef const uint8_t* source = data
     if not data:
-        walk_end_early(walk, outcome, NOTHING)
+        _end_early(walk, outcome, NOTHING)
         return
     block = block_new(&walk.request.plan.engine.pool, len(data))
     if block == NULL:
-        walk_end_early(walk, OVERLOADED, NOTHING)
+        _end_early(walk, OVERLOADED, NOTHING)
         return
     memcpy(block.data, source, len(data))
     block.fill = len(data)
-    walk_end_early(walk, outcome, Slice(block, 0, len(data)))
+    _end_early(walk, outcome, Slice(block, 0, len(data)))
     block_drop(block)
 
 
@@ -210,7 +237,7 @@ cdef class _Run:
         self.places = {self.asked + i: i for i in range(len(children))}
         for child in children:
             self.asked += 1
-            walk_ask_child(self.walk, child, self.asked - 1)
+            _ask_child(self.walk, child, self.asked - 1)
 
     cdef finish(self, result):
         cdef int outcome

@@ -25,7 +25,6 @@ from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, COMMAND_COUNT
 from mcroute._protocol.commands import COMMAND_NAMES
 from mcroute.policy.nodes import Outcome
 
-
 cdef bint _is_write(int command) noexcept nogil:
     return command != CMD_GET and command != CMD_GETS and command != CMD_META_GET
 

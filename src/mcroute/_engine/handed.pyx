@@ -4,7 +4,6 @@ from libc.stdint cimport uintptr_t
 
 from mcroute._engine.answers cimport request_answer_text, request_walk_ended
 
-
 cdef void request_hand_over(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     # Held until it is answered, as if a walk were under way.

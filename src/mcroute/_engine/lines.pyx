@@ -6,7 +6,6 @@ from mcroute._engine.state cimport (
 )
 from mcroute._protocol cimport CMD_CAS, CMD_FLUSH_ALL, CMD_GATS, CMD_META_GET, CMD_META_SET, CMD_SET
 
-
 cdef const char* error_line(int outcome) noexcept nogil:
     if outcome == TIMEOUT:
         return b"SERVER_ERROR timeout\r\n"

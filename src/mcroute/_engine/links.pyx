@@ -6,7 +6,6 @@ from libc.stdlib cimport free, malloc
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.state cimport LINK_CLOSED, LOST, OVERLOADED
 
-
 cdef bint link_takes(Link* link, int* reason) noexcept nogil:
     if link == NULL or link.state == LINK_CLOSED or link.conn.is_broken:
         reason[0] = LOST

@@ -1,6 +1,5 @@
 """Encoding of requests towards servers, where each has a reply: noreply is the session's business."""
 
-
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp

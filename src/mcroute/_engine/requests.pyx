@@ -16,6 +16,7 @@ from mcroute._protocol cimport (
 )
 
 # Numbered as policy.nodes.Group.
+
 cdef enum Group:
     READ = 0
     READ_CAS = 1

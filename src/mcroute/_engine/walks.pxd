@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.blocks cimport Slice
-from mcroute._engine.state cimport Engine, Request, Walk
+from mcroute._engine.state cimport Engine, Link, PlanNode, Request, Server, Walk
 
 # Begins the request at the root of its plan. The request may be answered, and gone, on return.
 cdef void walk_begin(Request* request) noexcept nogil
@@ -12,11 +12,20 @@ cdef void walk_begin(Request* request) noexcept nogil
 cdef void walks_resume(Engine* engine) noexcept nogil
 # An ask has ended. The reply is referred to where it is kept; an empty slice where no server answered.
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil
-# For walks at a python node: one more child is asked, whose end is told under `number`; the walk is over,
-# whatever its children still do.
-cdef void walk_ask_child(Walk* walk, int child, int number) noexcept nogil
-cdef void walk_end_early(Walk* walk, int outcome, Slice reply) noexcept nogil
 # The key that the walk is about.
 cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil
 # The request's deadline has come: answers it as a timeout, and orphans what is still in flight for it.
 cdef void walk_expire(Request* request) noexcept nogil
+
+# For the nodes: a new walk below `parent`, or without one at the top (NULL without memory); running it, asking
+# one server, carrying an outcome to the walk above without ending, and the end of its memory.
+cdef Walk* walk_new(Request* request, Walk* parent, int node) noexcept nogil
+cdef void walk_run(Walk* walk) noexcept nogil
+cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil
+cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept nogil
+cdef void walk_free(Walk* walk) noexcept nogil
+# The node behind the switches; the server of an ask node for a key, NULL if the pool has none of that rank, and
+# the key's link to it.
+cdef int walk_resolve(Request* request, int node, const uint8_t* key, size_t size) noexcept nogil
+cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil
+cdef Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept nogil

@@ -1,0 +1,13 @@
+"""The nodes that have children, and those that have none to wait for."""
+
+from mcroute._engine.blocks cimport Slice
+from mcroute._engine.state cimport Engine, PlanNode, Walk
+
+# The walk has come to its node, which is no ask.
+cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil
+# A child has ended; `number` tells a python node which.
+cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
+# A walk at a first node, whose first child has come to `prior` already, goes on with its second.
+cdef void first_go_on(Walk* walk, int prior) noexcept nogil
+# Whether another server may be asked after this outcome; takes a token of the retry budget if that costs one.
+cdef bint may_retry(Engine* engine, int outcome) noexcept nogil

@@ -1,0 +1,13 @@
+"""A get of several keys: its parts, and what becomes of them."""
+
+from libc.stdint cimport int32_t
+
+from mcroute._engine.blocks cimport Slice
+from mcroute._engine.state cimport Request, Walk
+
+# Begins the request's parts. The request may be answered, and gone, on return.
+cdef void multiget_begin(Request* request) noexcept nogil
+# A key that was walked by itself has ended.
+cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil
+# A link's part has ended: its replies were taken as they came, keys without one are misses or failures.
+cdef void multiget_part_ended(Walk* walk, int outcome) noexcept nogil
