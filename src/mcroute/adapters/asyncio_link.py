@@ -13,7 +13,7 @@ from ..policy import Server
 from .asyncio_control import local_address
 from .asyncio_driver import Driver, notice_silent_end
 
-__all__ = ("Link", "LinkObserver")
+__all__ = ("Link", "LinkObserver", "in_time")
 
 T = TypeVar("T")
 

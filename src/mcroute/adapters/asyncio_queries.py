@@ -11,6 +11,7 @@ from pymemcache.client.base import STAT_TYPES
 from ..errors import RemoteProtocolError
 from ..policy import Server
 from . import asyncio_control as control
+from .asyncio_link import in_time
 from .client_errors import IllegalInput
 
 __all__ = ("stats_of_each", "version_of_each")
@@ -43,7 +44,7 @@ async def _of_each(
 ) -> dict[str, T | None]:
     async def one(server: Server) -> T | None:
         try:
-            return await asyncio.wait_for(ask(server), timeout_s)
+            return await in_time(ask(server), timeout_s)
         except (
             OSError,
             asyncio.TimeoutError,

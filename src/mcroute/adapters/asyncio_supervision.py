@@ -28,7 +28,7 @@ from ..policy import (
     SupervisorSettings,
 )
 from . import asyncio_control as control
-from .asyncio_link import Link
+from .asyncio_link import Link, in_time
 
 __all__ = ("Supervision",)
 
@@ -78,7 +78,7 @@ class Supervision:
     async def flush_outdated(self, plan: Plan) -> list[Server]:
         """Flushes servers that come back by this plan. Returns those that could not be flushed."""
         servers = self.supervisor.outdated(plan)
-        flushes = (asyncio.wait_for(control.flush(server), CONTROL_TIMEOUT_S) for server in servers)
+        flushes = (in_time(control.flush(server), CONTROL_TIMEOUT_S) for server in servers)
         results = await asyncio.gather(*flushes, return_exceptions=True)
         return [server for server, result in zip(servers, results, strict=True) if result is not None]
 
@@ -192,7 +192,7 @@ class Supervision:
 
     async def _probe(self, server: int) -> None:
         try:
-            await asyncio.wait_for(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
+            await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
         except FAILURES:
             self._carry_out(self.supervisor.probe_failed(server, self._loop.time()))
         else:
@@ -201,7 +201,7 @@ class Supervision:
     async def _fence(self, server: int, connections: frozenset[str]) -> None:
         link = self.links[server]
         try:
-            await asyncio.wait_for(link.settled(), CONTROL_TIMEOUT_S)
+            await in_time(link.settled(), CONTROL_TIMEOUT_S)
         except asyncio.TimeoutError:
             # Others get answers and this connection does not: its past is settled by closing it.
             link.abort()
@@ -222,7 +222,7 @@ class Supervision:
             return connections
         try:
             asking = control.listed_connections(self._servers[server])
-            listed = await asyncio.wait_for(asking, CONTROL_TIMEOUT_S)
+            listed = await in_time(asking, CONTROL_TIMEOUT_S)
         except control.OtherAddresses:
             is_over = self._loop.time() - self._lost_at[server] >= BLIND_FENCE_S
             return frozenset() if is_over else connections
@@ -231,7 +231,7 @@ class Supervision:
 
     async def _flush(self, server: int) -> None:
         try:
-            await asyncio.wait_for(control.flush(self._servers[server]), CONTROL_TIMEOUT_S)
+            await in_time(control.flush(self._servers[server]), CONTROL_TIMEOUT_S)
         except FAILURES:
             self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))
             return
