@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from itertools import count
 from random import Random
 
 import pytest
@@ -35,6 +36,8 @@ LULL = MARK * 300
 # For the rest of the second in which it was flushed, 1.6.45 forgets what is stored, and each server's seconds
 # are its own: few of the conversations may flush, and the next one waits.
 FLUSHING = 250
+# Names for keys that no conversation has used.
+UNUSED = count(500_000)
 FORGETTING_S = 1.1
 
 
@@ -86,13 +89,10 @@ class Shrinker:
         self.pair = pair
         self.number = number
         self.version = version
-        self.tries = 0
 
     async def differs(self, conversation: Conversation) -> str:
-        self.tries += 1
-        name = b"%06d-" % (999_999 - self.tries)
         await self.pair.level()
-        fresh = renamed(conversation, b"%06d-" % self.number, name)
+        fresh = renamed(conversation, b"%06d-" % self.number, b"%06d-" % next(UNUSED))
         return await differs(self.pair, fresh, self.number, self.version)
 
     async def shrunk(self, conversation: Conversation) -> str:
@@ -115,11 +115,11 @@ class Shrinker:
         return f"conversation {self.number}:\n{said}\n    cut off: {conversation.tail[:400]!r}\n{found}"
 
 
-async def all_differences(seed: int, count: int, version: str, most: int) -> list[str]:
+async def all_differences(seed: int, talks: int, version: str, most: int) -> list[str]:
     """At most so many, each in its shortest form."""
     found: list[str] = []
     async with pair() as heard:
-        for number in range(count):
+        for number in range(talks):
             conversation = made(seed, number, version)
             if await differs(heard, conversation, number, version):
                 if shortest := await Shrinker(heard, number, version).shrunk(conversation):

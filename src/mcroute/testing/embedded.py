@@ -6,101 +6,44 @@ import socket
 import threading
 from types import TracebackType
 
+from .._protocol import Refusal, Request, RequestParser
 from . import classic, meta
-from .classic import Refused
 from .store import Store
-
-MAX_VALUE = 1024 * 1024
-MAX_LINE = 65536
 
 
 class Conversation:
-    """One client's bytes: what has arrived and is not yet a whole command waits here."""
+    """One client's bytes in and out: what is refused, the parser refuses; the rest is executed."""
 
     def __init__(self, server: "EmbeddedServer", peer: socket.socket) -> None:
         self.server = server
         self.peer = peer
-        self.arrived = bytearray()
+        self.parser = RequestParser()
         self.unsent = bytearray()
         self.closing = False
-        self.skipping = 0
 
     def receive(self, data: bytes) -> None:
-        self.arrived += data
-        while not self.closing and self._step():
-            pass
+        self.parser.feed(data)
+        while not self.closing:
+            message = self.parser.next_message()
+            if isinstance(message, Refusal):
+                self.unsent += message.reply
+                self.closing = message.close
+            elif isinstance(message, Request):
+                answer = self._answer(message)
+                self.unsent += b"" if message.noreply else answer
+            else:
+                return
 
-    def _step(self) -> bool:
-        """Execute one whole command, if there is one."""
-        if self.skipping:
-            skipped = min(self.skipping, len(self.arrived))
-            del self.arrived[:skipped]
-            self.skipping -= skipped
-            if self.skipping:
-                return False
-        end = self.arrived.find(b"\n")
-        if end < 0:
-            self.closing = len(self.arrived) > MAX_LINE
-            return False
-        words = bytes(self.arrived[:end]).removesuffix(b"\r").split()
-        silent = len(words) > 1 and words[0] in classic.MAY_BE_SILENT and words[-1] == b"noreply"
-        if silent:
-            words.pop()
-        size = None
-        try:
-            size = self._value_size(words)
-            if size is not None and len(self.arrived) < end + 1 + size + 2:
-                return False
-            value = None if size is None else bytes(self.arrived[end + 1 : end + 1 + size + 2])
-            answer = self._answer(words, value)
-        except Refused as refusal:
-            answer = refusal.reply
-        del self.arrived[: end + 1 + (0 if size is None else size + 2)]
-        self.unsent += b"" if silent else answer
-        return True
-
-    def _value_size(self, words: list[bytes]) -> int | None:
-        """How many bytes of value follow the line; None if none do. Raises Refused."""
-        name = words[0] if words else b""
-        if name == b"ms":
-            if len(words) < 3:
-                raise Refused(classic.BAD_FORMAT)
-            size = classic.number(words[2], b"CLIENT_ERROR bad data chunk\r\n")
-        elif name in classic.STORAGE:
-            if len(words) != classic.STORAGE[name] + 2:
-                raise Refused(classic.ERROR)
-            classic.checked(words[1])
-            classic.unsigned(words[2], 32)
-            classic.number(words[3])
-            size = classic.number(words[4])
-        else:
-            return None
-        if size < 0:
-            raise Refused(classic.BAD_FORMAT)
-        if size > MAX_VALUE:
-            self.skipping = size + 2
-            raise Refused(b"SERVER_ERROR object too large for cache\r\n")
-        return size
-
-    def _answer(self, words: list[bytes], value: bytes | None) -> bytes:
-        store, name = self.server.store, words[0] if words else b""
-        if value is not None:
-            if value[-2:] != b"\r\n":
-                return classic.BAD_CHUNK
-            if name == b"ms":
-                return meta.set_value(store, meta.parse(words[:2] + words[3:]), value[:-2])
-            return classic.store_value(store, name, words, value[:-2])
-        if name == b"mn":
-            return b"MN\r\n"
+    def _answer(self, request: Request) -> bytes:
+        name, store = request.command, self.server.store
         if name in meta.COMMANDS:
-            return meta.COMMANDS[name](store, meta.parse(words))
-        if name == b"stats":
-            return self.server.stats(words[1:])
-        if name == b"quit":
+            return meta.COMMANDS[name](store, meta.MetaRequest.of(request))
+        if name == "stats":
+            return self.server.stats(request.meta_flags)
+        if name == "quit":
             self.closing = True
             return b""
-        command = classic.COMMANDS.get(name)
-        return classic.ERROR if command is None else command(store, words)
+        return classic.COMMANDS[name](store, request)
 
 
 class EmbeddedServer:

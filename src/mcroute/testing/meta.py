@@ -1,24 +1,37 @@
-"""The meta commands over a Store: mg ms md ma mn me, with the flags that clients and proxies use."""
+"""The meta commands over a Store: mg ms md ma mn me. Which flags there may be, the parser knows."""
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .classic import BAD_FORMAT, MAX_KEY, Refused, number, unsigned
+from .._protocol import Request
+from .classic import NOT_NUMERIC
 from .store import Item, Store, counted
-
-BAD_TOKEN = b"CLIENT_ERROR bad token in command line format\r\n"
-MODES = {b"S": b"set", b"E": b"add", b"A": b"append", b"P": b"prepend", b"R": b"replace"}
 
 
 @dataclass(frozen=True, slots=True)
 class MetaRequest:
-    """One parsed line. `flags` keeps the client's order, which the reply echoes."""
+    """A request with its flags in the client's order, which the reply echoes; `key` is decoded."""
 
-    name: bytes
+    name: str
     key: bytes
     shown_key: bytes
+    value: bytes
     flags: tuple[tuple[bytes, bytes], ...]
+
+    @classmethod
+    def of(cls, request: Request) -> "MetaRequest":
+        flags = tuple((flag[:1], flag[1:]) for flag in request.meta_flags)
+        key = shown_key = request.key
+        if any(letter == b"b" for letter, _ in flags):
+            shown_key = key + b" b"
+            try:
+                key = base64.b64decode(key, validate=True)
+            except binascii.Error:
+                # Only `me` comes here with such a key; it then looks for the key as it is spelled.
+                shown_key = key
+        return cls(request.command, key, shown_key, request.value or b"", flags)
 
     def token(self, flag: bytes) -> bytes | None:
         return next((token for letter, token in self.flags if letter == flag), None)
@@ -26,174 +39,200 @@ class MetaRequest:
     def has(self, flag: bytes) -> bool:
         return self.token(flag) is not None
 
-    def integer(self, flag: bytes, default: int | None = None) -> int | None:
+    def number(self, flag: bytes) -> int | None:
         token = self.token(flag)
-        return default if token is None else number(token, BAD_TOKEN)
+        return None if token is None else int(token)
 
 
-def parse(words: list[bytes]) -> MetaRequest:
-    """Raises Refused. `ms` has its length between the key and the flags; hand it in without."""
-    if len(words) < 2 or len(words[1]) > MAX_KEY:
-        raise Refused(BAD_FORMAT)
-    flags = tuple((word[:1], word[1:]) for word in words[2:])
-    letters = [letter for letter, _ in flags]
-    if len(set(letters)) != len(letters):
-        raise Refused(b"CLIENT_ERROR duplicate flag\r\n")
-    key = words[1]
-    if b"b" in letters:
-        try:
-            key = base64.b64decode(key, validate=True)
-        except binascii.Error:
-            raise Refused(b"CLIENT_ERROR error decoding key\r\n") from None
-    return MetaRequest(words[0], key, words[1], flags)
-
-
-def reply(
-    request: MetaRequest, status: bytes, item: Item | None, store: Store, *, extra: bytes = b""
-) -> bytes:
+def reply(request: MetaRequest, status: bytes, shown: dict[bytes, bytes]) -> bytes:
     """A reply line: the status, then what the client's flags ask to see, in the client's order."""
     parts = [status]
     for letter, token in request.flags:
-        shown = shown_flag(request, letter, token, item, store)
-        if shown is not None:
-            parts.append(letter + shown)
-    return b" ".join(parts) + extra + b"\r\n"
+        if letter == b"O":
+            parts.append(letter + token)
+        elif letter == b"k":
+            parts.append(letter + shown.get(b"k", request.shown_key))
+        elif letter in shown:
+            parts.append(letter + shown[letter])
+    return b" ".join(parts) + b"\r\n"
 
 
-def shown_flag(
-    request: MetaRequest, letter: bytes, token: bytes, item: Item | None, store: Store
-) -> bytes | None:
-    if letter == b"O":
-        return token
-    if letter in (b"k", b"b"):
-        return request.shown_key if letter == b"k" else b""
-    if item is None:
-        return None
-    if letter == b"c":
-        return b"%d" % item.cas
-    if request.name == b"ms" or request.name == b"md":
-        return None
-    if letter == b"t":
-        return b"%d" % store.seconds_left(item)
-    if request.name != b"mg":
-        return None
-    return {
-        b"f": b"%d" % item.flags,
-        b"s": b"%d" % len(item.value),
-        b"h": b"%d" % item.fetched,
-        b"l": b"%d" % (store.clock() - item.accessed_at),
-    }.get(letter)
+def hushed(request: MetaRequest, answer: bytes) -> bytes:
+    """Quiet requests leave out the reply that is the rule."""
+    return b"" if request.has(b"q") else answer
 
 
-def quiet(request: MetaRequest, answer: bytes, hidden: bytes) -> bytes:
-    return b"" if request.has(b"q") and answer.startswith(hidden) else answer
+# ---- mg ----
 
 
 def get(store: Store, request: MetaRequest) -> bytes:
     item = store.find(request.key)
-    made = item is None and request.has(b"N")
-    if made:
-        item = store.put(request.key, b"", 0, request.integer(b"N") or 0)
+    is_new = item is None and request.has(b"N")
+    if is_new:
+        item = store.put(request.key, b"", 0, 0, request.number(b"E"))
     if item is None:
-        return b"" if request.has(b"q") else b"EN\r\n"
-    sent_before = item.won
-    item.won = item.won or made or item.stale or near_its_end(store, request, item)
-    state = b" Z" if sent_before else b""
-    state += b" X" if item.stale else b""
-    state += b" W" if item.won and not sent_before else b""
-    if request.has(b"T"):
-        item.expires_at = store.expiry(request.integer(b"T") or 0)
-    head = b"VA %d" % len(item.value) if request.has(b"v") else b"HD"
-    answer = reply(request, head, item, store, extra=state)
-    item.fetched, item.accessed_at = True, store.clock()
-    return answer + item.value + b"\r\n" if request.has(b"v") else answer
+        return hushed(request, reply(request, b"EN", {}))
+    is_wanted = request.has(b"v") and request.number(b"C") != item.cas
+    head = b"VA %d" % len(item.value) if is_wanted else b"HD"
+    line = (
+        b" ".join([head, *seen(store, request, item, is_new), *marks(store, request, item, is_new)]) + b"\r\n"
+    )
+    if not request.has(b"u"):
+        store.use(item)
+    return line + item.value + b"\r\n" if is_wanted else line
+
+
+def seen(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
+    """What mg and ma are asked to show; flags that set a lifetime do so in their turn."""
+    parts = []
+    for letter, token in request.flags:
+        if letter == b"T" or (letter == b"N" and is_new):
+            item.expires_at = store.expiry(int(token))
+        elif letter == b"O":
+            parts.append(letter + token)
+        elif letter == b"k" and request.name == "mg":
+            encoded = base64.b64encode(request.key) + b" b"
+            parts.append(letter + (encoded if item.is_binary else request.key))
+        elif letter == b"k":
+            parts.append(letter + request.shown_key)
+        elif letter in (b"stcflh" if request.name == "mg" else b"tc"):
+            parts.append(letter + property_of(store, item, letter))
+    return parts
+
+
+def property_of(store: Store, item: Item, letter: bytes) -> bytes:
+    return b"%d" % {
+        b"s": len(item.value),
+        b"t": store.seconds_left(item),
+        b"c": item.cas,
+        b"f": item.flags,
+        b"l": store.clock() - item.accessed_at,
+        b"h": item.fetched,
+    }.get(letter, 0)
+
+
+def marks(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
+    """Z: somebody was asked to recache; X: stale; W: the reader is asked now."""
+    is_asked = item.won
+    wins = is_new or (not is_asked and (item.stale or near_its_end(store, request, item)))
+    item.won = is_asked or wins
+    return [mark for mark, holds in ((b"Z", is_asked), (b"X", item.stale), (b"W", wins)) if holds]
 
 
 def near_its_end(store: Store, request: MetaRequest, item: Item) -> bool:
-    """Whether less than `R` seconds are left: its reader is then asked to recache."""
-    threshold = request.integer(b"R")
+    """Whether less than `R` seconds are left."""
+    threshold = request.number(b"R")
     return threshold is not None and item.expires_at is not None and store.seconds_left(item) < threshold
 
 
-def set_value(store: Store, request: MetaRequest, value: bytes) -> bytes:
-    mode = MODES.get((request.token(b"M") or b"S")[:1].upper())
-    if mode is None:
-        raise Refused(b"CLIENT_ERROR invalid mode for ms\r\n")
-    flags = unsigned(request.token(b"F") or b"0", 32, BAD_TOKEN)
-    exptime, expected = request.integer(b"T", 0) or 0, request.integer(b"C")
-    item, given = store.find(request.key), request.integer(b"E")
-    stale = False
-    if expected is not None:
-        if item is None:
-            return reply(request, b"NF", None, store)
-        stale = request.has(b"I") and expected < item.cas
-        if expected != item.cas and not stale:
-            return reply(request, b"EX", None, store)
-    if (mode == b"add" and item) or (mode not in (b"set", b"add") and item is None):
-        return reply(request, b"NS", None, store)
-    if item is not None and mode in (b"append", b"prepend"):
-        store.change(item, item.value + value if mode == b"append" else value + item.value, given)
-    else:
-        item = store.put(request.key, value, flags, exptime, given)
-    item.stale = stale
-    return quiet(request, reply(request, b"HD", item, store), b"HD")
+# ---- ms ----
+
+
+def set_value(store: Store, request: MetaRequest) -> bytes:
+    size = {b"s": b"%d" % len(request.value), b"c": b"0"}
+    mode = (request.token(b"M") or b"S")[:1]
+    item, given = store.find(request.key), request.number(b"E") or None
+    is_stale = False
+    if item is None and mode in b"AP" and request.has(b"N"):
+        return stored(
+            store, request, store.put(request.key, request.value, 0, request.number(b"N") or 0, given)
+        )
+    expected = None if mode == b"E" else request.number(b"C")
+    if expected is not None and item is None and mode in b"SR":
+        return reply(request, b"NF", size)
+    if (item is not None and mode == b"E") or (item is None and mode in b"APR"):
+        return reply(request, b"NS", size)
+    if expected is not None and item is not None and expected != item.cas:
+        # I lets a writer whose number is older leave its value behind, as one to be recached.
+        is_stale = mode in b"SR" and request.has(b"I") and 0 < expected < item.cas
+        if not is_stale:
+            return reply(request, b"EX", size)
+    if item is not None and mode in b"AP":
+        store.extend(item, request.value, at_the_end=mode == b"A", cas=given)
+        return stored(store, request, item)
+    old = item
+    item = store.put(request.key, request.value, request.number(b"F") or 0, request.number(b"T") or 0, given)
+    if is_stale and old is not None:
+        item.stale, item.won, item.expires_at = True, old.won, old.expires_at
+    return stored(store, request, item)
+
+
+def stored(store: Store, request: MetaRequest, item: Item) -> bytes:
+    item.is_binary = request.has(b"b")
+    shown = {letter: property_of(store, item, letter) for letter in (b"s", b"c")}
+    return hushed(request, reply(request, b"HD", shown))
+
+
+# ---- md, ma, me ----
 
 
 def delete(store: Store, request: MetaRequest) -> bytes:
-    item, expected = store.find(request.key), request.integer(b"C")
+    item, expected = store.find(request.key), request.number(b"C")
     if item is None:
-        return quiet(request, reply(request, b"NF", None, store), b"NF")
+        return reply(request, b"NF", {})
     if expected is not None and expected != item.cas:
-        return reply(request, b"EX", None, store)
+        return reply(request, b"EX", {})
+    if not request.has(b"I") and not request.has(b"x"):
+        del store.items[request.key]
+        return hushed(request, reply(request, b"HD", {}))
+    if request.has(b"x"):
+        is_binary = item.is_binary
+        item = store.put(request.key, b"", request.number(b"F") or 0, 0, request.number(b"E") or None)
+        item.is_binary = is_binary
+    else:
+        item.cas = request.number(b"E") or store.next_cas()
+    if request.has(b"T"):
+        item.expires_at = store.expiry(request.number(b"T") or 0)
     if request.has(b"I"):
         item.stale, item.won = True, False
-        item.cas = request.integer(b"E") or store.next_cas()
-        if request.has(b"T"):
-            item.expires_at = store.expiry(request.integer(b"T") or 0)
-    else:
-        del store.items[request.key]
-    return quiet(request, reply(request, b"HD", None, store), b"HD")
+    return hushed(request, reply(request, b"HD", {}))
 
 
 def arithmetic(store: Store, request: MetaRequest) -> bytes:
-    delta = unsigned(request.token(b"D") or b"1", 64, b"CLIENT_ERROR invalid numeric delta argument\r\n")
-    item, expected = store.find(request.key), request.integer(b"C")
-    if item is None and request.has(b"N"):
-        start = unsigned(request.token(b"J") or b"0", 64, BAD_TOKEN)
-        item = store.put(request.key, b"%d" % start, 0, request.integer(b"N") or 0, request.integer(b"E"))
-    elif item is None:
-        return quiet(request, reply(request, b"NF", None, store), b"NF")
-    elif expected is not None and expected != item.cas:
-        return reply(request, b"EX", None, store)
+    item, given = store.find(request.key), request.number(b"E") or None
+    is_new = item is None
+    if item is None:
+        if not request.has(b"N"):
+            return reply(request, b"NF", {})
+        item = store.put(request.key, b"%d" % (request.number(b"J") or 0), 0, 0, given)
+    elif request.number(b"C") not in (None, 0, item.cas):
+        return reply(request, b"EX", {})
     else:
-        down = (request.token(b"M") or b"I")[:1].upper() == b"D"
-        result = counted(item.value, delta, down=down)
+        delta = request.number(b"D")
+        down = (request.token(b"M") or b"I")[:1] in b"D-"
+        result = counted(item.value, 1 if delta is None else delta, down=down)
         if result is None:
-            return b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
-        store.change(item, result.ljust(len(item.value)), request.integer(b"E"))
-        if request.has(b"T"):
-            item.expires_at = store.expiry(request.integer(b"T") or 0)
-    if not request.has(b"v"):
-        return quiet(request, reply(request, b"HD", item, store), b"HD")
-    shown = item.value.rstrip(b" ")
-    return quiet(request, reply(request, b"VA %d" % len(shown), item, store) + shown + b"\r\n", b"VA")
+            return NOT_NUMERIC
+        store.change(item, result.ljust(len(item.value)), given)
+    value = item.value.rstrip(b" ")
+    head = b"VA %d" % len(value) if request.has(b"v") else b"HD"
+    line = b" ".join([head, *seen(store, request, item, is_new)]) + b"\r\n"
+    return hushed(request, line + value + b"\r\n" if request.has(b"v") else line)
 
 
 def debug(store: Store, request: MetaRequest) -> bytes:
     item = store.find(request.key)
     if item is None:
         return b"EN\r\n"
-    last_access = int(store.clock() - item.accessed_at)
-    fetched = b"yes" if item.fetched else b"no"
-    left = store.seconds_left(item)
     return b"ME %b exp=%d la=%d cas=%d fetch=%b cls=1 size=%d\r\n" % (
-        request.shown_key,
-        left,
-        last_access,
+        base64.b64encode(request.key) if item.is_binary else request.key,
+        store.seconds_left(item),
+        int(store.clock() - item.accessed_at),
         item.cas,
-        fetched,
+        b"yes" if item.fetched else b"no",
         len(item.value),
     )
 
 
-COMMANDS = {b"mg": get, b"md": delete, b"ma": arithmetic, b"me": debug}
+def noop(store: Store, request: MetaRequest) -> bytes:
+    return b"MN\r\n"
+
+
+COMMANDS: dict[str, Callable[[Store, MetaRequest], bytes]] = {
+    "mg": get,
+    "ms": set_value,
+    "md": delete,
+    "ma": arithmetic,
+    "me": debug,
+    "mn": noop,
+}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # A relative expiry may be up to 30 days; anything larger is a Unix time (memcached's protocol.txt).
 RELATIVE_LIMIT_S = 60 * 60 * 24 * 30
+# A use notes the time only when the last one noted is older.
+NOTED_S = 60
 
 
 @dataclass(slots=True)
@@ -17,6 +19,7 @@ class Item:
     stale: bool = False
     won: bool = False
     fetched: bool = False
+    is_binary: bool = False
     accessed_at: float = 0.0
 
 
@@ -53,6 +56,17 @@ class Store:
         item.value = value
         item.cas = self.next_cas() if cas is None else cas
 
+    def extend(self, item: Item, value: bytes, *, at_the_end: bool, cas: int | None = None) -> None:
+        """More of a value; what is appended to is as good as new."""
+        self.change(item, item.value + value if at_the_end else value + item.value, cas)
+        item.stale = item.won = item.fetched = False
+
+    def use(self, item: Item) -> None:
+        """A client has read or touched it."""
+        item.fetched = True
+        if self.clock() - item.accessed_at >= NOTED_S:
+            item.accessed_at = self.clock()
+
     def next_cas(self) -> int:
         self._last_cas += 1
         return self._last_cas
@@ -82,7 +96,7 @@ def counted(value: bytes, delta: int, *, down: bool) -> bytes | None:
     A decremented number keeps its length, padded with spaces, as memcached leaves it in place.
     """
     digits = value.rstrip(b" ")
-    if not digits.isdigit() or len(digits) > 20 or int(digits) >= 2**64:
+    if not digits.isdigit() or int(digits) >= 2**64:
         return None
     number = max(0, int(digits) - delta) if down else (int(digits) + delta) % 2**64
     return b"%d" % number

@@ -1,0 +1,63 @@
+"""The embedded server holds the conversations of the differential test as a real memcached does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from random import Random
+
+import pytest
+
+from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
+
+from .conversations import Speaker
+from .differences import Differences
+from .pairs import MARK, MARKED, memcached_version, say
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+]
+
+COUNT = 1000
+DIFFERENCES = Differences.read()
+# What 1.6.18 does not know yet, or does not heed; the embedded server is like 1.6.45.
+NEW_FLAGS = {"mg": "EC", "ms": "ECs", "md": "Ex", "ma": "E"}
+# Numbers that a server counts up for itself, and in 1.6.45 for what it refuses, too.
+COUNTED = re.compile(rb"(?P<item>VALUE \S+ \d+ \d+) \d+\r\n|(?P<flag> c)\d+")
+
+
+def without_counters(heard: bytes) -> list[bytes]:
+    return COUNTED.sub(rb"\g<item>\g<flag>\r\n", heard).split(MARKED)
+
+
+async def difference(ports: list[int], number: int, name: str, version: str) -> str:
+    """What the two answer differently, in words; empty if nothing."""
+    leave_out = NEW_FLAGS if version.startswith("1.6.18") else {}
+    talk = Speaker(Random(f"embedded/{number}"), name, leave_out=leave_out).conversation()
+    said = [m.data for m in talk.messages if not DIFFERENCES.meant(m.rows, version)]
+    # What `me` tells of memory and slabs is a real server's own.
+    said = [message for message in said if not message.lstrip().startswith(b"me")]
+    data = b"".join(message + MARK for message in said) + MARK * 300 + b"mg end%d k\r\n" % number
+    replies = await asyncio.gather(*(say(port, [data], b"EN kend%d\r\n" % number, b"") for port in ports))
+    theirs, ours = map(without_counters, replies)
+    if DIFFERENCES.same(theirs, ours, version):
+        return ""
+    different = [found for found in zip(said, theirs, ours, strict=False) if found[1] != found[2]]
+    return f"conversation {number}: {different[:1]!r:.900}"
+
+
+async def differing(version: str) -> list[str]:
+    found: list[str] = []
+    with MemcachedServer() as real, EmbeddedServer() as embedded:
+        ports = [real.port, embedded.port]
+        for number in range(COUNT):
+            # A second that begins between the two does so once only.
+            if await difference(ports, number, f"{number:06d}-", version):
+                found.append(await difference(ports, number, f"{number + COUNT:06d}-", version))
+    return list(filter(None, found))
+
+
+@pytest.mark.timeout(120)
+def test_the_embedded_server_answers_as_memcached() -> None:
+    assert asyncio.run(differing(memcached_version())) == []
