@@ -265,11 +265,12 @@ async def until_state(proxy: Proxy, state: State, *servers: int) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("links", [1, 3])
 def test_a_killed_server_costs_no_request_and_returns_without_old_values(
-    run: Run, servers: list[MemcachedServer]
+    run: Run, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
-        async with proxy_for(Replicate(pool(servers), copies=2)) as proxy:
+        async with proxy_for(Replicate(pool(servers, links=links), copies=2)) as proxy:
             async with Load(proxy).running() as load:
                 await load.rounds(500)
                 for _ in range(2):
@@ -285,12 +286,13 @@ def test_a_killed_server_costs_no_request_and_returns_without_old_values(
     run(scenario())
 
 
+@pytest.mark.parametrize("links", [1, 3])
 def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_values(
-    run: Run, servers: list[MemcachedServer]
+    run: Run, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
         # Patience is what this test waits for: a short one keeps it short.
-        route = Replicate(pool(servers, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
+        route = Replicate(pool(servers, links=links, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
         async with proxy_for(route) as proxy:
             async with Load(proxy).running() as load:
                 await load.rounds(500)

@@ -43,12 +43,14 @@ def test_servers_are_addresses_or_tables():
         'servers = ["a", "b:2:3", { name = "c", address = "[::1]:4", weight = 5 }, { address = "unix:/s" }]\n'
         "reply_timeout_s = 2\n"
         "trip_after = 7\n"
+        "links = 3\n"
     )
     assert config.pools[0] == Pool(
         "main",
         (Server("a:11211", "a"), Server("b:2", "b", 2, 3), Server("c", "::1", 4, 5), Server("/s", path="/s")),
         reply_timeout_s=2,
         trip_after=7,
+        links=3,
     )
 
 

@@ -18,8 +18,7 @@ def test_options_of_routes_are_the_arguments_of_their_classes():
 
 
 def test_options_of_pools_are_the_arguments_of_the_class():
-    # The proxy makes one connection to each server, whatever `links` says: there is nothing to configure.
-    arguments = {field.name for field in fields(Pool) if field.init} - {"name", "links"}
+    arguments = {field.name for field in fields(Pool) if field.init} - {"name"}
     assert {option.name for option in POOL} == arguments
 
 

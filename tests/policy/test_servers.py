@@ -61,6 +61,7 @@ def test_a_pool_is_a_value():
         ({"deadline_s": float("inf")}, "pools.main.deadline_s"),
         ({"trip_after": 0}, "pools.main.trip_after"),
         ({"links": 0}, "pools.main.links"),
+        ({"links": 17}, "pools.main.links"),
     ],
 )
 def test_a_pool_that_cannot_work_is_refused_with_its_place(changes, place):

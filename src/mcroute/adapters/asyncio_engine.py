@@ -1,8 +1,9 @@
-"""An engine that is connected: its driver, its supervision and a link to each server, on one loop."""
+"""An engine that is connected: its driver, its supervision and the links to each server, on one loop."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import weakref
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from random import Random
 from .._engine.engine import Engine
 from ..policy import Plan, Server, SupervisorSettings
 from .asyncio_driver import Driver, Result
-from .asyncio_link import Link
+from .asyncio_links import ServerLinks
 from .asyncio_supervision import Supervision
 
 __all__ = ("LoopEngine",)
@@ -20,6 +21,8 @@ __all__ = ("LoopEngine",)
 RETIRE_LOOK_S = 0.02
 # ... and replies that nobody waits for any more are awaited for so long.
 RETIRE_PATIENCE_S = 2.0
+
+log = logging.getLogger("mcroute")
 
 _living: weakref.WeakSet[LoopEngine] = weakref.WeakSet()
 # Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
@@ -49,30 +52,32 @@ class LoopEngine:
         self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
         on_ejection = self.supervision.look_for_trips
         self.driver = Driver(self.engine, self.loop, on_ejection, on_results, on_stats)
-        self.links: dict[int, Link] = {}  # by the server's id
+        self.links: dict[int, ServerLinks] = {}  # by the server's id
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
-        self._tasks: dict[int, asyncio.Task[None]] = {}  # that keep the links connected
+        self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()  # the plan and its links
         _living.add(self)
 
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
-        timeouts = _connect_timeouts(self.plan)
+        terms = _terms(self.plan)
         self.supervision.links = self.links
         ids = self.engine.server_ids()
         for server in self.plan.servers:
-            self._connect(ids[server.name], server, timeouts[server.name])
+            self._connect(ids[server.name], server, *terms[server.name])
 
-    def _connect(self, number: int, server: Server, timeout_s: float) -> None:
-        link = Link(self.driver, number, server, timeout_s, self.supervision, self._rng)
-        self.links[number] = link
-        self._tasks[number] = self.loop.create_task(link.run())
+    def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+        # The engine divides the keys among all links that the id has ever had.
+        count = self._counts[number] = max(count, self._counts.get(number, 0))
+        self.links[number] = ServerLinks(
+            self.driver, number, server, timeout_s, count, self.supervision, self._rng
+        )
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
-        for link in tuple(self.links.values()):
-            await link.is_tried.wait()
+        for links in tuple(self.links.values()):
+            await links.tried()
 
     async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan: later requests begin on it, those in flight end on theirs.
@@ -88,9 +93,9 @@ class LoopEngine:
             self.engine.install(plan)
             self.plan = plan
             ids = self.engine.server_ids()
-            timeouts = _connect_timeouts(plan)
+            terms = _terms(plan)
             for server in plan.servers:
-                self._keep(ids[server.name], server, timeouts[server.name])
+                self._keep(ids[server.name], server, *terms[server.name])
             self.supervision.install(plan, ids, unflushed, settings)
             for number in self.links.keys() - set(ids.values()):
                 task = self.loop.create_task(self._retire(number))
@@ -98,70 +103,72 @@ class LoopEngine:
                 task.add_done_callback(self._retiring.discard)
             self.driver.schedule()
 
-    def _keep(self, number: int, server: Server, timeout_s: float) -> None:
-        link = self.links.get(number)
-        if link is not None and link.server.address == server.address:
-            link.timeout_s = timeout_s
+    def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+        """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
+        links = self.links.get(number)
+        if links is not None and links.server.address == server.address:
+            links.set_timeout(timeout_s)
+            if count != len(links):
+                log.warning(
+                    "server %s keeps %d links: another number takes a restart", server.name, len(links)
+                )
             return
-        if link is not None:
+        if links is not None:
             # Of a server that has left: the engine gives ids again only when nothing is connected by them.
-            self._tasks[number].cancel()
-        self._connect(number, server, timeout_s)
+            links.cancel()
+        self._connect(number, server, timeout_s, count)
 
     async def _retire(self, number: int) -> None:
-        """Closes the link of a server that has left, once no request needs it."""
-        link = self.links[number]
-        while self._has_left(number, link) and self.engine.server_in_use(number):
+        """Closes the links of a server that has left, once no request needs them."""
+        links = self.links[number]
+        while self._has_left(number, links) and self.engine.server_in_use(number):
             await asyncio.sleep(RETIRE_LOOK_S)
         # What has timed out may yet be executed, until its reply has come.
         patience_ends_at = self.loop.time() + RETIRE_PATIENCE_S
-        while self.engine.unanswered(link.number) and self.loop.time() < patience_ends_at:
+        while links.unanswered and self.loop.time() < patience_ends_at:
             await asyncio.sleep(RETIRE_LOOK_S)
         async with self._changing:
-            if self._has_left(number, link):
-                self._tasks[number].cancel()
-                await asyncio.gather(self._tasks.pop(number), return_exceptions=True)
-                link.abort()
-                while link.is_connected:
-                    await asyncio.sleep(0)
+            if self._has_left(number, links):
+                await asyncio.gather(*links.cancel(), return_exceptions=True)
+                links.abort()
+                await links.gone()
                 del self.links[number]
 
-    def _has_left(self, number: int, link: Link) -> bool:
+    def _has_left(self, number: int, links: ServerLinks) -> bool:
         """Not if the server has come back, or another one has got its id."""
-        return self.links.get(number) is link and number not in self.engine.server_ids().values()
+        return self.links.get(number) is links and number not in self.engine.server_ids().values()
 
     async def close(self) -> None:
         """Leaves the servers; what is in flight gets no reply any more."""
         self.supervision.close()
-        tasks = [*self._tasks.values(), *self._retiring]
-        for task in tasks:
-            task.cancel()
+        for retiring in self._retiring:
+            retiring.cancel()
+        tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             # Also when the closing itself is cancelled.
-            for link in self.links.values():
-                link.abort()
+            for links in self.links.values():
+                links.abort()
             self.driver.close()
-        # Transports report their end in the next turn of the loop.
-        while any(link.is_connected for link in self.links.values()):
-            await asyncio.sleep(0)
+        for links in self.links.values():
+            await links.gone()
 
     def let_go(self) -> None:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
-        for link in self.links.values():
-            link.let_go()
+        for links in self.links.values():
+            links.let_go()
 
 
-def _connect_timeouts(plan: Plan) -> dict[str, float]:
-    """By server name; a server of several pools gets the least patience of theirs."""
-    timeouts: dict[str, float] = {}
+def _terms(plan: Plan) -> dict[str, tuple[float, int]]:
+    """Time to connect and number of links, by server name; of several pools the least and the most."""
+    terms: dict[str, tuple[float, int]] = {}
     for pool in plan.pools:
         for server in pool.servers:
-            known = timeouts.get(server.name, pool.connect_timeout_s)
-            timeouts[server.name] = min(known, pool.connect_timeout_s)
-    return timeouts
+            timeout_s, count = terms.get(server.name, (pool.connect_timeout_s, pool.links))
+            terms[server.name] = (min(timeout_s, pool.connect_timeout_s), max(count, pool.links))
+    return terms
 
 
 def _let_go_of_inherited() -> None:

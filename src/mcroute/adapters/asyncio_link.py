@@ -50,7 +50,7 @@ class LinkObserver(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """One server's link over all its connections. `run` keeps it connected until it is cancelled."""
+    """A server's link of this index over all its connections. `run` keeps it connected until cancelled."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Link(asyncio.Protocol):
         timeout_s: float,
         observer: LinkObserver,
         rng: Random,
+        index: int = 0,
     ) -> None:
         self.server = server
         self.timeout_s = timeout_s  # for making a connection
@@ -68,13 +69,14 @@ class Link(asyncio.Protocol):
         self._driver = driver
         self._engine = driver.engine
         self._id = number
+        self._index = index
         self._observer = observer
         self._rng = rng
         self._transport: asyncio.Transport | None = None
         self._has_answered = False
         self._is_held = False
-        self._hurry = asyncio.Event()
-        self.number = self._engine.open_link(number)  # of the connection, in the engine
+        self._hurried = asyncio.Event()
+        self.number = self._engine.open_link(number, index)  # of the connection, in the engine
         driver.connections[self.number] = self
 
     # ---- life ----
@@ -82,6 +84,16 @@ class Link(asyncio.Protocol):
     @property
     def is_connected(self) -> bool:
         return self._transport is not None
+
+    @property
+    def unanswered(self) -> int:
+        """Requests without a reply, whether anybody waits for it or not."""
+        return self._engine.unanswered(self.number)
+
+    @property
+    def is_settled(self) -> bool:
+        """Connected, and every request is answered."""
+        return self.is_connected and not self.unanswered
 
     async def run(self) -> None:
         attempt = 0
@@ -95,13 +107,11 @@ class Link(asyncio.Protocol):
                 self.is_tried.set()
                 attempt += 1
             await self._pause(attempt)
-            self._engine.open_link(self._id)
+            self._engine.open_link(self._id, self._index)
 
-    async def settled(self) -> None:
-        """Returns when the link is connected and every request on it is answered."""
-        while self._transport is None or self._engine.unanswered(self.number):
-            self._hurry.set()
-            await asyncio.sleep(0.01)
+    def hurry(self) -> None:
+        """Ends the pause before the next attempt to connect, if it is in one."""
+        self._hurried.set()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -119,7 +129,7 @@ class Link(asyncio.Protocol):
         os.close(null)
 
     async def _connect(self) -> bool:
-        self._hurry.clear()
+        self._hurried.clear()
         loop = self._driver.loop
         try:
             if self.server.path:
@@ -144,7 +154,7 @@ class Link(asyncio.Protocol):
             return
         most = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16))
         with contextlib.suppress(asyncio.TimeoutError):
-            await in_time(self._hurry.wait(), most * (1.0 - 0.5 * self._rng.random()))
+            await in_time(self._hurried.wait(), most * (1.0 - 0.5 * self._rng.random()))
 
     # ---- protocol ----
 
@@ -166,7 +176,7 @@ class Link(asyncio.Protocol):
         self._engine.close(self.number, self._driver.loop.time())
         if self._observer.link_lost(self._id, self.address, writes) and self._has_answered:
             # From here on requests wait for the next connection, so that the server misses none.
-            self._engine.open_link(self._id)
+            self._engine.open_link(self._id, self._index)
         if not self._lost.done():
             self._lost.set_result(None)
         self._driver.schedule()

@@ -85,12 +85,12 @@ def _service(routing: LoopEngine) -> dict[str, object]:
 def _servers(routing: LoopEngine) -> dict[str, object]:
     rows: dict[str, object] = {}
     for name, number in routing.engine.server_ids().items():
-        link = routing.links[number]
+        links = routing.links[number]
         about = {
-            "address": link.server.path or f"{link.server.host}:{link.server.port}",
+            "address": links.server.path or f"{links.server.host}:{links.server.port}",
             "state": routing.supervision.supervisor.state(number).name.lower(),
-            "connected": int(link.is_connected),
-            "unanswered": routing.engine.unanswered(link.number),
+            "connected": links.connected,
+            "unanswered": links.unanswered,
             **routing.engine.server_counters(number),
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -28,7 +29,8 @@ from ..policy import (
     SupervisorSettings,
 )
 from . import asyncio_control as control
-from .asyncio_link import Link, in_time
+from .asyncio_link import in_time
+from .asyncio_links import ServerLinks
 
 __all__ = ("Supervision",)
 
@@ -53,12 +55,13 @@ class Supervision:
         rng: Random,
         settings: SupervisorSettings | None,
     ) -> None:
-        self.links: Mapping[int, Link] = {}
+        self.links: Mapping[int, ServerLinks] = {}
         self.supervisor = Supervisor(plan, rng, settings)
         self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
         self._loop = loop
         self._out: set[int] = set()  # of service
+        # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
         self._lost_at = dict.fromkeys(self._servers, 0.0)
         self._tasks: dict[asyncio.Task[None], int] = {}  # stages under way, and whose
@@ -90,10 +93,13 @@ class Supervision:
         settings: SupervisorSettings | None,
     ) -> None:
         """Supervises the servers of a plan that the engine has just installed."""
+        before = self._servers
         self._servers = {ids[server.name]: server for server in plan.servers}
         self._out.intersection_update(self._servers)
         missed = {number: self._engine.missed_writes(number) for number in self._servers}
-        self._missed_before_loss = {n: self._missed_before_loss.get(n, missed[n]) for n in self._servers}
+        for number, member in self._servers.items():
+            if number not in before or before[number].address != member.address:
+                self._missed_before_loss[number] = missed[number]
         self._lost_at = {n: self._lost_at.get(n, 0.0) for n in self._servers}
         for task, server in self._tasks.items():
             if server not in self._servers:
@@ -107,10 +113,12 @@ class Supervision:
 
     def connected(self, server: int) -> None:
         self.supervisor.connected(server)
-        missed = self._engine.missed_writes(server)
-        if self.supervisor.state(server) is State.UP and missed > self._missed_before_loss[server]:
+        before = self._missed_before_loss.get(server, math.inf)
+        if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
             self._tripped(server, "it missed writes while it was kept as the last one")
+        if server in self.links and self.links[server].are_connected:
+            self._missed_before_loss.pop(server, None)
 
     def connect_failed(self, server: int) -> None:
         self._carry_out(
@@ -120,7 +128,7 @@ class Supervision:
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet."""
         if server in self._servers:
-            self._missed_before_loss[server] = self._engine.missed_writes(server)
+            self._missed_before_loss.setdefault(server, self._engine.missed_writes(server))
             self._lost_at[server] = self._loop.time()
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()
@@ -199,12 +207,12 @@ class Supervision:
             self._carry_out(self.supervisor.probe_answered(server, self._loop.time()))
 
     async def _fence(self, server: int, connections: frozenset[str]) -> None:
-        link = self.links[server]
+        links = self.links[server]
         try:
-            await in_time(link.settled(), CONTROL_TIMEOUT_S)
+            await in_time(links.settled(), CONTROL_TIMEOUT_S)
         except asyncio.TimeoutError:
-            # Others get answers and this connection does not: its past is settled by closing it.
-            link.abort()
+            # Others get answers and a connection does not: its past is settled by closing it.
+            links.abort_unsettled()
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         try:
@@ -227,7 +235,7 @@ class Supervision:
             is_over = self._loop.time() - self._lost_at[server] >= BLIND_FENCE_S
             return frozenset() if is_over else connections
         # A new link may have got the address of a lost one, which then exists no more.
-        return (connections & listed) - {self.links[server].address}
+        return (connections & listed) - self.links[server].addresses
 
     async def _flush(self, server: int) -> None:
         try:

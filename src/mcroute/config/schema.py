@@ -207,6 +207,12 @@ POOL = (
         Kind.INTEGER,
         "So many failures in a row take a server out of service.",
     ),
+    _of(
+        Pool,
+        "links",
+        Kind.INTEGER,
+        "Connections to each server, at most 16; each key has one. A change takes a restart.",
+    ),
 )
 
 _POOL = Option("pool", Kind.POOL, "The pool to ask.", '"main"')

@@ -11,9 +11,11 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from .._ring import Ring
 
-__all__ = ("DEFAULT_PORT", "Pool", "Server")
+__all__ = ("DEFAULT_PORT", "LINKS_MAX", "Pool", "Server")
 
 DEFAULT_PORT = 11211
+# To one server: what the engine has room for.
+LINKS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Pool:
     """Named servers that share a key space, and the patience with them (seconds).
 
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
-    failures in a row take a server out of service; `links` is the number of connections to each server.
+    failures in a row take a server out of service; `links` is the number of connections to each server,
+    at most 16; each key has one of them.
     Raises ConfigError for no servers, two of one name, and values out of range.
     """
 
@@ -121,6 +124,8 @@ class Pool:
         for option in ("trip_after", "links"):
             if getattr(self, option) < 1:
                 raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
+        if self.links > LINKS_MAX:
+            raise ConfigError(f"{place}.links", f"{self.links} is more than {LINKS_MAX}")
 
     @classmethod
     def of(cls, name: str, addresses: Sequence[str | Server], distribution: str = "murmur3") -> Pool:

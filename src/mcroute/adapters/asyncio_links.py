@@ -1,0 +1,101 @@
+"""All links of one server as one thing: each key has one of them, so it takes all of them to serve."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from ..policy import Server
+from .asyncio_driver import Driver
+from .asyncio_link import Link, LinkObserver
+
+__all__ = ("ServerLinks",)
+
+SETTLED_LOOK_S = 0.01
+
+
+class ServerLinks:
+    """`count` links to the server, which begin to connect at once, and again whenever one is lost."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        observer: LinkObserver,
+        rng: Random,
+    ) -> None:
+        self.server = server
+        self._driver = driver
+        self._links = tuple(
+            Link(driver, number, server, timeout_s, observer, rng, index) for index in range(count)
+        )
+        self._tasks = tuple(driver.loop.create_task(link.run()) for link in self._links)
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    @property
+    def connected(self) -> int:
+        """How many of them are."""
+        return sum(link.is_connected for link in self._links)
+
+    @property
+    def are_connected(self) -> bool:
+        """All of them."""
+        return self.connected == len(self)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests on all of them that have no reply yet."""
+        return sum(link.unanswered for link in self._links)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Our ends of those that are connected."""
+        return frozenset(link.address for link in self._links if link.is_connected)
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """For connections that will be made."""
+        for link in self._links:
+            link.timeout_s = timeout_s
+
+    async def tried(self) -> None:
+        """Returns when the first attempt to connect each of them is over."""
+        for link in self._links:
+            await link.is_tried.wait()
+
+    async def settled(self) -> None:
+        """Returns when all are connected at the same time, and every request on them is answered."""
+        while unsettled := [link for link in self._links if not link.is_settled]:
+            for link in unsettled:
+                link.hurry()
+            await asyncio.sleep(SETTLED_LOOK_S)
+
+    def abort_unsettled(self) -> None:
+        """Closes those with unanswered requests; they are connected again."""
+        for link in self._links:
+            if not link.is_settled:
+                link.abort()
+
+    def cancel(self) -> tuple[asyncio.Task[None], ...]:
+        """None is connected again once the returned tasks have ended."""
+        for task in self._tasks:
+            task.cancel()
+        return self._tasks
+
+    def abort(self) -> None:
+        for link in self._links:
+            link.abort()
+
+    async def gone(self) -> None:
+        """Returns when none is connected: transports report their end in the next turn of the loop."""
+        while self.connected:
+            await asyncio.sleep(0)
+
+    def let_go(self) -> None:
+        """In a forked child: the connections are the parent's alone from now on."""
+        for link in self._links:
+            link.let_go()

@@ -1,0 +1,222 @@
+"""Several links to one server: connected, settled and lost, all and each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import pytest
+
+from mcroute._engine.engine import Engine
+from mcroute.adapters.asyncio_driver import Driver
+from mcroute.adapters.asyncio_engine import LoopEngine
+from mcroute.adapters.asyncio_links import ServerLinks
+from mcroute.policy import AllSync, Pool, PoolRoute, Route, compile_plan
+from mcroute.policy.servers import LINKS_MAX
+from mcroute.testing import EmbeddedServer
+
+LINKS = 3
+# Enough keys that each link has some of them.
+KEYS = [b"k%d" % i for i in range(60)]
+
+
+@dataclass
+class Observer:
+    failed: int = 0
+    lost: list[tuple[str, int]] = field(default_factory=list)
+
+    def connected(self, server: int) -> None:
+        pass
+
+    def connect_failed(self, server: int) -> None:
+        self.failed += 1
+
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
+        self.lost.append((local_address, writes_in_flight))
+        return True
+
+
+@dataclass
+class World:
+    """A server that answers when told to, and the links to it. `got` is by connection."""
+
+    engine: Engine
+    driver: Driver
+    observer: Observer
+    links: ServerLinks
+    got: dict[asyncio.StreamWriter, bytes]
+
+    def send(self, request: bytes) -> None:
+        self.driver.receive(Client(self.driver).number, request)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    got: dict[asyncio.StreamWriter, bytes] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got[writer] = b""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                got[writer] += data
+        del got[writer]
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1")
+    pool = Pool.of("main", [f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"])
+    engine = Engine(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
+    driver = Driver(engine, asyncio.get_running_loop(), lambda: None)
+    observer = Observer()
+    links = ServerLinks(driver, 0, pool.servers[0], 10.0, LINKS, observer, Random(1))
+    try:
+        await links.tried()
+        here = World(engine, driver, observer, links, got)
+        await here.until(lambda: len(got) == LINKS)
+        yield here
+    finally:
+        await asyncio.gather(*links.cancel(), return_exceptions=True)
+        links.abort()
+        await links.gone()
+        driver.close()
+        while got:
+            await asyncio.sleep(0.001)
+        listener.close()
+        await listener.wait_closed()
+
+
+def test_they_are_settled_when_every_one_has_answered() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            assert (w.links.connected, len(w.links.addresses)) == (LINKS, LINKS)
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            settled = asyncio.ensure_future(w.links.settled())
+            *first, last = w.got
+            for writer in first:
+                writer.write(b"TOUCHED\r\n" * w.got[writer].count(b"\r\n"))
+            open_ones = w.got[last].count(b"\r\n")
+            assert open_ones
+            await w.until(lambda: w.links.unanswered == open_ones)
+            assert not settled.done()
+            last.write(b"TOUCHED\r\n" * open_ones)
+            await settled
+
+    asyncio.run(scenario())
+
+
+def test_only_those_that_do_not_answer_are_given_up_and_made_anew() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            before, addresses = set(w.got), w.links.addresses
+            *first, last = w.got
+            for writer in first:
+                writer.write(b"TOUCHED\r\n" * w.got[writer].count(b"\r\n"))
+            open_ones = w.got[last].count(b"\r\n")
+            await w.until(lambda: w.links.unanswered == open_ones)
+            w.links.abort_unsettled()
+            await w.until(lambda: w.observer.lost != [])
+            ((address, writes),) = w.observer.lost
+            assert (address in addresses, writes) == (True, open_ones)
+            assert not w.links.are_connected
+            await w.links.settled()
+            await w.until(lambda: len(w.got) == LINKS)
+            assert before - set(w.got) == {last}
+
+    asyncio.run(scenario())
+
+
+def test_each_lost_connection_is_told_with_its_address_and_writes() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            addresses = w.links.addresses
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            for writer in list(w.got):
+                writer.transport.abort()
+            await w.until(lambda: len(w.observer.lost) == LINKS)
+            assert {address for address, _ in w.observer.lost} == addresses
+            assert sum(writes for _, writes in w.observer.lost) == len(KEYS)
+
+    asyncio.run(scenario())
+
+
+def test_the_engine_has_room_for_as_many_as_a_pool_may_want() -> None:
+    engine = Engine(compile_plan(PoolRoute(Pool.of("main", ["a:1"]))))
+    for index in range(LINKS_MAX):
+        engine.open_link(0, index)
+    with pytest.raises(IndexError):
+        engine.open_link(0, LINKS_MAX)
+
+
+class Client:
+    def __init__(self, driver: Driver) -> None:
+        self.engine = driver.engine
+        self.number = self.engine.open_session()
+        self.got = b""
+        driver.connections[self.number] = self
+
+    def flush(self) -> None:
+        self.got += self.engine.take_output(self.number)
+
+
+@contextlib.asynccontextmanager
+async def routing_for(route: Route) -> AsyncIterator[LoopEngine]:
+    routing = LoopEngine(compile_plan(route), rng=Random(1))
+    routing.begin()
+    await routing.tried()
+    try:
+        yield routing
+    finally:
+        await routing.close()
+
+
+def test_a_server_that_stays_keeps_as_many_as_it_has(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(pool: Pool) -> None:
+        async with routing_for(PoolRoute(pool)) as routing:
+            assert routing.links[0].connected == LINKS
+            with caplog.at_level(logging.WARNING, "mcroute"):
+                await routing.install(compile_plan(PoolRoute(replace(pool, links=1))))
+            assert routing.links[0].connected == LINKS
+
+    with EmbeddedServer() as server:
+        asyncio.run(scenario(replace(Pool.of("main", [f"{server.host}:{server.port}"]), links=LINKS)))
+    assert "keeps 3 links: another number takes a restart" in caplog.text
+
+
+def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:
+    async def scenario(address: str) -> None:
+        few = Pool.of("few", [address])
+        many = replace(Pool.of("many", [address]), links=LINKS)
+        async with routing_for(AllSync((PoolRoute(few), PoolRoute(many)))) as routing:
+            assert [links.connected for links in routing.links.values()] == [LINKS]
+
+    with EmbeddedServer() as server:
+        asyncio.run(scenario(f"{server.host}:{server.port}"))
+
+
+def test_another_server_under_an_old_id_answers_on_all_links_that_the_id_had() -> None:
+    async def scenario(old: Pool, new: Pool) -> None:
+        async with routing_for(PoolRoute(old)) as routing:
+            for pool in (new, replace(new, name="again"), old, new):
+                await routing.install(compile_plan(PoolRoute(pool)))
+                (number,) = routing.engine.server_ids().values()
+                await routing.links[number].settled()
+                client = Client(routing.driver)
+                routing.driver.receive(client.number, b"get " + b" ".join(KEYS) + b"\r\n")
+                while not client.got:
+                    await asyncio.sleep(0.001)
+                assert client.got == b"END\r\n"
+
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        old = replace(Pool.of("main", [f"{one.host}:{one.port}"]), links=LINKS)
+        asyncio.run(scenario(old, Pool.of("main", [f"{other.host}:{other.port}"])))
