@@ -1,0 +1,161 @@
+"""The pages say what is so: links lead somewhere, generated parts are up to date, code that can be run runs.
+
+The code of docs/client.md, docs/embedding.md and docs/differences.md has tests of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcroute.config import parse_config
+from mcroute.config.schema import ROUTES as CONFIGURABLE
+from mcroute.policy import compile_plan
+from mcroute.testing import EmbeddedServer
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+ROUTES = ROOT / "docs" / "routes.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def name_of(value: Any) -> str | None:
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of headings: small letters, dashes for blanks, nothing else."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """The page's pieces of code in these languages, as (language, code)."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [(language, code) for language, code in found if language in languages]
+
+
+# ---- links ----
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(prose(page)):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    found, new = set(), {README}
+    while new:
+        found |= new
+        links = {(page, link.partition("#")[0]) for page in new for link in LINK.findall(prose(page))}
+        new = {(page.parent / path).resolve() for page, path in links if path.endswith(".md")} - found
+    assert {page for page in PAGES if page.name != "CHANGELOG.md"} <= found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:src|docs|tests|examples|benches)/[\w./]+)`", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+# ---- commands ----
+
+
+def commands(program: str) -> list[str]:
+    """The lines of all shell blocks that begin with the program's name, without what is said about them."""
+    code = "".join(code for page in PAGES for _, code in blocks(page, "sh"))
+    lines = (re.split(r"\s+#|\s*&&", line)[0] for line in code.splitlines())
+    return sorted({line for line in lines if line.startswith(f"{program} ")})
+
+
+def test_goals_of_make_that_are_named_exist() -> None:
+    goals = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {line.split()[1] for line in commands("make")} <= goals
+
+
+@pytest.mark.parametrize("line", [c for c in commands("mcroute") if "examples/" in c and " proxy " not in c])
+def test_commands_that_end_by_themselves_succeed(line: str) -> None:
+    command = [sys.executable, "-m", *shlex.split(line)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- the readme ----
+
+
+@pytest.mark.parametrize("index", range(len(blocks(README, "python"))))
+def test_the_readme_runs(index: int, capsys: pytest.CaptureFixture[str]) -> None:
+    _, block = blocks(README, "python")[index]
+    with contextlib.ExitStack() as stack:
+        for i in (1, 2, 3):
+            block = block.replace(f"cache{i}:11211", stack.enter_context(EmbeddedServer()).address)
+        scope: dict[str, Any] = {}
+        exec("async def run():\n" + textwrap.indent(block, "    "), scope)
+        asyncio.run(scope["run"]())
+
+
+# ---- the routes ----
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "generate_routes.py"))["page"]()
+    assert ROUTES.read_text(encoding="utf-8") == page, "run: python docs/generate_routes.py"
+
+
+def test_routes_in_python_and_in_a_file_are_the_same() -> None:
+    (_, preparation), (_, pools), *examples = blocks(ROUTES, "python", "toml")
+    scope: dict[str, Any] = {}
+    exec(preparation, scope)
+    in_file = 0
+    for language, code in examples:
+        if language == "python":
+            exec(code, scope)
+            compile_plan(scope["route"])
+        else:
+            in_file += 1
+            assert parse_config(pools + code).route == scope["route"]
+    assert in_file == len(examples) // 2
+
+
+def test_the_page_has_every_route() -> None:
+    headings = " ".join(HEADING.findall(FENCE.sub("", ROUTES.read_text(encoding="utf-8"))))
+    routes = {row.build.__name__ for row in CONFIGURABLE.values()}
+    assert {name for name in routes if not re.search(rf"\b{name}\b", headings)} == set()
+
+
+# ---- the architecture ----
+
+
+def test_every_module_has_its_line() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Every module") :]
+    package = ROOT / "src" / "mcroute"
+    stems = (path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.p*"))
+    modules = {
+        stem.replace("/", ".") for stem in stems if not re.search(r"__\w+__|py\.typed|\.cpython", stem)
+    }
+    assert {module for module in modules if f"`{module}`" not in table} == set()
