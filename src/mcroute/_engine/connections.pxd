@@ -8,7 +8,7 @@ closes what is to be closed. It calls `engine_check` when `Engine.next_check` ha
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
-from mcroute._engine.state cimport Conn, Engine, Link, PlanTable, Server, Session
+from mcroute._engine.state cimport Conn, Engine, Link, PlanTable, Server, Session, Text
 
 cdef struct IoVec:              # as POSIX lays it out, so that writev takes an array of them
     void* base
@@ -27,6 +27,9 @@ cdef void session_close(Session* session) noexcept nogil
 # The server's next link; NULL without memory, or when it has LINKS_MAX.
 cdef Link* link_new(Engine* engine, Server* server) noexcept nogil
 cdef void link_connecting(Link* link) noexcept nogil
+# The next step of the connection's handshake, due before any request: what is sent, what the reply begins with.
+# False if there are too many steps, or without memory.
+cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil
 cdef void link_connected(Link* link) noexcept nogil
 cdef void link_closed(Link* link, double now) noexcept nogil
 

@@ -8,12 +8,15 @@ from libc.string cimport memcpy, memset
 from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
 from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.handed cimport handed_forget
-from mcroute._engine.blocks cimport Block, block_drop, block_new, out_clear, out_sent, pool_clear, pool_init
+from mcroute._engine.blocks cimport (
+    Block, block_drop, block_new, out_clear, out_copy, out_sent, pool_clear, pool_init,
+)
+from mcroute._engine.links cimport link_expect_greeting
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, Request,
-    Walk,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX,
+    SCRIPT_MAX, Request, Walk,
 )
 from mcroute._engine.walks cimport walk_expire, walks_resume
 from mcroute._protocol cimport default_limits
@@ -176,9 +179,18 @@ cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
 
 cdef void link_connecting(Link* link) noexcept nogil:
     link.state = LINK_CONNECTING
+    link.script_size = 0
+    link.greeting_size = 0
     link.conn.is_broken = False
     link.conn.is_closing = False
     link.conn.is_first = True
+
+
+cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
+    cdef Engine* engine = link.conn.engine
+    if link.script_size == SCRIPT_MAX or not out_copy(&link.conn.out, &engine.pool, request.data, request.size):
+        return False
+    return link_expect_greeting(link, prefix)
 
 
 cdef void link_connected(Link* link) noexcept nogil:

@@ -9,24 +9,30 @@ from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
     IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
-    engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, server_add,
-    session_close, session_open,
+    engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
+    server_add, session_close, session_open,
 )
 from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SERVER_UP, Link, Request, Session,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SCRIPT_MAX, SERVER_UP, Link,
+    Request, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._hashing cimport hash_murmur3_32
-from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, COMMAND_COUNT
+from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION, COMMAND_COUNT
 
 from mcroute._protocol.commands import COMMAND_NAMES
 from mcroute.policy.nodes import Outcome
 
 cdef bint _is_write(int command) noexcept nogil:
-    return command != CMD_GET and command != CMD_GETS and command != CMD_META_GET
+    return command not in (CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION)
+
+
+cdef Text _text(bytes value):
+    """Points into the bytes, which the caller keeps."""
+    return Text(<uint8_t*><const uint8_t*>value, len(value))
 
 
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
@@ -42,6 +48,7 @@ cdef class Engine:
         self.conns = {}
         self.calls = {}
         self.handed = {}
+        self.scripts = {}
         self.ids = {}
         self.older = []
         self.state = engine_new(seed)
@@ -169,16 +176,20 @@ cdef class Engine:
         self.conns[session.conn.id] = <uintptr_t>&session.conn
         return session.conn.id
 
-    def open_link(self, int server, int index=0):
+    def open_link(self, int server, int index=0, script=()):
         """The driver connects to this server. Returns the connection's number; requests may queue.
 
-        A server may have several links, numbered from 0 without gaps; each key has one of them. Raises
-        IndexError for a server or an index that cannot be (there are at most 16 links a server).
+        A server may have several links, numbered from 0 without gaps; each key has one of them. `script` is the
+        handshake: (request, what the reply begins with) pairs of bytes, sent before any request; another reply
+        breaks the link, see `greeting`. Raises IndexError for a server or an index that cannot be (there are at
+        most 16 links a server), ValueError for a script of more than 4 steps.
         """
         cdef Server* target = self.server(server)
         cdef Link* link
         if not 0 <= index <= min(target.link_count, LINKS_MAX - 1):
             raise IndexError(f"server {server} cannot have a link {index}")
+        if len(script) > SCRIPT_MAX:
+            raise ValueError(f"a handshake of {len(script)} steps: at most {SCRIPT_MAX}")
         if index < target.link_count:
             link = target.links[index]
         else:
@@ -187,7 +198,17 @@ cdef class Engine:
                 raise MemoryError
             self.conns[link.conn.id] = <uintptr_t>&link.conn
         link_connecting(link)
+        self.scripts[link.conn.id] = script
+        for request, prefix in script:
+            if not link_script(link, _text(request), _text(prefix)):
+                raise MemoryError
         return link.conn.id
+
+    def greeting(self, number):
+        """What the server answered last in the link's handshake; empty before, and without one."""
+        cdef Conn* conn = self.conn(number)
+        cdef Link* link = <Link*>conn
+        return link.greeting[:link.greeting_size] if conn.kind == CONN_LINK else b""
 
     def link_connected(self, number):
         """The connection to the server stands."""

@@ -1,11 +1,18 @@
 """A link's queue of expected replies: memcached answers in order, so order is what matches them."""
 
-from mcroute._engine.state cimport Expected, Link, Walk
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+
+from mcroute._engine.state cimport Expected, Link, Text, Walk
 
 # Whether the link takes another request now; if not, `reason` receives the Outcome that says why.
 cdef bint link_takes(Link* link, int* reason) noexcept nogil
 # The reply to what the caller just queued on link.conn.out belongs to this walk. False without memory.
 cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept nogil
+# The reply to the step of a handshake that the caller just queued is to begin with `prefix`, which is kept.
+cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil
+# The oldest expected reply is a greeting: whether it is as the script says.
+cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil
 # The oldest expected reply has arrived.
 cdef void link_arrived(Link* link) noexcept nogil
 # The walk no longer waits: its reply will be dropped when it comes.

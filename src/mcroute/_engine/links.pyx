@@ -2,9 +2,12 @@
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.state cimport LINK_CLOSED, LOST, OVERLOADED
+from mcroute._engine.state cimport GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE
+from mcroute._protocol cimport CMD_VERSION
+
 
 cdef bint link_takes(Link* link, int* reason) noexcept nogil:
     if link == NULL or link.state == LINK_CLOSED or link.conn.is_broken:
@@ -40,6 +43,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.sent_at = link.conn.engine.now
     expected.shape = shape
     expected.command = command
+    expected.step = 0
     expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:
         walk.link = link
@@ -47,6 +51,25 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     link.count += 1
     conn_mark(&link.conn)
     return True
+
+
+cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil:
+    if not link_expect(link, NULL, SHAPE_LINE, CMD_VERSION):
+        return False
+    link.orphans += 1
+    link.script[link.script_size] = prefix
+    link.script_size += 1
+    link.ring[(link.head + link.count - 1) & (link.slots - 1)].step = link.script_size
+    return True
+
+
+cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil:
+    cdef Text* prefix = &link.script[link_oldest(link).step - 1]
+    while size > 0 and line[size - 1] in (b"\r", b"\n"):
+        size -= 1
+    link.greeting_size = <int>min(size, <size_t>GREETING_MAX)
+    memcpy(link.greeting, line, link.greeting_size)
+    return size >= prefix.size and memcmp(line, prefix.data, prefix.size) == 0
 
 
 cdef void link_arrived(Link* link) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.string cimport memcmp
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_clear
-from mcroute._engine.links cimport link_arrived, link_oldest, link_orphan
+from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
 from mcroute._engine.state cimport (
     DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK,
     REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
@@ -231,6 +231,12 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     cdef Expected* expected = link_oldest(link)
     cdef int outcome = _outcome(view.kind, expected.command)
     cdef Block* restored
+    if expected.step > 0:
+        if not link_greeted(link, block.data + start, view.size):
+            view.size = 0
+            return 0
+        link_arrived(link)
+        return view.size
     if outcome < 0 or (expected.command >= CMD_META_GET and not meta_matches(expected, block.data + start, view)):
         view.size = 0
         return 0

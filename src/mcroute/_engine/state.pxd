@@ -21,6 +21,8 @@ cdef enum:
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
     HOLD_BUCKETS = 1024         # a power of two
     GROUP_LAST_READ = 2         # command groups up to here only read
+    SCRIPT_MAX = 4              # steps of a handshake
+    GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
     RETRIES_MAX = 100           # tokens that the retry budget holds
 
@@ -167,6 +169,7 @@ cdef struct Expected:
     uint32_t opaque             # meta: what the reply must carry
     uint8_t shape
     uint8_t command
+    uint8_t step                # of the handshake, from 1; 0: a request
 
 cdef enum LinkState:
     LINK_CLOSED
@@ -182,6 +185,10 @@ cdef struct Link:
     uint32_t head
     uint32_t count
     uint32_t orphans
+    Text script[SCRIPT_MAX]     # what the replies to the handshake's steps begin with
+    int script_size
+    char greeting[GREETING_MAX]  # the last of these replies, without its line end
+    int greeting_size
     Walk* group                 # the part for this link of the multiget being split right now, or NULL
 
 cdef struct KeyState:
