@@ -152,10 +152,18 @@ def test_the_page_has_every_route() -> None:
 
 def test_every_module_has_its_line() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = page[page.index("## Every module") :]
+    tables = page[page.index("## Every module") : page.index("## Decisions")]
+    cells = re.findall(r"^\| ([^|]*) \|", tables, re.MULTILINE)
     package = ROOT / "src" / "mcroute"
-    stems = (path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.p*"))
-    modules = {
-        stem.replace("/", ".") for stem in stems if not re.search(r"__\w+__|py\.typed|\.cpython", stem)
-    }
-    assert {module for module in modules if f"`{module}`" not in table} == set()
+    files = (p for suffix in ("py", "pyx", "pxd") for p in package.rglob(f"*.{suffix}") if "__" not in p.stem)
+    modules = {p.relative_to(package).with_suffix("").as_posix().replace("/", ".") for p in files}
+    assert modules == {name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)}
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Decisions")[2]
+    for number, page in enumerate(pages, 1):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        assert page.name.startswith(f"{number:04}-") and title.startswith(f"{number:04}: ")
+        assert f"[{title}](decisions/{page.name})" in listed
