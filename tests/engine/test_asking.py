@@ -179,3 +179,30 @@ def test_a_session_with_too_much_in_flight_waits_without_losing_anything(one: Ne
         replies += one.got(client)
         taken += one.send(client, request[taken:])
     assert replies == b"END\r\n" * 3000
+
+
+@pytest.mark.parametrize(
+    ("request_", "sent"),
+    [
+        (b"set k 0 0 1048577\r\n", b"md k O1\r\n"),
+        (b"ms a2V5 1048577 b\r\n", b"md a2V5 b O1\r\n"),
+        (b"add k 0 0 1048577\r\n", b""),
+    ],
+)
+def test_a_value_that_is_refused_does_not_leave_the_old_one(
+    one: Network, request_: bytes, sent: bytes
+) -> None:
+    client = one.client()
+    one.send(client, request_ + bytes(1048577) + b"\r\nget k\r\n")
+    assert one.asked(0) == sent + b"get k\r\n"
+    one.reply(0, b"NF O1\r\n" * bool(sent) + b"END\r\n")
+    assert one.got(client) == b"SERVER_ERROR object too large for cache\r\nEND\r\n"
+
+
+def test_a_line_in_pieces(one: Network) -> None:
+    client = one.client()
+    line = b"get " + b" ".join(b"k%d" % i for i in range(200)) + b"\r\n"
+    for byte in line:
+        assert one.asked(0) == b""
+        one.send(client, bytes([byte]))
+    assert one.asked(0) == line

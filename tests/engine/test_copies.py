@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcroute.policy import Replicate
+from mcroute.policy import PoolRoute, Replicate
 
 from .network import Network, pool
 
@@ -166,3 +166,12 @@ def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
     net.send(client, b"get k1\r\n")
     net.lose(OWNERS[0])
     assert net.engine.server_state(OWNERS[0]) == 0
+
+
+def test_too_few_copies_are_told_as_what_failed() -> None:
+    net = Network(PoolRoute(pool(3)), 3)
+    client = net.client()
+    net.send(client, b"flush_all\r\n")
+    for server, reply in enumerate((b"OK\r\n", b"SERVER_ERROR no\r\n", b"OK\r\n")):
+        net.reply(server, reply)
+    assert net.got(client) == b"SERVER_ERROR a server refused\r\n"

@@ -162,7 +162,7 @@ cdef void _all_settle(Walk* walk) noexcept nogil:
     if walk.cursor == 0 and (is_last or walk.good >= node.need):
         walk.cursor = 1
         if walk.good < node.least and walk.best < REFUSED_BY_SERVER:
-            walk.best = LOST
+            walk.best = walk.failure
             reply = NOTHING
         walk_carry(walk, parent, walk.best, reply)
     if is_last:
@@ -171,6 +171,8 @@ cdef void _all_settle(Walk* walk) noexcept nogil:
 
 cdef void _all_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     walk.good += outcome < REFUSED_BY_SERVER
+    if outcome >= REFUSED_BY_SERVER:
+        walk.failure = outcome
     if walk.cursor == 0:
         _take_if_better(walk, outcome, reply, False)
     _all_settle(walk)

@@ -69,6 +69,8 @@ cdef void route_begin(Walk* walk) noexcept nogil:
     if engine.routes != NULL:
         engine.routes.previous = walk
     engine.routes = walk
+    # It begins at the end of the turn: what comes later in this turn must not overtake a write.
+    hold_key(walk)
     if not _note(walk, -1, LOST, NOTHING):
         _end_early(walk, OVERLOADED, NOTHING)
 
@@ -95,8 +97,6 @@ cdef void _ask_child(Walk* walk, int child, int number) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* asked = walk_new(walk.request, walk, walk.request.plan.children[node.children + child])
     walk.children_asked += 1
-    if number > 0:
-        hold_key(walk)
     if asked == NULL:
         route_child_ended(walk, number, OVERLOADED, NOTHING)
         return

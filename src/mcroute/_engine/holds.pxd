@@ -6,7 +6,7 @@ to that other server at once, would otherwise be undone by the older write.
 
 from mcroute._engine.state cimport Engine, Request, Walk
 
-# The walk's request goes on at another server than the one that it was sent to.
+# The walk's request goes on at another server than the one that it was sent to, or begins later than it came.
 cdef void hold_key(Walk* walk) noexcept nogil
 # Whether the request, which has not begun, has to wait: then walks_resume begins it.
 cdef bint hold_waits(Request* request) noexcept nogil

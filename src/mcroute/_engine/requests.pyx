@@ -2,17 +2,19 @@
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, strlen
 
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
-from mcroute._engine.blocks cimport Block, block_keep
+from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.state cimport Engine, Request
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
-    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY,
-    CMD_VERSION, PARSED_CLOSE, PARSED_MORE, PARSED_OK, RequestView, error_text, request_parse,
+    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
+    CMD_VERBOSITY, CMD_VERSION, ERROR_TOO_LARGE, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64,
+    RequestView, error_text, request_parse, request_resume,
 )
 
 # Numbered as policy.nodes.Group.
@@ -109,6 +111,26 @@ cdef void _refuse(Session* session, int error) noexcept nogil:
     request_answer_text(request, text, size)
 
 
+cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refused) noexcept nogil:
+    """Deletes what a refused value was to replace, as memcached does: the old one is stale to its writer."""
+    cdef const char* mark = b" b\r\n" if refused.flags & REQ_BASE64 else b"\r\n"
+    cdef Block* block = block_new(&engine.pool, refused.key_size + 8)
+    cdef Request* request = request_new(engine, NULL) if block != NULL else NULL
+    if request == NULL:
+        if block != NULL:
+            block_drop(block)
+        return
+    # In the meta form, because only that has keys in base64, and none that is taken for a noreply.
+    memcpy(block.data, b"md ", 3)
+    memcpy(block.data + 3, data + refused.key_offset, refused.key_size)
+    memcpy(block.data + 3 + refused.key_size, mark, strlen(mark))
+    block.fill = 3 + refused.key_size + strlen(mark)
+    request.block = block
+    request_parse(block.data, block.fill, &engine.limits, False, &request.view)
+    request.group = DELETE
+    walk_begin(request)
+
+
 cdef bint _is_full(Session* session) noexcept nogil:
     cdef Engine* engine = session.conn.engine
     return session.in_flight >= engine.pipeline_max or session.conn.out.bytes >= engine.out_max
@@ -136,15 +158,21 @@ cdef void session_input(Session* session) noexcept nogil:
         if _is_full(session):
             session.is_paused = True
             break
-        parsed = request_parse(block.data + start, end - start, &engine.limits, session.conn.is_first, &view)
+        parsed = request_resume(block.data + start, end - start, session.conn.input.scanned, &engine.limits,
+                                session.conn.is_first, &view)
+        session.conn.input.scanned = 0
         if parsed == PARSED_MORE:
             session.conn.input.need = view.size
+            if view.line_size == 0:
+                session.conn.input.scanned = end - start
             break
         session.conn.is_first = False
         if parsed == PARSED_OK:
             _start(session, block, start, &view)
             start += view.size
             continue
+        if view.error == ERROR_TOO_LARGE and (view.command == CMD_SET or view.command == CMD_META_SET):
+            _forget_value(engine, block.data + start, &view)
         _refuse(session, view.error)
         if parsed == PARSED_CLOSE:
             session.conn.is_closing = True

@@ -134,6 +134,7 @@ cdef struct Input:
     size_t start
     size_t end
     size_t need                 # nothing can be parsed before so many bytes are there
+    size_t scanned              # so many of them hold no line end
 
 cdef struct Conn:
     int kind
@@ -206,6 +207,7 @@ cdef struct Walk:
     int good
     int best                    # Outcome with the least rank so far
     int best_rank
+    int failure                 # all: Outcome of the last child that failed
     Slice best_reply
     Link* link                  # ask: where it waits, and under which number
     uint32_t position
