@@ -187,6 +187,7 @@ class Load:
         self.proxy = proxy
         self.faults: list[str] = []
         self.errors: list[bytes] = []
+        self.misses = 0  # of keys that hold a value for certain
         self.slowest = 0.0
         self.count = 0
         self._stop = asyncio.Event()
@@ -243,6 +244,8 @@ class Load:
                 owner, _, seen = found.decode().partition("=")
                 if owner != key or int(seen) not in allowed[key]:
                     self.faults.append(f"{key}: {found!r}, allowed {allowed[key]}")
+            elif None not in allowed[key]:
+                self.misses += 1
 
     def _written(
         self,
@@ -271,17 +274,18 @@ def test_a_killed_server_costs_no_request_and_returns_without_old_values(
 ) -> None:
     async def scenario() -> None:
         async with proxy_for(Replicate(pool(servers, links=links), copies=2)) as proxy:
-            async with Load(proxy).running() as load:
-                await load.rounds(500)
+            async with Load(proxy).running(50) as load:
+                await load.rounds(3000)
                 for _ in range(2):
                     servers[1].kill()
                     await until_state(proxy, State.EJECTED, 1)
-                    await load.rounds(500)
+                    await load.rounds(3000)
                     servers[1].start()
                     await until_state(proxy, State.UP, 1)
-                    await load.rounds(1000)
+                    await load.rounds(3000)
             assert load.faults == []
             assert load.errors == []
+            assert load.misses == 0
 
     run(scenario())
 
@@ -294,17 +298,18 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
         # Patience is what this test waits for: a short one keeps it short.
         route = Replicate(pool(servers, links=links, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
         async with proxy_for(route) as proxy:
-            async with Load(proxy).running() as load:
-                await load.rounds(500)
+            async with Load(proxy).running(50) as load:
+                await load.rounds(3000)
                 for _ in range(2):
                     servers[2].pause()
                     await until_state(proxy, State.EJECTED, 2)
-                    await load.rounds(500)
+                    await load.rounds(3000)
                     servers[2].resume()
                     await until_state(proxy, State.UP, 2)
-                    await load.rounds(1000)
+                    await load.rounds(3000)
             assert load.faults == []
             assert load.errors == []
+            assert load.misses == 0
             # Far above the deadline, for busy machines, and far below what waiting for the server would take.
             assert load.slowest < 0.6 + 2.0
 
