@@ -6,7 +6,7 @@ BIN := .venv/bin
 # cython-lint calls pycodestyle by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 EXTENSION_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd')
-CYTHON_FILES := $(shell find src $(wildcard examples benches) -name '*.pyx' -o -name '*.pxd')
+CYTHON_FILES := $(shell find src $(wildcard examples benches tests) -name '*.pyx' -o -name '*.pxd')
 COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,' | tr / .)
 
 # The demo is for visitors too, who need none of the developers' tools.
@@ -47,7 +47,7 @@ coverage: build
 sanitize: build
 	.ci/sanitize
 
-# Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
+# Guided by coverage; needs clang. Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
 TARGETS ?= requests replies engine
 FUZZ_SECONDS ?= 600
 fuzz: build
