@@ -8,12 +8,13 @@ from libc.string cimport memcpy
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_began, engine_check, engine_free,
+    conn_buffer, conn_received, engine_began, engine_check, engine_free,
     engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
     server_add, session_close, session_open,
 )
 from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_take
+from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SCRIPT_MAX, SERVER_UP, Link,
@@ -240,23 +241,32 @@ cdef class Engine:
             taken += room
         return taken
 
+    def get_buffer(self, number):
+        """Room for bytes that arrive on the connection: a memoryview, to be filled before any other call.
+
+        None when nothing may be read now: the session is paused, or the connection is to be closed.
+        """
+        return conn_room(self.conn(number), self)
+
+    def received(self, number, size_t size, double now):
+        """So many bytes are in the room that was lent. Without effect if none was, or to another one since.
+
+        Raises ValueError for more bytes than there was room for.
+        """
+        cdef Conn* conn = self.conn(number)
+        if conn != self.state.reading or conn.is_broken:
+            return
+        if size > self.state.lent.capacity - self.state.lent_offset:
+            raise ValueError(f"{size} bytes do not fit into what was lent")
+        conn_received(conn, size, now)
+
     def take_output(self, number):
         """All bytes that are to be sent on the connection now, taken as sent."""
-        cdef Conn* conn = self.conn(number)
-        cdef IoVec[64] pieces
-        cdef int count
-        cdef int i
-        cdef size_t size
-        parts = []
-        while True:
-            count = conn_iovecs(conn, pieces, 64)
-            size = 0
-            for i in range(count):
-                parts.append((<const char*>pieces[i].base)[:pieces[i].size])
-                size += pieces[i].size
-            conn_sent(conn, size)
-            if conn.out.count == 0:
-                return b"".join(parts)
+        return conn_take(self.conn(number))
+
+    def take_pieces(self, number):
+        """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory."""
+        return conn_take_pieces(self.conn(number), self)
 
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""

@@ -1,0 +1,102 @@
+"""Memory that is lent stays as long as somebody holds it, so large values need not be copied for Python."""
+
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stddef cimport size_t
+from libc.string cimport memcpy
+
+from mcroute._engine.blocks cimport COPY_MAX, Slice, block_drop, block_keep
+from mcroute._engine.connections cimport conn_buffer, conn_sent
+
+
+# Cleared by the garbage collector, a piece could outlive the engine that its block belongs to.
+@cython.no_gc_clear
+@cython.final
+cdef class Piece:
+    """A slice of a block, seen through a memoryview."""
+
+    cdef object engine
+    cdef Slice slice
+    cdef bint is_read_only
+
+    def __dealloc__(self):
+        if self.slice.block != NULL:
+            block_drop(self.slice.block)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.slice.block.data + self.slice.offset, self.slice.size,
+                          self.is_read_only, flags)
+
+
+cdef object _lend(Slice slice, object engine, bint is_read_only):
+    cdef Piece piece = Piece.__new__(Piece)
+    piece.engine = engine
+    piece.slice = slice
+    piece.is_read_only = is_read_only
+    block_keep(slice.block)
+    return memoryview(piece)
+
+
+cdef bytes _copy(Conn* conn, size_t size):
+    """The first bytes of the output, taken as sent."""
+    cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
+    cdef char* room = PyBytes_AS_STRING(data)
+    cdef size_t left = size
+    cdef size_t part
+    cdef unsigned int i = conn.out.head
+    cdef Slice* piece
+    while left > 0:
+        piece = &conn.out.ring[i & (conn.out.slots - 1)]
+        part = piece.size if piece.size < left else left
+        memcpy(room, piece.block.data + piece.offset, part)
+        room += part
+        left -= part
+        i += 1
+    conn_sent(conn, size)
+    return data
+
+
+cdef size_t _small(Conn* conn) noexcept nogil:
+    """How many bytes stand in front of the next large piece."""
+    cdef size_t size = 0
+    cdef unsigned int i
+    cdef Slice* piece
+    for i in range(conn.out.count):
+        piece = &conn.out.ring[(conn.out.head + i) & (conn.out.slots - 1)]
+        if piece.size > COPY_MAX:
+            break
+        size += piece.size
+    return size
+
+
+cdef bytes conn_take(Conn* conn):
+    # Also when there is nothing to send: this is when a paused session goes on.
+    conn_sent(conn, 0)
+    data = _copy(conn, conn.out.bytes)
+    while conn.out.bytes > 0:
+        # Room in the output let more requests be answered.
+        data += _copy(conn, conn.out.bytes)
+    return data
+
+
+cdef list conn_take_pieces(Conn* conn, object engine):
+    cdef size_t size
+    pieces = []
+    conn_sent(conn, 0)
+    while conn.out.bytes > 0:
+        size = _small(conn)
+        if size > 0:
+            pieces.append(_copy(conn, size))
+            continue
+        size = conn.out.ring[conn.out.head].size
+        pieces.append(_lend(conn.out.ring[conn.out.head], engine, True))
+        conn_sent(conn, size)
+    return pieces
+
+
+cdef object conn_room(Conn* conn, object engine):
+    cdef size_t size = 0
+    if conn_buffer(conn, &size) == NULL:
+        return None
+    return _lend(Slice(conn.engine.lent, conn.engine.lent_offset, size), engine, False)
