@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, cast
 
 from ..policy import Server
 from .asyncio_control import local_address
-from .asyncio_driver import Driver, notice_silent_end
+from .asyncio_driver import Driver, notice_silent_end, sender
 
 __all__ = ("Link", "LinkObserver", "in_time")
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 RETRY_BASE_S = 0.05
 RETRY_CAP_S = 2.0
+DISCARD_SIZE = 4096
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float) -> T:
@@ -49,7 +50,7 @@ class LinkObserver(Protocol):
         """Whether requests may go on waiting for the next connection."""
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """A server's link of this index over all its connections. `run` keeps it connected until cancelled."""
 
     def __init__(
@@ -161,6 +162,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
+        self._send = sender(self._transport)
         self.address = "" if self.server.path else local_address(transport)
         self._has_answered = False
         self._is_held = False
@@ -181,9 +183,13 @@ class Link(asyncio.Protocol):
             self._lost.set_result(None)
         self._driver.schedule()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray | memoryview:
+        # Large values come straight into the engine's memory. What comes when all is lost is of no use.
+        return self._engine.get_buffer(self.number) or bytearray(DISCARD_SIZE)
+
+    def buffer_updated(self, nbytes: int) -> None:
         self._has_answered = True
-        self._driver.receive(self.number, data)
+        self._driver.received(self.number, nbytes)
 
     def pause_writing(self) -> None:
         self._is_held = True
@@ -195,8 +201,8 @@ class Link(asyncio.Protocol):
     def flush(self) -> None:
         if self._transport is None or self._is_held:
             return
-        data = self._engine.take_output(self.number)
-        if data:
-            self._transport.write(data)
+        pieces = self._engine.take_pieces(self.number)
+        if pieces:
+            self._send(pieces)
         if self._engine.must_close(self.number):
             self._transport.abort()

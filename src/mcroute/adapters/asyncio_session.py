@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from .asyncio_driver import Driver, notice_silent_end
+from .asyncio_driver import Driver, notice_silent_end, sender
 
 __all__ = ("Session",)
 
@@ -23,6 +23,7 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
+        self._send = sender(self._transport)
         self._number = self._engine.open_session()
         self._driver.connections[self._number] = self
 
@@ -64,9 +65,9 @@ class Session(asyncio.Protocol):
     def flush(self) -> None:
         if self._is_held:
             return
-        data = self._engine.take_output(self._number)
-        if data:
-            self._transport.write(data)
+        pieces = self._engine.take_pieces(self._number)
+        if pieces:
+            self._send(pieces)
         if self._engine.must_close(self._number):
             self._transport.close()
         elif self._rest:
