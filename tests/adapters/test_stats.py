@@ -80,6 +80,7 @@ def test_every_server_is_told_of(servers):
     counted = rows(ask(servers, [*gets, b"stats servers"])[-1])
     for i, server in enumerate(servers):
         assert counted[f"cache-{i}:address"] == server.address
+        assert counted[f"cache-{i}:version"].startswith("1.6.")
         assert counted[f"cache-{i}:state"] == "up"
         assert counted[f"cache-{i}:connected"] == "1"
         assert counted[f"cache-{i}:failed"] == counted[f"cache-{i}:missed_writes"] == "0"

@@ -30,7 +30,9 @@ def test_the_script_goes_first_and_is_answered_to_nobody(net: Network) -> None:
     assert net.engine.unanswered(net.links[0]) == 0
 
 
-@pytest.mark.parametrize("reply", [b"CLIENT_ERROR authentication failure\r\n", b"ERROR\r\n", b"END\r\n"])
+@pytest.mark.parametrize(
+    "reply", [b"CLIENT_ERROR authentication failure\r\n", b"END\r\n", b"-ERR unknown\r\n", b"\n"]
+)
 def test_a_server_that_says_something_else_is_left(net: Network, reply: bytes) -> None:
     client = net.client()
     net.send(client, b"get a\r\n")
@@ -49,6 +51,12 @@ def test_every_connection_has_its_own(net: Network) -> None:
     assert net.asked(0) == b"version\r\nget a\r\n"
     net.reply(0, b"VERSION 1\r\nEND\r\n")
     assert net.closed == []
+
+
+def test_connecting_that_is_said_twice_is_one_handshake(net: Network) -> None:
+    net.send(net.client(), b"get a\r\n")
+    net.engine.open_link(0, script=SCRIPT)
+    assert net.asked(0) == b"set auth 0 0 3\r\na b\r\nversion\r\nget a\r\n"
 
 
 def test_a_script_has_four_steps_at_most(net: Network) -> None:

@@ -17,8 +17,8 @@ from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, OUTCOME_COUNT, SCRIPT_MAX, SERVER_UP, Link,
-    Request, Session, Text,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, OUTCOME_COUNT, SCRIPT_MAX,
+    SERVER_UP, Link, Request, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._hashing cimport hash_murmur3_32
@@ -198,6 +198,9 @@ cdef class Engine:
             if link == NULL:
                 raise MemoryError
             self.conns[link.conn.id] = <uintptr_t>&link.conn
+        if link.state == LINK_CONNECTING:
+            # Said again, after a loss already: what waits stays, behind the handshake of then.
+            return link.conn.id
         link_connecting(link)
         self.scripts[link.conn.id] = script
         for request, prefix in script:

@@ -3,16 +3,16 @@
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_clear
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
 from mcroute._engine.state cimport (
-    DELETED, EXISTS, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK,
-    REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
-    KeyState, Request, Server, Walk,
+    DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED,
+    NUMBER, OK, REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED,
+    Engine, Expected, KeyState, Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
@@ -231,12 +231,6 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     cdef Expected* expected = link_oldest(link)
     cdef int outcome = _outcome(view.kind, expected.command)
     cdef Block* restored
-    if expected.step > 0:
-        if not link_greeted(link, block.data + start, view.size):
-            view.size = 0
-            return 0
-        link_arrived(link)
-        return view.size
     if outcome < 0 or (expected.command >= CMD_META_GET and not meta_matches(expected, block.data + start, view)):
         view.size = 0
         return 0
@@ -252,6 +246,22 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     return view.size
 
 
+cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
+    """A line of the handshake, in whatever language."""
+    cdef const uint8_t* end = <const uint8_t*>memchr(data, 10, size)
+    if end == NULL and size < GREETING_MAX:
+        need[0] = size + 1
+        return 0
+    if end != NULL:
+        size = end + 1 - data
+    if not link_greeted(link, data, size):
+        link.conn.engine.desyncs += 1
+        conn_break(&link.conn)
+        return 0
+    link_arrived(link)
+    return size
+
+
 cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* need) noexcept nogil:
     """One message off the front; returns its size, 0 when it is incomplete or the link was broken."""
     cdef ReplyView view
@@ -260,6 +270,8 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
     if link.count == 0:
         conn_break(&link.conn)
         return 0
+    if link_oldest(link).step > 0:
+        return _take_greeting(link, block.data + start, size, need)
     parsed = reply_parse(block.data + start, size, link.conn.engine.limits.value_max, &view)
     if parsed == PARSED_MORE:
         need[0] = view.size

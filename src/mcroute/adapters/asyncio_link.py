@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable
 from random import Random
@@ -20,6 +21,10 @@ T = TypeVar("T")
 RETRY_BASE_S = 0.05
 RETRY_CAP_S = 2.0
 DISCARD_SIZE = 4096
+# Who answers something else is not asked for values.
+HANDSHAKE = ((b"version\r\n", b"VERSION "),)
+
+log = logging.getLogger("mcroute")
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float) -> T:
@@ -77,7 +82,7 @@ class Link(asyncio.BufferedProtocol):
         self._has_answered = False
         self._is_held = False
         self._hurried = asyncio.Event()
-        self.number = self._engine.open_link(number, index)  # of the connection, in the engine
+        self.number = self._open()  # of the connection, in the engine
         driver.connections[self.number] = self
 
     # ---- life ----
@@ -85,6 +90,12 @@ class Link(asyncio.BufferedProtocol):
     @property
     def is_connected(self) -> bool:
         return self._transport is not None
+
+    @property
+    def version(self) -> str:
+        """What the server calls itself; empty before it has answered on this connection."""
+        word, _, version = self._engine.greeting(self.number).partition(b" ")
+        return version.decode(errors="replace") if word == b"VERSION" else ""
 
     @property
     def unanswered(self) -> int:
@@ -108,7 +119,11 @@ class Link(asyncio.BufferedProtocol):
                 self.is_tried.set()
                 attempt += 1
             await self._pause(attempt)
-            self._engine.open_link(self._id, self._index)
+            self._open()
+
+    def _open(self) -> int:
+        """From here on requests wait for the next connection."""
+        return self._engine.open_link(self._id, self._index, HANDSHAKE)
 
     def hurry(self) -> None:
         """Ends the pause before the next attempt to connect, if it is in one."""
@@ -177,8 +192,8 @@ class Link(asyncio.BufferedProtocol):
         writes = self._engine.unanswered_writes(self.number)
         self._engine.close(self.number, self._driver.loop.time())
         if self._observer.link_lost(self._id, self.address, writes) and self._has_answered:
-            # From here on requests wait for the next connection, so that the server misses none.
-            self._engine.open_link(self._id, self._index)
+            # So that the server misses none.
+            self._open()
         if not self._lost.done():
             self._lost.set_result(None)
         self._driver.schedule()
@@ -205,4 +220,9 @@ class Link(asyncio.BufferedProtocol):
         if pieces:
             self._send(pieces)
         if self._engine.must_close(self.number):
+            self._warn_of_strangers()
             self._transport.abort()
+
+    def _warn_of_strangers(self) -> None:
+        if self.version == "" and (greeting := self._engine.greeting(self.number)):
+            log.warning("server %s is no memcached: it answers %r to version", self.server.name, greeting)

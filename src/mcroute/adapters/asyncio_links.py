@@ -53,6 +53,11 @@ class ServerLinks:
         return sum(link.unanswered for link in self._links)
 
     @property
+    def version(self) -> str:
+        """What the server calls itself; empty before it has said so."""
+        return next((link.version for link in self._links if link.version), "")
+
+    @property
     def addresses(self) -> frozenset[str]:
         """Our ends of those that are connected."""
         return frozenset(link.address for link in self._links if link.is_connected)

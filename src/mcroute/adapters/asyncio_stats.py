@@ -88,6 +88,7 @@ def _servers(routing: LoopEngine) -> dict[str, object]:
         links = routing.links[number]
         about = {
             "address": links.server.path or f"{links.server.host}:{links.server.port}",
+            "version": links.version or "unknown",
             "state": routing.supervision.supervisor.state(number).name.lower(),
             "connected": links.connected,
             "unanswered": links.unanswered,
