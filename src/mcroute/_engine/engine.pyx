@@ -414,10 +414,10 @@ cdef class Engine:
 
         Each key of a multiget counts. What the engine answers by itself is counted as HIT.
         """
-        cdef unsigned int command, outcome
+        cdef int command, outcome
         counted = {}
-        for command in range(COMMAND_COUNT):
-            for outcome in range(OUTCOME_COUNT):
+        for command in range(<int>COMMAND_COUNT):
+            for outcome in range(<int>OUTCOME_COUNT):
                 if self.state.results[command][outcome]:
                     counted[COMMAND_NAMES[command], Outcome(outcome)] = self.state.results[command][outcome]
         return counted
