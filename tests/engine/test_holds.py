@@ -74,17 +74,17 @@ def test_a_write_that_waits_may_hold_the_key_next(net: Network) -> None:
     client = net.client()
     net.send(client, SET)
     net.reply(0, b"SERVER_ERROR no\r\n")
-    net.send(client, b"delete k\r\n" + GET)
+    net.send(client, b"touch k 1\r\n" + GET)
     net.asked(0)
     net.reply(1, b"STORED\r\n")
     net.asked(1)
-    # Both have begun; the delete fails, and the get, sent before that, does not wait any more.
-    assert net.asked(0) == b"delete k\r\n" + GET
+    # Both have begun; the touch fails, and the get, sent before that, does not wait any more.
+    assert net.asked(0) == b"touch k 1\r\n" + GET
     net.reply(0, b"SERVER_ERROR no\r\n")
-    assert net.asked(1) == b"delete k\r\n"
+    assert net.asked(1) == b"touch k 1\r\n"
     net.send(client, GET)
     assert net.asked(0) == b""
-    net.reply(1, b"DELETED\r\n")
+    net.reply(1, b"TOUCHED\r\n")
     assert net.asked(0) == GET
 
 

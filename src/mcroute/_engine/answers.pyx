@@ -48,6 +48,23 @@ cdef void _append(Session* session, Request* request) noexcept nogil:
     session.in_flight += 1
 
 
+cdef void _note_deadline(Request* request, Engine* engine) noexcept nogil:
+    """Last as a rule; not when a plan with shorter deadlines has come."""
+    cdef Request* before = engine.newest
+    while before != NULL and before.deadline > request.deadline:
+        before = before.due_previous
+    request.due_previous = before
+    request.due_next = engine.oldest if before == NULL else before.due_next
+    if before == NULL:
+        engine.oldest = request
+    else:
+        before.due_next = request
+    if request.due_next == NULL:
+        engine.newest = request
+    else:
+        request.due_next.due_previous = request
+
+
 cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     cdef Request* request = engine.spare_requests
     if request != NULL:
@@ -64,12 +81,7 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     request.plan.refs += 1
     if session != NULL:
         _append(session, request)
-    request.due_previous = engine.newest
-    if engine.newest == NULL:
-        engine.oldest = request
-    else:
-        engine.newest.due_next = request
-    engine.newest = request
+    _note_deadline(request, engine)
     engine.requests += 1
     return request
 

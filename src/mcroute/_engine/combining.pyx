@@ -98,6 +98,11 @@ cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
     return True
 
 
+cdef bint _is_over(Request* request) noexcept nogil:
+    # An answer alone does not end it: what is detached, or slower than the fastest, is carried out too.
+    return request.is_done and request.deadline <= request.plan.engine.now
+
+
 cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:
     # What was never sent goes on in the moment in which it came: nothing has passed it.
     if outcome != EJECTED and outcome != OVERLOADED:
@@ -116,7 +121,7 @@ cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
     cdef Slice best
     _take_if_better(walk, outcome, reply, node.answer_last)
     if outcome >= REFUSED_BY_SERVER or (node.on_miss and outcome == MISS):
-        if (walk.children_asked < node.child_count and not walk.request.is_done
+        if (walk.children_asked < node.child_count and not _is_over(walk.request)
                 and may_retry(walk.request.plan.engine, outcome)):
             walk.request.plan.engine.failovers += outcome >= REFUSED_BY_SERVER
             _hold_if_sent(walk, outcome)
@@ -216,6 +221,9 @@ cdef bint _has_changed(Request* request, int outcome) noexcept nogil:
     """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
     if outcome == HIT:
         return request.group == GROUP_LAST_READ
+    if outcome == TIMEOUT:
+        # It may be executed yet, and be read: the others must not bring back what was before.
+        return request.group > GROUP_LAST_READ
     return outcome == STORED or outcome == NUMBER or outcome == DELETED or outcome == TOUCHED
 
 
@@ -249,7 +257,7 @@ cdef void _then_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
         _then_settle(walk)
         return
     _take_if_better(walk, outcome, reply, True)
-    if outcome > REFUSED_BY_SERVER and walk.children_asked < node.child_count and not walk.request.is_done:
+    if outcome > REFUSED_BY_SERVER and walk.children_asked < node.child_count and not _is_over(walk.request):
         if may_retry(walk.request.plan.engine, outcome):
             walk.request.plan.engine.failovers += 1
             _hold_if_sent(walk, outcome)

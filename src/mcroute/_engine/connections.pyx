@@ -83,13 +83,17 @@ cdef void engine_free(Engine* engine) noexcept nogil:
         server = engine.servers[i]
         for j in range(server.link_count):
             link_closed(server.links[j], engine.now)
+    # What is stopped may be tried on another link, and what waited behind it begins: all before the links go.
+    while engine.routes != NULL or engine.released != NULL:
+        routes_abandon(engine)
+        walks_resume(engine)
+    routes_abandon(engine)
+    handed_forget(engine)
     for i in range(engine.server_count):
         server = engine.servers[i]
         for j in range(server.link_count):
             free(server.links[j].ring)
             free(server.links[j])
-    routes_abandon(engine)
-    handed_forget(engine)
     while engine.finished != NULL:
         request_taken(engine.finished)
     while engine.spare_requests != NULL:
@@ -234,6 +238,8 @@ cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
         return NULL
     if block == NULL:
         if not _renew_scratch(engine):
+            # A driver that reads all the same would drop a part of the stream.
+            conn_break(conn)
             return NULL
         block = engine.scratch
         engine.lent_offset = block.fill

@@ -313,13 +313,13 @@ cdef class RouteRunner:
         cdef _Run run
         cdef double due = INFINITY
         for run in list(self.running.values()):
-            if run.walk.request.is_done:
+            if run.walk.request.deadline <= self.engine.now:
                 run.stop()
             elif run.due <= self.engine.now:
                 run.due = INFINITY
                 run.go_on(None)
         for run in self.running.values():
-            due = min(due, run.due)
+            due = min(due, run.due, run.walk.request.deadline)
         self.engine.routes_due = due
 
     cdef abandon(self):

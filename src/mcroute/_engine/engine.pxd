@@ -11,6 +11,7 @@ cdef class Engine:
     cdef dict ids                   # (name, address) -> server id
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
+    cdef dict tags                  # server name -> tag of its CAS tokens
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
     cdef dict handed                # number -> address, of requests that the driver is to answer
     cdef dict calls                 # number -> address, of requests whose results are wanted

@@ -8,9 +8,9 @@ from libc.string cimport memcpy
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    conn_buffer, conn_received, engine_began, engine_check, engine_free,
-    engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
-    server_add, session_close, session_open,
+    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_install, engine_new,
+    link_closed, link_connected, link_connecting, link_new, link_script, server_add, session_close,
+    session_open,
 )
 from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_take
@@ -26,6 +26,10 @@ from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION, COM
 
 from mcroute._protocol.commands import COMMAND_NAMES
 from mcroute.policy.nodes import Outcome
+
+cdef enum:
+    TAGS_KEPT = 4096            # names of servers, also of those that have left
+
 
 cdef bint _is_write(int command) noexcept nogil:
     return command not in (CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION)
@@ -50,6 +54,7 @@ cdef class Engine:
         self.calls = {}
         self.handed = {}
         self.scripts = {}
+        self.tags = {}
         self.ids = {}
         self.older = []
         self.state = engine_new(seed)
@@ -109,15 +114,22 @@ cdef class Engine:
         return True
 
     cdef _set_tags(self, CompiledPlan compiled):
-        """Tags of CAS tokens come from the servers' names, so that every proxy with these servers has the same."""
-        tags = set()
+        """Tags of CAS tokens come from the servers' names, so that every proxy with these servers has the same.
+
+        Of two names with one tag the later in the alphabet, or in time, has the next; a name keeps its tag.
+        """
+        if len(self.tags) > TAGS_KEPT:
+            self.tags = {name: tag for name, tag in self.tags.items() if name in compiled.ids}
+        taken = set(self.tags.values())
         for name in sorted(compiled.ids):
-            encoded = name.encode()
-            tag = hash_murmur3_32(encoded, len(encoded), 0) & 0xFFFF
-            while tag in tags:
-                tag = (tag + 1) & 0xFFFF
-            tags.add(tag)
-            self.state.servers[compiled.ids[name]].cas_tag = tag
+            if name not in self.tags:
+                encoded = name.encode()
+                tag = hash_murmur3_32(encoded, len(encoded), 0) & 0xFFFF
+                while tag in taken:
+                    tag = (tag + 1) & 0xFFFF
+                taken.add(tag)
+                self.tags[name] = tag
+            self.state.servers[compiled.ids[name]].cas_tag = self.tags[name]
 
     cdef _set_patience(self, CompiledPlan compiled):
         """A server of several pools gets the least patience of theirs."""
@@ -141,7 +153,8 @@ cdef class Engine:
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
 
         A server that stays (the same name and address) keeps its id, its links and its state; one that is new
-        gets an id that no request refers to any more, is in service, and wants its links to be opened.
+        gets an id that no request refers to any more, is in service, and wants its links to be opened: as many
+        as the server had that had the id before.
         """
         self._adopt(plan)
         self._forget_older()
@@ -275,7 +288,11 @@ cdef class Engine:
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
         self.routes.run()
-        walks_resume(self.state)
+        while self.state.released != NULL:
+            # What begins now may be a route in Python itself.
+            engine_began(self.state, self.state.now)
+            walks_resume(self.state)
+            self.routes.run()
         numbers = []
         for i in range(self.state.dirty_count):
             if self.state.dirty[i] != NULL:

@@ -100,6 +100,7 @@ cdef void multiget_begin(Request* request) noexcept nogil:
     cdef Walk* groups = NULL
     request.key_block = block_new(&engine.pool, count * sizeof(KeyState))
     if request.key_block == NULL:
+        request.outcome = OVERLOADED
         request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
         return
     request.keys = <KeyState*>request.key_block.data

@@ -9,6 +9,7 @@ from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._engine.tokens cimport TAG_BITS
+from mcroute._engine.walks cimport walk_key
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL,
@@ -105,14 +106,15 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request, bint tag
     return True
 
 
-cdef bint _put_undo(OutQueue* out, Engine* engine, Request* request, int* command) noexcept nogil:
-    cdef RequestView* view = &request.view
-    cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
+cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
+    cdef RequestView* view = &walk.request.view
+    cdef size_t key_size = 0
+    cdef const char* key = <const char*>walk_key(walk, &key_size)
     cdef char[LINE_MAX] line
     cdef int size
     if view.command == CMD_GAT or view.command == CMD_GATS:
         command[0] = CMD_TOUCH
-        size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>view.key_size, key,
+        size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>key_size, key,
                         <long long>view.exptime)
     elif view.flags & REQ_BASE64:
         # A delete of the meta kind, since the key is spelled as only meta commands can.
@@ -140,7 +142,7 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
     cdef int command = request.view.command
     cdef bint queued
     if walk.is_undo:
-        queued = _put_undo(out, engine, request, &command)
+        queued = _put_undo(out, engine, walk, &command)
     elif walk.first_key >= 0:
         queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
     elif command >= CMD_META_GET and command != CMD_META_DEBUG:

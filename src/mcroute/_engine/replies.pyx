@@ -329,6 +329,14 @@ cdef double _orphans_due(Link* link) noexcept nogil:
     return link_oldest(link).sent_at + engine.orphan_age
 
 
+cdef double _next_due(Link* link, double now, double due) noexcept nogil:
+    """Gives the link up when its orphans are overdue, whatever else waits there."""
+    cdef double orphans_due = _orphans_due(link)
+    if orphans_due <= now and not link.conn.is_broken:
+        conn_break(&link.conn)
+    return due if link.conn.is_broken else min(due, orphans_due)
+
+
 cdef double link_check(Link* link, double now) noexcept nogil:
     cdef unsigned int i
     cdef Expected* expected
@@ -340,14 +348,11 @@ cdef double link_check(Link* link, double now) noexcept nogil:
         due = expected.sent_at + link.server.reply_timeout
         if expected.walk != NULL:
             if due > now:
-                return min(due, _orphans_due(link))
+                return _next_due(link, now, due)
             walk = expected.walk
             link_orphan(walk)
             link.server.timeouts += 1
             _failed(link.server)
             walk_end(walk, TIMEOUT, NOTHING)
         i += 1
-    due = _orphans_due(link)
-    if due <= now and not link.conn.is_broken:
-        conn_break(&link.conn)
-    return INFINITY if link.conn.is_broken else due
+    return _next_due(link, now, INFINITY)

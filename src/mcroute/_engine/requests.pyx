@@ -13,8 +13,8 @@ from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
     CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
-    CMD_VERBOSITY, CMD_VERSION, ERROR_TOO_LARGE, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64,
-    RequestView, error_text, request_parse, request_resume,
+    CMD_VERBOSITY, CMD_VERSION, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE,
+    PARSED_OK, REQ_BASE64, RequestView, error_text, request_parse, request_resume,
 )
 
 # Numbered as policy.nodes.Group.
@@ -171,7 +171,7 @@ cdef void session_input(Session* session) noexcept nogil:
             _start(session, block, start, &view)
             start += view.size
             continue
-        if view.error == ERROR_TOO_LARGE and (view.command == CMD_SET or view.command == CMD_META_SET):
+        if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
             _forget_value(engine, block.data + start, &view)
         _refuse(session, view.error)
         if parsed == PARSED_CLOSE:

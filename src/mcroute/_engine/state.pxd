@@ -21,6 +21,7 @@ cdef enum:
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
     HOLD_BUCKETS = 1024         # a power of two
     GROUP_LAST_READ = 2         # command groups up to here only read
+    GROUP_DELETE = 5
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server

@@ -20,9 +20,9 @@ from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multiget_part_ended
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
-    COPIES_MAX, EJECTED, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX,
-    REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, TIMEOUT, Engine, Link, PlanNode, PlanPool, PlanTable,
-    Server, Text,
+    COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
+    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, TIMEOUT, Engine, Link, PlanNode,
+    PlanPool, PlanTable, Server, Text,
 )
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
 from mcroute._hashing cimport hash_murmur3_32
@@ -211,7 +211,7 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
     """
     cdef Engine* engine = walk.request.plan.engine
     cdef Server* server
-    if walk.parent == NULL or walk.request.group <= GROUP_LAST_READ:
+    if walk.parent == NULL or (walk.request.group <= GROUP_LAST_READ and not walk.is_undo):
         return
     server = engine.servers[walk.server]
     server.missed_writes += 1
@@ -220,11 +220,17 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
         engine.ejections += 1
 
 
+cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    """A server in trouble did not delete. What a CLIENT_ERROR says is the request's fault, on every copy."""
+    return (outcome == REFUSED_BY_SERVER and (walk.is_undo or walk.request.group == GROUP_DELETE)
+            and reply.block != NULL and reply.block.data[reply.offset] == b'S')
+
+
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.is_group:
         multiget_part_ended(walk, outcome)
         return
-    if outcome > REFUSED_BY_SERVER and walk.server >= 0:
+    if walk.server >= 0 and (outcome > REFUSED_BY_SERVER or _keeps_its_value(walk, outcome, reply)):
         _missed(walk, outcome)
     # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
     walk_carry(walk, walk.parent, outcome, reply)

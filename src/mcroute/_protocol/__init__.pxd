@@ -12,7 +12,7 @@ from mcroute._protocol.refusals cimport (
     ErrorText, ERROR_NONE, ERROR_UNKNOWN, ERROR_FORMAT, ERROR_CHUNK, ERROR_TOO_LARGE, ERROR_LINE_LONG,
     ERROR_EXPTIME, ERROR_DELTA, ERROR_FLAG, ERROR_FLAG_TWICE, ERROR_FLAG_EITHER, ERROR_TOKEN, ERROR_OPAQUE,
     ERROR_OPTIONS, ERROR_MODE_SET, ERROR_MODE_ARITHMETIC, ERROR_KEY_CODE, ERROR_DELTA_VALUE,
-    ERROR_INITIAL_VALUE, ERROR_NOT_OFFERED, ERROR_TEXT_COUNT, error_text,
+    ERROR_INITIAL_VALUE, ERROR_NOT_OFFERED, ERROR_TEXT_COUNT, ERROR_TOO_LARGE_SILENT, error_text,
 )
 from mcroute._protocol.replies cimport reply_parse
 from mcroute._protocol.requests cimport default_limits, request_parse, request_resume

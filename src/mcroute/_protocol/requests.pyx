@@ -14,7 +14,7 @@ from mcroute._protocol.lexing cimport (
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
     ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_NONE, ERROR_NOT_OFFERED,
-    ERROR_TOO_LARGE, ERROR_UNKNOWN,
+    ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, ERROR_UNKNOWN,
 )
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
@@ -142,7 +142,7 @@ cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Li
     view.client_flags = <uint32_t>flags
     parsed = _take_value(data, size, limits, error, view)
     if parsed == PARSED_BAD and view.flags & REQ_NOREPLY:
-        view.error = ERROR_NONE
+        view.error = ERROR_TOO_LARGE_SILENT if view.error == ERROR_TOO_LARGE else ERROR_NONE
     if line.tidy and line.count == fixed:
         view.flags |= REQ_CANONICAL
     return parsed
