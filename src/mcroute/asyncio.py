@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING, cast
 
 from .adapters.asyncio_client import Client
 from .adapters.asyncio_proxy import Proxy
@@ -25,6 +26,9 @@ from .adapters.client_errors import (
 )
 from .adapters.client_requests import Serde
 from .policy import Plan, Route, SupervisorSettings, compile_plan
+
+if TYPE_CHECKING:
+    from .config import Config
 
 __all__ = (
     "Client",
@@ -47,18 +51,27 @@ __all__ = (
 
 
 async def start_proxy(
-    route: Route | Plan,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    route: Route | Plan | Config,
+    host: str | None = None,
+    port: int | None = None,
     *,
     settings: SupervisorSettings | None = None,
     rng: Random | None = None,
 ) -> Proxy:
     """A proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`) and routes as told.
 
+    What is not given comes from the configuration, if `route` is one; else it is a free port of 127.0.0.1.
     Raises ConfigError for a route that cannot work, OSError if the address is not to be had.
     """
-    plan = route if isinstance(route, Plan) else compile_plan(route)
+    if isinstance(getattr(route, "plan", None), Plan):
+        # Told by its look: where nothing reads TOML, the class cannot be imported.
+        config = cast("Config", route)
+        host = config.proxy.host if host is None else host
+        port = config.proxy.port if port is None else port
+        settings = settings or config.supervisor
+        plan = config.plan
+    else:
+        plan = route if isinstance(route, Plan) else compile_plan(cast("Route", route))
     proxy = Proxy(plan, settings=settings, rng=rng)
-    await proxy.start(host, port)
+    await proxy.start(host or "127.0.0.1", port or 0)
     return proxy
