@@ -75,7 +75,6 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
             return NULL
     memset(request, 0, sizeof(Request))
     request.session = session
-    request.started_at = engine.now
     request.deadline = engine.now + engine.plan.deadline
     request.plan = engine.plan
     request.plan.refs += 1

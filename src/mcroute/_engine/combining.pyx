@@ -8,9 +8,10 @@ from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, sl
 from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
-    DELETED, EJECTED, EXISTS, GROUP_LAST_READ, HIT, LOST, MISS, NODE_ALL, NODE_CONSTANT, NODE_DETACH,
-    NODE_FIRST, NODE_PYTHON, NODE_THEN, NUMBER, OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, STORED,
-    TIMEOUT, TOUCHED, Engine, PlanNode, PlanTable, Request, Server, Text,
+    DELETED, EJECTED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOST, MISS, NODE_ALL,
+    NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_THEN, NUMBER, OVERLOADED,
+    REFUSED_BY_SERVER, RETRIES_MAX, STORED, TIMEOUT, TOUCHED, Engine, PlanNode, PlanTable, Request,
+    Server, Text,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._engine.walks cimport (
@@ -220,7 +221,7 @@ cdef void _then_start(Walk* walk) noexcept nogil:
 cdef bint _has_changed(Request* request, int outcome) noexcept nogil:
     """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
     if outcome == HIT:
-        return request.group == GROUP_LAST_READ
+        return request.group == GROUP_READ_TOUCH
     if outcome == TIMEOUT:
         # It may be executed yet, and be read: the others must not bring back what was before.
         return request.group > GROUP_LAST_READ

@@ -10,20 +10,15 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.blocks cimport Slice, block_new, out_copy, out_slice
+from mcroute._engine.state cimport (
+    GROUP_ARITHMETIC, GROUP_DELETE, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE,
+    GROUP_STORE_IF,
+)
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
     CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
     REPLY_SERVER_ERROR, REQ_BASE64, REQ_HAS_OPAQUE, request_next_key,
 )
-
-cdef enum Group:
-    READ = 0
-    READ_CAS = 1
-    READ_TOUCH = 2
-    STORE = 3
-    STORE_IF = 4
-    DELETE = 5
-    ARITHMETIC = 6
 
 cdef enum:
     TOKEN_ROOM = 32             # " C", twenty digits, and a zero
@@ -50,15 +45,15 @@ cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
     """What depends on one copy's cas, lease or mode is asked of one copy; the rest is like its classic twin."""
     if view.command == CMD_META_SET:
         if view.meta_mode not in (0, b's') or _has_flag(data, view, b"CI"):
-            return STORE_IF
-        return STORE
+            return GROUP_STORE_IF
+        return GROUP_STORE
     if view.command == CMD_META_DELETE:
-        return STORE_IF if _has_flag(data, view, b"CIx") else DELETE
+        return GROUP_STORE_IF if _has_flag(data, view, b"CIx") else GROUP_DELETE
     if view.command == CMD_META_ARITHMETIC:
-        return ARITHMETIC
+        return GROUP_ARITHMETIC
     if _has_flag(data, view, b"T"):
-        return READ_TOUCH
-    return READ_CAS if _has_flag(data, view, b"cNR") else READ
+        return GROUP_READ_TOUCH
+    return GROUP_READ_CAS if _has_flag(data, view, b"cNR") else GROUP_READ
 
 
 cdef bint put_meta(

@@ -64,6 +64,7 @@ cdef class CompiledPlan:
     """A plan in C, for as long as an engine or a request refers to it. `ids` are the servers' by name."""
 
     def __cinit__(self, plan, ids):
+        cdef int group, outcome
         self.plan = plan
         self.ids = ids
         self.rings = [pool.ring() for pool in plan.pools]
@@ -75,8 +76,8 @@ cdef class CompiledPlan:
         self._lay_out_nodes(plan)
         self.table.retry_share = plan.retry_share
         self.table.retry_floor = plan.retry_floor_per_s
-        for group in range(GROUP_COUNT):
-            for outcome in range(OUTCOME_COUNT):
+        for group in range(<int>GROUP_COUNT):
+            for outcome in range(<int>OUTCOME_COUNT):
                 self.table.merge[group][outcome] = plan.merge[group][outcome]
 
     def __dealloc__(self):

@@ -8,7 +8,10 @@ from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
 from mcroute._engine.handed cimport request_hand_over
-from mcroute._engine.state cimport Engine, Request
+from mcroute._engine.state cimport (
+    GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
+    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, Engine, Request,
+)
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
@@ -17,39 +20,26 @@ from mcroute._protocol cimport (
     PARSED_OK, REQ_BASE64, RequestView, error_text, request_parse, request_resume,
 )
 
-# Numbered as policy.nodes.Group.
-
-cdef enum Group:
-    READ = 0
-    READ_CAS = 1
-    READ_TOUCH = 2
-    STORE = 3
-    STORE_IF = 4
-    DELETE = 5
-    ARITHMETIC = 6
-    TOUCH = 7
-    FLUSH = 8
-
 
 cdef int _classic_group(int command) noexcept nogil:
     if command == CMD_GET:
-        return READ
+        return GROUP_READ
     if command == CMD_GETS:
-        return READ_CAS
+        return GROUP_READ_CAS
     if command == CMD_GAT or command == CMD_GATS:
-        return READ_TOUCH
+        return GROUP_READ_TOUCH
     if command == CMD_SET:
-        return STORE
+        return GROUP_STORE
     if CMD_ADD <= command <= CMD_CAS:
-        return STORE_IF
+        return GROUP_STORE_IF
     if command == CMD_DELETE:
-        return DELETE
+        return GROUP_DELETE
     if command == CMD_INCR or command == CMD_DECR:
-        return ARITHMETIC
+        return GROUP_ARITHMETIC
     if command == CMD_TOUCH:
-        return TOUCH
+        return GROUP_TOUCH
     if command == CMD_FLUSH_ALL:
-        return FLUSH
+        return GROUP_FLUSH
     return -1
 
 
@@ -127,7 +117,7 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
     block.fill = 3 + refused.key_size + strlen(mark)
     request.block = block
     request_parse(block.data, block.fill, &engine.limits, False, &request.view)
-    request.group = DELETE
+    request.group = GROUP_DELETE
     walk_begin(request)
 
 

@@ -17,11 +17,8 @@ from mcroute._ring cimport RingTable
 
 cdef enum:
     COPIES_MAX = 8              # owners of a key that a plan may ask
-    GROUP_COUNT = 9             # command groups, as policy.nodes.Group
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
     HOLD_BUCKETS = 1024         # a power of two
-    GROUP_LAST_READ = 2         # command groups up to here only read
-    GROUP_DELETE = 5
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
@@ -34,6 +31,19 @@ cdef struct Request
 cdef struct Session
 cdef struct RouteEvent
 cdef struct Walk
+
+cdef enum Group:                # of commands, as policy.nodes.Group
+    GROUP_READ = 0
+    GROUP_READ_CAS
+    GROUP_READ_TOUCH
+    GROUP_LAST_READ = 2         # those up to here only read
+    GROUP_STORE = 3
+    GROUP_STORE_IF
+    GROUP_DELETE
+    GROUP_ARITHMETIC
+    GROUP_TOUCH
+    GROUP_FLUSH
+    GROUP_COUNT
 
 cdef enum Outcome:
     HIT = 0
@@ -234,7 +244,6 @@ cdef struct Request:
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     Request* due_next           # all requests in flight, oldest first
     Request* due_previous
-    double started_at
     double deadline
     RequestView view
     Block* block                # the client's bytes, from `offset`
@@ -319,7 +328,6 @@ cdef struct Engine:
     uint64_t bytes_in           # of sessions
     uint64_t bytes_out
     uint64_t refused
-    uint64_t lost
     uint64_t timeouts
     uint64_t failovers
     uint64_t ejections

@@ -46,7 +46,7 @@ async def _serve(config: Config, reread: Callable[[], Config], listening: Callab
     # Before the start: connecting to servers takes a while, and may be interrupted too.
     _on_signals(_ENDING, stopped.set)
     _on_signals(_RELOADING, hung_up.set)
-    proxy = await start_proxy(config.plan, config.proxy.host, config.proxy.port, settings=config.supervisor)
+    proxy = await start_proxy(config)
     reloading = _Reloading(proxy, config, reread)
     task = asyncio.create_task(reloading.whenever(hung_up))
     try:
