@@ -66,6 +66,7 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
     if server == NULL:
         return NULL
     server.id = engine.server_count
+    server.word = &server.own_word
     engine.servers[server.id] = server
     engine.server_count += 1
     return server

@@ -8,18 +8,14 @@ cdef class Engine:
     cdef EngineState* state         # for drivers written in Cython
     cdef CompiledPlan compiled
     cdef list older                 # plans that requests in flight may still refer to
-    cdef dict ids                   # (name, address) -> server id
+    cdef object roster
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
-    cdef dict tags                  # server name -> tag of its CAS tokens
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
     cdef dict handed                # number -> address, of requests that the driver is to answer
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _adopt(self, plan)
-    cdef _admit(self, tuple identity, set wanted)
     cdef _forget_older(self)
     cdef bint _is_unlinked(self, int number)
-    cdef _set_tags(self, CompiledPlan compiled)
-    cdef _set_patience(self, CompiledPlan compiled)
     cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL

@@ -2,38 +2,31 @@
 
 cimport cython
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_install, engine_new,
-    link_closed, link_connected, link_connecting, link_new, link_script, server_add, session_close,
-    session_open,
+    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_new, link_closed,
+    link_connected, link_connecting, link_new, link_script, session_close, session_open,
 )
 from mcroute._engine.custom cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
-from mcroute._engine.plans cimport CompiledPlan
+from mcroute._engine.links cimport command_changes
+from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, OUTCOME_COUNT, SCRIPT_MAX,
-    SERVER_UP, Link, Request, Session, Text,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, OUTCOME_COUNT, SCRIPT_MAX, Link,
+    Request, Server, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
-from mcroute._hashing cimport hash_murmur3_32
-from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION, COMMAND_COUNT
+from mcroute._engine.words cimport SERVER_UP, word_missed, word_put, word_state
+from mcroute._protocol cimport COMMAND_COUNT
 
+from mcroute._engine.roster import Roster
 from mcroute._protocol.commands import COMMAND_NAMES
 from mcroute.policy.nodes import Outcome
-
-cdef enum:
-    TAGS_KEPT = 4096            # names of servers, also of those that have left
-
-
-cdef bint _is_write(int command) noexcept nogil:
-    return command not in (CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION)
-
 
 cdef Text _text(bytes value):
     """Points into the bytes, which the caller keeps."""
@@ -54,8 +47,7 @@ cdef class Engine:
         self.calls = {}
         self.handed = {}
         self.scripts = {}
-        self.tags = {}
-        self.ids = {}
+        self.roster = Roster()
         self.older = []
         self.state = engine_new(seed)
         if self.state == NULL:
@@ -73,37 +65,13 @@ cdef class Engine:
     # ---- the plan and its servers ----
 
     cdef _adopt(self, plan):
-        cdef CompiledPlan compiled
-        identities = {(server.name, server.address) for server in plan.servers}
-        by_name = {}
-        for server in plan.servers:
-            if (server.name, server.address) not in self.ids:
-                self._admit((server.name, server.address), identities)
-            by_name[server.name] = self.ids[server.name, server.address]
-        compiled = CompiledPlan(plan, by_name)
-        self._set_patience(compiled)
-        self._set_tags(compiled)
-        engine_install(self.state, compiled.table)
+        terms = self.roster.admit(plan, lambda number: not self.server_in_use(number) and self._is_unlinked(number))
+        cdef CompiledPlan compiled = CompiledPlan(plan, terms)
+        if not plan_adopt(self.state, compiled.terms, compiled.term_count, compiled.table):
+            raise MemoryError
         if self.compiled is not None:
             self.older.append(self.compiled)
         self.compiled = compiled
-
-    cdef _admit(self, tuple identity, set wanted):
-        """Gives the server an id: of one that is gone for good, or the next."""
-        cdef Server* server
-        for other, number in self.ids.items():
-            if other not in wanted and not self.server_in_use(number) and self._is_unlinked(number):
-                del self.ids[other]
-                server = self.state.servers[number]
-                server.state = SERVER_UP
-                server.failures = 0
-                server.requests = server.failed = server.timeouts = server.missed_writes = 0
-                self.ids[identity] = number
-                return
-        server = server_add(self.state)
-        if server == NULL:
-            raise MemoryError
-        self.ids[identity] = server.id
 
     cdef bint _is_unlinked(self, int number):
         cdef Server* server = self.state.servers[number]
@@ -112,39 +80,6 @@ cdef class Engine:
             if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
                 return False
         return True
-
-    cdef _set_tags(self, CompiledPlan compiled):
-        """Tags of CAS tokens come from the servers' names, so that every proxy with these servers has the same.
-
-        Of two names with one tag the later in the alphabet, or in time, has the next; a name keeps its tag.
-        """
-        if len(self.tags) > TAGS_KEPT:
-            self.tags = {name: tag for name, tag in self.tags.items() if name in compiled.ids}
-        taken = set(self.tags.values())
-        for name in sorted(compiled.ids):
-            if name not in self.tags:
-                encoded = name.encode()
-                tag = hash_murmur3_32(encoded, len(encoded), 0) & 0xFFFF
-                while tag in taken:
-                    tag = (tag + 1) & 0xFFFF
-                taken.add(tag)
-                self.tags[name] = tag
-            self.state.servers[compiled.ids[name]].cas_tag = self.tags[name]
-
-    cdef _set_patience(self, CompiledPlan compiled):
-        """A server of several pools gets the least patience of theirs."""
-        cdef Server* server
-        known = set()
-        for pool in compiled.plan.pools:
-            for member in pool.servers:
-                number = compiled.ids[member.name]
-                server = self.state.servers[number]
-                if number not in known:
-                    server.trip_after = pool.trip_after
-                    server.reply_timeout = pool.reply_timeout_s
-                    known.add(number)
-                server.trip_after = min(server.trip_after, <uint32_t>pool.trip_after)
-                server.reply_timeout = min(server.reply_timeout, <double>pool.reply_timeout_s)
 
     cdef _forget_older(self):
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
@@ -380,7 +315,7 @@ cdef class Engine:
         cdef int count = 0
         if conn.kind == CONN_LINK:
             for i in range(link.count):
-                count += _is_write(link.ring[(link.head + i) & (link.slots - 1)].command)
+                count += command_changes(link.ring[(link.head + i) & (link.slots - 1)].command)
         return count
 
     def next_wakeup(self):
@@ -395,12 +330,12 @@ cdef class Engine:
 
     def server_state(self, int server):
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
-        return self.server(server).state
+        return word_state(self.server(server).word)
 
     def set_server_state(self, int server, int state):
         """Puts a server into service (0), or out of it (1 ejected, 2 returning)."""
         cdef Server* target = self.server(server)
-        target.state = state
+        word_put(target.word, state)
         if state == SERVER_UP:
             target.failures = 0
 
@@ -410,7 +345,7 @@ cdef class Engine:
 
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""
-        return self.server(server).missed_writes
+        return word_missed(self.server(server).word)
 
     def counters(self):
         """What the engine has counted since it was made; counters only grow."""
@@ -446,5 +381,5 @@ cdef class Engine:
             "requests": target.requests,
             "failed": target.failed,
             "timeouts": target.timeouts,
-            "missed_writes": target.missed_writes,
+            "missed_writes": word_missed(target.word),
         }

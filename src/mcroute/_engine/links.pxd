@@ -5,6 +5,8 @@ from libc.stdint cimport uint8_t
 
 from mcroute._engine.state cimport Expected, Link, Text, Walk
 
+# Whether a server that executes the command later than its client believes does harm.
+cdef bint command_changes(int command) noexcept nogil
 # Whether the link takes another request now; if not, `reason` receives the Outcome that says why.
 cdef bint link_takes(Link* link, int* reason) noexcept nogil
 # The reply to what the caller just queued on link.conn.out belongs to this walk. False without memory.

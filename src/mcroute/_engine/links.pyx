@@ -6,7 +6,12 @@ from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.state cimport GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE
-from mcroute._protocol cimport CMD_VERSION
+from mcroute._engine.words cimport word_haunt
+from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
+
+
+cdef bint command_changes(int command) noexcept nogil:
+    return command not in (CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION)
 
 
 cdef bint link_takes(Link* link, int* reason) noexcept nogil:
@@ -44,6 +49,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.shape = shape
     expected.command = command
     expected.step = 0
+    expected.is_ghost = False
     expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:
         walk.link = link
@@ -74,6 +80,9 @@ cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept no
 
 cdef void link_arrived(Link* link) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
+    if expected.is_ghost:
+        link.server.ghosts -= 1
+        word_haunt(link.server.word, False)
     if expected.walk == NULL:
         link.orphans -= 1
     else:
@@ -84,8 +93,14 @@ cdef void link_arrived(Link* link) noexcept nogil:
 
 cdef void link_orphan(Walk* walk) noexcept nogil:
     cdef Link* link = walk.link
+    cdef Expected* expected
     if link == NULL:
         return
-    link.ring[walk.position & (link.slots - 1)].walk = NULL
+    expected = &link.ring[walk.position & (link.slots - 1)]
+    expected.walk = NULL
+    if command_changes(expected.command):
+        expected.is_ghost = True
+        link.server.ghosts += 1
+        word_haunt(link.server.word, True)
     link.orphans += 1
     walk.link = NULL

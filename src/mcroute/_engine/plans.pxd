@@ -1,9 +1,26 @@
 """The plan as the engine walks it: policy.nodes.Plan laid out in C."""
 
-from mcroute._engine.state cimport PlanTable, Server
+from libc.stdint cimport uint16_t, uint32_t
+
+from mcroute._engine.state cimport Engine, PlanTable
+from mcroute._engine.words cimport ServerWord
+
+cdef struct ServerTerms:        # roster.ServerTerms in C
+    int id
+    bint is_new
+    uint16_t cas_tag
+    uint32_t trip_after
+    double reply_timeout
+    ServerWord* word            # NULL: the engine's own, shared with nobody
 
 cdef class CompiledPlan:
     cdef PlanTable* table
+    cdef ServerTerms* terms     # of its servers
+    cdef int term_count
     cdef object plan            # keeps the rings alive
     cdef list rings
     cdef dict ids               # server name -> id
+
+# Makes the servers known to the engine, then installs the table (engine_install). A server whose terms say that it
+# is new begins in service, without a past. False without memory: the engine goes on as it was.
+cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTable* table) noexcept nogil

@@ -6,8 +6,10 @@ from libc.string cimport memcpy
 
 from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
-    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Text,
+    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
+from mcroute._engine.connections cimport engine_install, server_add
+
 from mcroute._ring cimport Ring, ring_table
 
 from mcroute.policy import nodes
@@ -61,12 +63,13 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
 
 
 cdef class CompiledPlan:
-    """A plan in C, for as long as an engine or a request refers to it. `ids` are the servers' by name."""
+    """A plan in C, for as long as an engine or a request refers to it. `terms` are `Roster.admit`'s for it."""
 
-    def __cinit__(self, plan, ids):
+    def __cinit__(self, plan, list terms):
         cdef int group, outcome
         self.plan = plan
-        self.ids = ids
+        self.ids = {server.name: server.id for server in terms}
+        self._lay_out_terms(terms)
         self.rings = [pool.ring() for pool in plan.pools]
         self.table = <PlanTable*>calloc(1, sizeof(PlanTable))
         if self.table == NULL:
@@ -82,6 +85,7 @@ cdef class CompiledPlan:
 
     def __dealloc__(self):
         cdef int i
+        free(self.terms)
         if self.table == NULL:
             return
         for i in range(self.table.text_count):
@@ -93,6 +97,16 @@ cdef class CompiledPlan:
         free(self.table.nodes)
         free(self.table.children)
         free(self.table)
+
+    def _lay_out_terms(self, list terms):
+        cdef int i
+        self.terms = <ServerTerms*>calloc(max(1, len(terms)), sizeof(ServerTerms))
+        if self.terms == NULL:
+            raise MemoryError
+        self.term_count = <int>len(terms)
+        for i, server in enumerate(terms):
+            self.terms[i] = ServerTerms(server.id, server.is_new, server.cas_tag, server.trip_after,
+                                        server.reply_timeout_s, NULL)
 
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
@@ -151,3 +165,26 @@ cdef class CompiledPlan:
                 raise MemoryError
             memcpy(text.data, data, text.size)
             self.table.text_count = i + 1
+
+
+cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTable* table) noexcept nogil:
+    cdef Server* server
+    cdef int i
+    for i in range(count):
+        while engine.server_count <= terms[i].id:
+            if server_add(engine) == NULL:
+                return False
+    for i in range(count):
+        server = engine.servers[terms[i].id]
+        server.trip_after = terms[i].trip_after
+        server.reply_timeout = terms[i].reply_timeout
+        server.cas_tag = terms[i].cas_tag
+        if terms[i].is_new:
+            server.failures = 0
+            server.requests = server.failed = server.timeouts = 0
+            server.word = terms[i].word
+            if server.word == NULL:
+                server.own_word.bits = 0
+                server.word = &server.own_word
+    engine_install(engine, table)
+    return True

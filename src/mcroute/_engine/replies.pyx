@@ -11,11 +11,12 @@ from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_cl
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED,
-    NUMBER, OK, REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, SHAPE_GET, STORED, TIMEOUT, TOUCHED,
-    Engine, Expected, KeyState, Request, Server, Walk,
+    NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected, KeyState,
+    Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
+from mcroute._engine.words cimport word_eject
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
@@ -103,7 +104,6 @@ cdef void _answered(Server* server) noexcept nogil:
 
 cdef void _eject(Server* server) noexcept nogil:
     cdef int i
-    server.state = SERVER_EJECTED
     server.links[0].conn.engine.ejections += 1
     for i in range(server.link_count):
         _drop_expected(server.links[i])
@@ -113,7 +113,7 @@ cdef void _failed(Server* server) noexcept nogil:
     """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
     server.failed += 1
     server.failures += 1
-    if server.state == SERVER_UP and server.failures >= server.trip_after:
+    if server.failures >= server.trip_after and word_eject(server.word):
         _eject(server)
 
 

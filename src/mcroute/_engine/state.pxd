@@ -12,6 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
+from mcroute._engine.words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
 
@@ -117,21 +118,17 @@ cdef struct PlanTable:
     double retry_share
     double retry_floor
 
-cdef enum ServerState:
-    SERVER_UP = 0
-    SERVER_EJECTED = 1          # skipped; a link may be open to find out how it is
-    SERVER_RETURNING = 2        # answers, is being fenced and flushed; still skipped
-
 cdef struct Server:
     int id
-    uint8_t state
+    ServerWord* word            # shared with the engines of other threads, or
+    ServerWord own_word
+    uint32_t ghosts             # timed-out writes on this engine's links, as counted in the word too
     uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row
     uint32_t trip_after
     double reply_timeout
     Link* links[LINKS_MAX]
     int link_count
-    uint64_t missed_writes      # not delivered here while another copy may have taken them
     uint64_t requests
     uint64_t failed
     uint64_t timeouts
@@ -182,6 +179,7 @@ cdef struct Expected:
     uint8_t shape
     uint8_t command
     uint8_t step                # of the handshake, from 1; 0: a request
+    bint is_ghost               # an orphan that may still change something
 
 cdef enum LinkState:
     LINK_CLOSED

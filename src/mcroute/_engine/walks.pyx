@@ -21,9 +21,10 @@ from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multi
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, SERVER_EJECTED, SERVER_UP, TIMEOUT, Engine, Link, PlanNode,
-    PlanPool, PlanTable, Server, Text,
+    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
+    Text,
 )
+from mcroute._engine.words cimport word_miss, word_serves
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._ring cimport ring_owner, ring_owners
@@ -153,7 +154,7 @@ cdef Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept n
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason = EJECTED
     walk.server = server.id if server != NULL else -1
-    if server != NULL and server.state == SERVER_UP and link_takes(link, &reason):
+    if server != NULL and word_serves(server.word, server.ghosts) and link_takes(link, &reason):
         server.requests += 1
         if send_request(link, walk):
             return
@@ -214,9 +215,7 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
     if walk.parent == NULL or (walk.request.group <= GROUP_LAST_READ and not walk.is_undo):
         return
     server = engine.servers[walk.server]
-    server.missed_writes += 1
-    if outcome != TIMEOUT and server.state == SERVER_UP:
-        server.state = SERVER_EJECTED
+    if word_miss(server.word, outcome != TIMEOUT):
         engine.ejections += 1
 
 

@@ -1,0 +1,91 @@
+"""Which number a server goes by, and what is asked of it: the same in every engine of one proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._hashing import murmur3_32
+
+if TYPE_CHECKING:
+    from ..policy.nodes import Plan
+
+__all__ = ("Roster", "ServerTerms")
+
+TAGS_KEPT = 4096  # names of servers, also of those that have left
+TAG_MASK = 0xFFFF
+
+Address = tuple[str, int] | str
+
+
+class ServerTerms(NamedTuple):
+    """A server of a plan: its number, the tag of its CAS tokens, and the patience with it in seconds."""
+
+    name: str
+    id: int
+    is_new: bool  # the number is another server's, or nobody's, until now
+    cas_tag: int
+    trip_after: int
+    reply_timeout_s: float
+
+
+class Roster:
+    """Gives numbers from 0 to servers, told apart by name and address, and remembers them over plans.
+
+    Engines that are to agree on the numbers share one roster, and install every plan that it was asked about.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, Address], int] = {}
+        self._tags: dict[str, int] = {}
+
+    def admit(self, plan: Plan, is_free: Callable[[int], bool]) -> list[ServerTerms]:
+        """Terms for each server of the plan. A newcomer takes the number of a server that is gone for good,
+        which `is_free` says, else the next."""
+        wanted = {(server.name, server.address) for server in plan.servers}
+        tags = self._tags_of([server.name for server in plan.servers])
+        patience = _patience(plan)
+        terms = []
+        for server in plan.servers:
+            identity = (server.name, server.address)
+            is_new = identity not in self._numbers
+            if is_new:
+                self._numbers[identity] = self._free_number(wanted, is_free)
+            number = self._numbers[identity]
+            terms.append(ServerTerms(server.name, number, is_new, tags[server.name], *patience[server.name]))
+        return terms
+
+    def _free_number(self, wanted: set[tuple[str, Address]], is_free: Callable[[int], bool]) -> int:
+        for identity, number in self._numbers.items():
+            if identity not in wanted and is_free(number):
+                del self._numbers[identity]
+                return number
+        # Numbers are only ever handed on, so that all up to the count are somebody's.
+        return len(self._numbers)
+
+    def _tags_of(self, names: list[str]) -> Mapping[str, int]:
+        """Tags come from the servers' names, so that every proxy with these servers has the same.
+
+        Of two names with one tag the later in the alphabet, or in time, has the next; a name keeps its tag.
+        """
+        if len(self._tags) > TAGS_KEPT:
+            self._tags = {name: tag for name, tag in self._tags.items() if name in names}
+        taken = set(self._tags.values())
+        for name in sorted(names):
+            if name not in self._tags:
+                tag = murmur3_32(name.encode()) & TAG_MASK
+                while tag in taken:
+                    tag = (tag + 1) & TAG_MASK
+                taken.add(tag)
+                self._tags[name] = tag
+        return self._tags
+
+
+def _patience(plan: Plan) -> dict[str, tuple[int, float]]:
+    """By name: failures before it trips, and the time for a reply. Of several pools the least."""
+    patience: dict[str, tuple[int, float]] = {}
+    for pool in plan.pools:
+        for server in pool.servers:
+            trip_after, timeout_s = patience.get(server.name, (pool.trip_after, pool.reply_timeout_s))
+            patience[server.name] = (min(trip_after, pool.trip_after), min(timeout_s, pool.reply_timeout_s))
+    return patience

@@ -1,0 +1,103 @@
+"""A server's word: its state, its ghosts and its missed writes in 64 bits, which engines on several threads share.
+
+    bits 0-1    ServerState
+    bits 2-25   ghosts: writes that timed out on some engine's link and may still be executed
+    bits 26-63  missed writes: not delivered here while another copy may have taken them; only grows
+
+One word, because what is decided on one part depends on the others: a server serves again only if it has missed
+nothing since it was put in order, and nobody may see the one without the other. A write that a copy missed is in
+the word before its client hears of it, so no engine reads that copy afterwards.
+
+A ghost on a link of our own is no danger: what is asked next stands behind it. One on another engine's link may
+be executed at any time, so that the server is not asked until it is answered or its link is fenced.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static uint64_t mcroute_load(uint64_t *at) { return *(volatile uint64_t *)at; }
+    static int mcroute_swap(uint64_t *at, uint64_t from, uint64_t to) {
+        return _InterlockedCompareExchange64((volatile __int64 *)at, (__int64)to, (__int64)from) == (__int64)from;
+    }
+    #else
+    static inline uint64_t mcroute_load(uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
+    static inline int mcroute_swap(uint64_t *at, uint64_t from, uint64_t to) {
+        return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    }
+    #endif
+    """
+    uint64_t mcroute_load(uint64_t* at)
+    bint mcroute_swap(uint64_t* at, uint64_t before, uint64_t after)
+
+cdef enum ServerState:
+    SERVER_UP = 0
+    SERVER_EJECTED = 1          # skipped; a link may be open to find out how it is
+    SERVER_RETURNING = 2        # answers, is being fenced and flushed; still skipped
+
+cdef struct ServerWord:
+    uint64_t bits
+
+cdef enum:
+    STATE_MASK = 3
+    GHOST = 4                   # one of them
+    GHOSTS_SHIFT = 2
+    GHOSTS_MASK = 0xFFFFFF
+    MISSED_SHIFT = 26
+
+cdef inline int word_state(ServerWord* word) noexcept nogil:
+    return <int>(mcroute_load(&word.bits) & STATE_MASK)
+
+cdef inline uint64_t word_missed(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.bits) >> MISSED_SHIFT
+
+cdef inline bint word_serves(ServerWord* word, uint32_t own_ghosts) noexcept nogil:
+    """Whether an engine with so many ghosts of its own may ask the server."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    return bits & STATE_MASK == SERVER_UP and (bits >> GHOSTS_SHIFT & GHOSTS_MASK) == own_ghosts
+
+cdef inline bint word_eject(ServerWord* word) noexcept nogil:
+    """Takes the server out of service. False if it was out already."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while bits & STATE_MASK == SERVER_UP:
+        if mcroute_swap(&word.bits, bits, bits | SERVER_EJECTED):
+            return True
+        bits = mcroute_load(&word.bits)
+    return False
+
+cdef inline bint word_miss(ServerWord* word, bint ejects) noexcept nogil:
+    """Counts a missed write, and takes the server out of service by it if so told. Whether it did."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    cdef uint64_t after
+    cdef bint is_taken_out
+    while True:
+        is_taken_out = ejects and bits & STATE_MASK == SERVER_UP
+        after = bits + (<uint64_t>1 << MISSED_SHIFT)
+        if is_taken_out:
+            after |= SERVER_EJECTED
+        if mcroute_swap(&word.bits, bits, after):
+            return is_taken_out
+        bits = mcroute_load(&word.bits)
+
+cdef inline void word_haunt(ServerWord* word, bint is_more) noexcept nogil:
+    """A ghost more, or one less."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while not mcroute_swap(&word.bits, bits, bits + GHOST if is_more else bits - GHOST):
+        bits = mcroute_load(&word.bits)
+
+cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while not mcroute_swap(&word.bits, bits, (bits & ~<uint64_t>STATE_MASK) | <uint64_t>state):
+        bits = mcroute_load(&word.bits)
+
+cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
+    """Puts the server into service if it has missed no more than that. Whether it did."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while bits >> MISSED_SHIFT == missed:
+        if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>STATE_MASK):
+            return True
+        bits = mcroute_load(&word.bits)
+    return False

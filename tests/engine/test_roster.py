@@ -1,0 +1,48 @@
+"""Numbers of servers, which every engine of a proxy has to give alike."""
+
+from __future__ import annotations
+
+from mcroute._engine.roster import Roster
+from mcroute.policy import ByPrefix, Plan, Pool, PoolRoute, Server, compile_plan
+
+
+def plan_of(*names: str, **patience: float) -> Plan:
+    servers = tuple(Server(name, "127.0.0.1", 1000 + ord(name)) for name in names)
+    return compile_plan(PoolRoute(Pool("main", servers, **patience)))
+
+
+def numbers(roster: Roster, plan: Plan, *free: int) -> dict[str, tuple[int, bool]]:
+    return {t.name: (t.id, t.is_new) for t in roster.admit(plan, lambda number: number in free)}
+
+
+def test_a_server_that_stays_keeps_its_number_and_a_newcomer_takes_a_free_one() -> None:
+    roster = Roster()
+    assert numbers(roster, plan_of("a", "b")) == {"a": (0, True), "b": (1, True)}
+    assert numbers(roster, plan_of("b", "c")) == {"b": (1, False), "c": (2, True)}
+    # Now nothing refers to a's number any more.
+    assert numbers(roster, plan_of("b", "c", "d"), 0) == {"b": (1, False), "c": (2, False), "d": (0, True)}
+
+
+def test_one_that_comes_back_before_its_number_was_given_away_has_it_again() -> None:
+    roster = Roster()
+    numbers(roster, plan_of("a", "b"))
+    numbers(roster, plan_of("b"))
+    assert numbers(roster, plan_of("a", "b")) == {"a": (0, False), "b": (1, False)}
+
+
+def test_tags_are_the_same_in_every_roster_and_stay() -> None:
+    first, second = Roster(), Roster()
+    tags = {t.name: t.cas_tag for t in first.admit(plan_of("a", "b", "c"), lambda _: False)}
+    assert len(set(tags.values())) == 3
+    for name in "cba":
+        second.admit(plan_of(name), lambda _: False)
+    assert {t.name: t.cas_tag for t in second.admit(plan_of("a", "b", "c"), lambda _: False)} == tags
+
+
+def test_of_several_pools_the_least_patience_counts() -> None:
+    servers = (Server("a", "127.0.0.1", 1),)
+    hasty = Pool("hasty", servers, trip_after=9, reply_timeout_s=0.1)
+    strict = Pool("strict", servers, trip_after=2, reply_timeout_s=0.7)
+    plan = compile_plan(ByPrefix({b"x:": PoolRoute(hasty)}, default=PoolRoute(strict)))
+    (terms,) = Roster().admit(plan, lambda _: False)
+    assert (terms.trip_after, terms.reply_timeout_s) == (2, 0.1)
