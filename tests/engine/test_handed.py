@@ -39,6 +39,15 @@ def test_what_is_not_answered_ends_at_its_deadline(net: Network) -> None:
     assert net.got(client) == b""
 
 
+def test_a_driver_that_comes_too_late_is_not_bothered(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"stats\r\n")
+    net.wait(0.9)
+    net.send(client, b"stats servers\r\n")
+    net.wait(0.2)
+    assert [line for _, line in net.engine.take_handed()] == [b"stats servers"]
+
+
 @pytest.mark.parametrize("is_taken", [False, True])
 def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
     client = net.client()
@@ -51,3 +60,38 @@ def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
     net.engine.take_handed()
     net.send(net.client(), b"stats\r\n")
     del net
+
+
+def test_an_answer_to_one_that_has_gone_reaches_nobody_else(net: Network) -> None:
+    gone, other = net.client(), net.client()
+    net.send(gone, b"stats\r\n")
+    ((number, _),) = net.engine.take_handed()
+    net.engine.close(gone, net.now)
+    net.send(other, b"stats\r\n")
+    ((following, _),) = net.engine.take_handed()
+    assert following != number
+    net.engine.answer(number, b"STAT a 1\r\nEND\r\n")
+    net.turn()
+    assert net.got(other) == b""
+    with pytest.raises(KeyError):
+        net.engine.answer(number, b"END\r\n")
+    net.engine.answer(following, b"END\r\n")
+    net.turn()
+    assert net.got(other) == b"END\r\n"
+
+
+def test_no_more_than_so_many_wait_for_the_driver(net: Network) -> None:
+    first, second = net.client(), net.client()
+    net.send(first, b"stats\r\n" * 1024)
+    net.send(second, b"stats\r\n")
+    assert net.got(second) == b"SERVER_ERROR too many requests wait for the server\r\n"
+    # Ended, but the driver knows them still.
+    taken = net.engine.take_handed()
+    net.wait(1.1)
+    assert net.got(first) == b"SERVER_ERROR timeout\r\n" * 1024
+    net.send(second, b"stats\r\n")
+    assert net.got(second) == b"SERVER_ERROR too many requests wait for the server\r\n"
+    for number, _ in taken:
+        net.engine.answer(number, b"END\r\n")
+    net.send(second, b"stats\r\n")
+    assert [line for _, line in net.engine.take_handed()] == [b"stats"]

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
-from mcroute._engine.custom cimport routes_abandon
+from mcroute._engine.custom cimport routes_abandon, routes_check
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_new, out_clear, out_copy, out_sent, pool_clear, pool_init,
@@ -35,11 +35,12 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
     engine.limits = default_limits()
     engine.next_check = INFINITY
-    engine.routes_due = INFINITY
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
     engine.queue_max = 64 * 1024
     engine.calls_max = 64 * 1024
+    engine.routes_max = 16 * 1024
+    engine.handed_max = 1024
     engine.link_out_max = 64 << 20
     engine.orphans_max = 32 * 1024
     engine.orphan_age = 10.0
@@ -355,7 +356,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
         walk_expire(engine.oldest)
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
-    engine.next_check = min(earliest, engine.routes_due)
+    engine.next_check = min(earliest, routes_check(engine, now))
     _resume(engine)
     if engine.failovers != failovers:
         # Asked of a server that the loop above had looked at already.

@@ -1,18 +1,1 @@
-# Written for Cython: see custom.pxd. A user's generator meets the first two.
-from mcroute.policy.nodes import Group, Outcome
-
-FAILED: bytes
-
-class Request:
-    @property
-    def key(self) -> bytes: ...
-    @property
-    def group(self) -> Group: ...
-
-class Reply:
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def data(self) -> bytes: ...
-
-class RouteRunner: ...
+# Only for use from Cython: see custom.pxd.

@@ -1,328 +1,250 @@
-"""Runs users' generators: `steps` is sent what its children came to, and yields what to do next.
+"""The engine's side of users' routes: events out, orders in.
 
-The data path only notes events; they are told when the driver next asks what there is to do, so that no
-interpreter is needed while bytes are parsed. The engine keeps the deadline: a generator whose request is over
-is closed.
+The data path only notes events, so that no interpreter is needed while bytes are parsed.
 """
 
-cimport cython
 from libc.math cimport INFINITY
-from libc.stdint cimport uint8_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-import logging
-
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
-from mcroute._engine.lines cimport plain_line
-from mcroute._engine.state cimport LOST, OVERLOADED, REFUSED_BY_SERVER, PlanNode, RouteEvent
+from mcroute._engine.connections cimport engine_began
 from mcroute._engine.holds cimport hold_key
-from mcroute._engine.walks cimport walk_carry, walk_free, walk_key, walk_new, walk_run
-
-from mcroute.policy.nodes import Group, Outcome
-from mcroute.policy.steps import Ask, AskAll, Wait
-
-log = logging.getLogger("mcroute")
+from mcroute._engine.state cimport (
+    LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, PlanNode, Request, Route, RouteOrder,
+)
+from mcroute._engine.walks cimport (
+    walk_carry, walk_end, walk_free, walk_key, walk_new, walk_run, walks_resume,
+)
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
-FAILED = b"SERVER_ERROR a route failed\r\n"
 
 
 # ---- events ----
 
-cdef bint _note(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
-    cdef Engine* engine = walk.request.plan.engine
-    cdef RouteEvent* event = <RouteEvent*>malloc(sizeof(RouteEvent))
-    if event == NULL:
-        return False
-    event.next = NULL
-    event.walk = walk
-    event.number = number
-    event.outcome = outcome
-    event.reply = reply
-    if reply.block != NULL:
-        block_keep(reply.block)
+cdef RouteEvent* _event_new(Route* route, int number) noexcept nogil:
+    cdef RouteEvent* event = <RouteEvent*>calloc(1, sizeof(RouteEvent))
+    if event != NULL:
+        event.serial = route.serial
+        event.number = number
+        event.outcome = LOST
+    return event
+
+
+cdef void _append(Engine* engine, RouteEvent* event) noexcept nogil:
     if engine.events == NULL:
         engine.events = event
     else:
         engine.last_event.next = event
     engine.last_event = event
-    return True
 
 
-cdef RouteEvent* _take_event(Engine* engine) noexcept nogil:
-    cdef RouteEvent* event = engine.events
-    if event != NULL:
-        engine.events = event.next
-    return event
+cdef RouteEvent* routes_take(Engine* engine) noexcept nogil:
+    cdef RouteEvent* events = engine.events
+    engine.events = NULL
+    return events
 
 
 cdef void _free_event(RouteEvent* event) noexcept nogil:
-    slice_drop(&event.reply)
+    slice_drop(&event.piece)
     free(event)
+
+
+# ---- a route's life ----
+
+cdef Route* _route_new(Walk* walk) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef PlanNode* node = &request.plan.nodes[walk.node]
+    cdef Engine* engine = request.plan.engine
+    cdef Route* route = <Route*>calloc(1, sizeof(Route))
+    if route == NULL:
+        return NULL
+    engine.next_route += 1
+    route.serial = engine.next_route
+    route.source = node.route
+    route.child_count = node.child_count
+    route.group = request.group
+    route.command = request.view.command
+    route.walk = walk
+    route.deadline = request.deadline
+    route.over = _event_new(route, ROUTE_OVER)
+    if route.over == NULL:
+        free(route)
+        return NULL
+    route.plan = request.plan
+    route.plan.refs += 1
+    engine.route_count += 1
+    return route
+
+
+cdef void _route_free(Route* route) noexcept nogil:
+    free(route.over)
+    route.plan.refs -= 1
+    route.plan.engine.route_count -= 1
+    free(route)
+
+
+cdef void _link(Route* route) noexcept nogil:
+    """The last as a rule; not when a plan with shorter deadlines has come, or it has waited behind a hold."""
+    cdef Engine* engine = route.plan.engine
+    cdef Route* before = engine.last_route
+    while before != NULL and before.deadline > route.deadline:
+        before = before.previous
+    route.previous = before
+    route.next = engine.routes if before == NULL else before.next
+    if before == NULL:
+        engine.routes = route
+    else:
+        before.next = route
+    if route.next == NULL:
+        engine.last_route = route
+    else:
+        route.next.previous = route
+
+
+cdef void _unlink(Route* route) noexcept nogil:
+    cdef Engine* engine = route.plan.engine
+    if route.previous == NULL:
+        engine.routes = route.next
+    else:
+        route.previous.next = route.next
+    if route.next == NULL:
+        engine.last_route = route.previous
+    else:
+        route.next.previous = route.previous
 
 
 cdef void route_begin(Walk* walk) noexcept nogil:
     cdef Engine* engine = walk.request.plan.engine
-    walk.previous = NULL
-    walk.spare = engine.routes
-    if engine.routes != NULL:
-        engine.routes.previous = walk
-    engine.routes = walk
+    cdef Route* route = _route_new(walk) if engine.route_count < engine.routes_max else NULL
+    cdef RouteEvent* event = _event_new(route, ROUTE_BEGINS) if route != NULL else NULL
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    if event == NULL:
+        if route != NULL:
+            _route_free(route)
+        walk_end(walk, OVERLOADED, NOTHING)
+        return
+    walk.route = route
+    _link(route)
+    event.route = route
+    event.piece = Slice(walk.request.block, key - walk.request.block.data, size)
+    block_keep(event.piece.block)
+    _append(engine, event)
     # It begins at the end of the turn: what comes later in this turn must not overtake a write.
     hold_key(walk)
-    if not _note(walk, -1, LOST, NOTHING):
-        _end_early(walk, OVERLOADED, NOTHING)
 
 
 cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
+    cdef RouteEvent* event
     walk.children_asked -= 1
-    if walk.cursor == 0:
-        # Without memory for the event the route waits until the request's deadline.
-        _note(walk, number, outcome, reply)
-    elif walk.children_asked == 0:
-        walk_free(walk)
-
-
-cdef void _forget(Walk* walk) noexcept nogil:
-    if walk.previous == NULL:
-        walk.request.plan.engine.routes = walk.spare
-    else:
-        walk.previous.spare = walk.spare
-    if walk.spare != NULL:
-        walk.spare.previous = walk.previous
-
-
-cdef void _ask_child(Walk* walk, int child, int number) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    cdef Walk* asked = walk_new(walk.request, walk, walk.request.plan.children[node.children + child])
-    walk.children_asked += 1
-    if asked == NULL:
-        route_child_ended(walk, number, OVERLOADED, NOTHING)
+    if walk.route == NULL:
+        if walk.children_asked == 0:
+            walk_free(walk)
         return
-    asked.number = number
-    walk_run(asked)
+    event = _event_new(walk.route, number)
+    if event == NULL:
+        # The route waits until the request's deadline.
+        return
+    event.outcome = outcome
+    event.piece = reply
+    if reply.block != NULL:
+        block_keep(reply.block)
+    _append(walk.request.plan.engine, event)
 
 
-cdef void _end_early(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    """The walk is freed with the last of its children."""
-    walk.cursor = 1
-    _forget(walk)
+cdef void _end_walk(Route* route, int outcome, Slice reply) noexcept nogil:
+    """The walk above is told; the route's own is freed with the last of its children."""
+    cdef Walk* walk = route.walk
+    _unlink(route)
+    route.walk = NULL
+    walk.route = NULL
+    # Those may end while the walk above goes on.
+    walk.children_asked += 1
     walk_carry(walk, walk.parent, outcome, reply)
+    walk.children_asked -= 1
     if walk.children_asked == 0:
         walk_free(walk)
 
 
+cdef double routes_check(Engine* engine, double now) noexcept nogil:
+    cdef Route* route
+    while engine.routes != NULL and engine.routes.deadline <= now:
+        route = engine.routes
+        _append(engine, route.over)
+        route.over = NULL
+        _end_walk(route, LOST, NOTHING)
+    return engine.routes.deadline if engine.routes != NULL else INFINITY
+
+
 cdef void routes_abandon(Engine* engine) noexcept nogil:
+    cdef RouteEvent* event
     while engine.routes != NULL:
-        _end_early(engine.routes, LOST, NOTHING)
+        _end_walk(engine.routes, LOST, NOTHING)
     while engine.events != NULL:
-        _free_event(_take_event(engine))
+        event = engine.events
+        engine.events = event.next
+        if event.route != NULL:
+            _route_free(event.route)
+        _free_event(event)
 
 
-# ---- what a generator sees ----
+# ---- orders ----
 
-cdef class Request:
-    """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
-
-    cdef readonly bytes key
-    cdef readonly object group
-
-    def __repr__(self):
-        return f"<{self.group.name} {self.key!r}>"
-
-
-cdef class Reply:
-    """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
-
-    cdef readonly object outcome
-    cdef readonly bytes data
-
-    def __repr__(self):
-        return f"<Reply {self.outcome.name} {self.data[:60]!r}>"
+cdef void _ask(RouteOrder* order) noexcept nogil:
+    cdef Walk* walk = order.route.walk
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef Walk* child = walk_new(walk.request, walk, walk.request.plan.children[node.children + order.child])
+    walk.children_asked += 1
+    if child == NULL:
+        route_child_ended(walk, order.number, OVERLOADED, NOTHING)
+        return
+    child.number = order.number
+    walk_run(child)
 
 
-cdef Request _request_of(Walk* walk):
-    cdef Request request = Request.__new__(Request)
-    cdef size_t size
-    cdef const uint8_t* key = walk_key(walk, &size)
-    request.key = (<const char*>key)[:size]
-    request.group = Group(walk.request.group)
-    return request
-
-
-cdef Reply _reply_of(int outcome, Slice piece):
-    cdef Reply reply = Reply.__new__(Reply)
-    reply.outcome = Outcome(outcome)
-    reply.data = b""
-    if piece.block != NULL:
-        reply.data = (<const char*>piece.block.data + piece.offset)[:piece.size]
-    return reply
-
-
-# ---- generators ----
-
-cdef void _end(Walk* walk, int outcome, bytes data):
+cdef void _end(RouteOrder* order) noexcept nogil:
     cdef Block* block
-    cdef const uint8_t* source = data
-    if not data:
-        _end_early(walk, outcome, NOTHING)
+    if order.size == 0:
+        _end_walk(order.route, order.outcome, NOTHING)
         return
-    block = block_new(&walk.request.plan.engine.pool, len(data))
+    block = block_new(&order.route.plan.engine.pool, order.size)
     if block == NULL:
-        _end_early(walk, OVERLOADED, NOTHING)
+        _end_walk(order.route, OVERLOADED, NOTHING)
         return
-    memcpy(block.data, source, len(data))
-    block.fill = len(data)
-    _end_early(walk, outcome, Slice(block, 0, len(data)))
+    memcpy(block.data, order.data, order.size)
+    block.fill = order.size
+    _end_walk(order.route, order.outcome, Slice(block, 0, order.size))
     block_drop(block)
 
 
-# The engine stops what is under way when it goes, whoever collects it: nothing of this may be emptied before.
-@cython.no_gc
-cdef class _Run:
-    """One generator, from its first step to its return."""
-
-    cdef RouteRunner runner
-    cdef Walk* walk
-    cdef object route
-    cdef object steps           # the generator
-    cdef int asked              # children, so far
-    cdef dict places            # number of a child waited for -> its place in `replies`
-    cdef list replies
-    cdef bint is_single         # the generator is sent one reply, not a tuple
-    cdef int need               # good replies before it goes on
-    cdef double due             # when it has waited long enough
-
-    cdef take(self, RouteEvent* event):
-        self.replies[self.places.pop(event.number)] = _reply_of(event.outcome, event.reply)
-        self.need -= event.outcome < REFUSED_BY_SERVER
-        if self.need <= 0 or not self.places:
-            self.places = {}
-            self.go_on(self.replies[0] if self.is_single else tuple(self.replies))
-
-    cdef go_on(self, value):
-        """Sends the generator what it waited for, and does what it says next."""
-        try:
-            step = self.steps.send(value)
-            self.do(step)
-        except StopIteration as stop:
-            self.finish(stop.value)
-        except Exception:
-            self.fail()
-
-    cdef do(self, step):
-        if isinstance(step, Ask):
-            self.ask((step.child,), 1, True)
-        elif isinstance(step, AskAll):
-            self.ask(step.children, step.need, False)
-        elif isinstance(step, Wait):
-            self.due = self.runner.engine.now + step.seconds
-            self.runner.engine.routes_due = min(self.runner.engine.routes_due, self.due)
-            self.runner.engine.next_check = min(self.runner.engine.next_check, self.due)
-        else:
-            raise TypeError(f"steps() yielded {step!r}, which is no Ask, AskAll or Wait")
-
-    cdef ask(self, tuple children, int need, bint is_single):
-        cdef int child, i
-        cdef int count = self.walk.request.plan.nodes[self.walk.node].child_count
-        if not children:
-            raise ValueError("steps() asked no child")
-        for child in children:
-            if not 0 <= child < count:
-                raise IndexError(f"steps() asked child {child} of {count}")
-        self.is_single = is_single
-        self.need = need
-        self.replies = [None] * len(children)
-        self.places = {self.asked + i: i for i in range(len(children))}
-        for child in children:
-            self.asked += 1
-            _ask_child(self.walk, child, self.asked - 1)
-
-    cdef finish(self, result):
-        cdef int outcome
-        if isinstance(result, Reply):
-            self.leave(result.outcome, result.data)
-            return
-        outcome = int(result) if isinstance(result, Outcome) else -1
-        if outcome >= REFUSED_BY_SERVER or (
-            outcome >= 0 and plain_line(self.walk.request.view.command, outcome) != NULL
-        ):
-            self.leave(outcome, b"")
-            return
-        log.error("the route %r returned %r: no reply can be made of it", self.route, result)
-        self.leave(REFUSED_BY_SERVER, FAILED)
-
-    cdef fail(self):
-        log.exception("the route %r failed", self.route)
-        self.leave(REFUSED_BY_SERVER, FAILED)
-
-    cdef stop(self):
-        """Its request is over: the generator is closed, which runs its `finally` blocks."""
-        try:
-            if self.steps is not None:
-                self.steps.close()
-        except Exception:
-            log.exception("the route %r failed", self.route)
-        self.leave(LOST, b"")
-
-    cdef leave(self, int outcome, bytes data):
-        del self.runner.running[<uintptr_t>self.walk]
-        _end(self.walk, outcome, data)
-
-
-cdef _begin(RouteRunner runner, Walk* walk):
-    cdef _Run run = _Run.__new__(_Run)
-    run.runner = runner
-    run.walk = walk
-    run.route = <object>walk.request.plan.nodes[walk.node].route
-    run.due = INFINITY
-    run.places = {}
-    runner.running[<uintptr_t>walk] = run
-    try:
-        run.steps = run.route.steps(_request_of(walk))
-    except Exception:
-        run.fail()
+cdef void _carry_out(RouteOrder* order) noexcept nogil:
+    """Frees the order, which is a part of its route where the route ends."""
+    cdef bint is_over = order.route.walk == NULL
+    if order.child >= 0:
+        if not is_over:
+            _ask(order)
+        free(order)
         return
-    run.go_on(None)
+    if not is_over:
+        _end(order)
+    _route_free(order.route)
 
 
-@cython.no_gc
-cdef class RouteRunner:
-    def __cinit__(self):
-        self.running = {}
-
-    cdef run(self):
-        cdef RouteEvent* event
-        cdef _Run run
-        while True:
-            event = _take_event(self.engine)
-            if event == NULL:
-                return
-            try:
-                if event.number < 0:
-                    _begin(self, event.walk)
-                else:
-                    run = self.running.get(<uintptr_t>event.walk)
-                    if run is not None and event.number in run.places:
-                        run.take(event)
-            finally:
-                _free_event(event)
-
-    cdef check(self):
-        cdef _Run run
-        cdef double due = INFINITY
-        for run in list(self.running.values()):
-            if run.walk.request.deadline <= self.engine.now:
-                run.stop()
-            elif run.due <= self.engine.now:
-                run.due = INFINITY
-                run.go_on(None)
-        for run in self.running.values():
-            due = min(due, run.due, run.walk.request.deadline)
-        self.engine.routes_due = due
-
-    cdef abandon(self):
-        cdef _Run run
-        for run in list(self.running.values()):
-            run.stop()
+cdef void routes_apply(Engine* engine, RouteOrders* orders, double now) noexcept nogil:
+    cdef RouteOrder* order
+    cdef RouteEvent* event
+    if orders.first != NULL or engine.released != NULL:
+        engine_began(engine, now)
+    while orders.first != NULL:
+        order = orders.first
+        orders.first = order.next
+        _carry_out(order)
+    orders.last = NULL
+    while orders.done != NULL:
+        event = orders.done
+        orders.done = event.next
+        _free_event(event)
+    # An end may have released a key.
+    walks_resume(engine)

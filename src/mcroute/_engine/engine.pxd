@@ -1,6 +1,6 @@
 """The engine's Python face."""
 
-from mcroute._engine.custom cimport RouteRunner
+from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Conn, Engine as EngineState, Server
 
@@ -12,10 +12,10 @@ cdef class Engine:
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
-    cdef dict handed                # number -> address, of requests that the driver is to answer
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _adopt(self, plan)
     cdef _forget_older(self)
+    cdef _run_routes(self)
     cdef bint _is_unlinked(self, int number)
     cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL

@@ -11,14 +11,15 @@ from mcroute._engine.connections cimport (
     conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_new, link_closed,
     link_connected, link_connecting, link_new, link_script, session_close, session_open,
 )
-from mcroute._engine.custom cimport RouteRunner
-from mcroute._engine.handed cimport handed_answer, handed_take
+from mcroute._engine.custom cimport routes_apply, routes_take
+from mcroute._engine.generators cimport RouteRunner
+from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.links cimport command_changes
 from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, OUTCOME_COUNT, SCRIPT_MAX, Link,
-    Request, Server, Session, Text,
+    Request, RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._engine.words cimport SERVER_UP, word_missed, word_put, word_state
@@ -45,7 +46,6 @@ cdef class Engine:
     def __cinit__(self, plan, *, uint64_t seed=1):
         self.conns = {}
         self.calls = {}
-        self.handed = {}
         self.scripts = {}
         self.roster = Roster()
         self.older = []
@@ -53,13 +53,13 @@ cdef class Engine:
         if self.state == NULL:
             raise MemoryError
         self.routes = RouteRunner()
-        self.routes.engine = self.state
         self._adopt(plan)
 
     def __dealloc__(self):
         if self.state == NULL:
             return
-        self.routes.abandon()
+        self.routes.close()
+        routes_apply(self.state, self.routes.orders(), self.state.now)
         engine_free(self.state)
 
     # ---- the plan and its servers ----
@@ -219,15 +219,25 @@ cdef class Engine:
         """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory."""
         return conn_take_pieces(self.conn(number), self)
 
+    cdef _run_routes(self):
+        """Tells the users' generators what has happened, and does what they order, until nothing more happens."""
+        cdef RouteEvent* events = routes_take(self.state)
+        while True:
+            self.routes.feed(events)
+            self.routes.step(self.state.now)
+            routes_apply(self.state, self.routes.orders(), self.state.now)
+            events = routes_take(self.state)
+            if events == NULL:
+                return
+
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
-        self.routes.run()
-        while self.state.released != NULL:
-            # What begins now may be a route in Python itself.
+        if self.state.released != NULL:
             engine_began(self.state, self.state.now)
             walks_resume(self.state)
-            self.routes.run()
+        if self.state.events != NULL:
+            self._run_routes()
         numbers = []
         for i in range(self.state.dirty_count):
             if self.state.dirty[i] != NULL:
@@ -280,17 +290,12 @@ cdef class Engine:
 
         That is `stats`, whose answer is about the process as much as about the engine.
         """
-        taken = handed_take(self.state)
-        requests = []
-        for address, line in taken:
-            self.state.next_id += 1
-            self.handed[self.state.next_id] = address
-            requests.append((self.state.next_id, line))
-        return requests
+        return handed_lines(handed_take(self.state))
 
-    def answer(self, number, bytes reply not None):
+    def answer(self, uint64_t number, bytes reply not None):
         """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
-        handed_answer(<Request*><uintptr_t>self.handed.pop(number), reply)
+        if not handed_answer(self.state, number, reply, len(reply)):
+            raise KeyError(number)
 
     def end_input(self, number):
         """The client sends no more: the session is to be closed when all that came is answered.
@@ -320,13 +325,12 @@ cdef class Engine:
 
     def next_wakeup(self):
         """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
-        return self.state.next_check
+        return min(self.state.next_check, self.routes.next_due())
 
     def check(self, double now):
         """Ends what is overdue."""
         engine_check(self.state, now)
-        self.routes.check()
-        self.routes.run()
+        self._run_routes()
 
     def server_state(self, int server):
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""

@@ -1,12 +1,24 @@
-"""Requests that no server is asked and that the engine has no answer to: its driver has."""
+"""Requests that no server is asked and that the engine has no answer to: its driver has.
 
-from mcroute._engine.state cimport Engine, Request
+The driver may answer from another thread: what it is told is a copy, and a request goes by its number, which
+stays harmless when the client has gone or the deadline has come. The functions of the engine are for the engine's
+thread; what they hand out belongs to whoever took it.
+"""
 
-# The request waits for the driver's answer; at its deadline it ends as any other does.
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
+
+from mcroute._engine.state cimport Engine, Handed, Request
+
+# The request waits for the driver's answer; at its deadline it ends as any other does. When Engine.handed_max wait,
+# it is refused.
 cdef void request_hand_over(Request* request) noexcept nogil
-# The requests handed over since the last time: (address, command line without its end).
-cdef list handed_take(Engine* engine)
+# The requests handed over since the last time, in this order; NULL if there are none.
+cdef Handed* handed_take(Engine* engine) noexcept nogil
+# Answers one of them, once; False if it has been answered, or never was.
+cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil
 # Nobody answers them any more.
 cdef void handed_forget(Engine* engine) noexcept nogil
-# Answers one of them, once.
-cdef void handed_answer(Request* request, bytes reply)
+
+# What was taken as a list of (number, command line without its end); frees it. In the interpreter's thread.
+cdef list handed_lines(Handed* taken)

@@ -1,11 +1,20 @@
 """What is handed over keeps its place in its session: replies behind it wait."""
 
-from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, strlen
 
 from mcroute._engine.answers cimport request_answer_text, request_walk_ended
+from mcroute._engine.lines cimport error_line
+from mcroute._engine.state cimport OVERLOADED
 
 cdef void request_hand_over(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
+    cdef const char* line = error_line(OVERLOADED)
+    if engine.handed_count >= engine.handed_max:
+        request.outcome = OVERLOADED
+        request_answer_text(request, line, strlen(line))
+        return
+    engine.handed_count += 1
     # Held until it is answered, as if a walk were under way.
     request.walks += 1
     request.next_handed = NULL
@@ -16,18 +25,63 @@ cdef void request_hand_over(Request* request) noexcept nogil:
     engine.last_handed = request
 
 
-cdef list handed_take(Engine* engine):
+cdef void _leave(Request* request) noexcept nogil:
+    request.plan.engine.handed_count -= 1
+    request_walk_ended(request)
+
+
+cdef Handed* _copy(Request* request) noexcept nogil:
+    cdef const char* line = <const char*>request.block.data + request.offset
+    cdef size_t size = request.view.line_size
+    cdef Handed* copy
+    while size > 0 and (line[size - 1] == c"\n" or line[size - 1] == c"\r"):
+        size -= 1
+    copy = <Handed*>malloc(sizeof(Handed) + size)
+    if copy != NULL:
+        copy.next = NULL
+        copy.number = request.handed
+        copy.size = size
+        memcpy(copy.line, line, size)
+    return copy
+
+
+cdef Handed* handed_take(Engine* engine) noexcept nogil:
+    cdef Handed* first = NULL
+    cdef Handed** end = &first
     cdef Request* request
-    cdef const char* line
-    taken = []
     while engine.handed != NULL:
         request = engine.handed
+        if request.is_done:
+            # Its deadline came first.
+            engine.handed = request.next_handed
+            _leave(request)
+            continue
+        engine.next_id += 1
+        request.handed = engine.next_id
+        end[0] = _copy(request)
+        if end[0] == NULL:
+            # The rest is taken another time, or ends at its deadline.
+            break
+        end = &end[0].next
         engine.handed = request.next_handed
         request.next_handed = engine.taken
         engine.taken = request
-        line = <const char*>request.block.data + request.offset
-        taken.append((<uintptr_t>request, line[:request.view.line_size].rstrip(b"\r\n")))
-    return taken
+    return first
+
+
+cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil:
+    cdef Request** place = &engine.taken
+    cdef Request* request
+    while place[0] != NULL and place[0].handed != number:
+        place = &place[0].next_handed
+    request = place[0]
+    if request == NULL:
+        return False
+    place[0] = request.next_handed
+    if not request.is_done:
+        request_answer_text(request, <const char*>reply, size)
+    _leave(request)
+    return True
 
 
 cdef void handed_forget(Engine* engine) noexcept nogil:
@@ -35,18 +89,19 @@ cdef void handed_forget(Engine* engine) noexcept nogil:
     while engine.handed != NULL:
         request = engine.handed
         engine.handed = request.next_handed
-        request_walk_ended(request)
+        _leave(request)
     while engine.taken != NULL:
         request = engine.taken
         engine.taken = request.next_handed
-        request_walk_ended(request)
+        _leave(request)
 
 
-cdef void handed_answer(Request* request, bytes reply):
-    cdef Request** place = &request.plan.engine.taken
-    while place[0] != request:
-        place = &place[0].next_handed
-    place[0] = request.next_handed
-    if not request.is_done:
-        request_answer_text(request, reply, len(reply))
-    request_walk_ended(request)
+cdef list handed_lines(Handed* taken):
+    cdef Handed* following
+    lines = []
+    while taken != NULL:
+        lines.append((taken.number, (<const char*>taken.line)[:taken.size]))
+        following = taken.next
+        free(taken)
+        taken = following
+    return lines

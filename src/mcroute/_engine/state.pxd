@@ -29,8 +29,9 @@ cdef struct Engine
 cdef struct Hold
 cdef struct Link
 cdef struct Request
-cdef struct Session
+cdef struct Route
 cdef struct RouteEvent
+cdef struct Session
 cdef struct Walk
 
 cdef enum Group:                # of commands, as policy.nodes.Group
@@ -229,8 +230,8 @@ cdef struct Walk:
     bint tags_cas               # ask: as its node's
     bint is_detached            # its outcome is nobody's
     int number                  # among the children of a python node, in the order in which they were asked
-    Walk* spare                 # in the list of spare walks, or of those at python nodes
-    Walk* previous              # in the latter
+    Walk* spare                 # in the list of spare walks
+    Route* route                # of a python node
 
 cdef struct Request:
     Request* next               # behind it in its session, or in the list of spare ones
@@ -238,6 +239,7 @@ cdef struct Request:
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
     Request* next_handed        # to the driver
+    uint64_t handed             # its number among these
     Request* next_waiting       # behind the same hold, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     Request* due_next           # all requests in flight, oldest first
@@ -266,12 +268,54 @@ cdef struct Hold:               # see holds.pxd
     Request* last
     uint32_t key_hash
 
-cdef struct RouteEvent:         # for a walk at a python node
+cdef enum:                      # numbers of route events that are no child's
+    ROUTE_BEGINS = -1
+    ROUTE_OVER = -2             # the request's deadline has come: what the route orders is of no effect any more
+
+cdef struct RouteEvent:         # what a user's route has to be told, see custom.pxd
     RouteEvent* next
-    Walk* walk
-    int number                  # of the child that ended; -1: the walk begins
+    uint64_t serial             # of the route
+    Route* route                # where it begins; else NULL
+    int number                  # of the child that ended, or one of the above
     int outcome
-    Slice reply
+    Slice piece                 # the child's reply; where the route begins, the key
+
+cdef struct RouteOrder:         # what a user's route wants
+    RouteOrder* next
+    Route* route
+    int child                   # is to be asked; -1: the route has ended, with this outcome and these bytes
+    int number                  # under which the child's end is told
+    int outcome
+    const uint8_t* data
+    size_t size
+
+cdef struct RouteOrders:
+    RouteOrder* first
+    RouteOrder* last
+    RouteEvent* done            # events that have been told
+
+cdef struct Route:              # a user's route at work for one request
+    # As it is told to the interpreter's thread, and unchanged from then on.
+    uint64_t serial
+    void* source                # the user's object
+    int child_count
+    uint8_t group               # of the request, policy.nodes.Group
+    uint8_t command
+    # That thread's, so that a route can end without memory.
+    RouteOrder end
+    # The engine's.
+    Walk* walk                  # NULL: it is over
+    PlanTable* plan             # keeps `source` alive
+    double deadline
+    RouteEvent* over            # to come; made at the beginning, so that it comes without memory too
+    Route* next                 # by deadline, until it is over
+    Route* previous
+
+cdef struct Handed:             # a request that the driver is to answer, as it is told
+    Handed* next
+    uint64_t number
+    size_t size
+    char[1] line                # `size` bytes: the command line without its end
 
 cdef struct Engine:
     BlockPool pool
@@ -295,14 +339,19 @@ cdef struct Engine:
     Request* handed             # for the driver to answer, in the order in which they came
     Request* last_handed
     Request* taken              # by the driver, and not answered yet
+    uint32_t handed_count       # in both
+    uint32_t handed_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
     Request* released           # behind holds that are no more, in the order in which they came
     Request* last_released
-    Walk* routes                # at python nodes, until their generators have ended
+    Route* routes               # that are not over, by deadline
+    Route* last_route
+    uint32_t route_count        # with those that are over, and not told or not left yet
+    uint32_t routes_max
+    uint64_t next_route
     RouteEvent* events          # for the users' routes, in the order in which they happened
     RouteEvent* last_event
-    double routes_due           # when the first of them has waited long enough
     uint32_t calls              # submitted, and not taken yet
     uint32_t calls_max
     Conn** dirty                # connections for the driver to look at
