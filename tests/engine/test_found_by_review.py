@@ -91,7 +91,7 @@ def test_a_write_to_one_copy_that_timed_out_takes_the_others_back(request_bytes)
     net.lose(OWNERS[0])
     old = {True: b"VALUE k1 0 1\r\n5\r\nEND\r\n", False: b"END\r\n"}
     net.asked(OWNERS[1])
-    undone = net.engine.server_counters(OWNERS[1])["requests"] > 0
+    undone = net.engine.snapshot().servers[f"s{OWNERS[1]}"].counters["requests"] > 0
     net.send(client, b"get k1\r\n")
     net.reply(OWNERS[1], old[not undone])
     assert net.got(client) == b"END\r\n"  # now: the value from before the cas, read after the new one

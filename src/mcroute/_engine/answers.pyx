@@ -4,10 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset, strlen
 
-from mcroute._engine.state cimport DELETED, HIT, MISS, NUMBER, STORED
+from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORED
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
+from mcroute._engine.counters cimport counter_add
+from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
@@ -81,7 +83,7 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     if session != NULL:
         _append(session, request)
     _note_deadline(request, engine)
-    engine.requests += 1
+    counter_add(&engine.counts.requests, 1)
     return request
 
 
@@ -179,16 +181,25 @@ cdef void call_forget(Request* request) noexcept nogil:
 
 
 cdef void _count(Request* request, Engine* engine) noexcept nogil:
-    cdef uint64_t* results = engine.results[request.view.command]
+    cdef int command = request.view.command
+    cdef uint64_t* results
+    cdef uint32_t hits = 0
     cdef uint32_t i
-    engine.replies += 1
+    counter_add(&engine.counts.replies, 1)
+    if command == NO_COMMAND:
+        return
+    # Its deadline has been the same since it began.
+    histogram_add(&engine.counts.durations[command], engine.now - (request.deadline - request.plan.deadline))
+    results = engine.counts.results[command]
     if request.keys == NULL:
-        results[request.outcome] += 1
+        counter_add(&results[request.outcome], 1)
     elif request.failure != HIT:
-        results[request.failure] += request.key_count
+        counter_add(&results[request.failure], request.key_count)
     else:
         for i in range(request.key_count):
-            results[<int>(HIT if request.keys[i].item.block != NULL else MISS)] += 1
+            hits += request.keys[i].item.block != NULL
+        counter_add(&results[<int>HIT], hits)
+        counter_add(&results[<int>MISS], request.key_count - hits)
 
 
 cdef void _finish(Request* request) noexcept nogil:

@@ -1,6 +1,7 @@
 """The nodes that have children, and those that have none to wait for."""
 
 from mcroute._engine.blocks cimport Slice
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.state cimport Engine, PlanNode, Walk
 
 # The walk has come to its node, which is no ask.
@@ -11,3 +12,7 @@ cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) 
 cdef void first_go_on(Walk* walk, int prior) noexcept nogil
 # Whether another server may be asked after this outcome; takes a token of the retry budget if that costs one.
 cdef bint may_retry(Engine* engine, int outcome) noexcept nogil
+
+# Another server is asked because this is what the ask before came to.
+cdef inline void failed_over(Engine* engine, int outcome) noexcept nogil:
+    counter_add(&engine.counts.failovers[outcome], 1)

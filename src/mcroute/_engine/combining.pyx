@@ -79,9 +79,9 @@ cdef void _first_next(Walk* walk) noexcept nogil:
 
 cdef void _fill_retries(Engine* engine) noexcept nogil:
     cdef PlanTable* plan = engine.plan
-    cdef double earned = (plan.retry_share * <double>(engine.requests - engine.retry_counted)
+    cdef double earned = (plan.retry_share * <double>(engine.counts.requests - engine.retry_counted)
                           + plan.retry_floor * (engine.now - engine.retry_filled_at))
-    engine.retry_counted = engine.requests
+    engine.retry_counted = engine.counts.requests
     engine.retry_filled_at = engine.now
     engine.retry_tokens = min(engine.retry_tokens + earned, <double>RETRIES_MAX)
     if plan.retry_share == 0 and plan.retry_floor == 0:
@@ -94,8 +94,10 @@ cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
         return True
     _fill_retries(engine)
     if engine.retry_tokens < 1:
+        counter_add(&engine.counts.retries_refused, 1)
         return False
     engine.retry_tokens -= 1
+    counter_add(&engine.counts.retries, 1)
     return True
 
 
@@ -124,7 +126,8 @@ cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
     if outcome >= REFUSED_BY_SERVER or (node.on_miss and outcome == MISS):
         if (walk.children_asked < node.child_count and not _is_over(walk.request)
                 and may_retry(walk.request.plan.engine, outcome)):
-            walk.request.plan.engine.failovers += outcome >= REFUSED_BY_SERVER
+            if outcome >= REFUSED_BY_SERVER:
+                failed_over(walk.request.plan.engine, outcome)
             _hold_if_sent(walk, outcome)
             _first_next(walk)
             return
@@ -260,7 +263,7 @@ cdef void _then_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
     _take_if_better(walk, outcome, reply, True)
     if outcome > REFUSED_BY_SERVER and walk.children_asked < node.child_count and not _is_over(walk.request):
         if may_retry(walk.request.plan.engine, outcome):
-            walk.request.plan.engine.failovers += 1
+            failed_over(walk.request.plan.engine, outcome)
             _hold_if_sent(walk, outcome)
             _first_next(walk)
             return

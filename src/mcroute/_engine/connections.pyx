@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
+from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon, routes_check
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.blocks cimport (
@@ -15,8 +16,8 @@ from mcroute._engine.links cimport link_expect_greeting
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX,
-    SCRIPT_MAX, Request, Walk,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, OUTCOME_COUNT,
+    RETRIES_MAX, SCRIPT_MAX, Request, Walk,
 )
 from mcroute._engine.walks cimport walk_expire, walks_resume
 from mcroute._protocol cimport default_limits
@@ -67,6 +68,8 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
     if server == NULL:
         return NULL
     server.id = engine.server_count
+    server.next = engine.newest_server
+    show(<void**>&engine.newest_server, server)
     server.word = &server.own_word
     engine.servers[server.id] = server
     engine.server_count += 1
@@ -111,6 +114,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
     if engine.plan != NULL:
         engine.plan.refs -= 1
     for i in range(engine.server_count):
+        free(engine.servers[i].replies)
         free(engine.servers[i])
     free(engine.servers)
     pool_clear(&engine.pool)
@@ -152,6 +156,7 @@ cdef Session* session_open(Engine* engine) noexcept nogil:
     if engine.sessions != NULL:
         engine.sessions.previous = session
     engine.sessions = session
+    counter_add(&engine.counts.sessions_opened, 1)
     return session
 
 
@@ -165,6 +170,7 @@ cdef void session_close(Session* session) noexcept nogil:
         session.previous.next = session.next
     if session.next != NULL:
         session.next.previous = session.previous
+    counter_add(&engine.counts.sessions_closed, 1)
     free(session)
 
 
@@ -201,6 +207,7 @@ cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
 
 cdef void link_connected(Link* link) noexcept nogil:
     link.state = LINK_READY
+    counter_add(&link.server.counts.connects, 1)
 
 
 cdef void _resume(Engine* engine) noexcept nogil:
@@ -301,7 +308,7 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
     engine.reading = NULL
     engine_began(engine, now)
     if conn.kind == CONN_SESSION:
-        engine.bytes_in += size
+        counter_add(&engine.counts.bytes_in, size)
     if is_shared:
         conn.input.block = engine.lent
         conn.input.start = engine.lent_offset
@@ -332,7 +339,7 @@ cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
 cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     out_sent(&conn.out, size)
     if conn.kind == CONN_SESSION:
-        conn.engine.bytes_out += size
+        counter_add(&conn.engine.counts.bytes_out, size)
     if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:
         # What was left unparsed may fit now.
         engine_began(conn.engine, conn.engine.now)
@@ -341,10 +348,18 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
 
 # ---- time ----
 
+cdef uint64_t _failovers(Engine* engine) noexcept nogil:
+    cdef uint64_t total = 0
+    cdef int outcome
+    for outcome in range(OUTCOME_COUNT):
+        total += engine.counts.failovers[outcome]
+    return total
+
+
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
-    cdef uint64_t failovers = engine.failovers
+    cdef uint64_t failovers = _failovers(engine)
     cdef int i, j
     engine.now = now
     for i in range(engine.server_count):
@@ -358,6 +373,6 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
         earliest = engine.oldest.deadline
     engine.next_check = min(earliest, routes_check(engine, now))
     _resume(engine)
-    if engine.failovers != failovers:
+    if _failovers(engine) != failovers:
         # Asked of a server that the loop above had looked at already.
         engine_began(engine, now)

@@ -14,20 +14,19 @@ from mcroute._engine.connections cimport (
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.links cimport command_changes
 from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, OUTCOME_COUNT, SCRIPT_MAX, Link,
-    Request, RouteEvent, Server, Session, Text,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request, RouteEvent,
+    Server, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._engine.words cimport SERVER_UP, word_missed, word_put, word_state
-from mcroute._protocol cimport COMMAND_COUNT
 
 from mcroute._engine.roster import Roster
-from mcroute._protocol.commands import COMMAND_NAMES
-from mcroute.policy.nodes import Outcome
+
 
 cdef Text _text(bytes value):
     """Points into the bytes, which the caller keeps."""
@@ -345,45 +344,20 @@ cdef class Engine:
 
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""
-        return self.state.ejections
+        return self.state.counts.ejections
 
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""
         return word_missed(self.server(server).word)
 
     def counters(self):
-        """What the engine has counted since it was made; counters only grow."""
-        return {
-            "bytes_read": self.state.bytes_in,
-            "bytes_written": self.state.bytes_out,
-            "requests": self.state.requests,
-            "replies": self.state.replies,
-            "refused": self.state.refused,
-            "timeouts": self.state.timeouts,
-            "failovers": self.state.failovers,
-            "ejections": self.state.ejections,
-            "desyncs": self.state.desyncs,
-        }
+        """What the engine has counted since it was made; counters only grow. A part of `snapshot`."""
+        return engine_snapshot(self.state, {}).counters
 
-    def results(self):
-        """How many requests came to what: {(command, Outcome): count}, without those that are 0.
+    def snapshot(self):
+        """All that the engine has counted, as a Snapshot with the servers of the installed plan.
 
-        Each key of a multiget counts. What the engine answers by itself is counted as HIT.
+        A server's part begins when it gets its id. What the engine answers by itself (version, noop) is counted
+        as HIT.
         """
-        cdef int command, outcome
-        counted = {}
-        for command in range(<int>COMMAND_COUNT):
-            for outcome in range(<int>OUTCOME_COUNT):
-                if self.state.results[command][outcome]:
-                    counted[COMMAND_NAMES[command], Outcome(outcome)] = self.state.results[command][outcome]
-        return counted
-
-    def server_counters(self, int server):
-        """What was sent to this server and what failed, since it got its id; counters only grow."""
-        cdef Server* target = self.server(server)
-        return {
-            "requests": target.requests,
-            "failed": target.failed,
-            "timeouts": target.timeouts,
-            "missed_writes": word_missed(target.word),
-        }
+        return engine_snapshot(self.state, self.compiled.ids)

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from mcroute._engine.answers cimport request_answer_joined, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport block_keep, block_new
-from mcroute._engine.combining cimport first_go_on, may_retry
+from mcroute._engine.combining cimport failed_over, first_go_on, may_retry
 from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, OVERLOADED, REFUSED_BY_SERVER, Engine, KeyState, Link, PlanNode,
     PlanTable,
@@ -62,6 +62,8 @@ cdef void multiget_part_ended(Walk* walk, int outcome) noexcept nogil:
     cdef bint is_error = outcome >= REFUSED_BY_SERVER
     cdef bint go_on = (node.kind == NODE_FIRST and node.child_count > 1 and not request.is_done
                        and (is_error or node.on_miss) and may_retry(request.plan.engine, outcome))
+    if go_on and is_error:
+        failed_over(request.plan.engine, outcome)
     while key >= 0:
         following = request.keys[key].next
         if request.keys[key].item.block == NULL:

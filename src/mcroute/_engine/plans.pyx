@@ -9,6 +9,7 @@ from mcroute._engine.state cimport (
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
 from mcroute._engine.connections cimport engine_install, server_add
+from mcroute._engine.observing cimport server_counts_clear
 
 from mcroute._ring cimport Ring, ring_table
 
@@ -181,7 +182,7 @@ cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTa
         server.cas_tag = terms[i].cas_tag
         if terms[i].is_new:
             server.failures = 0
-            server.requests = server.failed = server.timeouts = 0
+            server_counts_clear(server)
             server.word = terms[i].word
             if server.word == NULL:
                 server.own_word.bits = 0

@@ -3,15 +3,18 @@
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport calloc
 from libc.string cimport memchr, memcmp
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_clear
+from mcroute._engine.counters cimport counter_add, show
+from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
 from mcroute._engine.state cimport (
-    DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LOST, MISS, NOT_FOUND, NOT_STORED,
-    NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected, KeyState,
+    DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
+    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected, KeyState,
     Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
@@ -104,14 +107,15 @@ cdef void _answered(Server* server) noexcept nogil:
 
 cdef void _eject(Server* server) noexcept nogil:
     cdef int i
-    server.links[0].conn.engine.ejections += 1
+    counter_add(&server.counts.trips, 1)
+    counter_add(&server.links[0].conn.engine.counts.ejections, 1)
     for i in range(server.link_count):
         _drop_expected(server.links[i])
 
 
 cdef void _failed(Server* server) noexcept nogil:
     """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
-    server.failed += 1
+    counter_add(&server.counts.failed, 1)
     server.failures += 1
     if server.failures >= server.trip_after and word_eject(server.word):
         _eject(server)
@@ -130,9 +134,21 @@ cdef void _drop_expected(Link* link) noexcept nogil:
 
 # ---- replies ----
 
+cdef void _time_reply(Server* server, double seconds) noexcept nogil:
+    cdef Histogram* replies
+    if server.replies == NULL:
+        replies = <Histogram*>calloc(1, sizeof(Histogram))
+        if replies == NULL:
+            return
+        show(<void**>&server.replies, replies)
+    histogram_add(server.replies, seconds)
+
+
 cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
-    cdef Walk* walk = link_oldest(link).walk
+    cdef Expected* expected = link_oldest(link)
+    cdef Walk* walk = expected.walk
     _answered(link.server)
+    _time_reply(link.server, link.conn.engine.now - expected.sent_at)
     link_arrived(link)
     if walk != NULL:
         walk_end(walk, outcome, reply)
@@ -246,6 +262,12 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     return view.size
 
 
+cdef void _desynced(Link* link) noexcept nogil:
+    counter_add(&link.server.counts.desyncs, 1)
+    counter_add(&link.conn.engine.counts.desyncs, 1)
+    conn_break(&link.conn)
+
+
 cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
     """A line of the handshake, in whatever language."""
     cdef const uint8_t* end = <const uint8_t*>memchr(data, 10, size)
@@ -255,8 +277,7 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
     if end != NULL:
         size = end + 1 - data
     if not link_greeted(link, data, size):
-        link.conn.engine.desyncs += 1
-        conn_break(&link.conn)
+        _desynced(link)
         return 0
     link_arrived(link)
     return size
@@ -287,8 +308,7 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
         if view.size > 0:
             need[0] = view.size
             return 0
-    link.conn.engine.desyncs += 1
-    conn_break(&link.conn)
+    _desynced(link)
     return 0
 
 
@@ -307,9 +327,14 @@ cdef void link_input(Link* link) noexcept nogil:
 cdef void link_lost(Link* link) noexcept nogil:
     cdef Walk* walk
     cdef bint is_failure = link.state == LINK_CONNECTING or link.count > link.orphans
+    if link.state == LINK_CONNECTING:
+        counter_add(&link.server.counts.connects_failed, 1)
+    elif link.state == LINK_READY:
+        counter_add(&link.server.counts.disconnects, 1)
     link.state = LINK_CLOSED
     while link.count > 0:
         walk = link_oldest(link).walk
+        counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
         link_arrived(link)
         if walk != NULL:
             walk_end(walk, LOST, NOTHING)
@@ -351,7 +376,7 @@ cdef double link_check(Link* link, double now) noexcept nogil:
                 return _next_due(link, now, due)
             walk = expected.walk
             link_orphan(walk)
-            link.server.timeouts += 1
+            counter_add(&link.server.counts.timeouts, 1)
             _failed(link.server)
             walk_end(walk, TIMEOUT, NOTHING)
         i += 1

@@ -7,10 +7,11 @@ from libc.string cimport memcpy, strlen
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
-    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, Engine, Request,
+    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, Engine, Request,
 )
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
@@ -91,13 +92,14 @@ cdef void _refuse(Session* session, int error) noexcept nogil:
     cdef size_t size = 0
     cdef const char* text = error_text(error, &size)
     cdef Request* request
-    engine.refused += 1
+    counter_add(&engine.counts.refused, 1)
     if size == 0:
         return
     request = request_new(engine, session)
     if request == NULL:
         conn_break(&session.conn)
         return
+    request.view.command = NO_COMMAND
     request_answer_text(request, text, size)
 
 

@@ -12,6 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
+from mcroute._engine.histograms cimport Histogram
 from mcroute._engine.words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
@@ -24,6 +25,7 @@ cdef enum:
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
     RETRIES_MAX = 100           # tokens that the retry budget holds
+    NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
 
 cdef struct Engine
 cdef struct Hold
@@ -31,6 +33,7 @@ cdef struct Link
 cdef struct Request
 cdef struct Route
 cdef struct RouteEvent
+cdef struct Server
 cdef struct Session
 cdef struct Walk
 
@@ -119,8 +122,24 @@ cdef struct PlanTable:
     double retry_share
     double retry_floor
 
+# Counts are nothing but words of 64 bits, see counters.pxd and observing.pyx.
+cdef struct ServerCounts:
+    uint64_t requests           # sent
+    uint64_t dropped            # of these, never answered: the connection went
+    uint64_t failed             # as the trip rule counts
+    uint64_t timeouts
+    uint64_t missed_writes      # by this engine, see the word
+    uint64_t desyncs
+    uint64_t connects
+    uint64_t connects_failed
+    uint64_t disconnects
+    uint64_t trips              # taken out of service by the trip rule
+    uint64_t drops              # and because of a missed write
+    uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
+
 cdef struct Server:
     int id
+    Server* next                # all servers of the engine, the newest first; read from other threads
     ServerWord* word            # shared with the engines of other threads, or
     ServerWord own_word
     uint32_t ghosts             # timed-out writes on this engine's links, as counted in the word too
@@ -130,9 +149,8 @@ cdef struct Server:
     double reply_timeout
     Link* links[LINKS_MAX]
     int link_count
-    uint64_t requests
-    uint64_t failed
-    uint64_t timeouts
+    ServerCounts counts
+    Histogram* replies          # how long they took; NULL before the first
 
 cdef enum ConnKind:
     CONN_SESSION
@@ -317,11 +335,29 @@ cdef struct Handed:             # a request that the driver is to answer, as it 
     size_t size
     char[1] line                # `size` bytes: the command line without its end
 
+cdef struct EngineCounts:
+    uint64_t requests
+    uint64_t replies
+    uint64_t refused            # not the protocol's
+    uint64_t timeouts           # requests that reached their deadline
+    uint64_t bytes_in           # of sessions
+    uint64_t bytes_out
+    uint64_t sessions_opened
+    uint64_t sessions_closed
+    uint64_t ejections          # by the engine itself
+    uint64_t desyncs            # links closed because what came did not fit what was asked
+    uint64_t retries            # after timeouts, out of the budget
+    uint64_t retries_refused    # nothing was left of it
+    uint64_t failovers[OUTCOME_COUNT]  # by what the ask before came to
+    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
+    Histogram durations[COMMAND_COUNT]  # of requests
+
 cdef struct Engine:
     BlockPool pool
     Limits limits
     PlanTable* plan
     Server** servers            # by id
+    Server* newest_server
     int server_count
     double now
     double next_check           # when the oldest request or link may next be overdue
@@ -369,13 +405,4 @@ cdef struct Engine:
     double retry_filled_at
     uint64_t retry_counted      # requests that have earned their share already
     uint64_t random             # state of the generator
-    uint64_t requests
-    uint64_t replies
-    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
-    uint64_t bytes_in           # of sessions
-    uint64_t bytes_out
-    uint64_t refused
-    uint64_t timeouts
-    uint64_t failovers
-    uint64_t ejections
-    uint64_t desyncs
+    EngineCounts counts

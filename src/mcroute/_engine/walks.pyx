@@ -13,6 +13,7 @@ from libc.string cimport memcmp, memset, strlen
 from mcroute._engine.answers cimport conn_break, request_answer, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport Block, block_drop, slice_drop
 from mcroute._engine.combining cimport combine_child_ended, combine_start
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.holds cimport hold_waits
 from mcroute._engine.lines cimport error_line, plain_line
 from mcroute._engine.links cimport link_takes
@@ -155,8 +156,8 @@ cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason = EJECTED
     walk.server = server.id if server != NULL else -1
     if server != NULL and word_serves(server.word, server.ghosts) and link_takes(link, &reason):
-        server.requests += 1
         if send_request(link, walk):
+            counter_add(&server.counts.requests, 1)
             return
         # Part of a request may stand in the link's output: nothing can follow it.
         conn_break(&link.conn)
@@ -215,8 +216,10 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
     if walk.parent == NULL or (walk.request.group <= GROUP_LAST_READ and not walk.is_undo):
         return
     server = engine.servers[walk.server]
+    counter_add(&server.counts.missed_writes, 1)
     if word_miss(server.word, outcome != TIMEOUT):
-        engine.ejections += 1
+        counter_add(&server.counts.drops, 1)
+        counter_add(&engine.counts.ejections, 1)
 
 
 cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
@@ -226,6 +229,8 @@ cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
 
 
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    if walk.server >= 0:
+        counter_add(&walk.request.plan.engine.servers[walk.server].counts.outcomes[outcome], 1)
     if walk.is_group:
         multiget_part_ended(walk, outcome)
         return
@@ -237,7 +242,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
 
 
 cdef void walk_expire(Request* request) noexcept nogil:
-    request.plan.engine.timeouts += 1
+    counter_add(&request.plan.engine.counts.timeouts, 1)
     request.outcome = TIMEOUT
     if request.keys != NULL:
         request.failure = TIMEOUT

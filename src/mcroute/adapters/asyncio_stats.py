@@ -30,6 +30,18 @@ _HIT_OR_MISSED = {
     "touch": ("touch", "gat", "gats"),
     "cas": ("cas",),
 }
+_COUNTERS = (
+    "bytes_read",
+    "bytes_written",
+    "requests",
+    "replies",
+    "refused",
+    "timeouts",
+    "failovers",
+    "ejections",
+    "desyncs",
+)
+_SERVER_COUNTERS = ("requests", "failed", "timeouts", "missed_writes")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
@@ -39,12 +51,15 @@ def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object])
     """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
     arguments = line.split()[1:]
     if not arguments:
-        commands = _commands(routing.engine.results())
-        return _block({**_process(), **clients, **commands, **routing.engine.counters(), **_service(routing)})
+        snapshot = routing.engine.snapshot()
+        counters = {name: snapshot.counters[name] for name in _COUNTERS}
+        return _block(
+            {**_process(), **clients, **_commands(snapshot.results), **counters, **_service(routing)}
+        )
     if arguments == [b"servers"]:
         return _block(_servers(routing))
     if arguments == [b"results"]:
-        results = routing.engine.results()
+        results = routing.engine.snapshot().results
         return _block({f"{command}:{outcome.name.lower()}": n for (command, outcome), n in results.items()})
     return NEVER_RESET if arguments == [b"reset"] else UNKNOWN
 
@@ -84,6 +99,7 @@ def _service(routing: LoopEngine) -> dict[str, object]:
 
 def _servers(routing: LoopEngine) -> dict[str, object]:
     rows: dict[str, object] = {}
+    snapshot = routing.engine.snapshot()
     for name, number in routing.engine.server_ids().items():
         links = routing.links[number]
         about = {
@@ -92,7 +108,7 @@ def _servers(routing: LoopEngine) -> dict[str, object]:
             "state": routing.supervision.supervisor.state(number).name.lower(),
             "connected": links.connected,
             "unanswered": links.unanswered,
-            **routing.engine.server_counters(number),
+            **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())
     return rows

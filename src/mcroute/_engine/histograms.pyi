@@ -1,0 +1,5 @@
+from typing import Final
+
+BOUNDS: Final[tuple[float, ...]]
+
+def bucket_of(seconds: float) -> int: ...

@@ -1,0 +1,19 @@
+"""The buckets of histograms, as Python sees them."""
+
+
+def _bounds():
+    cdef int bucket, shift
+    bounds = []
+    for bucket in range(HISTOGRAM_BUCKETS - 1):
+        shift = max(0, (bucket >> SUB_BITS) - 1)
+        bounds.append(((bucket - (shift << SUB_BITS) + 1) << shift) / 1e6)
+    return (*bounds, float("inf"))
+
+
+# Seconds below which the durations of each bucket are.
+BOUNDS = _bounds()
+
+
+def bucket_of(double seconds):
+    """The bucket that a duration is counted in: the index of its bound in BOUNDS."""
+    return histogram_bucket(seconds)

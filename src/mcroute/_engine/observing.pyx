@@ -1,0 +1,150 @@
+"""Counters on their way to whoever watches."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from mcroute._engine.counters cimport counter_clear, counter_read, shown
+from mcroute._engine.histograms cimport HISTOGRAM_BUCKETS
+from mcroute._engine.state cimport OUTCOME_COUNT
+from mcroute._protocol cimport COMMAND_COUNT
+
+from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
+from mcroute._protocol import commands
+from mcroute.policy.nodes import Outcome
+
+cdef tuple OUTCOMES = tuple(Outcome)
+
+
+# ---- in C ----
+
+cdef void _copy(const void* counts, void* copy, size_t size) noexcept nogil:
+    cdef uint64_t* source = <uint64_t*>counts
+    cdef uint64_t* target = <uint64_t*>copy
+    cdef size_t i
+    for i in range(size // sizeof(uint64_t)):
+        target[i] = counter_read(&source[i])
+
+
+cdef void _zero(void* counts, size_t size) noexcept nogil:
+    cdef uint64_t* words = <uint64_t*>counts
+    cdef size_t i
+    for i in range(size // sizeof(uint64_t)):
+        counter_clear(&words[i])
+
+
+cdef void engine_counts(Engine* engine, EngineCounts* counts) noexcept nogil:
+    _copy(&engine.counts, counts, sizeof(EngineCounts))
+
+
+cdef void server_counts(Server* server, ServerCounts* counts, Histogram* replies) noexcept nogil:
+    cdef void* source = shown(<void**>&server.replies)
+    _copy(&server.counts, counts, sizeof(ServerCounts))
+    if source == NULL:
+        memset(replies, 0, sizeof(Histogram))
+    else:
+        _copy(source, replies, sizeof(Histogram))
+
+
+cdef void server_counts_clear(Server* server) noexcept nogil:
+    _zero(&server.counts, sizeof(ServerCounts))
+    if server.replies != NULL:
+        _zero(server.replies, sizeof(Histogram))
+
+
+# ---- in Python ----
+
+cdef object _latencies(Histogram* histogram):
+    cdef int bucket
+    counts = {}
+    for bucket in range(HISTOGRAM_BUCKETS):
+        if histogram.buckets[bucket]:
+            counts[bucket] = histogram.buckets[bucket]
+    return Latencies(counts, histogram.sum)
+
+
+cdef dict _by_outcome(uint64_t* counts):
+    cdef int outcome
+    return {OUTCOMES[outcome]: counts[outcome] for outcome in range(OUTCOME_COUNT) if counts[outcome]}
+
+
+cdef dict _results(EngineCounts* counts):
+    cdef int command
+    return {
+        (commands.COMMAND_NAMES[command], outcome): number
+        for command in range(<int>COMMAND_COUNT)
+        for outcome, number in _by_outcome(counts.results[command]).items()
+    }
+
+
+cdef dict _durations(EngineCounts* counts):
+    cdef int command
+    durations = {}
+    for command in range(<int>COMMAND_COUNT):
+        latencies = _latencies(&counts.durations[command])
+        if latencies.counts:
+            durations[commands.COMMAND_NAMES[command]] = latencies
+    return durations
+
+
+cdef object _server(Server* server):
+    cdef ServerCounts counts
+    cdef Histogram replies
+    server_counts(server, &counts, &replies)
+    return ServerSnapshot(
+        {
+            "requests": counts.requests,
+            "dropped": counts.dropped,
+            "failed": counts.failed,
+            "timeouts": counts.timeouts,
+            "missed_writes": counts.missed_writes,
+            "desyncs": counts.desyncs,
+            "connects": counts.connects,
+            "connects_failed": counts.connects_failed,
+            "disconnects": counts.disconnects,
+            "trips": counts.trips,
+            "drops": counts.drops,
+        },
+        _by_outcome(counts.outcomes),
+        _latencies(&replies),
+    )
+
+
+cdef object engine_snapshot(Engine* engine, dict ids):
+    cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
+    cdef EngineCounts* counts = <EngineCounts*>malloc(sizeof(EngineCounts))
+    if counts == NULL:
+        raise MemoryError
+    try:
+        engine_counts(engine, counts)
+        names = {number: name for name, number in ids.items()}
+        servers = {}
+        while server != NULL:
+            if server.id in names:
+                servers[names[server.id]] = _server(server)
+            server = server.next
+        failovers = _by_outcome(counts.failovers)
+        return Snapshot(
+            {
+                "bytes_read": counts.bytes_in,
+                "bytes_written": counts.bytes_out,
+                "requests": counts.requests,
+                "replies": counts.replies,
+                "refused": counts.refused,
+                "timeouts": counts.timeouts,
+                "failovers": sum(failovers.values()),
+                "ejections": counts.ejections,
+                "desyncs": counts.desyncs,
+                "retries": counts.retries,
+                "retries_refused": counts.retries_refused,
+                "sessions_opened": counts.sessions_opened,
+                "sessions_closed": counts.sessions_closed,
+            },
+            _results(counts),
+            failovers,
+            _durations(counts),
+            servers,
+        )
+    finally:
+        free(counts)
