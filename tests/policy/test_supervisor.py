@@ -6,11 +6,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mcroute.policy import (
+    Cause,
     Fence,
     Flush,
     HealthSettings,
     PanicChanged,
     Pool,
+    PoolReport,
     PoolRoute,
     Probe,
     Server,
@@ -388,3 +390,72 @@ def test_left_alone_with_servers_that_answer_everything_comes_back(reports):
             elif isinstance(decision, Flush):
                 pending += s.flush_answered(decision.server, now)
     assert [s.state(i) for i in range(4)] == [State.UP] * 4
+
+
+# ---- what is told to whoever watches ----
+
+
+def test_ejections_are_counted_by_cause():
+    s = supervisor()
+    s.tripped(0, 0.0)
+    s.connect_failed(1, 0.0)
+    s.connect_failed(1, 0.1)
+    tallies = {name: report.tally for name, report in s.servers().items()}
+    # The first was the engine's, which has counted it.
+    assert tallies["s0:1"].ejections == {}
+    assert tallies["s1:1"].ejections == {Cause.UNREACHABLE: 1}
+    assert {name: report.state for name, report in s.servers().items()} == {
+        "s0:1": State.EJECTED,
+        "s1:1": State.EJECTED,
+        "s2:1": State.UP,
+        "s3:1": State.UP,
+    }
+
+
+def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_gone():
+    s = supervisor(3)
+    s.tripped(0, 0.0, Cause.LOST_WRITES)
+    assert s.servers()["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
+    assert SetState(0, UP) in s.tripped(1, 0.1)
+
+
+def test_servers_that_the_cap_kept_are_counted():
+    s = supervisor(size=1)
+    s.tripped(0, 0.0)
+    s.connect_failed(0, 1.0)
+    tally = s.servers()["s0:1"].tally
+    assert (tally.kept, tally.ejections, tally.returns) == (2, {}, 0)
+
+
+def test_returns_and_flushes_are_counted():
+    s = supervisor()
+    now = probed(s)
+    s.missed_writes(0, 1)
+    s.probe_answered(0, now)
+    s.fence_answered(0, (), now)
+    s.flush_answered(0, now)
+    tally = s.servers()["s0:1"].tally
+    assert (tally.flushes, tally.returns) == (1, 1)
+
+
+def test_a_report_does_not_change_any_more():
+    s = supervisor()
+    before = s.servers()["s0:1"]
+    s.connect_failed(0, 0.0)
+    assert (before.state, before.tally.ejections) == (State.UP, {})
+
+
+def test_pools_tell_how_many_are_up():
+    s = supervisor()
+    assert s.pools() == {"main": PoolReport(4, 4, False)}
+    for server in (0, 1, 2):
+        s.connect_failed(server, 0.0)
+    assert s.pools() == {"main": PoolReport(4, 1, True)}
+
+
+def test_a_server_that_could_not_be_flushed_is_away():
+    s = supervisor(3)
+    s.install(plan_of("s0:1", "s1:1"), 1.0)
+    back = plan_of("s0:1", "s1:1", "s2:1")
+    s.install(back, 2.0, unflushed=s.outdated(back))
+    assert s.servers()["s2:1"].tally.ejections == {Cause.AWAY: 1}

@@ -15,6 +15,7 @@ from typing import Any
 from .._engine.engine import Engine
 from ..errors import RemoteProtocolError
 from ..policy import (
+    Cause,
     Decision,
     Fence,
     Flush,
@@ -116,7 +117,7 @@ class Supervision:
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
-            self._tripped(server, "it missed writes while it was kept as the last one")
+            self._tripped(server, "it missed writes while it was kept as the last one", Cause.KEPT)
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
@@ -133,7 +134,8 @@ class Supervision:
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()
         if writes_in_flight:
-            self._tripped(server, f"its connection was lost with writes in flight ({writes_in_flight})")
+            why = f"its connection was lost with writes in flight ({writes_in_flight})"
+            self._tripped(server, why, Cause.LOST_WRITES)
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
@@ -143,8 +145,8 @@ class Supervision:
             if is_out and self.supervisor.state(server) is State.UP:
                 self._tripped(server, "it failed too often in a row, or missed a write")
 
-    def _tripped(self, server: int, why: str) -> None:
-        self._carry_out(self.supervisor.tripped(server, self._loop.time()), why)
+    def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
+        self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
 
     # ---- decisions ----
 

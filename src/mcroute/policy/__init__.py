@@ -7,6 +7,7 @@ from .health import Health, HealthSettings, State
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
 from .plan import compile_plan
+from .reports import Cause, PoolReport, ServerReport, Tally
 from .routes import (
     AllAsync,
     AllFastest,
@@ -35,6 +36,7 @@ __all__ = (
     "AskAll",
     "ByCommand",
     "ByPrefix",
+    "Cause",
     "CustomRoute",
     "Decision",
     "Error",
@@ -51,6 +53,7 @@ __all__ = (
     "PanicChanged",
     "Plan",
     "Pool",
+    "PoolReport",
     "PoolRoute",
     "Probe",
     "Replicate",
@@ -59,12 +62,14 @@ __all__ = (
     "RetryBudget",
     "Route",
     "Server",
+    "ServerReport",
     "ServerState",
     "SetState",
     "State",
     "Step",
     "Supervisor",
     "SupervisorSettings",
+    "Tally",
     "Wait",
     "compile_plan",
     "explain",

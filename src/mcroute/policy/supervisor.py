@@ -11,7 +11,7 @@ can still be executed), flushed if it missed writes, and only then serves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from types import MappingProxyType
 from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
 from .health import Event, Health, HealthSettings, State
 from .nodes import Plan
+from .reports import Cause, PoolReport, ServerReport, Tally
 from .servers import Server
 
 __all__ = ("Supervisor", "SupervisorSettings")
@@ -61,6 +62,7 @@ class _Record:
     refence_at: float | None = None
     fence_ends_at: float = 0.0
     was_away: bool = False  # part of no plan for a while, and not flushed since
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def missed_something(self) -> bool:
@@ -146,7 +148,9 @@ class Supervisor:
         lost = self._departed.pop(_identity(server), set())
         if not is_unflushed and not lost:
             return _Record(lost=lost)
-        return _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+        record = _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+        record.tally.ejections[Cause.AWAY] += 1
+        return record
 
     def _depart(self, server: Server, record: _Record) -> None:
         self._departed[server] = record.lost
@@ -163,6 +167,21 @@ class Supervisor:
 
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics
+
+    def servers(self) -> dict[str, ServerReport]:
+        """How each server of the plan is and has been, by name."""
+        records = ((name, self._records[number]) for name, number in self._ids.items())
+        return {name: ServerReport(record.health.state, record.tally.copy()) for name, record in records}
+
+    def pools(self) -> dict[str, PoolReport]:
+        """How each pool is that users named."""
+        return {
+            name: PoolReport(len(members), self._count_up(members), self.is_panic(name))
+            for name, members in self._pools
+        }
+
+    def _count_up(self, members: Sequence[int]) -> int:
+        return sum(self.state(server) is State.UP for server in members)
 
     def next_wakeup(self) -> float | None:
         """When `tick` is due; None while nothing is awaited."""
@@ -181,13 +200,13 @@ class Supervisor:
 
     # ---- failures ----
 
-    def tripped(self, server: int, now: float) -> tuple[Decision, ...]:
-        """The engine saw `trip_after` failures in a row and has ejected the server."""
-        return self._failed(server, now, is_unreachable=False)
+    def tripped(self, server: int, now: float, cause: Cause | None = None) -> tuple[Decision, ...]:
+        """The engine has ejected the server, and counted why; or it is to be ejected for this cause."""
+        return self._failed(server, now, cause)
 
     def connect_failed(self, server: int, now: float) -> tuple[Decision, ...]:
         """A connection was refused or not made in time: nothing can be sent there."""
-        return self._failed(server, now, is_unreachable=True)
+        return self._failed(server, now, Cause.UNREACHABLE)
 
     def connected(self, server: int) -> None:
         """A connection was made: the server is at most slow."""
@@ -206,19 +225,22 @@ class Supervisor:
         if server in self._records:
             self._records[server].missed = max(self._records[server].missed, total)
 
-    def _failed(self, server: int, now: float, *, is_unreachable: bool) -> tuple[Decision, ...]:
+    def _failed(self, server: int, now: float, cause: Cause | None) -> tuple[Decision, ...]:
         record = self._records.get(server)
         if record is None:
             return ()
         was_up = record.health.state is State.UP
         record.suspect_at = now
-        record.is_unreachable = is_unreachable
+        record.is_unreachable = cause is Cause.UNREACHABLE
         decisions = self._watch_panics(now)
         if was_up and not self._may_eject(server):
             # The engine has tripped already: put it back.
+            record.tally.kept += 1
             return (*decisions, SetState(server, ServerState.UP))
         decisions += self._move(server, Event.TRIPPED, now)
         if was_up:
+            if cause is not None:
+                record.tally.ejections[cause] += 1
             decisions += self._watch_panics(now)
         return tuple(decisions)
 
@@ -306,6 +328,7 @@ class Supervisor:
         if record.lost:
             # A link was lost since the fence: its writes may yet follow the flush.
             return tuple(self._move(server, Event.FLUSH_FAILED, now))
+        record.tally.flushes += 1
         record.missed_settled = record.missed
         record.was_away = False
         return tuple(self._move(server, Event.FLUSHED, now))
@@ -357,6 +380,7 @@ class Supervisor:
         """What the server's new state asks for."""
         record = self._records[server]
         state = record.health.state
+        record.tally.returns += state is State.UP
         if state is State.PROBING:
             return [Probe(server)]
         if state is State.FENCING:

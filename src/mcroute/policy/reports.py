@@ -1,0 +1,48 @@
+"""What the supervisor tells about servers and pools to whoever watches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from .health import State
+
+__all__ = ("Cause", "PoolReport", "ServerReport", "Tally")
+
+
+class Cause(Enum):
+    """Why a server went out of service. Engines count the first two themselves."""
+
+    FAILURES = "failures"  # too many in a row
+    MISSED_WRITE = "missed_write"  # another copy may have taken it
+    UNREACHABLE = "unreachable"  # a connection was refused, or not made in time
+    LOST_WRITES = "lost_writes"  # a connection was lost with writes in flight
+    KEPT = "kept"  # it missed writes while it was kept as the last one of its pool
+    AWAY = "away"  # it was in no plan for a while, and could not be flushed
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often something happened to a server since it joined; only grows."""
+
+    ejections: Counter[Cause] = field(default_factory=Counter)
+    kept: int = 0  # failed, but ejections have a cap
+    returns: int = 0
+    flushes: int = 0
+
+    def copy(self) -> Tally:
+        return replace(self, ejections=self.ejections.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReport:
+    state: State
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    size: int
+    up: int
+    is_panic: bool
