@@ -1,0 +1,142 @@
+"""The command line: python -m benches.proxies --help."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mcroute.testing import find_memcached
+
+from .building import BUILD, compiled_load
+from .cell import Cell, Settings, describe
+from .machine import ROOT, about
+from .peers import GROUPS, Peer, Tools, peers_named
+from .processes import cores_for
+from .rounds import Plan
+from .tables import Run, full_tables, readme_section, replace_section
+from .workloads import README_ROWS, Workload, workloads_named
+
+
+def _option(name: str, kind: Any, default: object, text: str, **more: Any) -> Callable[..., Any]:
+    return click.option(name, type=kind, default=default, help=text, **more)
+
+
+@click.command(context_settings={"show_default": True}, epilog=f"Groups of peers: {', '.join(GROUPS)}.")
+@_option("--peers", str, "readme", "Names of peers and groups, with commas; the first one has ratio 1.")
+@_option(
+    "--peer", str, (), "One more: NAME=COMMAND, as in 'mine=./mine $port $server0 $server1'.", multiple=True
+)
+@_option("--workloads", str, README_ROWS, "Rows, by their letters.")
+@_option("--rounds", click.IntRange(1), 5, "Each peer has so many turns in each row.")
+@_option("--seconds", click.FloatRange(0.1, 60), 2.0, "Measured in each cell.")
+@_option("--placement", click.Choice(["one", "split"]), "one", "All on one core, or the proxy on its own.")
+@_option("--threads", click.IntRange(1, 16), 1, "Of each peer that can have more than one.")
+@_option("--nice", click.IntRange(-20, 19), None, "Of all that is started.  [default: -10 as root, else 0]")
+@_option("--quiet", click.FloatRange(0), 0.25, "Others may use so many cores, or a cell is repeated.")
+@_option("--retries", click.IntRange(0), 2, "How often it is.")
+@_option("--memcached-proxy", str, "memcached", "A memcached with its proxy.", envvar="MEMCACHED_PROXY")
+@_option("--nutcracker", str, "nutcracker", "twemproxy's program.", envvar="NUTCRACKER")
+@_option("--out", click.Path(dir_okay=False, path_type=Path), None, "The run, as JSON.")
+@_option("--table", click.Path(exists=True, path_type=Path), None, "Show this run, and measure nothing.")
+@click.option("--write-readme", is_flag=True, help="Put the tables into README.md.", show_default=False)
+def main(table: Path | None, write_readme: bool, **options: Any) -> None:
+    """Measure proxies against each other, and show tables."""
+    finished = json.loads(table.read_text(encoding="utf-8")) if table else _measure(**options)
+    if write_readme:
+        replace_section(ROOT / "README.md", readme_section(finished))
+    click.echo(full_tables(finished))
+    sys.exit(any(cell["status"] for cell in finished["cells"]))
+
+
+def _measure(peers: str, peer: Sequence[str], workloads: str, out: Path | None, **options: Any) -> Run:
+    tools = Tools(options["nutcracker"], options["memcached_proxy"])
+    with _as_bad_parameter("--peers"):
+        wanted = peers_named(peers, peer)
+    with _as_bad_parameter("--workloads"):
+        rows = workloads_named(workloads)
+    absent = {one.title: why for one in wanted if (why := one.absent(tools))}
+    present = [one for one in wanted if one.title not in absent]
+    memcached = find_memcached()
+    if memcached is None or not present:
+        raise click.ClickException("there is no memcached" if present else "none of the peers is here")
+    nice = -10 if options["nice"] is None and os.geteuid() == 0 else options["nice"] or 0
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    _raise_limit_of_files()
+    result: Run = {
+        "about": about(present, tools, memcached),
+        "settings": {
+            **{name: options[name] for name in ("rounds", "seconds", "placement", "threads")},
+            "nice": nice,
+            "baseline": present[0].name,
+            "command": shlex.join(["python", "-m", "benches.proxies", *sys.argv[1:]]),
+        },
+        "peers": {one.name: one.title for one in present},
+        "notes": [f"{title} is left out: {why}." for title, why in absent.items()],
+        "cells": [],
+    }
+    settings = Settings(
+        load=compiled_load(),
+        memcached=memcached,
+        tools=tools,
+        cores=cores_for(options["placement"], options["threads"]),
+        threads=options["threads"],
+        seconds=options["seconds"],
+    )
+    file = out or BUILD / f"run-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}.json"
+    plan = Plan(present, rows, options["rounds"], options["quiet"], options["retries"])
+    _run_visibly(plan, settings, result, file)
+    return result
+
+
+@contextmanager
+def _as_bad_parameter(option: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _raise_limit_of_files() -> None:
+    """Ten thousand connections need as many files in a proxy, and twice as many in some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _run_visibly(plan: Plan, settings: Settings, result: Run, file: Path) -> None:
+    """Shows how far it is, and keeps the file up to date: an interrupted run is a shorter one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("measuring", total=plan.cells)
+
+        def done(workload: Workload, peer: Peer, cell: Cell | str) -> None:
+            if isinstance(cell, str):
+                result["notes"].append(f"{peer.title}, row {workload.letter}: {cell}")
+            else:
+                result["cells"].append(cell)
+            file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+            text = cell if isinstance(cell, str) else describe(cell)
+            progress.console.print(f"{workload.letter} {peer.name:<22} {text}", markup=False, soft_wrap=True)
+            progress.advance(task)
+
+        try:
+            plan.run(settings, done)
+        except KeyboardInterrupt:
+            progress.console.print("stopped early")
+    click.echo(f"the run is in {file}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Programs on chosen cores: started, looked at, and surely ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ("Cores", "Failed", "Program", "cores_for", "memory_kb", "pinned")
+
+PATIENCE_S = 15.0
+
+
+class Failed(Exception):
+    """A cell could not be measured; the text says why."""
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Where things run: the proxy, and everything else."""
+
+    proxy: frozenset[int]
+    rest: frozenset[int]
+
+
+def cores_for(placement: str, threads: int) -> Cores:
+    """`one`: all on one core. `split`: a core for each thread of the proxy, the rest on what is left."""
+    available = sorted(os.sched_getaffinity(0))
+    if placement == "one":
+        return Cores(frozenset(available[:1]), frozenset(available[:1]))
+    return Cores(frozenset(available[:threads]), frozenset(available[threads:] or available))
+
+
+@contextmanager
+def pinned(cores: frozenset[int]) -> Iterator[None]:
+    """What is started inside inherits these cores from its first instruction on."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Program:
+    """One running program and its children: `with Program(...) as program`."""
+
+    def __init__(self, command: Sequence[str], cores: frozenset[int], log: Path) -> None:
+        self.log = log
+        self.name = command[0]
+        with log.open("ab") as output, pinned(cores):
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait_until_it_listens(self, port: int) -> None:
+        """Raises Failed with the end of its log if it ends, or stays silent."""
+        end = time.monotonic() + PATIENCE_S
+        while self._process.poll() is None and time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        said = self.log.read_text(errors="replace").strip()[-300:]
+        raise Failed(f"{self.name} does not listen: {said}")
+
+    @property
+    def pids(self) -> list[int]:
+        """Its process and all of their children."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:  # it ended just now
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+        found = [self._process.pid]
+        for pid in found:  # which grows meanwhile
+            found += children.get(pid, [])
+        return found
+
+
+def memory_kb(pids: Sequence[int]) -> int:
+    """Resident memory of all of them together; pages that they share count more than once."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                total += int(line.split()[1])
+    return total
