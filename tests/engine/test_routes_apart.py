@@ -3,6 +3,7 @@
 import gc
 import importlib
 import math
+import threading
 import weakref
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -302,3 +303,30 @@ def test_nothing_is_kept(apart: ModuleType) -> None:
         world.got(client)
         kept.append(apart.memory_in_use(world.engine))
     assert kept[1] == kept[2]
+
+
+def test_the_engine_goes_on_while_python_works(apart: ModuleType) -> None:
+    def steps(request):
+        reply = yield Ask(0)
+        if request.key == b"a":
+            yield Wait(0.01)
+            (reply,) = yield AskAll((0,), 1)
+        return reply
+
+    world = World(apart, steps)
+    loop = apart.Loop(world.engine, world.client(), world.links[0], world.now)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    for _ in range(300):
+        apart.step(world.engine, loop.take())
+        loop.apply()
+    loop.stop()
+    thread.join()
+    world.now = loop.now
+    for _ in range(3):
+        world.pass_time(1.1)
+        world.step()
+        world.apply()
+    counted = world.engine.counters()
+    assert counted["requests"] == counted["replies"] > 0
+    assert apart.routes_under_way(world.engine) == 0

@@ -7,6 +7,9 @@ send anything. A promise that is not kept raises `Broken`.
 
 from __future__ import annotations
 
+import random
+from types import ModuleType
+
 import probe
 from choices import Choices, require
 from fuzz_clients import KEYS, Client, Writer, is_own_value
@@ -60,8 +63,12 @@ class Link:
 
 
 class World:
-    def __init__(self, data: bytes) -> None:
+    """With `apart` (tests/engine/apart.pyx), Python is a thread of its own, which comes now and then."""
+
+    def __init__(self, data: bytes, apart: ModuleType | None = None) -> None:
         self.choices = Choices(data)
+        self.apart = apart
+        self.chance = random.Random(data)
         self.engine = Engine(PLANS[self.choices.below(len(PLANS))], seed=1)
         probe.keep_no_spares(self.engine)
         self.is_bounded_tightly = self.choices.below(4) == 3
@@ -119,7 +126,7 @@ class World:
 
     def turn(self) -> None:
         """What a driver does at the end of its turn, until there is nothing left to do."""
-        while numbers := self.engine.take_dirty():
+        while numbers := self.take_dirty():
             for number in numbers:
                 self.flush(number)
             for client in self.clients:
@@ -131,6 +138,24 @@ class World:
                 client.read(self.values_are_ours)
         memory = probe.memory_in_use(self.engine)
         require(memory <= MEMORY_MAX, "memory is bounded", memory)
+
+    def take_dirty(self) -> list[int]:
+        if self.apart is not None:
+            self.apart.take(self.engine)
+            if self.chance.random() < 0.2:
+                self.apart.step(self.engine, self.now)
+            if self.chance.random() < 0.2:
+                self.apart.apply(self.engine, self.now)
+                self.apart.take(self.engine)
+        return self.engine.take_dirty()
+
+    def end_routes(self) -> None:
+        """Python does all that it has left undone."""
+        while self.apart is not None:
+            self.apart.step(self.engine, self.now)
+            self.apart.apply(self.engine, self.now)
+            if not self.apart.take(self.engine):
+                break
 
     def flush(self, number: int) -> None:
         output = self.engine.take_output(number)
@@ -289,7 +314,10 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         if self.now >= self.engine.next_wakeup():
-            self.engine.check(self.now)
+            if self.apart is None:
+                self.engine.check(self.now)
+            else:
+                self.apart.check(self.engine, self.now)
             self.turn()
             self.check_deadlines()
 
@@ -330,9 +358,10 @@ class World:
         # Requests that waited behind a write of the last link begin, and end, now.
         for _ in range(3):
             self.pass_time(DEADLINE_S)
+            self.end_routes()
         memory = probe.memory_in_use(self.engine)
         require(memory <= IDLE_MEMORY, "what nobody waits for is forgotten", memory)
 
 
-def play(data: bytes) -> None:
-    World(data).play()
+def play(data: bytes, apart: ModuleType | None = None) -> None:
+    World(data, apart).play()

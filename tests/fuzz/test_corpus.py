@@ -1,5 +1,6 @@
 """The corpora of the fuzz targets, replayed: seeds, and what once went wrong."""
 
+import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,18 @@ def inputs(target: str) -> list[Path]:
 def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[bytes], object]]:
     there = tmp_path_factory.mktemp("probe")
     compile_cython(Path(__file__).with_name("probe.pyx"), there)
+    compile_cython(Path(__file__).parents[1] / "engine" / "apart.pyx", there)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(there))
         probe = importlib.import_module("probe")
+        apart = importlib.import_module("apart")
         world = importlib.import_module("engine_world")
-    return {"requests": probe.check_requests, "replies": probe.check_replies, "engine": world.play}
+    return {
+        "requests": probe.check_requests,
+        "replies": probe.check_replies,
+        "engine": world.play,
+        "engine apart": functools.partial(world.play, apart=apart),
+    }
 
 
 @pytest.mark.parametrize("path", inputs("requests"), ids=lambda path: path.name)
@@ -40,6 +48,13 @@ def test_replies(targets: dict[str, Callable[[bytes], object]], path: Path) -> N
 @pytest.mark.parametrize("path", inputs("engine"), ids=lambda path: path.name)
 def test_engine(targets: dict[str, Callable[[bytes], object]], path: Path) -> None:
     targets["engine"](path.read_bytes())
+
+
+@pytest.mark.parametrize("path", inputs("engine"), ids=lambda path: path.name)
+def test_engine_with_python_in_another_thread(
+    targets: dict[str, Callable[[bytes], object]], path: Path
+) -> None:
+    targets["engine apart"](path.read_bytes())
 
 
 def test_the_parsers_read_what_is_there(targets: dict[str, Callable[[bytes], object]]) -> None:

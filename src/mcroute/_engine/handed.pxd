@@ -17,7 +17,7 @@ cdef void request_hand_over(Request* request) noexcept nogil
 cdef Handed* handed_take(Engine* engine) noexcept nogil
 # Answers one of them, once; False if it has been answered, or never was.
 cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil
-# Nobody answers them any more.
+# Nobody answers them any more, and nobody waits: the sessions have gone.
 cdef void handed_forget(Engine* engine) noexcept nogil
 
 # What was taken as a list of (number, command line without its end); frees it. In the interpreter's thread.

@@ -3,9 +3,13 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strlen
 
-from mcroute._engine.answers cimport request_answer_text, request_walk_ended
+from mcroute._engine.answers cimport request_answer, request_answer_text, request_walk_ended
+from mcroute._engine.blocks cimport Slice
 from mcroute._engine.lines cimport error_line
 from mcroute._engine.state cimport OVERLOADED
+
+cdef Slice NOTHING = Slice(NULL, 0, 0)
+
 
 cdef void request_hand_over(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
@@ -84,16 +88,23 @@ cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, s
     return True
 
 
+cdef void _forget(Request* request) noexcept nogil:
+    # Only what has been answered is freed.
+    if not request.is_done:
+        request_answer(request, NOTHING)
+    _leave(request)
+
+
 cdef void handed_forget(Engine* engine) noexcept nogil:
     cdef Request* request
     while engine.handed != NULL:
         request = engine.handed
         engine.handed = request.next_handed
-        _leave(request)
+        _forget(request)
     while engine.taken != NULL:
         request = engine.taken
         engine.taken = request.next_handed
-        _leave(request)
+        _forget(request)
 
 
 cdef list handed_lines(Handed* taken):
