@@ -18,14 +18,17 @@ from typing import Any
 
 import pytest
 
+from mcroute.adapters.metrics import METRICS as METRICS_TABLE
+from mcroute.adapters.metrics import Kind, Metric
 from mcroute.config import parse_config
 from mcroute.config.schema import ROUTES as CONFIGURABLE
-from mcroute.policy import compile_plan
+from mcroute.policy import Cause, compile_plan
 from mcroute.testing import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ROUTES = ROOT / "docs" / "routes.md"
+METRICS = ROOT / "docs" / "metrics.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -145,6 +148,45 @@ def test_the_page_has_every_route() -> None:
     headings = " ".join(HEADING.findall(FENCE.sub("", ROUTES.read_text(encoding="utf-8"))))
     routes = {row.build.__name__ for row in CONFIGURABLE.values()}
     assert {name for name in routes if not re.search(rf"\b{name}\b", headings)} == set()
+
+
+# ---- the metrics ----
+
+
+def test_the_page_of_metrics_is_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "generate_metrics.py"))["page"]()
+    assert METRICS.read_text(encoding="utf-8") == page, "run: python docs/generate_metrics.py"
+    assert re.findall(r"^\| `(\w+)` \| ", METRICS.read_text().split("is one of:")[1], re.MULTILINE) == [
+        cause.value for cause in Cause
+    ]
+
+
+@pytest.mark.parametrize("path", [METRICS, ROOT / "examples" / "alerts.yml"], ids=name_of)
+def test_expressions_are_about_metrics_that_exist(path: Path) -> None:
+    known = {f"mcroute_{m.name}{part}" for m in METRICS_TABLE for part in parts_of(m)}
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmcroute_[a-z_]+", text))
+    assert named <= known, named - known
+    labels = {label for m in METRICS_TABLE for label in m.labels}
+    used = {
+        label
+        for inside in re.findall(r"mcroute_\w+\{([^}]*)\}", text)
+        for label in re.findall(r"(\w+)=", inside)
+    }
+    assert used <= labels | {"job"}
+
+
+def parts_of(metric: Metric) -> tuple[str, ...]:
+    return ("", "_bucket", "_count", "_sum") if metric.kind is Kind.HISTOGRAM else ("",)
+
+
+def test_the_page_of_metrics_runs() -> None:
+    ((_, code),) = blocks(METRICS, "python")
+    with EmbeddedServer() as server:
+        scope: dict[str, Any] = {}
+        code = code.replace("cache1:11211", server.address)
+        exec("async def run():\n" + textwrap.indent(code, "    ") + "    return page\n", scope)
+        assert b"mcroute_up 1.0\n" in asyncio.run(scope["run"]())
 
 
 # ---- the architecture ----

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,22 @@ def test_it_serves(proxy):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
         ask(client, b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
+
+
+def test_it_serves_metrics_where_it_is_told(server, tmp_path):
+    port, metrics_port = free_port(), free_port()
+    config = configure(tmp_path / "mcroute.toml", server.address, port)
+    metrics = f'[proxy]\nmetrics = "127.0.0.1:{metrics_port}"\n'
+    config.write_text(config.read_text().replace("[proxy]\n", metrics))
+    command = [sys.executable, "-m", "mcroute", "proxy", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == f"mcroute listens on 127.0.0.1:{port}\n"
+            with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=20) as page:
+                assert b"\nmcroute_up 1.0\n" in page.read()
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

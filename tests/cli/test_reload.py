@@ -98,6 +98,12 @@ def test_a_file_that_cannot_work_changes_nothing(proxy):
         assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
 
 
+def test_other_metrics_take_a_restart(proxy, servers):
+    metrics = f'[proxy]\nmetrics = "127.0.0.1:{free_port()}"\n'
+    assert proxy.reload(text(proxy.port, *servers).replace("[proxy]\n", metrics)).startswith("INFO reloaded")
+    assert proxy.line() == "WARNING proxy.metrics: another address takes a restart"
+
+
 def test_another_port_takes_a_restart_and_the_rest_does_not(proxy, servers):
     assert proxy.reload(text(1, *servers)).startswith("INFO reloaded: servers 2, +")
     assert proxy.line() == (

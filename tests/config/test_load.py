@@ -37,6 +37,20 @@ def test_a_pool_and_nothing_else_is_a_configuration():
     assert config.plan.servers == MAIN.servers
 
 
+@pytest.mark.parametrize(
+    ("metrics", "address"),
+    [
+        ("127.0.0.1:9151", ("127.0.0.1", 9151)),
+        ("127.1.2.3:1", ("127.1.2.3", 1)),
+        ("[::1]:9151", ("::1", 9151)),
+        ("localhost:9151", ("localhost", 9151)),
+        ("", None),
+    ],
+)
+def test_metrics_are_for_this_machine_alone(metrics, address):
+    assert parse_config(f'{ONE}[proxy]\nmetrics = "{metrics}"').proxy.metrics == address
+
+
 def test_servers_are_addresses_or_tables():
     config = parse_config(
         "[pools.main]\n"
@@ -145,6 +159,17 @@ def test_the_retry_budget_is_in_the_plan():
         (ONE + '[proxy]\nlisten = "x:y"', "proxy.listen: 'x:y': port and weight are decimal numbers"),
         (ONE + '[proxy]\nlisten = "x:1:2"', "proxy.listen: 'x:1:2' is not host:port"),
         (ONE + '[proxy]\nlisten = "unix:/s"', "proxy.listen: 'unix:/s' is not host:port"),
+        (ONE + '[proxy]\nmetrics = "unix:/s"', "proxy.metrics: 'unix:/s' is not host:port"),
+        (
+            ONE + '[proxy]\nmetrics = "0.0.0.0:9"',
+            "proxy.metrics: 0.0.0.0 can be reached from other machines; "
+            'write "127.0.0.1:9", behind something that checks visitors',
+        ),
+        (
+            ONE + '[proxy]\nmetrics = "cache1:9"',
+            "proxy.metrics: cache1 can be reached from other machines; "
+            'write "127.0.0.1:9", behind something that checks visitors',
+        ),
         (ONE + "deadline_s = 0", "pools.main.deadline_s: 0 is not a positive, finite number of seconds"),
         (ONE + "[health]\njitter = 1.5", "health.jitter: 1.5 is not a number from 0 to 1"),
         (ONE + "[health]\nretry_cap_s = inf", "health.retry_cap_s: inf is not a number from 0.01 on"),

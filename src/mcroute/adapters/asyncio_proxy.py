@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import TYPE_CHECKING
 
 from ..policy import Plan, SupervisorSettings
 from .asyncio_engine import LoopEngine
 from .asyncio_session import Session
 from .asyncio_stats import stats_reply
+from .metrics import Observation
+from .observer import Observer, serve_metrics
+
+if TYPE_CHECKING:
+    from .prometheus import MetricsServer
 
 __all__ = ("Proxy",)
 
@@ -27,28 +33,39 @@ class Proxy:
     ) -> None:
         self.plan = plan
         self.port = 0
+        self.metrics_port = 0
         self._routing = LoopEngine(plan, settings=settings, rng=rng, on_stats=self._stats)
         self.engine = self._routing.engine
         self.supervision = self._routing.supervision
         self._loop = self._routing.loop
         self._driver = self._routing.driver
         self._listener: asyncio.Server | None = None
+        self._observer = Observer(self._loop, self.supervision.supervisor, self.engine.snapshot)
+        self._metrics: MetricsServer | None = None
         self._began_at = self._loop.time()
         self._sessions_ever = 0
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, *, metrics: tuple[str, int] | None = None
+    ) -> None:
         """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
 
-        Port 0 takes a free one; `port` then holds which. Raises OSError if it cannot listen.
+        Port 0 takes a free one; `port` then holds which. `metrics` is a host and a port for Prometheus, as
+        `metrics_port` holds: whoever can connect there can read them. Raises OSError if it cannot listen,
+        ConfigError if it is to serve metrics without prometheus-client.
         """
         self._routing.begin()
         try:
             await self._routing.tried()
+            if metrics is not None:
+                self._metrics = serve_metrics(self._observer, *metrics)
+                self.metrics_port = self._metrics.port
             self._listener = await self._loop.create_server(self._accept, host, port, backlog=BACKLOG)
         except BaseException:
             await self.close(0)
             raise
         self.port = self._listener.sockets[0].getsockname()[1]
+        self._observer.is_serving = True
 
     async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan, and these settings if given; no client is dropped.
@@ -57,9 +74,15 @@ class Proxy:
         """
         await self._routing.install(plan, settings)
         self.plan = plan
+        self._observer.reloaded()
+
+    def observe(self) -> Observation:
+        """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
+        return self._observer.observe()
 
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
+        self._observer.is_serving = False
         if self._listener is not None:
             self._listener.close()
         for session in self._sessions():
@@ -72,6 +95,10 @@ class Proxy:
         while self._sessions():
             # Transports report their end in the next turn of the loop.
             await asyncio.sleep(0)
+        if self._metrics is not None:
+            # In a thread: a scrape that is under way waits for this loop.
+            await asyncio.to_thread(self._metrics.close)
+            self._metrics = None
         await self._routing.close()
         if self._listener is not None:
             await self._listener.wait_closed()
@@ -86,7 +113,7 @@ class Proxy:
             "curr_connections": len(self._sessions()),
             "total_connections": self._sessions_ever,
         }
-        return stats_reply(line, self._routing, clients)
+        return stats_reply(line, self._routing, clients, self._observer)
 
     def _sessions(self) -> list[Session]:
         return [c for c in self._driver.connections.values() if isinstance(c, Session)]

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from .. import __version__
 from ..policy import Outcome, State
 from .asyncio_engine import LoopEngine
+from .metrics import Observed, rows
 
 __all__ = ("stats_reply",)
 
-UNKNOWN = b"CLIENT_ERROR mcroute knows stats, stats servers and stats results\r\n"
+UNKNOWN = b"CLIENT_ERROR mcroute knows stats, stats servers, stats results and stats mcroute\r\n"
 _GETS = ("get", "gets", "gat", "gats", "mg")
 _COUNTED = {
     "get": _GETS,
@@ -47,7 +48,7 @@ _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
 
 
-def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object]) -> bytes:
+def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object], observed: Observed) -> bytes:
     """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
     arguments = line.split()[1:]
     if not arguments:
@@ -61,6 +62,8 @@ def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object])
     if arguments == [b"results"]:
         results = routing.engine.snapshot().results
         return _block({f"{command}:{outcome.name.lower()}": n for (command, outcome), n in results.items()})
+    if arguments == [b"mcroute"]:
+        return _block(dict(rows(observed.observe())))
     return NEVER_RESET if arguments == [b"reset"] else UNKNOWN
 
 

@@ -65,6 +65,7 @@ class _Reloading:
         self.config = config
         self._proxy = proxy
         self._listened = _address(config)
+        self._metrics = config.proxy.metrics
         self._reread = reread
 
     async def whenever(self, wanted: asyncio.Event) -> None:
@@ -88,6 +89,8 @@ class _Reloading:
         listen = _address(config)
         if listen != self._listened:
             log.warning("proxy.listen: listening on %s instead of %s takes a restart", listen, self._listened)
+        if config.proxy.metrics != self._metrics:
+            log.warning("proxy.metrics: another address takes a restart")
 
 
 def _difference(before: Config, after: Config) -> str:

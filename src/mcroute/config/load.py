@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,15 @@ __all__ = ("Config", "ProxySettings", "load_config", "parse_config")
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """Where to listen, and how long (seconds) to go on answering after having been told to stop."""
+    """Where to listen, and how long (seconds) to go on answering after having been told to stop.
+
+    `metrics` is where Prometheus is served, None for nowhere.
+    """
 
     host: str
     port: int
     drain_timeout_s: float
+    metrics: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,9 @@ def _config(raw: dict[str, Any]) -> Config:
     retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
     pools = _pools(raw.get("pools", {}))
     return Config(
-        proxy=ProxySettings(*_listen(proxy["listen"]), proxy["drain_timeout_s"]),
+        proxy=ProxySettings(
+            *_address(proxy["listen"], "proxy.listen"), proxy["drain_timeout_s"], _metrics(proxy["metrics"])
+        ),
         supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),
         route=_RouteReader(pools).whole(raw),
@@ -109,12 +116,28 @@ def _config(raw: dict[str, Any]) -> Config:
     )
 
 
-def _listen(text: str) -> tuple[str, int]:
-    place = "proxy.listen"
+def _address(text: str, place: str) -> tuple[str, int]:
     server = Server.parse(text, place=place)
     if server.path or server.weight != 1:
         raise ConfigError(place, f"{text!r} is not host:port")
     return server.host, server.port
+
+
+def _metrics(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, port = _address(text, "proxy.metrics")
+    if host != "localhost" and not _is_loopback(host):
+        instead = f'write "127.0.0.1:{port}", behind something that checks visitors'
+        raise ConfigError("proxy.metrics", f"{host} can be reached from other machines; {instead}")
+    return host, port
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:

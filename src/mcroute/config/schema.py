@@ -99,6 +99,14 @@ PROXY = (
         "127.0.0.1:11311",
     ),
     Option(
+        "metrics",
+        Kind.TEXT,
+        "Where Prometheus finds /metrics: host:port with a host that only this machine reaches, such as "
+        "127.0.0.1, since visitors are not asked who they are. Left out, nowhere.",
+        '"127.0.0.1:9151"',
+        "",
+    ),
+    Option(
         "drain_timeout_s",
         Kind.NUMBER,
         "At the end, patience with requests that have come.",

@@ -1,0 +1,95 @@
+"""Looking at a proxy while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from .._engine.snapshots import Snapshot
+from ..errors import ConfigError
+from ..policy import Plan, Supervisor
+from ..policy.fingerprint import fingerprint
+from .metrics import Observation, Observed
+
+if TYPE_CHECKING:
+    from .prometheus import MetricsServer
+
+__all__ = ("Observer", "serve_metrics")
+
+# A loop that does not come to it within this time has other worries.
+PATIENCE_S = 5.0
+
+
+class Observer:
+    """Observes what the supervisor on the running `loop` supervises; `snapshot` is of all its engines."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, supervisor: Supervisor, snapshot: Callable[[], Snapshot]
+    ) -> None:
+        self.is_serving = False
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._supervisor = supervisor
+        self._snapshot = snapshot
+        self._started_at = time.time()
+        self._plan: Plan | None = None
+
+    def observe(self) -> Observation:
+        """From any thread; but in the loop's own it waits for the loop's next turn.
+
+        Raises TimeoutError if that takes 5 s, RuntimeError if the loop is closed.
+        """
+        if threading.get_ident() == self._thread:
+            return self._look()
+        seen: Future[Observation] = Future()
+        self._loop.call_soon_threadsafe(self._answer, seen)
+        return seen.result(PATIENCE_S)
+
+    def _look(self) -> Observation:
+        self._note_plan()
+        return Observation(
+            self._snapshot(),
+            self._supervisor.servers(),
+            self._supervisor.pools(),
+            self._fingerprint,
+            self._started_at,
+            self._installed_at,
+            self.is_serving,
+        )
+
+    def reloaded(self) -> None:
+        """Another plan is in force, or the same once more."""
+        self._plan = None
+        self._note_plan()
+
+    def _answer(self, seen: Future[Observation]) -> None:
+        try:
+            seen.set_result(self._look())
+        except Exception as error:
+            seen.set_exception(error)
+
+    def _note_plan(self) -> None:
+        # Once a plan: describing a thousand servers takes milliseconds.
+        if self._plan is not self._supervisor.plan:
+            self._plan = self._supervisor.plan
+            self._fingerprint = fingerprint(self._plan)
+            self._installed_at = time.time()
+
+
+def serve_metrics(observed: Observed, host: str, port: int) -> MetricsServer:
+    """Serves /metrics there, in threads of its own, until it is closed; port 0 takes a free one.
+
+    Raises ConfigError without prometheus-client, OSError if it cannot listen.
+    """
+    try:
+        from .prometheus import MetricsServer  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError("proxy.metrics", "needs prometheus-client: pip install 'mcroute[proxy]'") from None
+    try:
+        return MetricsServer(observed, host, port)
+    except OSError as error:
+        raise OSError(error.errno, f"metrics at {host}:{port}: {error.strerror}") from None
