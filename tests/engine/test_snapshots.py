@@ -101,6 +101,19 @@ def test_what_is_unanswered_can_be_told():
     assert unanswered() == 0
 
 
+def test_memory_of_what_is_under_way_is_told():
+    net = Network(PoolRoute(pool(1)), 1)
+    client = net.client()
+    net.send(client, b"set a 0 0 100000\r\n" + b"x" * 60000)
+    held = net.engine.snapshot().counters["buffer_bytes"]
+    net.send(client, b"x" * 40000 + b"\r\n")
+    net.asked(0)
+    net.reply(0, b"STORED\r\n")
+    net.got(client)
+    assert held > 100_000
+    assert net.engine.snapshot().counters["buffer_bytes"] < 100_000
+
+
 def test_connections_are_counted():
     net = Network(PoolRoute(pool(1)), 1)
     first, _ = net.client(), net.client()

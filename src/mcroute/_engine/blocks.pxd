@@ -5,7 +5,7 @@ output queues hold slices of blocks, so that bytes are read once and sent again 
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef enum:
@@ -17,7 +17,7 @@ cdef struct BlockPool:
     Block* spare[BLOCK_CLASSES]
     size_t spare_bytes          # kept for the next user
     size_t spare_limit
-    size_t used_bytes           # handed out
+    uint64_t used_bytes         # handed out; any thread may read it
     size_t used_limit           # beyond it block_new returns NULL
 
 cdef struct Block:

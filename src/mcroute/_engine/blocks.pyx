@@ -3,6 +3,8 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from mcroute._engine.counters cimport counter_add
+
 cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
     memset(pool, 0, sizeof(BlockPool))
     pool.used_limit = used_limit
@@ -47,13 +49,13 @@ cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil:
     block.next = NULL
     block.refs = 1
     block.fill = 0
-    pool.used_bytes += room
+    counter_add(&pool.used_bytes, room)
     return block
 
 
 cdef void block_free(Block* block) noexcept nogil:
     cdef BlockPool* pool = block.pool
-    pool.used_bytes -= block.capacity
+    counter_add(&pool.used_bytes, 0 - <uint64_t>block.capacity)
     if block.size_class < 0 or pool.spare_bytes + block.capacity > pool.spare_limit:
         free(block)
         return

@@ -133,7 +133,7 @@ def _ejections(seen: Observation) -> Iterator[Sample]:
         counted = seen.snapshot.servers.get(name, ServerSnapshot()).counters
         for cause in Cause:
             by_engine = counted.get(_COUNTED_AS.get(cause, ""), 0)
-            yield (name, cause.value), by_engine + server.tally.ejections[cause]
+            yield (name, cause.value), by_engine + server.tally.ejections.get(cause, 0)
 
 
 def _asks(seen: Observation) -> Iterator[Sample]:
@@ -218,6 +218,13 @@ METRICS = (
         "Requests that reached their deadline: their clients were told SERVER_ERROR timeout.",
         (),
         _counted("timeouts"),
+    ),
+    Metric(
+        GAUGE,
+        "buffer_bytes",
+        "Memory that requests and replies under way take, those of servers included.",
+        (),
+        _counted("buffer_bytes"),
     ),
     # ---- failures ----
     Metric(

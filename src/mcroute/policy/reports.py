@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from .health import State
@@ -26,13 +25,16 @@ class Cause(Enum):
 class Tally:
     """How often something happened to a server since it joined; only grows."""
 
-    ejections: Counter[Cause] = field(default_factory=Counter)
+    ejections: dict[Cause, int] = field(default_factory=dict)
     kept: int = 0  # failed, but ejections have a cap
     returns: int = 0
     flushes: int = 0
 
     def copy(self) -> Tally:
-        return replace(self, ejections=self.ejections.copy())
+        return Tally(dict(self.ejections), self.kept, self.returns, self.flushes)
+
+    def eject(self, cause: Cause) -> None:
+        self.ejections[cause] = self.ejections.get(cause, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)

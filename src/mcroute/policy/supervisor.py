@@ -149,7 +149,7 @@ class Supervisor:
         if not is_unflushed and not lost:
             return _Record(lost=lost)
         record = _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
-        record.tally.ejections[Cause.AWAY] += 1
+        record.tally.eject(Cause.AWAY)
         return record
 
     def _depart(self, server: Server, record: _Record) -> None:
@@ -240,7 +240,7 @@ class Supervisor:
         decisions += self._move(server, Event.TRIPPED, now)
         if was_up:
             if cause is not None:
-                record.tally.ejections[cause] += 1
+                record.tally.eject(cause)
             decisions += self._watch_panics(now)
         return tuple(decisions)
 
