@@ -26,8 +26,7 @@ __all__ = ("Cell", "Memcacheds", "Settings", "describe", "measure", "memcacheds"
 
 KEY_LENGTH = 24
 FILL_TIMEOUT_S = 60
-WRONG = 3  # the status of the load that found wrong or missing replies
-COULD_NOT_RUN = 1
+COULD_NOT_RUN = 1  # the status of a load that has no report
 
 Cell = dict[str, Any]
 
@@ -123,10 +122,12 @@ def _started(peer: Peer, servers: Memcacheds, settings: Settings) -> Iterator[tu
 
 
 def _run_load(options: Sequence[str], settings: Settings, timeout_s: float) -> Cell:
-    with pinned(settings.cores.rest):
-        done = subprocess.run(
-            [settings.load, *options], capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+    command = [str(settings.load), *options]
+    try:
+        with pinned(settings.cores.rest):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"the load did not end within {timeout_s:g} s") from None
     if done.returncode == COULD_NOT_RUN:
         raise Failed(done.stderr.strip()[:300])
     report: Cell = json.loads(done.stdout)

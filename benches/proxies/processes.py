@@ -100,10 +100,15 @@ class Program:
 
 
 def memory_kb(pids: Sequence[int]) -> int:
-    """Resident memory of all of them together; pages that they share count more than once."""
+    """Resident memory of all of them together; pages that they share count more than once.
+
+    Raises Failed if one of them has ended.
+    """
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                total += int(line.split()[1])
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            raise Failed(f"process {pid} has ended") from None
+        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
     return total

@@ -162,7 +162,12 @@ def notes(run: Run) -> list[str]:
         for cell in run["cells"]
         if cell["status"]
     ]
-    return [f"* {text}" for text in [*run["notes"], *wrong]]
+    unordered = {cell["peer"]: run["peers"][cell["peer"]] for cell in run["cells"] if cell["out_of_order"]}
+    order = [
+        f"{title}: the values of a multiget do not come in the order of its keys."
+        for title in unordered.values()
+    ]
+    return [f"* {text}" for text in [*run["notes"], *order, *wrong]]
 
 
 def readme_section(run: Run) -> str:

@@ -22,7 +22,13 @@ def cell(peer: str, row: str, turn: int, us: float, **more: Any) -> dict[str, An
     spent = {"us": us * 1000, "us_per_request": us}
     base = {"peer": peer, "workload": row, "round": turn, "status": 0, "trouble": "", "requests": 1000}
     memory = {"idle_kb": 2048, "filled_kb": 3072, "rss_kb": 4096, "held_kb": 4072}
-    seen = {"requests_per_s": 1e6 / us, "p50_us": us, "p99_us": 2 * us, "others_cores": 0.1}
+    seen = {
+        "requests_per_s": 1e6 / us,
+        "p50_us": us,
+        "p99_us": 2 * us,
+        "others_cores": 0.1,
+        "out_of_order": 0,
+    }
     cpu = {"proxy": spent, "servers": spent, "load": spent}
     return {**base, **memory, **seen, "cpu": cpu, "operations_per_key": 1.0, **more}
 
@@ -82,6 +88,11 @@ def test_memory_of_idle_connections_is_a_row_of_its_own() -> None:
 def test_a_wrong_value_is_not_overlooked() -> None:
     tables = full_tables(run(cell("base", "c", 0, 5.0, status=3, trouble="other bytes in k7")))
     assert "* **the base, row c, round 0: other bytes in k7**" in tables
+
+
+def test_keys_that_come_in_another_order_are_told_once() -> None:
+    unordered = [cell("base", "d", turn, 5.0, out_of_order=7) for turn in range(3)]
+    assert readme_section(run(*unordered)).count("the base: the values of a multiget do not come") == 1
 
 
 def test_the_section_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:
