@@ -26,6 +26,10 @@ else:
     }[BUILD]
 
 
+# The native loop is for systems that have epoll.
+HAS_EPOLL = sys.platform == "linux"
+
+
 def extension(path: Path) -> Extension:
     return Extension(
         ".".join(path.relative_to(SOURCE).with_suffix("").parts),
@@ -41,7 +45,7 @@ setup(
         [
             extension(path)
             for path in sorted((SOURCE / "mcroute").rglob("*.pyx"))
-            if ONLY is None or path.stem in ONLY
+            if (ONLY is None or path.stem in ONLY) and (HAS_EPOLL or path.parent.name != "_loop")
         ],
         # Coverage looks for the .c beside the .pyx; otherwise the source tree stays clean.
         build_dir=None if BUILD == "trace" else f"build/cython-{BUILD}",

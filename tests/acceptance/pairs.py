@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mcroute.asyncio import Proxy, start_proxy
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import MemcachedServer, find_memcached
+
+from .carriers import Proxy, start_proxy
 
 MARK = b"mn\r\n"
 MARKED = b"MN\r\n"
@@ -96,9 +97,9 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience:
 
 
 @contextlib.asynccontextmanager
-async def pair() -> AsyncIterator[Pair]:
+async def pair(carrier: str = "asyncio") -> AsyncIterator[Pair]:
     with MemcachedServer() as direct, MemcachedServer() as behind:
-        proxy = await start_proxy(PoolRoute(Pool.of("main", [behind.address])))
+        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [behind.address])), threads=1)
         try:
             yield Pair(direct, behind, proxy)
         finally:

@@ -19,6 +19,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
+from .carriers import NATIVE
 from .conversations import Conversation, Speaker
 from .differences import Differences, lines
 from .pairs import MARK, MARKED, PATIENCE_LOST, Pair, memcached_version, pair, say
@@ -115,10 +116,12 @@ class Shrinker:
         return f"conversation {self.number}:\n{said}\n    cut off: {conversation.tail[:400]!r}\n{found}"
 
 
-async def all_differences(seed: int, talks: int, version: str, most: int) -> list[str]:
+async def all_differences(
+    seed: int, talks: int, version: str, most: int, carrier: str = "asyncio"
+) -> list[str]:
     """At most so many, each in its shortest form."""
     found: list[str] = []
-    async with pair() as heard:
+    async with pair(carrier) as heard:
         for number in range(talks):
             conversation = made(seed, number, version)
             if await differs(heard, conversation, number, version):
@@ -141,10 +144,10 @@ async def answer(port: int, sent: bytes) -> tuple[bytes, str]:
     return heard.removesuffix(MARKED), how
 
 
-async def wrong_rows(version: str) -> list[str]:
+async def wrong_rows(version: str, carrier: str) -> list[str]:
     wrong: list[str] = []
     prepared = b"flush_all\r\nset k 5 0 1\r\n7\r\n"
-    async with pair() as heard:
+    async with pair(carrier) as heard:
         for row in DIFFERENCES.rows.values():
             for speaker, port in ((version, heard.direct.port), ("mcroute", heard.proxy.port)):
                 # Beforehand and by itself: some requests make memcached forget what it was about to answer.
@@ -157,8 +160,8 @@ async def wrong_rows(version: str) -> list[str]:
     return wrong
 
 
-def test_every_row_of_the_page_is_true() -> None:
-    assert asyncio.run(wrong_rows(memcached_version())) == []
+def test_every_row_of_the_page_is_true(carrier: str) -> None:
+    assert asyncio.run(wrong_rows(memcached_version(), carrier)) == []
 
 
 def test_the_page_has_a_row_for_whatever_the_generator_leaves_out() -> None:
@@ -168,5 +171,7 @@ def test_the_page_has_a_row_for_whatever_the_generator_leaves_out() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_generated_conversations() -> None:
-    assert asyncio.run(all_differences(SEED, COUNT, memcached_version(), most=1)) == []
+@pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
+def test_generated_conversations(carrier: str) -> None:
+    found = all_differences(SEED, COUNT, memcached_version(), most=1, carrier=carrier)
+    assert asyncio.run(found) == []

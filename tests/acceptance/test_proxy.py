@@ -1,44 +1,28 @@
-"""The asyncio proxy in front of real memcacheds: what clients see while servers die, hang and return."""
+"""Proxies in front of real memcacheds: what clients see while servers die, hang and return."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 
 import pytest
 
-from mcroute.adapters import asyncio_supervision
-from mcroute.asyncio import Proxy, start_proxy
+from mcroute.adapters import supervision
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, Relay, find_memcached
+
+from .carriers import Proxy, Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
 ]
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop"))]
-Run = Callable[[Coroutine[object, object, None]], None]
+ProxyFor = Callable[[Route], contextlib.AbstractAsyncContextManager[Proxy]]
 # Servers come back soon, so that tests see several returns.
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Run:
-    runner = uvloop.run if request.param == "uvloop" else asyncio.run
-
-    async def bounded(scenario: Coroutine[object, object, None]) -> None:
-        # What a signal handler raises, as the plugin's own limit does, an event loop may swallow.
-        await asyncio.wait_for(scenario, 50)
-
-    return lambda scenario: runner(bounded(scenario))
 
 
 @pytest.fixture
@@ -51,13 +35,17 @@ def pool(servers: list[MemcachedServer], **options: float) -> Pool:
     return Pool("main", Pool.of("main", [s.address for s in servers]).servers, **options)
 
 
-@contextlib.asynccontextmanager
-async def proxy_for(route: Route) -> AsyncIterator[Proxy]:
-    proxy = await start_proxy(route, settings=SETTINGS, rng=Random(1))
-    try:
-        yield proxy
-    finally:
-        await proxy.close(1.0)
+@pytest.fixture
+def proxy_for(carrier: str) -> ProxyFor:
+    @contextlib.asynccontextmanager
+    async def proxy_for(route: Route) -> AsyncIterator[Proxy]:
+        proxy = await start_proxy(carrier, route, settings=SETTINGS)
+        try:
+            yield proxy
+        finally:
+            await proxy.close(1.0)
+
+    return proxy_for
 
 
 class Client:
@@ -114,7 +102,7 @@ CONVERSATION = [
 ]
 
 
-def test_classic_commands(run: Run, servers: list[MemcachedServer]) -> None:
+def test_classic_commands(run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]) -> None:
     async def scenario() -> None:
         async with proxy_for(PoolRoute(pool(servers))) as proxy:
             client = await Client.to(proxy)
@@ -130,7 +118,9 @@ def test_classic_commands(run: Run, servers: list[MemcachedServer]) -> None:
     run(scenario())
 
 
-def test_a_client_that_half_closes_gets_its_replies(run: Run, servers: list[MemcachedServer]) -> None:
+def test_a_client_that_half_closes_gets_its_replies(
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
+) -> None:
     async def scenario() -> None:
         async with proxy_for(PoolRoute(pool(servers))) as proxy:
             client = await Client.to(proxy)
@@ -142,7 +132,9 @@ def test_a_client_that_half_closes_gets_its_replies(run: Run, servers: list[Memc
     run(scenario())
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(run: Run, servers: list[MemcachedServer]) -> None:
+def test_a_client_that_does_not_read_holds_up_nobody(
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
+) -> None:
     """64 MB of replies are asked for and not read; they arrive whole once they are."""
 
     async def scenario() -> None:
@@ -163,7 +155,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(run: Run, servers: list[Mem
     run(scenario())
 
 
-def test_closing_answers_what_has_come(run: Run, servers: list[MemcachedServer]) -> None:
+def test_closing_answers_what_has_come(run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]) -> None:
     async def scenario() -> None:
         async with proxy_for(PoolRoute(pool(servers))) as proxy:
             client = await Client.to(proxy)
@@ -270,7 +262,7 @@ async def until_state(proxy: Proxy, state: State, *servers: int) -> None:
 
 @pytest.mark.parametrize("links", [1, 3])
 def test_a_killed_server_costs_no_request_and_returns_without_old_values(
-    run: Run, servers: list[MemcachedServer], links: int
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
         async with proxy_for(Replicate(pool(servers, links=links), copies=2)) as proxy:
@@ -292,7 +284,7 @@ def test_a_killed_server_costs_no_request_and_returns_without_old_values(
 
 @pytest.mark.parametrize("links", [1, 3])
 def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_values(
-    run: Run, servers: list[MemcachedServer], links: int
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
         # Patience is what this test waits for: a short one keeps it short.
@@ -317,10 +309,10 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
 
 
 def test_a_server_behind_an_address_translation_returns_after_a_while(
-    run: Run, servers: list[MemcachedServer], monkeypatch: pytest.MonkeyPatch
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its list of connections names none of ours; here a relay is what hides them."""
-    monkeypatch.setattr(asyncio_supervision, "BLIND_FENCE_S", 0.3)
+    monkeypatch.setattr(supervision, "BLIND_FENCE_S", 0.3)
 
     async def scenario(relay: Relay) -> None:
         members = Pool.of("main", [relay.address, servers[1].address, servers[2].address])
@@ -342,7 +334,9 @@ def test_a_server_behind_an_address_translation_returns_after_a_while(
         run(scenario(relay))
 
 
-def test_requests_to_a_stopped_server_end_with_an_error(run: Run, servers: list[MemcachedServer]) -> None:
+def test_requests_to_a_stopped_server_end_with_an_error(
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
+) -> None:
     async def scenario() -> None:
         alone = pool(servers[:1], reply_timeout_s=0.2, deadline_s=0.4)
         async with proxy_for(PoolRoute(alone)) as proxy:
@@ -360,7 +354,7 @@ def test_requests_to_a_stopped_server_end_with_an_error(run: Run, servers: list[
 
 
 def test_servers_that_are_not_there_yet_serve_when_they_come(
-    run: Run, servers: list[MemcachedServer]
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
 ) -> None:
     async def scenario() -> None:
         servers[3].kill()

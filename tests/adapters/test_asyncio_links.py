@@ -12,9 +12,10 @@ from random import Random
 import pytest
 
 from mcroute._engine.engine import Engine
+from mcroute.adapters.asyncio_carrier import asyncio_routing
 from mcroute.adapters.asyncio_driver import Driver
-from mcroute.adapters.asyncio_engine import LoopEngine
 from mcroute.adapters.asyncio_links import ServerLinks
+from mcroute.adapters.routing import Routing
 from mcroute.asyncio import Client as InProcess
 from mcroute.errors import ServerFailure
 from mcroute.policy import AllSync, Pool, PoolRoute, Route, compile_plan
@@ -37,7 +38,7 @@ class Observer:
     def connect_failed(self, server: int) -> None:
         self.failed += 1
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         self.lost.append((local_address, writes_in_flight))
         return True
 
@@ -77,7 +78,7 @@ async def world() -> AsyncIterator[World]:
     listener = await asyncio.start_server(serve, "127.0.0.1")
     pool = Pool.of("main", [f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"])
     engine = Engine(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
-    driver = Driver(engine, asyncio.get_running_loop(), lambda: None)
+    driver = Driver(engine, asyncio.get_running_loop())
     observer = Observer()
     links = ServerLinks(driver, 0, pool.servers[0], 10.0, LINKS, observer, Random(1))
     try:
@@ -173,8 +174,8 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def routing_for(route: Route) -> AsyncIterator[LoopEngine]:
-    routing = LoopEngine(compile_plan(route), rng=Random(1))
+async def routing_for(route: Route) -> AsyncIterator[Routing]:
+    routing, _ = asyncio_routing(compile_plan(route), rng=Random(1))
     routing.begin()
     await routing.tried()
     try:
@@ -210,12 +211,13 @@ def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:
 def test_another_server_under_an_old_id_answers_on_all_links_that_the_id_had() -> None:
     async def scenario(old: Pool, new: Pool) -> None:
         async with routing_for(PoolRoute(old)) as routing:
+            driver = routing.carrier.driver
             for pool in (new, replace(new, name="again"), old, new):
                 await routing.install(compile_plan(PoolRoute(pool)))
                 (number,) = routing.engine.server_ids().values()
                 await routing.links[number].settled()
-                client = Client(routing.driver)
-                routing.driver.receive(client.number, b"get " + b" ".join(KEYS) + b"\r\n")
+                client = Client(driver)
+                driver.receive(client.number, b"get " + b" ".join(KEYS) + b"\r\n")
                 while not client.got:
                     await asyncio.sleep(0.001)
                 assert client.got == b"END\r\n"

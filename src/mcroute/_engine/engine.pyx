@@ -19,8 +19,8 @@ from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.links cimport command_changes
 from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request, RouteEvent,
-    Server, Session, Text,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
+    RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._engine.words cimport SERVER_UP, word_missed, word_put, word_state

@@ -14,8 +14,8 @@ from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
-    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected, KeyState,
-    Request, Server, Walk,
+    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
+    KeyState, Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 from ..policy import Outcome, Plan, SupervisorSettings
+from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
-from .asyncio_engine import LoopEngine
 from .asyncio_link import in_time
 from .client_errors import ClientClosed, IllegalInput, Overloaded
 from .client_results import Answer
@@ -28,9 +28,8 @@ class Calls:
     """
 
     def __init__(self, plan: Plan, settings: SupervisorSettings | None, rng: Random | None) -> None:
-        self.routing = LoopEngine(plan, settings=settings, rng=rng, on_results=self._ended)
-        self._engine = self.routing.engine
-        self._driver = self.routing.driver
+        self.routing, self._driver = asyncio_routing(plan, settings=settings, rng=rng, on_results=self._ended)
+        self._engine = self._driver.engine
         self._loop = self.routing.loop
         # None: sent without waiting. What was cancelled is not here.
         self._waiting: dict[int, asyncio.Future[Answer] | None] = {}

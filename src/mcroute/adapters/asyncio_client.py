@@ -374,7 +374,7 @@ class Client:
 
     def counters(self) -> dict[str, int]:
         """What this client's engine has counted since it connected; counters only grow."""
-        return self._running().routing.engine.counters()
+        return dict(self._running().routing.engine.snapshot().counters)
 
     get_multi = get_many
     set_multi = set_many

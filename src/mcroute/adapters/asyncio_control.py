@@ -11,7 +11,16 @@ import ipaddress
 from ..errors import RemoteProtocolError
 from ..policy import Server
 
-__all__ = ("OtherAddresses", "flush", "listed_connections", "local_address", "probe", "stats", "version")
+__all__ = (
+    "OtherAddresses",
+    "flush",
+    "listed_connections",
+    "local_address",
+    "probe",
+    "spell_address",
+    "stats",
+    "version",
+)
 
 # Far above what `stats conns` says of ten thousand connections.
 ANSWER_MAX = 4 << 20
@@ -24,7 +33,18 @@ class OtherAddresses(RemoteProtocolError):
 def local_address(transport: asyncio.BaseTransport) -> str:
     """Our end of a TCP connection, in the words in which `listed_connections` names it."""
     host, port, *_ = transport.get_extra_info("sockname")
-    return _address(host, port)
+    return spell_address(host, port)
+
+
+def spell_address(host: str, port: int) -> str:
+    """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones."""
+    bare = host.strip("[]").partition("%")[0]
+    if bare == "*":
+        return f"*:{port}"
+    address = ipaddress.ip_address(bare)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return f"{address}:{port}"
 
 
 async def probe(server: Server) -> None:
@@ -65,23 +85,12 @@ async def listed_connections(server: Server) -> set[str]:
         for name, value in (await _stats(server, reader, writer, b"conns")).items():
             if name.endswith(b":addr") and value.startswith(b"tcp"):
                 host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
-                listed.add(_address(host, int(port)))
+                listed.add(spell_address(host, int(port)))
         if own not in listed:
             raise OtherAddresses(f"{server.name} does not list our connection {own}")
         return listed - {own}
     finally:
         writer.transport.abort()
-
-
-def _address(host: str, port: int) -> str:
-    """One spelling: a server that listens on all addresses sees IPv4 clients as mapped IPv6 ones."""
-    bare = host.strip("[]").partition("%")[0]
-    if bare == "*":
-        return f"*:{port}"
-    address = ipaddress.ip_address(bare)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return f"{address}:{port}"
 
 
 async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -29,6 +29,10 @@ def sender(transport: asyncio.Transport) -> Callable[[list[bytes | memoryview]],
     return transport.writelines
 
 
+def _unnoticed() -> None:
+    pass
+
+
 class Connection(Protocol):
     """What the driver needs of a session's or a link's protocol."""
 
@@ -37,24 +41,24 @@ class Connection(Protocol):
 
 
 class Driver:
-    """One engine on one loop. `on_ejection` is called when the engine has taken servers out of service.
+    """One engine on one loop.
 
-    `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats` answers
-    a stats command: it is given the line, without its end, and returns the reply.
+    `on_ejection` is to be set; it is called when the engine has taken servers out of service. `on_results`
+    is handed, at the end of a turn, what became of submitted requests in it. `on_stats` answers a stats
+    command: it is given the line, without its end, and returns the reply.
     """
 
     def __init__(
         self,
         engine: Engine,
         loop: asyncio.AbstractEventLoop,
-        on_ejection: Callable[[], None],
         on_results: Callable[[list[Result]], None] | None = None,
         on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
-        self._on_ejection = on_ejection
+        self.on_ejection: Callable[[], None] = _unnoticed
         self._ejections = 0
         self._on_results = on_results
         self._on_stats = on_stats
@@ -113,7 +117,7 @@ class Driver:
         ejections = self.engine.ejections()
         if ejections > self._ejections:
             self._ejections = ejections
-            self._on_ejection()
+            self.on_ejection()
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()

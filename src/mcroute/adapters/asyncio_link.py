@@ -51,7 +51,7 @@ class LinkObserver(Protocol):
 
     def connect_failed(self, server: int) -> None: ...
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         """Whether requests may go on waiting for the next connection."""
 
 
@@ -191,7 +191,8 @@ class Link(asyncio.BufferedProtocol):
         self._transport = None
         writes = self._engine.unanswered_writes(self.number)
         self._engine.close(self.number, self._driver.loop.time())
-        if self._observer.link_lost(self._id, self.address, writes) and self._has_answered:
+        missed = self._engine.missed_writes(self._id)
+        if self._observer.link_lost(self._id, self.address, writes, missed) and self._has_answered:
             # So that the server misses none.
             self._open()
         if not self._lost.done():

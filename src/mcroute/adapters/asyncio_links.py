@@ -38,6 +38,11 @@ class ServerLinks:
         return len(self._links)
 
     @property
+    def is_kept(self) -> bool:
+        """Whether any of them will be connected, or is."""
+        return self.connected > 0 or not all(task.done() for task in self._tasks)
+
+    @property
     def connected(self) -> int:
         """How many of them are."""
         return sum(link.is_connected for link in self._links)

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ..policy import Plan, SupervisorSettings
-from .asyncio_engine import LoopEngine
+from .asyncio_carrier import asyncio_routing
 from .asyncio_session import Session
 from .asyncio_stats import stats_reply
 from .metrics import Observation
@@ -34,11 +34,10 @@ class Proxy:
         self.plan = plan
         self.port = 0
         self.metrics_port = 0
-        self._routing = LoopEngine(plan, settings=settings, rng=rng, on_stats=self._stats)
-        self.engine = self._routing.engine
+        self._routing, self._driver = asyncio_routing(plan, settings=settings, rng=rng, on_stats=self._stats)
+        self.engine = self._driver.engine
         self.supervision = self._routing.supervision
         self._loop = self._routing.loop
-        self._driver = self._routing.driver
         self._listener: asyncio.Server | None = None
         self._observer = Observer(self._loop, self.supervision.supervisor, self.engine.snapshot)
         self._metrics: MetricsServer | None = None

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from .. import __version__
 from ..policy import Outcome, State
-from .asyncio_engine import LoopEngine
 from .metrics import Observed, rows
+from .routing import Routing
 
 __all__ = ("stats_reply",)
 
@@ -48,7 +48,7 @@ _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
 
 
-def stats_reply(line: bytes, routing: LoopEngine, clients: Mapping[str, object], observed: Observed) -> bytes:
+def stats_reply(line: bytes, routing: Routing, clients: Mapping[str, object], observed: Observed) -> bytes:
     """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
     arguments = line.split()[1:]
     if not arguments:
@@ -94,13 +94,13 @@ def _commands(results: Mapping[tuple[str, Outcome], int]) -> dict[str, int]:
     return rows
 
 
-def _service(routing: LoopEngine) -> dict[str, object]:
+def _service(routing: Routing) -> dict[str, object]:
     supervisor = routing.supervision.supervisor
     states = [supervisor.state(number) for number in routing.engine.server_ids().values()]
     return {"servers": len(states), "servers_up": states.count(State.UP)}
 
 
-def _servers(routing: LoopEngine) -> dict[str, object]:
+def _servers(routing: Routing) -> dict[str, object]:
     rows: dict[str, object] = {}
     snapshot = routing.engine.snapshot()
     for name, number in routing.engine.server_ids().items():

@@ -1,4 +1,4 @@
-"""The supervisor on a loop: failures go in, and what it decides is carried out.
+"""The supervisor on an asyncio loop: failures go in, and what it decides is carried out.
 
 What it cannot see by itself is looked up in the engine: trips, and writes that servers missed.
 """
@@ -10,9 +10,8 @@ import logging
 import math
 from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
-from .._engine.engine import Engine
 from ..errors import RemoteProtocolError
 from ..policy import (
     Cause,
@@ -31,9 +30,8 @@ from ..policy import (
 )
 from . import asyncio_control as control
 from .asyncio_link import in_time
-from .asyncio_links import ServerLinks
 
-__all__ = ("Supervision",)
+__all__ = ("Links", "SupervisedEngine", "Supervision")
 
 # Less than the supervisor gives each of its stages, so that every stage ends with a report.
 CONTROL_TIMEOUT_S = 2.0
@@ -45,18 +43,78 @@ FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 log = logging.getLogger("mcroute")
 
 
+class SupervisedEngine(Protocol):
+    """What the supervisor sees of an engine, or of several that act as one; servers are ids."""
+
+    def server_state(self, server: int) -> int: ...
+
+    def set_server_state(self, server: int, state: int) -> None: ...
+
+    def missed_writes(self, server: int) -> int: ...
+
+
+class Links(Protocol):
+    """All links to one server as one thing: each key has one of them, so it takes all of them to serve."""
+
+    server: Server
+
+    def __len__(self) -> int: ...
+
+    @property
+    def connected(self) -> int:
+        """How many of them are."""
+
+    @property
+    def are_connected(self) -> bool:
+        """All of them."""
+
+    @property
+    def unanswered(self) -> int:
+        """Requests on all of them that have no reply yet."""
+
+    @property
+    def version(self) -> str:
+        """What the server calls itself; empty before it has said so."""
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Our ends of those that are connected, as `asyncio_control` spells them."""
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """For connections that will be made."""
+
+    async def tried(self) -> None:
+        """Returns when the first attempt to connect each of them is over."""
+
+    async def settled(self) -> None:
+        """Returns when all are connected at the same time, and every request on them is answered."""
+
+    def abort_unsettled(self) -> None:
+        """Closes those with unanswered requests; they are connected again."""
+
+    def cancel(self) -> Sequence[asyncio.Task[None]]:
+        """None is connected again once the returned tasks have ended."""
+
+    def abort(self) -> None:
+        """Closes all of them."""
+
+    async def gone(self) -> None:
+        """Returns when none is connected."""
+
+
 class Supervision:
-    """Health of the servers of one engine. `links` are the owner's, by id."""
+    """Health of the servers of a carried engine. `links` are the owner's, by id."""
 
     def __init__(
         self,
         plan: Plan,
-        engine: Engine,
+        engine: SupervisedEngine,
+        links: Mapping[int, Links],
         loop: asyncio.AbstractEventLoop,
         rng: Random,
         settings: SupervisorSettings | None,
     ) -> None:
-        self.links: Mapping[int, ServerLinks] = {}
+        self.links = links
         self.supervisor = Supervisor(plan, rng, settings)
         self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
@@ -126,10 +184,14 @@ class Supervision:
             self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
         )
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> bool:
-        """Whether the server may go on serving over its next connection: it has no write to execute yet."""
+    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
+        """Whether the server may go on serving over its next connection: it has no write to execute yet.
+
+        `missed` are the writes that the server had missed when that happened.
+        """
         if server in self._servers:
-            self._missed_before_loss.setdefault(server, self._engine.missed_writes(server))
+            before = self._missed_before_loss.get(server, missed)
+            self._missed_before_loss[server] = min(before, missed)
             self._lost_at[server] = self._loop.time()
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()

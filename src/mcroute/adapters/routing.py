@@ -1,4 +1,4 @@
-"""An engine that is connected: its driver, its supervision and the links to each server, on one loop."""
+"""An engine that is connected and supervised: what proxies and clients share, whatever carries the bytes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import asyncio
 import logging
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Mapping
 from random import Random
+from typing import Protocol
 
-from .._engine.engine import Engine
+from .._engine.snapshots import Snapshot
 from ..policy import Plan, Server, SupervisorSettings
-from .asyncio_driver import Driver, Result
-from .asyncio_links import ServerLinks
-from .asyncio_supervision import Supervision
+from .supervision import Links, SupervisedEngine, Supervision
 
-__all__ = ("LoopEngine",)
+__all__ = ("CarriedEngine", "Carrier", "Routing")
 
 # A server that has left the plan is looked at so often ...
 RETIRE_LOOK_S = 0.02
@@ -24,35 +23,64 @@ RETIRE_PATIENCE_S = 2.0
 
 log = logging.getLogger("mcroute")
 
-_living: weakref.WeakSet[LoopEngine] = weakref.WeakSet()
+_living: weakref.WeakSet[Routing] = weakref.WeakSet()
 # Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
-_inherited: list[LoopEngine] = []
+_inherited: list[Routing] = []
 
 
-class LoopEngine:
-    """What the proxy and the client share; belongs to the running loop. `begin` connects, `close` ends.
+class CarriedEngine(SupervisedEngine, Protocol):
+    """One engine, or several that act as one."""
 
-    `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `on_results` is
-    handed what became of submitted requests, `on_stats` answers the command of that name.
+    def install(self, plan: Plan) -> None: ...
+
+    def server_ids(self) -> Mapping[str, int]: ...
+
+    def server_in_use(self, server: int) -> bool: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+
+class Carrier(Protocol):
+    """What takes the engine's bytes to servers and back."""
+
+    @property
+    def engine(self) -> CarriedEngine: ...
+
+    def supervise(self, supervision: Supervision) -> None:
+        """Who is told, from now on, how links fare and that the engine has taken a server out."""
+
+    async def prepare(self, plan: Plan) -> None:
+        """What takes time before the plan can be installed and its servers be connected to."""
+
+    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> Links:
+        """Begins to connect `count` links to the server of this id."""
+
+    def schedule(self) -> None:
+        """The engine was changed: see what it has to send."""
+
+    def close(self) -> None:
+        """Carries nothing any more."""
+
+    def let_go(self) -> None:
+        """In a forked child: what is open is the parent's alone from now on."""
+
+
+class Routing:
+    """A plan at work; belongs to the running loop. `begin` connects, `close` ends.
+
+    `rng` is where all of the supervisor's chance comes from.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        *,
-        settings: SupervisorSettings | None = None,
-        rng: Random | None = None,
-        on_results: Callable[[list[Result]], None] | None = None,
-        on_stats: Callable[[bytes], bytes] | None = None,
+        self, plan: Plan, carrier: Carrier, *, settings: SupervisorSettings | None = None, rng: Random
     ) -> None:
         self.plan = plan
         self.loop = asyncio.get_running_loop()
-        self._rng = rng or Random()
-        self.engine = Engine(plan, seed=self._rng.getrandbits(63))
-        self.supervision = Supervision(plan, self.engine, self.loop, self._rng, settings)
-        on_ejection = self.supervision.look_for_trips
-        self.driver = Driver(self.engine, self.loop, on_ejection, on_results, on_stats)
-        self.links: dict[int, ServerLinks] = {}  # by the server's id
+        self.carrier = carrier
+        self.engine = carrier.engine
+        self.links: dict[int, Links] = {}  # by the server's id
+        self.supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
+        carrier.supervise(self.supervision)
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
@@ -62,7 +90,6 @@ class LoopEngine:
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
         terms = _terms(self.plan)
-        self.supervision.links = self.links
         ids = self.engine.server_ids()
         for server in self.plan.servers:
             self._connect(ids[server.name], server, *terms[server.name])
@@ -70,9 +97,7 @@ class LoopEngine:
     def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         # The engine divides the keys among all links that the id has ever had.
         count = self._counts[number] = max(count, self._counts.get(number, 0))
-        self.links[number] = ServerLinks(
-            self.driver, number, server, timeout_s, count, self.supervision, self._rng
-        )
+        self.links[number] = self.carrier.connect(number, server, timeout_s, count)
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
@@ -88,6 +113,7 @@ class LoopEngine:
         if self._retiring:
             # One that comes back at once has to be done with its old requests before it is flushed.
             await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
+        await self.carrier.prepare(plan)
         async with self._changing:
             unflushed = await self.supervision.flush_outdated(plan)
             self.engine.install(plan)
@@ -101,7 +127,7 @@ class LoopEngine:
                 task = self.loop.create_task(self._retire(number))
                 self._retiring.add(task)
                 task.add_done_callback(self._retiring.discard)
-            self.driver.schedule()
+            self.carrier.schedule()
 
     def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
@@ -134,7 +160,7 @@ class LoopEngine:
                 await links.gone()
                 del self.links[number]
 
-    def _has_left(self, number: int, links: ServerLinks) -> bool:
+    def _has_left(self, number: int, links: Links) -> bool:
         """Not if the server has come back, or another one has got its id."""
         return self.links.get(number) is links and number not in self.engine.server_ids().values()
 
@@ -150,15 +176,14 @@ class LoopEngine:
             # Also when the closing itself is cancelled.
             for links in self.links.values():
                 links.abort()
-            self.driver.close()
+            self.carrier.close()
         for links in self.links.values():
             await links.gone()
 
     def let_go(self) -> None:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
-        for links in self.links.values():
-            links.let_go()
+        self.carrier.let_go()
 
 
 def _terms(plan: Plan) -> dict[str, tuple[float, int]]:

@@ -1,0 +1,114 @@
+"""Accepting clients."""
+
+from libc.errno cimport errno
+from libc.math cimport INFINITY
+from libc.stdlib cimport calloc, free
+
+from mcroute._engine.connections cimport session_close, session_open
+from mcroute._engine.state cimport Session
+from mcroute._loop.endpoints cimport endpoint_close, endpoint_open, endpoint_watch
+from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX
+from mcroute._loop.system cimport (
+    EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, close, mcroute_accept, mcroute_tune, read, write,
+)
+
+cdef enum:
+    ACCEPTS_A_TURN = 64         # so that clients that come do not hold up those that are there
+
+# A listener without a descriptor to give is always ready: it is not looked at for so long.
+cdef double NO_DESCRIPTORS_PAUSE = 0.1
+
+
+cdef void _admit(Loop* loop, int fd) noexcept nogil:
+    cdef Session* session
+    cdef Endpoint* end = <Endpoint*>calloc(1, sizeof(Endpoint))
+    if end == NULL:
+        close(fd)
+        return
+    session = session_open(loop.engine)
+    if session == NULL:
+        free(end)
+        close(fd)
+        return
+    mcroute_tune(fd)
+    if not endpoint_open(end, loop, END_SESSION, fd, &session.conn, EPOLLIN):
+        session_close(session)
+        free(end)
+        close(fd)
+        return
+    loop.sessions += 1
+    loop.sessions_ever += 1
+
+
+cdef void session_end(Endpoint* end) noexcept nogil:
+    end.loop.sessions -= 1
+    session_close(<Session*>end.conn)
+    endpoint_close(end)
+    free(end)
+
+
+cdef void _hand_over(Loop* loop, int fd) noexcept nogil:
+    """In turn to each loop; one that is too busy to take it leaves it to this one."""
+    cdef int to
+    if loop.hand_count == 0:
+        _admit(loop, fd)
+        return
+    to = loop.hand_to[loop.hand_next]
+    loop.hand_next = (loop.hand_next + 1) % loop.hand_count
+    if to < 0 or write(to, &fd, sizeof(fd)) != sizeof(fd):
+        _admit(loop, fd)
+
+
+cdef void _pause(Loop* loop) noexcept nogil:
+    cdef int i
+    loop.accept_failures += 1
+    loop.listen_again_at = loop.now + NO_DESCRIPTORS_PAUSE
+    loop.due = min(loop.due, loop.listen_again_at)
+    for i in range(loop.listener_count):
+        endpoint_watch(&loop.listeners[i], 0)
+
+
+cdef void listener_ready(Endpoint* listener) noexcept nogil:
+    cdef int fd
+    cdef int _i
+    for _i in range(ACCEPTS_A_TURN):
+        fd = mcroute_accept(listener.fd)
+        if fd >= 0:
+            _hand_over(listener.loop, fd)
+            continue
+        if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+            _pause(listener.loop)
+        return
+
+
+cdef void handed_ready(Loop* loop) noexcept nogil:
+    cdef int[ACCEPTS_A_TURN] fds
+    cdef ssize_t got = read(loop.handed.fd, fds, sizeof(fds))
+    cdef int i
+    for i in range(<int>(got // <ssize_t>sizeof(int))):
+        _admit(loop, fds[i])
+
+
+cdef void listeners_check(Loop* loop) noexcept nogil:
+    cdef int i
+    if loop.now >= loop.listen_again_at:
+        loop.listen_again_at = INFINITY
+        for i in range(loop.listener_count):
+            endpoint_watch(&loop.listeners[i], EPOLLIN)
+
+
+cdef void listeners_add(Loop* loop, void* listening) noexcept nogil:
+    cdef Listening* wanted = <Listening*>listening
+    wanted.is_done = loop.listener_count < LISTENERS_MAX and endpoint_open(
+        &loop.listeners[loop.listener_count], loop, END_LISTENER, wanted.fd, NULL, EPOLLIN)
+    if wanted.is_done:
+        loop.listener_count += 1
+        loop.hand_to = wanted.hand_to
+        loop.hand_count = wanted.hand_count
+
+
+cdef void listeners_close(Loop* loop, void* nothing) noexcept nogil:
+    while loop.listener_count > 0:
+        loop.listener_count -= 1
+        endpoint_close(&loop.listeners[loop.listener_count])
+    loop.listen_again_at = INFINITY

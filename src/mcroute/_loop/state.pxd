@@ -1,0 +1,130 @@
+"""The loop's structures: what is under an engine's connections.
+
+    Loop (a thread) ─┬─ Engine            sessions, servers, links: what the bytes mean
+                     ├─ Endpoint          a socket; of a session, a link, a listener
+                     ├─ Upstream ── LoopLink …   a server's connections, made again when they are lost
+                     └─ Errand            what another thread wants to be done here, one at a time
+
+A loop and everything below it belongs to its thread. Others reach it by errands only.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from mcroute._engine.connections cimport IoVec
+from mcroute._engine.state cimport LINKS_MAX, Conn, Engine, Link
+from mcroute._loop.system cimport pthread_mutex_t, sem_t, sockaddr_storage, socklen_t
+
+cdef enum:
+    ADDRESSES_MAX = 8           # of one server's name
+    LISTENERS_MAX = 16
+
+cdef struct Endpoint
+cdef struct Loop
+
+# What carries bytes between a socket and the engine. Results and errno as of recv and sendmsg; nothing blocks.
+# Another hook may transform the bytes on their way: TLS would sit here, below the framing.
+cdef struct Io:
+    ssize_t (*receive)(Endpoint* end, uint8_t* room, size_t size) noexcept nogil
+    ssize_t (*send)(Endpoint* end, IoVec* pieces, int count) noexcept nogil
+    void (*close)(Endpoint* end) noexcept nogil
+
+cdef enum EndpointKind:
+    END_SESSION
+    END_LINK
+    END_LISTENER
+    END_HANDED                  # sockets that another loop has accepted
+    END_MAIL                    # an errand is there
+
+cdef struct Endpoint:
+    uint8_t kind
+    bint has_ended              # session: the client sends no more
+    int fd                      # -1: none
+    uint32_t events             # that the system is asked for
+    Conn* conn
+    Loop* loop
+    const Io* io
+    void* io_state              # the hook's own
+
+cdef struct Address:
+    sockaddr_storage name
+    socklen_t size
+
+cdef enum LinkStage:
+    STAGE_IDLE                  # not wanted: the server has left
+    STAGE_WAITING               # for the next attempt to connect, at `due`
+    STAGE_CONNECTING            # until `due` at most
+    STAGE_CONNECTED
+    STAGE_HELD                  # lost with writes under way; connects again when the supervisor has taken note
+
+cdef enum Change:               # of a link, for the supervisor
+    CHANGE_LOST = 1
+    CHANGE_FAILED = 2           # an attempt to connect
+    CHANGE_CONNECTED = 4
+
+cdef struct LinkReport:
+    int server
+    int index
+    uint32_t changes
+    uint32_t lost_writes        # unanswered when the link was lost
+    sockaddr_storage lost_name  # our end of the lost connection
+    uint64_t missed             # the server's missed writes when it was lost
+
+cdef struct LoopLink:
+    Endpoint end
+    Link* link
+    int server
+    int index
+    int stage
+    bint is_tried               # the first attempt to connect is over
+    bint has_answered           # on this connection
+    bint is_reported            # in Loop.reports
+    uint32_t attempt            # failed ones in a row
+    int address                 # of the upstream's, that is tried or used
+    double due
+    sockaddr_storage name       # our end
+    LinkReport report
+    LoopLink* next_report
+
+cdef struct Upstream:           # a server, as far as it is connected to
+    LoopLink* links[LINKS_MAX]
+    int link_count
+    double timeout              # for making a connection
+    Address addresses[ADDRESSES_MAX]
+    int address_count
+
+# Done in the loop's thread, between two turns.
+ctypedef void (*Errand)(Loop* loop, void* argument) noexcept nogil
+
+cdef struct Loop:
+    Engine* engine
+    int epoll
+    double now                  # seconds, read once a turn
+    double due                  # when the first link or listener wants something
+    Upstream** upstreams        # by the server's id
+    int upstream_count
+    LoopLink* reports           # links with news for the supervisor
+    Endpoint listeners[LISTENERS_MAX]
+    int listener_count
+    double listen_again_at      # after the system had no descriptor left; infinity: listening
+    Endpoint handed             # what other loops have accepted for this one
+    int hand_in                 # the other end of that pipe
+    int* hand_to                # the pipes of the loops that share a listener, this loop's own among them
+    int hand_count
+    int hand_next
+    uint32_t sessions           # open
+    uint64_t sessions_ever
+    uint64_t accept_failures
+    Endpoint mail
+    Errand errand
+    void* argument
+    pthread_mutex_t callers     # one errand at a time
+    sem_t is_done
+    bint is_running
+    bint is_stopping
+    int bell                    # eventfd of the supervising thread
+    bint has_rung
+    uint64_t told_ejections
+    uint64_t random
+    uint8_t* own_fds            # a bit each, for a forked child to close
+    int own_fds_max

@@ -1,0 +1,170 @@
+"""What the loop asks of the system (Linux)."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <arpa/inet.h>
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #include <pthread.h>
+    #include <semaphore.h>
+    #include <signal.h>
+    #include <stddef.h>
+    #include <stdint.h>
+    #include <string.h>
+    #include <sys/epoll.h>
+    #include <sys/eventfd.h>
+    #include <sys/socket.h>
+    #include <sys/uio.h>
+    #include <sys/un.h>
+    #include <time.h>
+    #include <unistd.h>
+
+    static inline double mcroute_seconds(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    }
+    static inline int mcroute_watch(int epoll, int operation, int fd, uint32_t events, void *tag) {
+        struct epoll_event event;
+        memset(&event, 0, sizeof event);
+        event.events = events;
+        event.data.ptr = tag;
+        return epoll_ctl(epoll, operation, fd, &event);
+    }
+    /* Replies are not held back to be sent with others, and a peer whose host has gone is noticed. */
+    static inline void mcroute_tune(int fd) {
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* refused by unix sockets, which need it not */
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    }
+    static inline int mcroute_accept(int listener) {
+        return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
+    static inline int mcroute_connect(const struct sockaddr_storage *address, socklen_t size) {
+        int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            return -1;
+        mcroute_tune(fd);
+        if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        return fd;
+    }
+    static inline int mcroute_socket_error(int fd) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+    }
+    static inline void mcroute_own_name(int fd, struct sockaddr_storage *name) {
+        socklen_t size = sizeof *name;
+        memset(name, 0, sizeof *name);
+        getsockname(fd, (struct sockaddr *)name, &size);
+    }
+    /* All signals are the interpreter's. */
+    static inline void mcroute_block_signals(void) {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+    }
+    /* 1 if it is such an address */
+    static inline int mcroute_make_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *size) {
+        struct sockaddr_in *four = (struct sockaddr_in *)out;
+        struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+        memset(out, 0, sizeof *out);
+        if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+            four->sin_family = AF_INET;
+            four->sin_port = htons((uint16_t)port);
+            *size = sizeof *four;
+            return 1;
+        }
+        if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
+            six->sin6_family = AF_INET6;
+            six->sin6_port = htons((uint16_t)port);
+            *size = sizeof *six;
+            return 1;
+        }
+        return 0;
+    }
+    static inline int mcroute_make_path(const char *path, struct sockaddr_storage *out, socklen_t *size) {
+        struct sockaddr_un *un = (struct sockaddr_un *)out;
+        if (strlen(path) >= sizeof un->sun_path)
+            return 0;
+        memset(out, 0, sizeof *out);
+        un->sun_family = AF_UNIX;
+        strcpy(un->sun_path, path);
+        *size = sizeof *un;
+        return 1;
+    }
+    /* The port, and the host as text; -1 for what has none. */
+    static inline int mcroute_name_of(const struct sockaddr_storage *name, char *host, size_t room) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)name;
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)name;
+        if (name->ss_family == AF_INET && inet_ntop(AF_INET, &four->sin_addr, host, (socklen_t)room))
+            return ntohs(four->sin_port);
+        if (name->ss_family == AF_INET6 && inet_ntop(AF_INET6, &six->sin6_addr, host, (socklen_t)room))
+            return ntohs(six->sin6_port);
+        return -1;
+    }
+    static inline ssize_t mcroute_writev(int fd, void *pieces, int count) {
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = (struct iovec *)pieces;
+        message.msg_iovlen = (size_t)count;
+        return sendmsg(fd, &message, MSG_NOSIGNAL);
+    }
+    """
+    enum: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+    enum: EFD_CLOEXEC, EFD_NONBLOCK, O_CLOEXEC, O_NONBLOCK, MSG_NOSIGNAL, EINPROGRESS, ECONNABORTED
+    enum: EMFILE, ENFILE, ENOBUFS, ENOMEM, AF_UNIX, INET6_ADDRSTRLEN
+    ctypedef uint32_t socklen_t
+    struct sockaddr_storage:
+        int ss_family
+    ctypedef union epoll_data:
+        void* ptr
+    struct epoll_event:
+        uint32_t events
+        epoll_data data
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef struct sem_t:
+        pass
+    double mcroute_seconds()
+    int mcroute_watch(int epoll, int operation, int fd, uint32_t events, void* tag)
+    void mcroute_tune(int fd)
+    int mcroute_accept(int listener)
+    int mcroute_connect(const sockaddr_storage* address, socklen_t size)
+    int mcroute_socket_error(int fd)
+    void mcroute_own_name(int fd, sockaddr_storage* name)
+    void mcroute_block_signals()
+    int mcroute_make_address(const char* host, int port, sockaddr_storage* out, socklen_t* size)
+    int mcroute_make_path(const char* path, sockaddr_storage* out, socklen_t* size)
+    int mcroute_name_of(const sockaddr_storage* name, char* host, size_t room)
+    ssize_t mcroute_writev(int fd, void* pieces, int count)
+    int epoll_create1(int flags)
+    int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms)
+    int eventfd(unsigned int value, int flags)
+    int pipe2(int* fds, int flags)
+    ssize_t recv(int fd, void* buffer, size_t size, int flags)
+    ssize_t send(int fd, const void* buffer, size_t size, int flags)
+    ssize_t read(int fd, void* buffer, size_t size)
+    ssize_t write(int fd, const void* buffer, size_t size)
+    int close(int fd)
+    int pthread_mutex_init(pthread_mutex_t* mutex, void* attributes)
+    int pthread_mutex_lock(pthread_mutex_t* mutex)
+    int pthread_mutex_unlock(pthread_mutex_t* mutex)
+    int pthread_mutex_destroy(pthread_mutex_t* mutex)
+    int sem_init(sem_t* semaphore, int shared, unsigned int value)
+    int sem_wait(sem_t* semaphore)
+    int sem_post(sem_t* semaphore)
+    int sem_destroy(sem_t* semaphore)

@@ -1,0 +1,410 @@
+"""A loop as a Python object: what the supervising thread may ask of it.
+
+Every method but `run` hands the loop an errand and waits, without the GIL, until the loop has done it between two
+of its turns. That takes microseconds; the loop itself waits for nobody.
+"""
+
+cimport cython
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from mcroute._engine.custom cimport routes_apply, routes_take
+from mcroute._engine.generators cimport RouteRunner
+from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.observing cimport engine_snapshot
+from mcroute._engine.plans cimport CompiledPlan, ServerTerms, plan_adopt
+from mcroute._engine.state cimport LINK_CLOSED, Handed, PlanTable, RouteEvent, RouteOrders, Server
+from mcroute._loop.links cimport (
+    REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
+    upstream_look, upstream_settle,
+)
+from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
+from mcroute._loop.state cimport (
+    ADDRESSES_MAX, CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, STAGE_CONNECTED, Address, LinkReport,
+    Loop,
+)
+from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path, mcroute_name_of, sockaddr_storage
+from mcroute._loop.turns cimport (
+    loop_do, loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_stop, sessions_abort,
+    sessions_end,
+)
+from mcroute._loop.words cimport Words
+
+from typing import NamedTuple
+
+
+class LinkNews(NamedTuple):
+    """What has happened to a link since the last news of it."""
+
+    server: int
+    place: int
+    is_lost: bool
+    lost_name: tuple            # (host, port) of our end; empty for a unix socket
+    lost_writes: int            # unanswered when it was lost
+    missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
+    has_failed: bool            # to connect
+    is_connected: bool
+
+
+class LinkFacts(NamedTuple):
+    """How a link is at this moment."""
+
+    is_connected: bool
+    is_tried: bool              # the first attempt to connect is over
+    unanswered: int             # requests without a reply, whether anybody waits for it or not
+    greeting: bytes             # the server's answer to the handshake
+    name: tuple                 # (host, port) of our end; empty for a unix socket, and while not connected
+
+
+# ---- errands of this module ----
+
+cdef struct Adoption:
+    ServerTerms* terms
+    int count
+    PlanTable* table
+    bint is_done
+
+
+cdef void _adopt(Loop* loop, void* argument) noexcept nogil:
+    cdef Adoption* adoption = <Adoption*>argument
+    adoption.is_done = plan_adopt(loop.engine, adoption.terms, adoption.count, adoption.table)
+
+
+cdef struct Usage:
+    PlanTable* table
+    uint32_t refs
+
+
+cdef void _count_refs(Loop* loop, void* argument) noexcept nogil:
+    cdef Usage* usage = <Usage*>argument
+    usage.refs = usage.table.refs
+
+
+cdef struct Idleness:
+    int server
+    bint is_idle
+
+
+cdef void _look_for_work(Loop* loop, void* argument) noexcept nogil:
+    cdef Idleness* idleness = <Idleness*>argument
+    cdef Server* server
+    cdef int i
+    idleness.is_idle = True
+    if idleness.server < loop.engine.server_count:
+        server = loop.engine.servers[idleness.server]
+        for i in range(server.link_count):
+            if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
+                idleness.is_idle = False
+
+
+cdef void _forgive(Loop* loop, void* argument) noexcept nogil:
+    loop.engine.servers[(<int*>argument)[0]].failures = 0
+
+
+cdef struct Clients:
+    uint32_t open
+    uint64_t ever
+    uint64_t failures
+
+
+cdef void _count_clients(Loop* loop, void* argument) noexcept nogil:
+    cdef Clients* clients = <Clients*>argument
+    clients.open = loop.sessions
+    clients.ever = loop.sessions_ever
+    clients.failures = loop.accept_failures
+
+
+cdef void _take_routes(Loop* loop, void* argument) noexcept nogil:
+    (<RouteEvent**>argument)[0] = routes_take(loop.engine)
+
+
+cdef void _apply_routes(Loop* loop, void* argument) noexcept nogil:
+    routes_apply(loop.engine, <RouteOrders*>argument, loop.now)
+
+
+cdef void _take_handed(Loop* loop, void* argument) noexcept nogil:
+    (<Handed**>argument)[0] = handed_take(loop.engine)
+
+
+cdef struct Answer:
+    uint64_t number
+    const uint8_t* reply
+    size_t size
+
+
+cdef void _answer(Loop* loop, void* argument) noexcept nogil:
+    cdef Answer* answer = <Answer*>argument
+    handed_answer(loop.engine, answer.number, answer.reply, answer.size)
+
+
+# ---- addresses ----
+
+cdef bint _make(address, Address* out) except -1:
+    """(host, port) of numbers, or the path of a unix socket."""
+    if isinstance(address, str):
+        return mcroute_make_path(address.encode(), &out.name, &out.size)
+    return mcroute_make_address(address[0].encode(), address[1], &out.name, &out.size)
+
+
+cdef tuple _name(const sockaddr_storage* name):
+    cdef char[64] host
+    cdef int port = mcroute_name_of(name, host, sizeof(host))
+    return (host.decode(), port) if port >= 0 else ()
+
+
+cdef object _news(LinkReport* report):
+    return LinkNews(
+        report.server, report.index, bool(report.changes & CHANGE_LOST), _name(&report.lost_name),
+        report.lost_writes, report.missed, bool(report.changes & CHANGE_FAILED),
+        bool(report.changes & CHANGE_CONNECTED),
+    )
+
+
+# Cleared by the garbage collector, a loop in a cycle would lose its plan before it is freed itself.
+@cython.no_gc_clear
+cdef class LoopThread:
+    """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
+
+    `seed` starts the engine's random generator. Raises OSError when the system has no descriptor left.
+    """
+
+    cdef Loop* loop
+    cdef CompiledPlan compiled
+    cdef list older             # plans that requests may still be on
+    cdef RouteRunner routes
+    cdef object hand_to         # keeps the descriptors alive that clients are handed over by
+
+    def __cinit__(self, int bell, uint64_t seed):
+        self.older = []
+        self.routes = RouteRunner()
+        self.loop = loop_new(bell, seed)
+        if self.loop == NULL:
+            raise OSError("no descriptors for another loop")
+
+    def __dealloc__(self):
+        if self.loop == NULL:
+            return
+        # Generators end before the requests that they are for.
+        self.routes.close()
+        routes_apply(self.loop.engine, self.routes.orders(), self.loop.now)
+        loop_free(self.loop)
+
+    cdef int _do(self, void (*errand)(Loop*, void*) noexcept nogil, void* argument) except -1:
+        with nogil:
+            loop_do(self.loop, errand, argument)
+        return 0
+
+    # ---- life ----
+
+    def run(self):
+        """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
+        with nogil:
+            loop_run(self.loop)
+
+    def will_run(self):
+        """From now on errands wait for the thread."""
+        self.loop.is_running = True
+
+    def stop(self):
+        """The thread ends with this turn, and is to be joined before anything else is asked."""
+        if self.loop.is_running:
+            self._do(loop_stop, NULL)
+
+    def let_go(self):
+        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever."""
+        loop_let_go(self.loop)
+        self.loop = NULL
+
+    # ---- plans ----
+
+    def adopt(self, plan, list terms, Words words not None):
+        """Requests from now on start on this plan. `terms` are `Roster.admit`'s for it."""
+        cdef CompiledPlan compiled = CompiledPlan(plan, terms)
+        cdef Adoption adoption
+        cdef int i
+        for i in range(compiled.term_count):
+            compiled.terms[i].word = words.word(compiled.terms[i].id)
+        adoption = Adoption(compiled.terms, compiled.term_count, compiled.table, False)
+        self._do(_adopt, &adoption)
+        if not adoption.is_done:
+            raise MemoryError
+        if self.compiled is not None:
+            self.older.append(self.compiled)
+        self.compiled = compiled
+        self.forget_plans()
+
+    def forget_plans(self):
+        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+        cdef CompiledPlan compiled
+        kept = []
+        for compiled in self.older:
+            if self._refs(compiled) > 0:
+                kept.append(compiled)
+        self.older = kept
+        return len(kept)
+
+    cdef uint32_t _refs(self, CompiledPlan compiled) except? 0:
+        cdef Usage usage = Usage(compiled.table, 0)
+        self._do(_count_refs, &usage)
+        return usage.refs
+
+    def server_in_use(self, int server):
+        """Whether the installed plan or a request on an older one refers to this server."""
+        cdef CompiledPlan compiled
+        self.forget_plans()
+        for compiled in (self.compiled, *self.older):
+            if compiled is not None and server in compiled.ids.values():
+                return True
+        return False
+
+    def is_unlinked(self, int server):
+        """Whether the server's links are closed, and nothing waits for them."""
+        cdef Idleness idleness = Idleness(server, True)
+        self._do(_look_for_work, &idleness)
+        return idleness.is_idle
+
+    # ---- requests that need the interpreter ----
+
+    def run_routes(self, double now):
+        """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
+
+        Returns when that is due again by itself; infinity if only with news.
+        """
+        cdef RouteEvent* events = NULL
+        self._do(_take_routes, &events)
+        while True:
+            self.routes.feed(events)
+            self.routes.step(now)
+            self._do(_apply_routes, self.routes.orders())
+            self._do(_take_routes, &events)
+            if events == NULL:
+                return self.routes.next_due()
+
+    def take_handed(self):
+        """As `Engine.take_handed`."""
+        cdef Handed* taken = NULL
+        self._do(_take_handed, &taken)
+        return handed_lines(taken)
+
+    def answer(self, number, bytes reply not None):
+        """As `Engine.answer`; without effect when the client has gone."""
+        cdef Answer answer = Answer(number, reply, len(reply))
+        self._do(_answer, &answer)
+
+    def snapshot(self):
+        """As `Engine.snapshot`; the loop does not notice."""
+        return engine_snapshot(self.loop.engine, self.compiled.ids)
+
+    # ---- servers ----
+
+    def connect(self, int server, int count, double timeout_s, list addresses not None):
+        """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
+        numeric host and a port, or the path of a unix socket, tried in order.
+
+        Raises ValueError for something else.
+        """
+        cdef Address[ADDRESSES_MAX] known
+        cdef Wish wish
+        memset(known, 0, sizeof(known))
+        wish.server = server
+        wish.count = count
+        wish.timeout = timeout_s
+        wish.addresses = known
+        wish.address_count = 0
+        wish.is_done = False
+        for address in addresses[:<int>ADDRESSES_MAX]:
+            if not _make(address, &known[wish.address_count]):
+                raise ValueError(f"{address!r} is no address")
+            wish.address_count += 1
+        self._do(upstream_connect, &wish)
+        if not wish.is_done:
+            raise MemoryError
+
+    def hurry(self, int server):
+        """Links that wait for their next attempt to connect make it now."""
+        self._do(upstream_hurry, &server)
+
+    def settle(self, int server):
+        """Closes connected links with unanswered requests; they are connected again."""
+        self._do(upstream_settle, &server)
+
+    def leave(self, int server):
+        """Closes all links; they stay closed until `connect`."""
+        self._do(upstream_leave, &server)
+
+    def forgive(self, int server):
+        """Failures before this moment do not count towards the trip rule."""
+        self._do(_forgive, &server)
+
+    def links(self, int server):
+        """A `LinkFacts` for each of the server's links."""
+        cdef Look look
+        cdef int i
+        look.server = server
+        self._do(upstream_look, &look)
+        facts = []
+        for i in range(look.count):
+            name = (look.links[i].host.decode(), look.links[i].port) if look.links[i].port >= 0 else ()
+            facts.append(LinkFacts(
+                look.links[i].stage == STAGE_CONNECTED, look.links[i].is_tried, look.links[i].unanswered,
+                look.links[i].greeting[:look.links[i].greeting_size], name,
+            ))
+        return facts
+
+    def news(self):
+        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on."""
+        cdef Reports reports
+        cdef int i
+        news = []
+        reports.count = REPORTS_MAX
+        while reports.count == REPORTS_MAX:
+            self._do(links_report, &reports)
+            news.extend([_news(&reports.items[i]) for i in range(reports.count)])
+        return news
+
+    def heard(self):
+        """To be called when all news has been taken: the bell is rung for later news."""
+        self._do(loop_heard, NULL)
+
+    # ---- clients ----
+
+    def hand_in(self):
+        """The descriptor through which other loops hand clients over to this one."""
+        return self.loop.hand_in
+
+    def listen(self, int fd, hand_to=None):
+        """Takes clients from this socket, which listens and does not block; the loop closes it.
+
+        `hand_to` is a buffer of C ints: the `hand_in` of the loops among which clients are divided, -1 for this
+        one. Without it all stay here. Raises OSError if it cannot listen on one more.
+        """
+        cdef Listening listening
+        cdef int[::1] pipes
+        listening = Listening(fd, NULL, 0, False)
+        if hand_to is not None:
+            pipes = hand_to
+            self.hand_to = hand_to
+            listening.hand_to = &pipes[0]
+            listening.hand_count = <int>pipes.shape[0]
+        self._do(listeners_add, &listening)
+        if not listening.is_done:
+            raise OSError("cannot listen on one more socket")
+
+    def stop_listening(self):
+        """Closes the listening sockets."""
+        self._do(listeners_close, NULL)
+
+    def end_sessions(self):
+        """Takes no more requests: each session ends when those that have come are answered."""
+        self._do(sessions_end, NULL)
+
+    def abort_sessions(self):
+        """Closes all sessions now."""
+        self._do(sessions_abort, NULL)
+
+    def clients(self):
+        """(sessions that are open, sessions that ever were, failures to accept one)"""
+        cdef Clients clients
+        self._do(_count_clients, &clients)
+        return clients.open, clients.ever, clients.failures

@@ -1,0 +1,266 @@
+"""One turn: what the system has ready, what has become due, an errand, and then everything that is to be sent.
+
+Bytes are sent at the end, so that a turn makes one system call for each connection that has something, however
+many replies or requests it gathered. The clock is read once.
+"""
+
+from libc.errno cimport EINTR, errno
+from libc.math cimport INFINITY, ceil
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from mcroute._engine.answers cimport conn_mark
+from mcroute._engine.walks cimport walks_resume
+from mcroute._engine.connections cimport engine_began, engine_check, engine_free, engine_new
+from mcroute._engine.state cimport CONN_LINK, Conn, Engine, Session
+from mcroute._loop.endpoints cimport (
+    endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
+)
+from mcroute._loop.links cimport link_end, link_ready, links_check, upstream_leave
+from mcroute._loop.listeners cimport (
+    handed_ready, listener_ready, listeners_check, listeners_close, session_end,
+)
+from mcroute._loop.state cimport (
+    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, STAGE_CONNECTED, Endpoint, LoopLink,
+)
+from mcroute._loop.system cimport (
+    EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
+    O_NONBLOCK, close, epoll_create1, epoll_event, epoll_wait, eventfd, mcroute_block_signals,
+    mcroute_seconds, pipe2, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
+    pthread_mutex_unlock, read, sem_destroy, sem_init, sem_post, sem_wait, write,
+)
+
+cdef enum:
+    EVENTS_A_TURN = 512
+    OWN_FDS_MAX = 1 << 20
+    WAIT_MAX_MS = 60 * 1000
+
+
+# ---- a turn ----
+
+cdef void _session_ready(Endpoint* end, uint32_t events) noexcept nogil:
+    if events & EPOLLOUT and not endpoint_flush(end):
+        session_end(end)
+    elif events & EPOLLIN:
+        if not endpoint_receive(end):
+            session_end(end)
+    elif events & (EPOLLERR | EPOLLHUP):
+        session_end(end)
+
+
+cdef void _do_errand(Loop* loop) noexcept nogil:
+    cdef uint64_t count
+    read(loop.mail.fd, &count, sizeof(count))
+    loop.errand(loop, loop.argument)
+    sem_post(&loop.is_done)
+
+
+cdef void _flush(Loop* loop) noexcept nogil:
+    """Everything that has something to send. Flushing makes work itself: a paused session goes on, and asks."""
+    cdef uint32_t i = 0
+    cdef Conn* conn
+    cdef Endpoint* end
+    while i < loop.engine.dirty_count:
+        conn = loop.engine.dirty[i]
+        i += 1
+        if conn == NULL:
+            continue
+        conn.is_dirty = False
+        end = <Endpoint*>conn.user
+        if conn.kind == CONN_LINK:
+            # What waits for a connection is sent when that stands.
+            if (<LoopLink*>end).stage == STAGE_CONNECTED and not endpoint_flush(end):
+                link_end(<LoopLink*>end)
+        elif not endpoint_flush(end):
+            session_end(end)
+    loop.engine.dirty_count = 0
+
+
+cdef void _ring(Loop* loop) noexcept nogil:
+    """Wakes the supervising thread if there is news that it does not know to be there."""
+    cdef uint64_t one = 1
+    cdef Engine* engine = loop.engine
+    if (loop.reports == NULL and engine.events == NULL and engine.handed == NULL
+            and engine.counts.ejections == loop.told_ejections):
+        return
+    loop.has_rung = True
+    write(loop.bell, &one, sizeof(one))
+
+
+cdef int _patience(Loop* loop) noexcept nogil:
+    """Milliseconds to wait for events; -1: for ever."""
+    cdef double due = min(loop.due, loop.engine.next_check)
+    if due == INFINITY:
+        return -1
+    if due <= loop.now:
+        return 0
+    return <int>ceil(min(1e3 * (due - loop.now), <double>WAIT_MAX_MS))
+
+
+cdef void _turn(Loop* loop) noexcept nogil:
+    cdef epoll_event[EVENTS_A_TURN] events
+    cdef Endpoint* end
+    cdef bint has_mail = False
+    cdef int i
+    cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, _patience(loop))
+    loop.now = mcroute_seconds()
+    for i in range(count):
+        end = <Endpoint*>events[i].data.ptr
+        if end.kind == END_SESSION:
+            _session_ready(end, events[i].events)
+        elif end.kind == END_LINK:
+            link_ready(<LoopLink*>end, events[i].events)
+        elif end.kind == END_LISTENER:
+            listener_ready(end)
+        elif end.kind == END_HANDED:
+            handed_ready(loop)
+        else:
+            has_mail = True
+    if loop.now >= loop.engine.next_check:
+        engine_check(loop.engine, loop.now)
+    if loop.now >= loop.due:
+        listeners_check(loop)
+        links_check(loop)
+    if has_mail:
+        # Not among the events: it may close what these are about.
+        _do_errand(loop)
+        if loop.engine.released != NULL:
+            # An errand that ended a request may have released others.
+            engine_began(loop.engine, loop.now)
+            walks_resume(loop.engine)
+    _flush(loop)
+    if not loop.has_rung:
+        _ring(loop)
+
+
+cdef void loop_run(Loop* loop) noexcept nogil:
+    mcroute_block_signals()
+    while not loop.is_stopping:
+        _turn(loop)
+
+
+# ---- errands ----
+
+cdef void loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil:
+    cdef uint64_t one = 1
+    pthread_mutex_lock(&loop.callers)
+    if loop.is_running:
+        loop.errand = errand
+        loop.argument = argument
+        write(loop.mail.fd, &one, sizeof(one))
+        while sem_wait(&loop.is_done) < 0 and errno == EINTR:
+            pass
+    else:
+        loop.now = mcroute_seconds()
+        errand(loop, argument)
+    pthread_mutex_unlock(&loop.callers)
+
+
+cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
+    loop.is_stopping = True
+    loop.is_running = False
+
+
+cdef void loop_heard(Loop* loop, void* nothing) noexcept nogil:
+    loop.told_ejections = loop.engine.counts.ejections
+    loop.has_rung = False
+
+
+cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:
+    cdef Session* session = loop.engine.sessions
+    cdef Endpoint* end
+    while session != NULL:
+        end = <Endpoint*>session.conn.user
+        end.has_ended = True
+        endpoint_watch(end, end.events & ~<uint32_t>EPOLLIN)
+        # Whether it is to be closed now is seen when it is flushed.
+        conn_mark(&session.conn)
+        session = session.next
+
+
+cdef void sessions_abort(Loop* loop, void* nothing) noexcept nogil:
+    while loop.engine.sessions != NULL:
+        session_end(<Endpoint*>loop.engine.sessions.conn.user)
+
+
+# ---- life ----
+
+cdef bint _open(Loop* loop) noexcept nogil:
+    cdef int[2] pipe
+    cdef int mail
+    loop.epoll = epoll_create1(EPOLL_CLOEXEC)
+    if loop.epoll < 0:
+        return False
+    mail = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    if mail < 0 or not endpoint_open(&loop.mail, loop, END_MAIL, mail, NULL, EPOLLIN):
+        return False
+    if pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0:
+        return False
+    loop.hand_in = pipe[1]
+    return endpoint_open(&loop.handed, loop, END_HANDED, pipe[0], NULL, EPOLLIN)
+
+
+cdef Loop* loop_new(int bell, uint64_t seed) noexcept nogil:
+    cdef Loop* loop = <Loop*>calloc(1, sizeof(Loop))
+    if loop == NULL:
+        return NULL
+    loop.epoll = loop.mail.fd = loop.handed.fd = loop.hand_in = -1
+    loop.bell = bell
+    loop.random = seed | 1
+    loop.due = loop.listen_again_at = INFINITY
+    pthread_mutex_init(&loop.callers, NULL)
+    sem_init(&loop.is_done, 0, 0)
+    loop.own_fds = <uint8_t*>calloc(OWN_FDS_MAX // 8, 1)
+    loop.own_fds_max = OWN_FDS_MAX if loop.own_fds != NULL else 0
+    loop.engine = engine_new(seed)
+    if loop.engine == NULL or not _open(loop):
+        loop_free(loop)
+        return NULL
+    return loop
+
+
+cdef void _close_handed(Loop* loop) noexcept nogil:
+    """Clients that were accepted for this loop and not taken in."""
+    cdef int fd
+    while read(loop.handed.fd, &fd, sizeof(fd)) == sizeof(fd):
+        close(fd)
+
+
+cdef void loop_free(Loop* loop) noexcept nogil:
+    cdef int i, j
+    if loop.engine != NULL:
+        listeners_close(loop, NULL)
+        sessions_abort(loop, NULL)
+        for i in range(loop.upstream_count):
+            if loop.upstreams[i] != NULL:
+                upstream_leave(loop, &i)
+        engine_free(loop.engine)
+    for i in range(loop.upstream_count):
+        if loop.upstreams[i] == NULL:
+            continue
+        for j in range(loop.upstreams[i].link_count):
+            free(loop.upstreams[i].links[j])
+        free(loop.upstreams[i])
+    free(loop.upstreams)
+    if loop.handed.fd >= 0:
+        _close_handed(loop)
+        endpoint_close(&loop.handed)
+    if loop.hand_in >= 0:
+        close(loop.hand_in)
+    if loop.mail.fd >= 0:
+        endpoint_close(&loop.mail)
+    if loop.epoll >= 0:
+        close(loop.epoll)
+    free(loop.own_fds)
+    sem_destroy(&loop.is_done)
+    pthread_mutex_destroy(&loop.callers)
+    free(loop)
+
+
+cdef void loop_let_go(Loop* loop) noexcept nogil:
+    cdef int fd
+    for fd in range(loop.own_fds_max):
+        if loop.own_fds[fd >> 3] >> (fd & 7) & 1:
+            close(fd)
+    close(loop.hand_in)
+    close(loop.epoll)

@@ -1,0 +1,71 @@
+"""An engine carried by asyncio: one driver, and links that are protocols of its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+from .._engine.engine import Engine
+from ..policy import Plan, Server, SupervisorSettings
+from .asyncio_driver import Driver, Result
+from .asyncio_links import ServerLinks
+from .routing import Routing
+from .supervision import Supervision
+
+__all__ = ("AsyncioCarrier", "asyncio_routing")
+
+
+class AsyncioCarrier:
+    """A `Carrier` on the running loop. `on_results` and `on_stats` are the driver's."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        rng: Random,
+        on_results: Callable[[list[Result]], None] | None = None,
+        on_stats: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.engine = Engine(plan, seed=rng.getrandbits(63))
+        self.driver = Driver(self.engine, asyncio.get_running_loop(), on_results, on_stats)
+        self._rng = rng
+        self._links: list[ServerLinks] = []
+
+    def supervise(self, supervision: Supervision) -> None:
+        self._supervision = supervision
+        self.driver.on_ejection = supervision.look_for_trips
+
+    async def prepare(self, plan: Plan) -> None:
+        """Nothing: each link looks up the name of its host when it connects."""
+
+    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> ServerLinks:
+        links = ServerLinks(self.driver, number, server, timeout_s, count, self._supervision, self._rng)
+        self._links = [*(known for known in self._links if known.is_kept), links]
+        return links
+
+    def schedule(self) -> None:
+        self.driver.schedule()
+
+    def close(self) -> None:
+        self.driver.close()
+
+    def let_go(self) -> None:
+        for links in self._links:
+            links.let_go()
+
+
+def asyncio_routing(
+    plan: Plan,
+    *,
+    settings: SupervisorSettings | None = None,
+    rng: Random | None = None,
+    on_results: Callable[[list[Result]], None] | None = None,
+    on_stats: Callable[[bytes], bytes] | None = None,
+) -> tuple[Routing, Driver]:
+    """The plan at work on the running loop, and what moves its bytes.
+
+    `rng` is where all chance comes from: the engine's seed, the jitter of retries.
+    """
+    rng = rng or Random()
+    carrier = AsyncioCarrier(plan, rng, on_results, on_stats)
+    return Routing(plan, carrier, settings=settings, rng=rng), carrier.driver

@@ -1,0 +1,133 @@
+"""The native loop's threads: started, listened to, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import threading
+from collections.abc import Callable
+from random import Random
+
+from .._loop.threads import LinkNews, LoopThread
+from ..policy import Plan, Server
+from .asyncio_control import spell_address
+from .native_engine import NativeEngine
+from .native_links import NativeLinks
+from .native_sockets import LoopAddress, is_name, resolve
+from .supervision import Supervision
+
+__all__ = ("NativeCarrier",)
+
+
+class NativeCarrier:
+    """A `Carrier` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
+
+    `on_stats` answers a stats command: it is given the line, without its end, and returns the reply.
+    `begin` starts the threads, `close` ends them. Raises OSError when there are no descriptors left.
+    """
+
+    def __init__(self, plan: Plan, count: int, rng: Random, on_stats: Callable[[bytes], bytes]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.threads = tuple(LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count))
+        self.engine = NativeEngine(self.threads)
+        self.engine.install(plan)
+        self._on_stats = on_stats
+        self._is_closed = False
+        self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
+        self._running: list[threading.Thread] = []
+        self._links: dict[int, NativeLinks] = {}
+        self._resolved: dict[tuple[str, int], list[LoopAddress]] = {}
+        self._loop.add_reader(self._bell, self.hear)
+
+    def begin(self) -> None:
+        """Nothing is carried before."""
+        for number, thread in enumerate(self.threads):
+            thread.will_run()
+            # Daemons: a process that forgets to close its proxy still ends.
+            running = threading.Thread(target=thread.run, name=f"mcroute-{number}", daemon=True)
+            running.start()
+            self._running.append(running)
+
+    def supervise(self, supervision: Supervision) -> None:
+        self._supervision = supervision
+        # Not at once: it is called from within the supervision.
+        self.engine.on_ejection = self._look_soon
+
+    def _look_soon(self) -> None:
+        self._loop.call_soon(self._supervision.look_for_trips)
+
+    # ---- what the threads have to tell ----
+
+    def hear(self) -> None:
+        """Takes what news there is; also called whenever the threads have some."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        for index, thread in enumerate(self.threads):
+            for news in thread.news():
+                self._tell(news)
+            for number, line in thread.take_handed():
+                thread.answer(number, self._on_stats(line))
+            self._run_routes(index)
+            thread.heard()
+        self._supervision.look_for_trips()
+
+    def _run_routes(self, index: int) -> None:
+        due = self.threads[index].run_routes(self._loop.time())
+        if index in self._timers:
+            self._timers.pop(index).cancel()
+        if due < math.inf:
+            self._timers[index] = self._loop.call_at(due, self._run_routes, index)
+
+    def _tell(self, news: LinkNews) -> None:
+        if news.is_lost:
+            address = spell_address(*news.lost_name) if news.lost_name else ""
+            self._supervision.link_lost(news.server, address, news.lost_writes, news.missed)
+        if news.has_failed:
+            self._supervision.connect_failed(news.server)
+            if news.server in self._links:
+                self._links[news.server].look_up_again()
+        if news.is_connected:
+            self._supervision.connected(news.server)
+
+    # ---- what they are told ----
+
+    async def prepare(self, plan: Plan) -> None:
+        """Looks the names of hosts up, each for itself; one that is not known is tried again later."""
+        names = [server for server in plan.servers if is_name(server)]
+        found = await asyncio.gather(*(resolve(server) for server in names), return_exceptions=True)
+        for server, addresses in zip(names, found, strict=True):
+            if isinstance(addresses, list):
+                self._resolved[server.host, server.port] = addresses
+
+    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> NativeLinks:
+        addresses = self._resolved.get((server.host, server.port), [])
+        if server.path:
+            addresses = [server.path]
+        elif not is_name(server):
+            addresses = [(server.host, server.port)]
+        self._links[number] = NativeLinks(self.threads, number, server, timeout_s, count, addresses)
+        return self._links[number]
+
+    def schedule(self) -> None:
+        """Nothing: the threads see by themselves what an errand has left to be sent."""
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for thread in self.threads:
+            thread.stop()
+        for running in self._running:
+            running.join()
+        self._running.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._loop.remove_reader(self._bell)
+        os.close(self._bell)
+
+    def let_go(self) -> None:
+        for thread in self.threads:
+            thread.let_go()

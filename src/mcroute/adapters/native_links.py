@@ -1,0 +1,121 @@
+"""All links to one server, of all threads, as one thing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from .._loop.threads import LinkFacts, LoopThread
+from ..policy import Server
+from .asyncio_control import spell_address
+from .native_sockets import LoopAddress, is_name, resolve
+
+__all__ = ("NativeLinks",)
+
+LOOK_S = 0.01
+
+
+class NativeLinks:
+    """`count` links in each thread, which begin to connect at once, and again whenever one is lost.
+
+    A host that has a name is looked up again when it cannot be connected to.
+    """
+
+    def __init__(
+        self,
+        threads: Sequence[LoopThread],
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: list[LoopAddress],
+    ) -> None:
+        self.server = server
+        self._threads = threads
+        self._id = number
+        self._timeout_s = timeout_s
+        self._count = count
+        self._addresses = addresses
+        self._resolving: asyncio.Task[None] | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        for thread in self._threads:
+            thread.connect(self._id, self._count, self._timeout_s, self._addresses)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _facts(self) -> Iterator[LinkFacts]:
+        for thread in self._threads:
+            yield from thread.links(self._id)
+
+    @property
+    def connected(self) -> int:
+        return sum(link.is_connected for link in self._facts())
+
+    @property
+    def are_connected(self) -> bool:
+        return all(link.is_connected for link in self._facts())
+
+    @property
+    def unanswered(self) -> int:
+        return sum(link.unanswered for link in self._facts())
+
+    @property
+    def version(self) -> str:
+        for link in self._facts():
+            word, _, version = link.greeting.partition(b" ")
+            if word == b"VERSION":
+                return version.decode(errors="replace")
+        return ""
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        return frozenset(spell_address(*link.name) for link in self._facts() if link.name)
+
+    def set_timeout(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._connect()
+
+    def look_up_again(self) -> None:
+        """The server could not be connected to: its name may mean another address by now."""
+        if is_name(self.server) and (self._resolving is None or self._resolving.done()):
+            self._resolving = asyncio.get_running_loop().create_task(self._look_up())
+
+    async def _look_up(self) -> None:
+        try:
+            addresses = await resolve(self.server)
+        except OSError:
+            return
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._connect()
+
+    async def tried(self) -> None:
+        while not all(link.is_tried for link in self._facts()):
+            await asyncio.sleep(LOOK_S)
+
+    async def settled(self) -> None:
+        while not all(link.is_connected and not link.unanswered for link in self._facts()):
+            for thread in self._threads:
+                thread.hurry(self._id)
+            await asyncio.sleep(LOOK_S)
+
+    def abort_unsettled(self) -> None:
+        for thread in self._threads:
+            thread.settle(self._id)
+
+    def cancel(self) -> Sequence[asyncio.Task[None]]:
+        self.abort()
+        if self._resolving is None:
+            return ()
+        self._resolving.cancel()
+        return (self._resolving,)
+
+    def abort(self) -> None:
+        for thread in self._threads:
+            thread.leave(self._id)
+
+    async def gone(self) -> None:
+        """They are when `abort` returns."""

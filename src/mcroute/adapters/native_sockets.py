@@ -1,0 +1,112 @@
+"""Addresses in the form that the native loop takes, and sockets that listen for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+import stat
+
+from ..policy import Server
+
+__all__ = ("LoopAddress", "is_name", "listening_path", "listening_sockets", "resolve")
+
+# Clients that connect at the same time, as memcached has it. One more waits a second for its next try.
+BACKLOG = 1024
+
+# (numeric host, port), or the path of a unix socket.
+LoopAddress = tuple[str, int] | str
+
+
+def is_name(server: Server) -> bool:
+    """Whether its host has to be looked up."""
+    if server.path:
+        return False
+    try:
+        ipaddress.ip_address(server.host)
+    except ValueError:
+        return True
+    return False
+
+
+async def resolve(server: Server) -> list[LoopAddress]:
+    """Where to connect to, in the order of preference. Raises OSError for a host that is not known."""
+    if server.path:
+        return [server.path]
+    if not is_name(server):
+        return [(server.host, server.port)]
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{server.host!r} cannot be the name of a host") from error
+    return [(str(address[0]), int(address[1])) for *_, address in found]
+
+
+def listening_sockets(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """For each of `count` threads the sockets that it listens on, one for each address that the host has.
+
+    Where the system can divide clients among sockets of one address each thread has its own; where not there
+    is one list. Port 0 is a free one, the same for all. Raises OSError if the address is not to be had.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    families = dict.fromkeys((family, str(address[0])) for family, *_, address in found)
+    count = count if hasattr(socket, "SO_REUSEPORT") else 1
+    with contextlib.ExitStack() as undo:
+        threads: list[list[socket.socket]] = [[] for _ in range(count)]
+        for family, name in families:
+            # Alone first: sockets that share their port would share it with another proxy's too.
+            with _listener(family, name, port, is_shared=False) as probe:
+                port = probe.getsockname()[1]
+            for sockets in threads:
+                sockets.append(undo.enter_context(_listener(family, name, port, is_shared=count > 1)))
+        undo.pop_all()
+    return threads
+
+
+def _listener(family: int, host: str, port: int, *, is_shared: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def listening_path(path: str) -> socket.socket:
+    """A unix socket that listens. One that a dead process has left is replaced.
+
+    Raises OSError if the path is not to be had, also when somebody else listens there.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_dead(path)
+        listener.bind(path)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_dead(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            try:
+                client.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)

@@ -1,0 +1,69 @@
+"""What may carry a proxy's bytes. Whatever holds of one holds of all: acceptance tests run on each."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from mcroute.adapters.asyncio_proxy import Proxy as AsyncioProxy
+from mcroute.policy import Route, SupervisorSettings, compile_plan
+
+if TYPE_CHECKING:
+    from mcroute.adapters.native_proxy import Proxy as NativeProxy
+
+Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
+
+HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
+NATIVE = pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="no epoll"))
+CARRIERS = [
+    "asyncio",
+    pytest.param("uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="no uvloop")),
+    NATIVE,
+]
+# A client that asks for everything does so on several: then the threads have to agree.
+NATIVE_THREADS = 2
+
+Run = Callable[[Coroutine[object, object, None]], None]
+
+
+async def start_proxy(
+    carrier: str,
+    route: Route,
+    *,
+    settings: SupervisorSettings | None = None,
+    threads: int = NATIVE_THREADS,
+) -> Proxy:
+    """A proxy on the running loop, or on threads beside it."""
+    proxy: Proxy
+    if carrier == "native":
+        from mcroute.adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
+
+        proxy = NativeProxy(compile_plan(route), threads=threads, settings=settings, rng=Random(1))
+    else:
+        proxy = AsyncioProxy(compile_plan(route), settings=settings, rng=Random(1))
+    await proxy.start()
+    return proxy
+
+
+def runner(carrier: str) -> Run:
+    """Runs a scenario to its end, on the carrier's loop, for at most 50 seconds."""
+
+    async def bounded(scenario: Coroutine[object, object, None]) -> None:
+        # What a signal handler raises, as the plugin's own limit does, an event loop may swallow.
+        await asyncio.wait_for(scenario, 50)
+
+    def run(scenario: Coroutine[object, object, None]) -> None:
+        if carrier == "uvloop":
+            import uvloop  # noqa: PLC0415
+
+            uvloop.run(bounded(scenario))
+        else:
+            asyncio.run(bounded(scenario))
+
+    return run
