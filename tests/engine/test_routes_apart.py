@@ -1,19 +1,16 @@
 """Users' routes whose interpreter comes when it can: the engine goes on meanwhile, and nothing dangles."""
 
 import gc
-import importlib
 import math
 import threading
 import weakref
 from collections.abc import Callable, Generator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from mcroute.policy import Failover, Outcome, compile_plan
 from mcroute.policy.steps import Ask, AskAll, Wait
-from tests.compiling import compile_cython
 
 from .network import Network
 from .test_routes import GET, Custom, X, Y, child
@@ -22,15 +19,6 @@ BEGINS, OVER = -1, -2
 SET, STORED = b"set k 0 0 1\r\nx\r\n", b"STORED\r\n"
 TIMEOUT = b"SERVER_ERROR timeout\r\n"
 FULL = b"SERVER_ERROR too many requests wait for the server\r\n"
-
-
-@pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    there = tmp_path_factory.mktemp("apart")
-    compile_cython(Path(__file__).with_name("apart.pyx"), there)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(there))
-        return importlib.import_module("apart")
 
 
 class World(Network):

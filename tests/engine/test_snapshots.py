@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from types import ModuleType
+
 import pytest
 
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
@@ -179,6 +183,25 @@ def test_snapshots_add_up():
     assert both.durations["delete"] == other.durations["delete"]
     assert both.servers["s0"].latencies.count == 3
     assert both.servers["s0"].counters["requests"] == 3
+
+
+def test_counts_are_read_while_the_engine_counts(apart: ModuleType) -> None:
+    net = Network(PoolRoute(pool(1, trip_after=2**31 - 1)), 1)
+    loop = apart.Loop(net.engine, net.client(), net.links[0], net.now)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    seen = [net.engine.snapshot() for _ in range(300)]
+    loop.stop()
+    thread.join()
+    seen.append(net.engine.snapshot())
+    for before, after in itertools.pairwise(seen):
+        assert all(before.counters[name] <= after.counters[name] for name in ("requests", "replies"))
+        assert before.servers["s0"].latencies.count <= after.servers["s0"].latencies.count
+        assert all(after.results[name] >= count for name, count in before.results.items())
+    last = seen[-1]
+    assert last.counters["requests"] == last.counters["replies"] > 0
+    assert sum(each.count for each in last.durations.values()) == last.counters["requests"]
+    assert last.servers["s0"].latencies.count == last.counters["requests"]
 
 
 def test_a_sum_knows_servers_of_either():
