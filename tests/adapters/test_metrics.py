@@ -15,17 +15,20 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mcroute._engine.engine import Engine
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
+from mcroute.adapters.asyncio_proxy import Proxy as AsyncioProxy
 from mcroute.adapters.metrics import BOUNDS_S, METRICS, Kind, Observation, rows
 from mcroute.adapters.prometheus import ProxyCollector
-from mcroute.asyncio import Proxy, start_proxy
+from mcroute.asyncio import start_proxy
 from mcroute.config import parse_config
 from mcroute.errors import ConfigError
 from mcroute.policy import (
     Outcome,
+    Plan,
     Pool,
     PoolReport,
     PoolRoute,
     Replicate,
+    Route,
     Server,
     ServerReport,
     State,
@@ -33,8 +36,10 @@ from mcroute.policy import (
     compile_plan,
 )
 from mcroute.testing import EmbeddedServer
+from tests.acceptance.carriers import NATIVE, Proxy
 
 LOCAL = ("127.0.0.1", 0)
+THREADS = 2
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -46,6 +51,19 @@ def servers() -> Iterator[list[EmbeddedServer]]:
 
 def pool(servers: list[EmbeddedServer], **options: object) -> Pool:
     return Pool("main", tuple(Server(f"s{i}", s.host, s.port) for i, s in enumerate(servers)), **options)
+
+
+@pytest.fixture(params=["asyncio", NATIVE])
+def carrier(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def made(carrier: str, plan: Plan) -> Proxy:
+    if carrier == "asyncio":
+        return AsyncioProxy(plan)
+    from mcroute.adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
+
+    return NativeProxy(plan, threads=THREADS)
 
 
 class Visitor:
@@ -83,8 +101,9 @@ def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 
 @contextlib.asynccontextmanager
-async def visiting(route: object) -> AsyncIterator[Visitor]:
-    async with await start_proxy(route, metrics=LOCAL) as proxy:
+async def visiting(carrier: str, route: Route) -> AsyncIterator[Visitor]:
+    async with made(carrier, compile_plan(route)) as proxy:
+        await proxy.start(metrics=LOCAL)
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         try:
             yield Visitor(proxy, reader, writer)
@@ -95,9 +114,9 @@ async def visiting(route: object) -> AsyncIterator[Visitor]:
 # ---- over HTTP ----
 
 
-def test_requests_are_counted_and_timed(servers):
+def test_requests_are_counted_and_timed(servers, carrier):
     async def scenario() -> None:
-        async with visiting(PoolRoute(pool(servers))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers))) as visitor:
             for number in range(20):
                 await visitor.ask(b"set k%d 0 0 1\r\nx\r\n" % number)
             await visitor.ask(b"get k1 k2 none\r\n", b"END\r\n")
@@ -119,14 +138,16 @@ def test_requests_are_counted_and_timed(servers):
     asyncio.run(scenario())
 
 
-def test_states_and_pools_are_told(servers):
+def test_states_and_pools_are_told(servers, carrier):
+    links = THREADS if carrier == "native" else 1
+
     async def scenario() -> None:
-        async with visiting(Replicate(pool(servers), copies=2)) as visitor:
+        async with visiting(carrier, Replicate(pool(servers), copies=2)) as visitor:
             seen = await visitor.metrics()
             for name in ("s0", "s1"):
                 states = {state.name.lower(): state is State.UP for state in State}
                 assert {s: seen[key("server_state", server=name, state=s)] for s in states} == states
-                assert seen[key("backend_connections", server=name)] == 1
+                assert seen[key("backend_connections", server=name)] == links
             assert seen[key("degraded", pool="main")] == seen[key("panic_mode", pool="main")] == 0
             servers[0].kill()
             while (seen := await visitor.metrics())[key("server_state", server="s0", state="up")]:
@@ -139,15 +160,17 @@ def test_states_and_pools_are_told(servers):
             ejections = {labels: value for (name, labels), value in seen.items() if "ejections_total" in name}
             assert sum(ejections.values()) >= 1
             assert not any(value for labels, value in ejections.items() if ("server", "s1") in labels)
-            assert seen[key("backend_disconnects_total", server="s0")] == 1
-            assert seen[key("backend_connections", server="s0")] == 0
+            # The next connection may be made before the server has stopped to listen.
+            assert seen[key("backend_disconnects_total", server="s0")] >= links
+            while (await visitor.metrics())[key("backend_connections", server="s0")]:
+                pass
 
     asyncio.run(scenario())
 
 
-def test_a_reload_is_seen(servers):
+def test_a_reload_is_seen(servers, carrier):
     async def scenario() -> None:
-        async with visiting(PoolRoute(pool(servers[:1]))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers[:1]))) as visitor:
             before = await visitor.metrics()
             await visitor.proxy.reload(visitor.proxy.plan)
             same = await visitor.metrics()
@@ -159,9 +182,9 @@ def test_a_reload_is_seen(servers):
     asyncio.run(scenario())
 
 
-def test_every_metric_of_the_table_is_there_under_its_name(servers):
+def test_every_metric_of_the_table_is_there_under_its_name(servers, carrier):
     async def scenario() -> None:
-        async with visiting(PoolRoute(pool(servers))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers))) as visitor:
             await visitor.ask(b"get k\r\n", b"END\r\n")
             families = {f.name: f for f in text_string_to_metric_families(await visitor.text())}
             for metric in METRICS:
@@ -175,9 +198,9 @@ def test_every_metric_of_the_table_is_there_under_its_name(servers):
     asyncio.run(scenario())
 
 
-def test_keys_are_no_labels(servers):
+def test_keys_are_no_labels(servers, carrier):
     async def scenario() -> None:
-        async with visiting(PoolRoute(pool(servers))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers))) as visitor:
             await visitor.ask(b"get secret\r\n", b"END\r\n")
             await visitor.ask(b"secret secret\r\n")
             assert "secret" not in await visitor.text()
@@ -185,9 +208,9 @@ def test_keys_are_no_labels(servers):
     asyncio.run(scenario())
 
 
-def test_the_port_is_free_when_the_proxy_is_closed(servers):
+def test_the_port_is_free_when_the_proxy_is_closed(servers, carrier):
     async def scenario() -> int:
-        async with visiting(PoolRoute(pool(servers))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers))) as visitor:
             return visitor.proxy.metrics_port
 
     port = asyncio.run(scenario())
@@ -195,22 +218,22 @@ def test_the_port_is_free_when_the_proxy_is_closed(servers):
         pass
 
 
-def test_an_address_that_is_taken_is_named(servers):
+def test_an_address_that_is_taken_is_named(servers, carrier):
     async def scenario() -> None:
         with socket.create_server(LOCAL) as taken:
             port = taken.getsockname()[1]
             with pytest.raises(OSError, match=f"metrics at 127.0.0.1:{port}: "):
-                await start_proxy(PoolRoute(pool(servers)), metrics=("127.0.0.1", port))
+                await made(carrier, compile_plan(PoolRoute(pool(servers)))).start(metrics=("127.0.0.1", port))
 
     asyncio.run(scenario())
 
 
-def test_without_the_library_the_error_says_what_to_install(servers, monkeypatch):
+def test_without_the_library_the_error_says_what_to_install(servers, carrier, monkeypatch):
     monkeypatch.setitem(sys.modules, "mcroute.adapters.prometheus", None)
 
     async def scenario() -> None:
         with pytest.raises(ConfigError, match=r"proxy.metrics: needs prometheus-client: pip install"):
-            await start_proxy(PoolRoute(pool(servers)), metrics=LOCAL)
+            await made(carrier, compile_plan(PoolRoute(pool(servers)))).start(metrics=LOCAL)
 
     asyncio.run(scenario())
 
@@ -280,9 +303,9 @@ def test_rows_are_what_stats_shows():
     assert all(" " not in name and " " not in value for name, value in shown.items())
 
 
-def test_stats_mcroute_has_the_rows(servers):
+def test_stats_mcroute_has_the_rows(servers, carrier):
     async def scenario() -> None:
-        async with visiting(PoolRoute(pool(servers))) as visitor:
+        async with visiting(carrier, PoolRoute(pool(servers))) as visitor:
             await visitor.ask(b"get a\r\n", b"END\r\n")
             reply = await visitor.ask(b"stats mcroute\r\n", b"END\r\n")
             lines = reply.decode().split("\r\n")[:-2]
