@@ -140,6 +140,7 @@ cdef object engine_snapshot(Engine* engine, dict ids):
                 "retries_refused": counts.retries_refused,
                 "sessions_opened": counts.sessions_opened,
                 "sessions_closed": counts.sessions_closed,
+                "accepts_failed": counts.accepts_failed,
                 "buffer_bytes": counter_read(&engine.pool.used_bytes),
             },
             _results(counts),

@@ -344,6 +344,7 @@ cdef struct EngineCounts:
     uint64_t bytes_out
     uint64_t sessions_opened
     uint64_t sessions_closed
+    uint64_t accepts_failed     # by the driver: for want of descriptors or memory
     uint64_t ejections          # by the engine itself
     uint64_t desyncs            # links closed because what came did not fit what was asked
     uint64_t retries            # after timeouts, out of the budget

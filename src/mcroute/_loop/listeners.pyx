@@ -5,6 +5,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
 from mcroute._engine.connections cimport session_close, session_open
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.state cimport Session
 from mcroute._loop.endpoints cimport endpoint_close, endpoint_open, endpoint_watch
 from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX
@@ -37,7 +38,6 @@ cdef void _admit(Loop* loop, int fd) noexcept nogil:
         close(fd)
         return
     loop.sessions += 1
-    loop.sessions_ever += 1
 
 
 cdef void session_end(Endpoint* end) noexcept nogil:
@@ -61,7 +61,7 @@ cdef void _hand_over(Loop* loop, int fd) noexcept nogil:
 
 cdef void _pause(Loop* loop) noexcept nogil:
     cdef int i
-    loop.accept_failures += 1
+    counter_add(&loop.engine.counts.accepts_failed, 1)
     loop.listen_again_at = loop.now + NO_DESCRIPTORS_PAUSE
     loop.due = min(loop.due, loop.listen_again_at)
     for i in range(loop.listener_count):

@@ -113,8 +113,6 @@ cdef struct Loop:
     int hand_count
     int hand_next
     uint32_t sessions           # open
-    uint64_t sessions_ever
-    uint64_t accept_failures
     Endpoint mail
     Errand errand
     void* argument

@@ -42,7 +42,6 @@ class Proxy:
         self._observer = Observer(self._loop, self.supervision.supervisor, self.engine.snapshot)
         self._metrics: MetricsServer | None = None
         self._began_at = self._loop.time()
-        self._sessions_ever = 0
 
     async def start(
         self, host: str = "127.0.0.1", port: int = 0, *, metrics: tuple[str, int] | None = None
@@ -103,16 +102,11 @@ class Proxy:
             await self._listener.wait_closed()
 
     def _accept(self) -> Session:
-        self._sessions_ever += 1
         return Session(self._driver)
 
     def _stats(self, line: bytes) -> bytes:
-        clients = {
-            "uptime": int(self._loop.time() - self._began_at),
-            "curr_connections": len(self._sessions()),
-            "total_connections": self._sessions_ever,
-        }
-        return stats_reply(line, self._routing, clients, self._observer)
+        about = {"uptime": int(self._loop.time() - self._began_at)}
+        return stats_reply(line, self._routing, about, self._observer)
 
     def _sessions(self) -> list[Session]:
         return [c for c in self._driver.connections.values() if isinstance(c, Session)]

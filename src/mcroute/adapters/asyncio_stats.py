@@ -48,14 +48,21 @@ _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
 
 
-def stats_reply(line: bytes, routing: Routing, clients: Mapping[str, object], observed: Observed) -> bytes:
-    """The reply to a stats command, whose line comes without its end; `clients` are rows about sessions."""
+def stats_reply(line: bytes, routing: Routing, about: Mapping[str, object], observed: Observed) -> bytes:
+    """The reply to a stats command, whose line comes without its end; `about` are rows about the process."""
     arguments = line.split()[1:]
     if not arguments:
         snapshot = routing.engine.snapshot()
         counters = {name: snapshot.counters[name] for name in _COUNTERS}
         return _block(
-            {**_process(), **clients, **_commands(snapshot.results), **counters, **_service(routing)}
+            {
+                **_process(),
+                **about,
+                **_clients(snapshot.counters),
+                **_commands(snapshot.results),
+                **counters,
+                **_service(routing),
+            }
         )
     if arguments == [b"servers"]:
         return _block(_servers(routing))
@@ -77,6 +84,11 @@ def _process() -> dict[str, object]:
         "rusage_user": f"{cpu.user:.6f}",
         "rusage_system": f"{cpu.system:.6f}",
     }
+
+
+def _clients(counters: Mapping[str, int]) -> dict[str, int]:
+    ever = counters["sessions_opened"]
+    return {"curr_connections": ever - counters["sessions_closed"], "total_connections": ever}
 
 
 def _commands(results: Mapping[tuple[str, Outcome], int]) -> dict[str, int]:

@@ -182,6 +182,13 @@ METRICS = (
         _one(lambda s: s.snapshot.counters["sessions_opened"] - s.snapshot.counters["sessions_closed"]),
     ),
     Metric(COUNTER, "connections_total", "Clients that have connected.", (), _counted("sessions_opened")),
+    Metric(
+        COUNTER,
+        "accepts_failed_total",
+        "Clients that had to wait because the system had no descriptor or memory left; native loop only.",
+        (),
+        _counted("accepts_failed"),
+    ),
     Metric(COUNTER, "read_bytes_total", "Bytes from clients.", (), _counted("bytes_read")),
     Metric(COUNTER, "written_bytes_total", "Bytes to clients.", (), _counted("bytes_written")),
     Metric(

@@ -149,7 +149,7 @@ class Proxy:
         for thread in self._threads:
             thread.end_sessions()
         until = self._loop.time() + limit_s
-        while any(thread.clients()[0] for thread in self._threads) and self._loop.time() < until:
+        while any(thread.clients() for thread in self._threads) and self._loop.time() < until:
             await asyncio.sleep(LOOK_S)
         for thread in self._threads:
             thread.abort_sessions()
@@ -160,14 +160,8 @@ class Proxy:
         await self._routing.close()
 
     def _stats(self, line: bytes) -> bytes:
-        counts = [thread.clients() for thread in self._threads]
-        clients = {
-            "uptime": int(self._loop.time() - self._began_at),
-            "curr_connections": sum(now for now, _, _ in counts),
-            "total_connections": sum(ever for _, ever, _ in counts),
-            "threads": len(self._threads),
-        }
-        return stats_reply(line, self._routing, clients, self._observer)
+        about = {"uptime": int(self._loop.time() - self._began_at), "threads": len(self._threads)}
+        return stats_reply(line, self._routing, about, self._observer)
 
     async def __aenter__(self) -> Proxy:
         return self
