@@ -7,12 +7,13 @@ ports), `$dir` (an own directory), `$threads`, `$python`, and the programs of `T
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from mcroute.cli import commands
 
 from . import policies
 from .building import SWITCHES, compiled_floor, compiler
@@ -62,7 +63,7 @@ class Peer:
         return found
 
 
-HAS_NATIVE_LOOP = importlib.util.find_spec("mcroute._loop") is not None
+HAS_NATIVE_LOOP = any("--loop" in parameter.opts for parameter in commands.proxy.params)
 
 
 def _no_memcached_proxy(program: str) -> str | None:

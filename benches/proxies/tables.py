@@ -66,9 +66,9 @@ class Figures:
         return statistics.median(values) if values else None
 
     def ratios(self, peer: str, baseline: str, letter: str, figure: Figure) -> list[float]:
-        """Round by round, in rising order: what changes between rounds cancels out."""
+        """Round by round: what changes between rounds cancels out."""
         own, bases = (self._cells.get((name, letter), {}) for name in (peer, baseline))
-        return sorted(figure(own[i]) / figure(bases[i]) for i in own if i in bases and figure(bases[i]))
+        return [figure(own[i]) / figure(bases[i]) for i in own if i in bases and figure(bases[i])]
 
 
 # ---- what stands in a table ----
@@ -81,11 +81,11 @@ def _number(value: float | None) -> str:
 
 
 def _ratio(ratios: Sequence[float]) -> str:
-    """The median, and between which values all rounds lay."""
-    if not ratios:
-        return ""
-    middle = f"{statistics.median(ratios):.2f}"
-    return middle if len(ratios) == 1 else f"{middle} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+    """The median and the quartiles."""
+    if len(ratios) < 2:
+        return "".join(f"{ratio:.2f}" for ratio in ratios)
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -176,7 +176,7 @@ def readme_section(run: Run) -> str:
     told = notes(run)
     parts = [
         "CPU time of the proxy's processes for each request: one column in microseconds, the others as\n"
-        "ratios to it, the median of all rounds and between which values they lay. Less is better.",
+        "ratios to it, round by round: their median, and their quartiles in brackets. Less is better.",
         cpu_table(figures, run["settings"]["baseline"]),
         memory_table(figures),
         *(["\n".join(told)] if told else []),
