@@ -178,6 +178,9 @@ def test_a_reload_is_seen(servers, carrier):
             assert before[later] < same[later]
             hashes = [name for name in before if name[0] == "mcroute_config_hash_info"]
             assert [name for name in same if name[0] == "mcroute_config_hash_info"] == hashes
+            assert same[key("config_reload_failures_total")] == 0
+            visitor.proxy.reload_failed()
+            assert (await visitor.metrics())[key("config_reload_failures_total")] == 1
 
     asyncio.run(scenario())
 
@@ -260,9 +263,8 @@ def observation() -> Observation:
         servers={"a:1": ServerSnapshot({"trips": 5}, {Outcome.HIT: 3}, slow)},
     )
     servers = {"a:1": ServerReport(State.FENCING, Tally()), "new": ServerReport(State.UP, Tally())}
-    return Observation(
-        nothing + something, servers, {"big pool": PoolReport(2, 1, True)}, "f00", 1e9, 2e9, True
-    )
+    pools = {"big pool": PoolReport(2, 1, True)}
+    return Observation(nothing + something, servers, pools, "f00", 1e9, 2e9, 0, True)
 
 
 class Still:

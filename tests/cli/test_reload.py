@@ -67,6 +67,14 @@ def ask(client: socket.socket, request: bytes) -> bytes:
     return client.recv(1000)
 
 
+def stats_mcroute(client: socket.socket) -> bytes:
+    client.sendall(b"stats mcroute\r\n")
+    received = b""
+    while not received.endswith(b"END\r\n"):
+        received += client.recv(65536)
+    return received
+
+
 def test_a_client_that_stays_is_served_by_the_new_servers(proxy, servers):
     one, other = servers
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
@@ -92,6 +100,7 @@ def test_a_file_that_cannot_work_changes_nothing(proxy):
             f"{proxy.file}: pools.main.servers[0]: port 0 is not between 1 and 65535"
         )
         assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
+        assert b"STAT config_reload_failures_total 1\r\n" in stats_mcroute(client)
         proxy.file.unlink()
         proxy.process.send_signal(signal.SIGHUP)
         assert proxy.line().startswith("ERROR not reloaded, the configuration of before stays: ")

@@ -74,6 +74,10 @@ class Proxy:
         self.plan = plan
         self._observer.reloaded()
 
+    def reload_failed(self) -> None:
+        """Another plan was wanted and cannot be had: counted, for whoever watches."""
+        self._observer.failed_reloads += 1
+
     def observe(self) -> Observation:
         """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
         return self._observer.observe()

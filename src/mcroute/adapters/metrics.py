@@ -31,6 +31,7 @@ class Observation:
     fingerprint: str  # of the plan
     started_at: float
     installed_at: float  # the plan
+    failed_reloads: int
     is_serving: bool
 
 
@@ -172,6 +173,13 @@ METRICS = (
         "When the configuration that is in force was installed, since 1970.",
         (),
         _one(lambda seen: seen.installed_at),
+    ),
+    Metric(
+        COUNTER,
+        "config_reload_failures_total",
+        "How often another configuration was to be installed and could not work: the one before stayed.",
+        (),
+        _one(lambda seen: seen.failed_reloads),
     ),
     # ---- clients ----
     Metric(

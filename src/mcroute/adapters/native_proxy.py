@@ -132,6 +132,10 @@ class Proxy:
         if self.engine.forget_plans():
             self._forgetting = self._loop.call_later(FORGET_S, self._forget_plans)
 
+    def reload_failed(self) -> None:
+        """Another plan was wanted and cannot be had: counted, for whoever watches."""
+        self._observer.failed_reloads += 1
+
     def observe(self) -> Observation:
         """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
         return self._observer.observe()

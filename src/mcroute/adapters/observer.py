@@ -31,6 +31,7 @@ class Observer:
         self, loop: asyncio.AbstractEventLoop, supervisor: Supervisor, snapshot: Callable[[], Snapshot]
     ) -> None:
         self.is_serving = False
+        self.failed_reloads = 0
         self._loop = loop
         self._thread = threading.get_ident()
         self._supervisor = supervisor
@@ -58,6 +59,7 @@ class Observer:
             self._fingerprint,
             self._started_at,
             self._installed_at,
+            self.failed_reloads,
             self.is_serving,
         )
 

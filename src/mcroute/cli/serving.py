@@ -76,8 +76,10 @@ class _Reloading:
             try:
                 await self._reload()
             except ConfigError as error:
+                self._proxy.reload_failed()
                 log.error("not reloaded, the configuration of before stays: %s", error)
             except Exception:
+                self._proxy.reload_failed()
                 log.exception("not reloaded, the configuration of before stays")
 
     async def _reload(self) -> None:
