@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "mcroute"
 # Lowest first. A part may import the parts of lower rows, and itself.
 LAYERS = [
     {"errors", "_hashing"},
+    {"placement"},
     {"_ring", "_protocol"},
     {"policy"},
     {"_engine"},
@@ -29,7 +30,7 @@ VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.steps")
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
 
 # Below the adapters, time is an argument and bytes are handed in.
-SANS_IO = {"errors", "_hashing", "_ring", "_protocol", "policy", "_engine"}
+SANS_IO = {"errors", "_hashing", "placement", "_ring", "_protocol", "policy", "_engine"}
 OUTSIDE_WORLD = {"asyncio", "select", "selectors", "socket", "subprocess", "threading", "time"}
 
 IMPORT = re.compile(

@@ -1,9 +1,11 @@
-"""The exceptions of mcroute: one root, then by whose fault it is."""
+"""The exceptions and warnings of mcroute: one root of each, then by whose fault it is."""
 
 __all__ = (
     "ConfigError",
     "LocalProtocolError",
     "McrouteError",
+    "McrouteWarning",
+    "PlacementWarning",
     "ProtocolError",
     "RemoteProtocolError",
     "ServerFailure",
@@ -12,6 +14,14 @@ __all__ = (
 
 class McrouteError(Exception):
     """Root of every exception that mcroute raises on its own account."""
+
+
+class McrouteWarning(UserWarning):
+    """Root of every warning that mcroute gives on its own account."""
+
+
+class PlacementWarning(McrouteWarning):
+    """An inherited placement does what people do not expect. It is reproduced all the same."""
 
 
 class ConfigError(McrouteError, ValueError):

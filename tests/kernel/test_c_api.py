@@ -19,13 +19,12 @@ from tests.compiling import compile_cython
 FROZEN = Path(__file__).parent.parent / "vectors" / "c_api.json"
 PACKAGE = Path(mcroute.__file__).parent
 DECLARED = [
-    "_hashing.pxd",
-    "_ring.pxd",
+    "_ring/ring.pxd",
     *(f"_protocol/{name}.pxd" for name in ("views", "refusals", "encoders")),
 ]
 EXPORTING = [
-    "_hashing",
-    "_ring",
+    *(f"_hashing.{name}" for name in ("crc", "fnv", "jenkins", "md5", "murmur", "sha384", "spooky", "xxh3")),
+    "_ring.ring",
     *(f"_protocol.{name}" for name in ("commands", "encoders", "refusals", "replies", "requests")),
 ]
 NUMBERS = {"MCROUTE_RING_API", "MCROUTE_PROTOCOL_API"}

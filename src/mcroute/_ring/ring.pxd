@@ -4,18 +4,21 @@ cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from mcroute._ring.table cimport RingTable
+
 cdef enum:
     MCROUTE_RING_API = 1        # raised when anything below changes
-
-cdef struct RingTable           # opaque; its body is in _ring.pyx
 
 
 @cython.final
 cdef class Ring:
-    cdef RingTable* table               # never read outside _ring.pyx
-    cdef readonly tuple servers         # names (str), in the order that indices refer to
+    cdef RingTable* table               # never read outside of this package
+    cdef readonly object servers        # names, in the order that indices refer to
     cdef readonly tuple weights
     cdef readonly str distribution
+    cdef readonly object inherited      # None for a distribution of mcroute's own
+    cdef object placement               # its bytes are what the table points to
+    cdef object rebuilt                 # (servers that are out, the ring without them)
     cdef object __weakref__
 
 # The table of a ring, for callers without the GIL; lives as long as the ring object does.

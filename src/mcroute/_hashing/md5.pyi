@@ -1,0 +1,6 @@
+"""md5, for placement."""
+
+from _typeshed import ReadableBuffer
+
+def md5(data: ReadableBuffer) -> bytes: ...
+def md5_ketama(data: ReadableBuffer) -> int: ...

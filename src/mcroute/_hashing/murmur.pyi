@@ -1,0 +1,6 @@
+"""MurmurHash 3."""
+
+from _typeshed import ReadableBuffer
+
+def murmur3_32(data: ReadableBuffer, seed: int = 0) -> int: ...
+def murmur3_x64_128(data: ReadableBuffer, seed: int = 0) -> tuple[int, int]: ...

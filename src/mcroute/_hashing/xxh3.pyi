@@ -1,0 +1,1 @@
+# Only for use from Cython: see xxh3.pxd; Python has it in hash_key.

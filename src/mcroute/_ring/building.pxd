@@ -1,0 +1,8 @@
+"""A placement, which is Python, laid out as the table of a ring."""
+
+from mcroute._ring.table cimport RingTable
+
+# Fills an empty table from a mcroute.placement.Placement, which has to live as long. What was allocated when it
+# raises is the table's: table_free.
+cdef int table_fill(RingTable* table, placement) except -1
+cdef void table_free(RingTable* table) noexcept

@@ -1,0 +1,3 @@
+"""Where clients look next when the owner is out. In C: see rehash.pxd."""
+
+WALKS: tuple[str, ...]

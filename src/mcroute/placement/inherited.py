@@ -1,0 +1,216 @@
+"""What `Ring.like` makes of a system, its servers and its options."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ConfigError, PlacementWarning
+from .addresses import Address, read_servers
+from .parts import KeyRule, Laid, Numbered, Placement
+from .rows import Asked, Choice, Layout, System
+from .systems import SYSTEMS
+from .traps import traps_of
+
+__all__ = ("Inherited", "inherit")
+
+OUT = ("skip", "theirs")
+KEYS = ("client", "wire")
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """A placement as `system` has it, settled. `servers` are addresses, or how many there are.
+
+    `out` is "skip" or "theirs", `keys` "client" or "wire", as `Ring.like` explains them; `options` are those
+    that were given. `placement` is what a ring is laid out from, `when_out` what the system does then.
+    """
+
+    system: str
+    servers: tuple[Address, ...] | int
+    options: dict[str, Any]
+    out: str = "skip"
+    keys: str = "client"
+    placement: Placement = field(init=False, repr=False, compare=False)
+    when_out: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        row, asked = SYSTEMS[self.system], self.asked
+        choice = row.settle(asked)
+        for refuse in row.refuses:
+            if reason := refuse(asked):
+                raise ConfigError("servers", reason)
+        # Frozen: a placement follows from the other fields, and may as well be there already.
+        object.__setattr__(self, "when_out", choice.out)
+        object.__setattr__(self, "placement", _placement(self, row, asked, choice, frozenset()))
+
+    @property
+    def asked(self) -> Asked:
+        """With a value for every option."""
+        options = {option.name: option.default for option in SYSTEMS[self.system].options}
+        options.update({name: value for name, value in self.options.items() if value is not None})
+        if "reverse" in options:
+            options["reverse"] = {"127.0.0.1": "localhost", **options["reverse"]}
+        if isinstance(self.servers, int):
+            return Asked((), self.servers, options)
+        return Asked(self.servers, len(self.servers), options)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The servers as messages show them."""
+        if isinstance(self.servers, int):
+            return Numbered(self.servers)
+        return tuple(str(address) for address in self.servers)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """As they were given; empty when servers are only counted."""
+        if isinstance(self.servers, int):
+            return ()
+        return tuple(address.weight for address in self.servers)
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether points are laid out anew when a server is out."""
+        return self.out == "theirs" and self.when_out == "recompute"
+
+    def without(self, gone: Iterable[int]) -> Inherited:
+        """The same after the servers of these indices left; all keep their indices."""
+        row, asked = SYSTEMS[self.system], self.asked
+        found = replace(self)
+        placement = _placement(self, row, asked, row.settle(asked), frozenset(gone))
+        object.__setattr__(found, "placement", placement)
+        # It is laid out anew already: whoever is out from now on is skipped.
+        object.__setattr__(found, "when_out", "skip")
+        return found
+
+    def traps(self) -> list[str]:
+        """What this placement does and people do not expect."""
+        return traps_of(self.placement, self.asked)
+
+    def __hash__(self) -> int:
+        return hash((self.system, self.servers, self.out, self.keys, repr(sorted(self.options.items()))))
+
+    def __repr__(self) -> str:
+        servers: object = self.servers
+        if not isinstance(self.servers, int):
+            servers = [(a.host, a.port, a.weight, a.name) for a in self.servers]
+        words = {"out": self.out, "keys": self.keys, **self.options}
+        defaults = {"out": "skip", "keys": "client"}
+        given = (f", {name}={value!r}" for name, value in words.items() if defaults.get(name) != value)
+        return f"like({self.system!r}, {servers!r}{''.join(given)})"
+
+
+def inherit(
+    system: str, servers: Iterable[Any] | int, *, out: str = "skip", keys: str = "client", **options: Any
+) -> Inherited:
+    """What `Ring.like` builds its ring from. Raises ConfigError, warns with PlacementWarning of traps."""
+    if system not in SYSTEMS:
+        raise ConfigError("like", f"{system!r} is no system; {_nearest(system, SYSTEMS)}")
+    row = SYSTEMS[system]
+    _check_word("out", out, OUT)
+    _check_word("keys", keys, KEYS)
+    _check_options(row, options)
+    found = Inherited(system, _servers(row, servers), dict(options), out, keys)
+    for trap in found.traps():
+        warnings.warn(f"{system}: {trap}", PlacementWarning, stacklevel=2)
+    return found
+
+
+def _servers(row: System, servers: Any) -> tuple[Address, ...] | int:
+    if not isinstance(servers, int):
+        if isinstance(servers, Mapping):
+            servers = [replace(read_servers([name], row.reader)[0], weight=w) for name, w in servers.items()]
+        return read_servers(servers, row.reader)
+    if not row.counts:
+        raise ConfigError(
+            "servers", f"{row.name} hashes what its servers are called: their number is not enough"
+        )
+    if servers < 1:
+        raise ConfigError("servers", f"{servers} is not a number of servers")
+    return servers
+
+
+def _check_options(row: System, options: Mapping[str, Any]) -> None:
+    known = {option.name: option for option in row.options}
+    for name, value in options.items():
+        if name not in known:
+            raise ConfigError(name, f"{row.name} has no such option; {_nearest(name, known)}")
+        if known[name].choices:
+            _check_word(name, value, known[name].choices)
+
+
+def _check_word(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ConfigError(name, f"{value!r} is not known; {_nearest(str(value), choices)}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there is {', '.join(map(repr, known))}" if known else "there are none"
+
+
+# ---- from a choice to a placement
+
+
+def _placement(
+    inherited: Inherited, row: System, asked: Asked, choice: Choice, gone: frozenset[int]
+) -> Placement:
+    layout = row.layouts[choice.layout]
+    names = _names(layout, asked)
+    labels = tuple(name.encode() for name in names)
+    return Placement(
+        size=asked.size,
+        find=layout.find,
+        laid=_laid(layout, choice, asked, names, gone),
+        hash=choice.hash,
+        seed=choice.seed,
+        text_max=choice.text_max,
+        point_hash=choice.point_hash or layout.point_hash or choice.hash,
+        words=layout.words,
+        above=layout.above,
+        labels=labels,
+        weights=choice.weights,
+        walk=_walk(inherited.out, choice),
+        key=_key_rule(choice, inherited.keys),
+    )
+
+
+def _names(layout: Layout, asked: Asked) -> list[str]:
+    if layout.named is None:
+        return [str(address) for address in asked.addresses]
+    tags = asked.options.get("tags")
+    return list(tags) if tags else [layout.named(address, asked.options) for address in asked.addresses]
+
+
+def _laid(layout: Layout, choice: Choice, asked: Asked, names: list[str], gone: frozenset[int]) -> list[Laid]:
+    if layout.groups is None and choice.order is None:
+        return []
+    addresses = list(asked.addresses)
+    there = [i for i in (choice.order or layout.order)(names, addresses) if i not in gone]
+    if layout.groups is None:
+        return [(names[i].encode(), i, 1) for i in there]
+    groups = layout.groups([addresses[i].weight for i in there], asked.options)
+    laid = [(names[i].encode(), i, count) for i, count in zip(there, groups, strict=True)]
+    return laid[::-1] if layout.last_wins else laid
+
+
+def _walk(out: str, choice: Choice) -> str:
+    return "" if out == "skip" or choice.out in ("skip", "recompute") else choice.out
+
+
+def _key_rule(choice: Choice, keys: str) -> KeyRule:
+    """On the wire the client's prefix is there already: it is hashed with the rest, or taken off."""
+    if keys == "wire":
+        return (
+            replace(choice.key, lead=b"")
+            if choice.hashes_prefix
+            else replace(choice.key, strip=choice.prefix)
+        )
+    return replace(choice.key, prefix=choice.prefix) if choice.hashes_prefix else choice.key

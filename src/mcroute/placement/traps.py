@@ -1,0 +1,62 @@
+"""What systems do and people do not expect: reproduced, and warned of."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from .parts import Placement
+from .rows import Asked
+
+__all__ = ("traps_of",)
+
+
+def _narrow_hash(placement: Placement, asked: Asked) -> str:
+    if placement.find == "points" and placement.hash == "crc32_mid15" and placement.words == 4:
+        return (
+            "this crc hash of keys has 15 bits, the points have 32: nearly every key goes to one server. "
+            "It is reproduced; move to another hash"
+        )
+    return ""
+
+
+def _nothing(placement: Placement, asked: Asked) -> str:
+    idle = [name.decode() for name, _, groups in placement.laid if groups == 0]
+    return f"weights: {', '.join(idle)} gets no point, and so no key" if idle else ""
+
+
+def _same_names(placement: Placement, asked: Asked) -> str:
+    if placement.find in ("modulo", "jump", "furc", "weighted_furc", "const_shard"):
+        return ""
+    same = {name.decode() for name in placement.labels if placement.labels.count(name) > 1}
+    return (
+        f"servers are called the same, {', '.join(sorted(same))}: one of them takes all keys" if same else ""
+    )
+
+
+def _reversed(placement: Placement, asked: Asked) -> str:
+    if "reverse" not in asked.options or not placement.laid:
+        return ""
+    if asked.options.get("format", "LIBMEMCACHED") != "LIBMEMCACHED":
+        return ""
+    unsaid = [a.host for a in asked.addresses if _is_ip(a.host) and a.host not in asked.options["reverse"]]
+    if not unsaid:
+        return ""
+    return (
+        f"Java looks addresses up in reverse; {', '.join(sorted(set(unsaid)))} taken as names. "
+        "If they have others there, give them in reverse"
+    )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+_TRAPS = (_narrow_hash, _nothing, _same_names, _reversed)
+
+
+def traps_of(placement: Placement, asked: Asked) -> list[str]:
+    return [text for trap in _TRAPS if (text := trap(placement, asked))]
