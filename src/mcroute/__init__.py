@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from ._engine.engine import Engine
     from ._protocol import NEED_DATA, Refusal, Reply, ReplyParser, Request, RequestParser
     from ._ring import Ring
+    from .adapters.native_embedding import NativeProxy
 
 __version__ = "0.1.0.dev0"
 
 __all__ = (
     "NEED_DATA",
     "Engine",
+    "NativeProxy",
     "Refusal",
     "Reply",
     "ReplyParser",
@@ -24,7 +26,11 @@ __all__ = (
     "__version__",
 )
 
-_MODULES = {"Engine": "._engine.engine", "Ring": "._ring"}
+_MODULES = {
+    "Engine": "._engine.engine",
+    "NativeProxy": ".adapters.native_embedding",
+    "Ring": "._ring",
+}
 
 
 # Imported when first asked for: the ring alone does not load the engine, nor the policies anything compiled.

@@ -57,12 +57,14 @@ async def start_proxy(
     *,
     settings: SupervisorSettings | None = None,
     rng: Random | None = None,
+    path: str = "",
     metrics: tuple[str, int] | None = None,
 ) -> Proxy:
     """A proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`) and routes as told.
 
-    `metrics` is a host and a port for Prometheus, see `Proxy.start`. What is not given comes from the
-    configuration, if `route` is one; else it is a free port of 127.0.0.1, and no metrics.
+    With `path` it listens on a unix socket there instead. `metrics` is a host and a port for Prometheus, see
+    `Proxy.start`. What is not given comes from the configuration, if `route` is one; else it is a free port
+    of 127.0.0.1, and no metrics.
     Raises ConfigError for a route that cannot work, OSError if the address is not to be had.
     """
     if isinstance(getattr(route, "plan", None), Plan):
@@ -70,11 +72,12 @@ async def start_proxy(
         config = cast("Config", route)
         host = config.proxy.host if host is None else host
         port = config.proxy.port if port is None else port
+        path = config.proxy.path if not host else path
         settings = settings or config.supervisor
         metrics = metrics or config.proxy.metrics
         plan = config.plan
     else:
         plan = route if isinstance(route, Plan) else compile_plan(cast("Route", route))
     proxy = Proxy(plan, settings=settings, rng=rng)
-    await proxy.start(host or "127.0.0.1", port or 0, metrics=metrics)
+    await proxy.start(host or "127.0.0.1", port or 0, path=path, metrics=metrics)
     return proxy

@@ -19,6 +19,8 @@ from mcroute.cli.demo.load import Load
 from mcroute.cli.demo.tally import Phase, Tally
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 
+from .carriers import NATIVE
+
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
@@ -56,14 +58,13 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def service(file: Path, text: str, port: int) -> AsyncIterator[Service]:
+async def service(loop: str, file: Path, text: str, port: int) -> AsyncIterator[Service]:
     file.write_text(text)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mcroute", "proxy", str(file), stderr=asyncio.subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "mcroute", "proxy", "--loop", loop, "--threads", "2", str(file)]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     service = Service(file, port, process)
     try:
-        assert await service.line() == f"mcroute listens on 127.0.0.1:{port}\n"
+        assert (await service.line()).startswith(f"mcroute listens on 127.0.0.1:{port} (")
         yield service
     finally:
         process.terminate()
@@ -114,11 +115,18 @@ def config(port: int, members: dict[str, str], copies: int = 2) -> str:
     """
 
 
+@pytest.fixture(params=["asyncio", NATIVE])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def named(servers: list[MemcachedServer]) -> dict[str, str]:
     return {f"cache-{number}": server.address for number, server in enumerate(servers)}
 
 
-def test_no_client_sees_an_error_whatever_is_reloaded(servers: list[MemcachedServer], tmp_path: Path) -> None:
+def test_no_client_sees_an_error_whatever_is_reloaded(
+    loop: str, servers: list[MemcachedServer], tmp_path: Path
+) -> None:
     all_five = named(servers)
     four = {name: all_five[name] for name in list(all_five)[:4]}
     weighted = {name: f"{address}:{weight}" for weight, (name, address) in enumerate(four.items(), 1)}
@@ -127,7 +135,7 @@ def test_no_client_sees_an_error_whatever_is_reloaded(servers: list[MemcachedSer
 
     async def scenario() -> None:
         async with (
-            service(tmp_path / "mcroute.toml", config(port, four), port) as proxy,
+            service(loop, tmp_path / "mcroute.toml", config(port, four), port) as proxy,
             Traffic(port).running() as traffic,
         ):
             await traffic.some()
@@ -149,7 +157,7 @@ def test_no_client_sees_an_error_whatever_is_reloaded(servers: list[MemcachedSer
 
 
 def test_a_server_that_died_may_be_taken_out_and_put_back(
-    servers: list[MemcachedServer], tmp_path: Path
+    loop: str, servers: list[MemcachedServer], tmp_path: Path
 ) -> None:
     everybody = named(servers)
     others = {name: address for name, address in everybody.items() if name != "cache-1"}
@@ -157,7 +165,7 @@ def test_a_server_that_died_may_be_taken_out_and_put_back(
 
     async def scenario() -> None:
         async with (
-            service(tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
+            service(loop, tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
             Traffic(port).running() as traffic,
         ):
             await traffic.some()
@@ -182,7 +190,7 @@ def test_a_server_that_died_may_be_taken_out_and_put_back(
 
 
 def test_a_server_that_is_taken_out_and_put_back_gives_no_old_value(
-    servers: list[MemcachedServer], tmp_path: Path
+    loop: str, servers: list[MemcachedServer], tmp_path: Path
 ) -> None:
     everybody = named(servers)
     others = {name: address for name, address in everybody.items() if name != "cache-1"}
@@ -190,7 +198,7 @@ def test_a_server_that_is_taken_out_and_put_back_gives_no_old_value(
 
     async def scenario() -> None:
         async with (
-            service(tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
+            service(loop, tmp_path / "mcroute.toml", config(port, everybody), port) as proxy,
             Traffic(port).running() as traffic,
         ):
             for _ in range(3):

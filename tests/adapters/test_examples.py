@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import re
 import runpy
 import subprocess
@@ -20,6 +21,7 @@ from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import EmbeddedServer
 from tests.engine.network import Network
 
+HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,6 +37,19 @@ def test_the_client() -> None:
         "['ada', 'edsger', 'grace']",
         "{'question': {'answer': 42}}",
         *(f"{address} UP" for address in addresses),
+    ]
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
+def test_a_service_with_its_own_proxy() -> None:
+    with EmbeddedServer() as first, EmbeddedServer() as second, EmbeddedServer() as third:
+        addresses = [server.address for server in (first, second, third)]
+        command = [sys.executable, str(ROOT / "examples" / "embedded_proxy.py"), *addresses]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1:] == [
+        "kept on two servers: 333332833333500000",
+        "3 requests, 3 replies",
     ]
 
 

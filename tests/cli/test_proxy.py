@@ -12,10 +12,7 @@ import pytest
 
 from mcroute.testing import EmbeddedServer
 
-LOOPS = {
-    "installed": "import mcroute.cli; mcroute.cli.main()",
-    "asyncio": "import sys; sys.modules['uvloop'] = None; import mcroute.cli; mcroute.cli.main()",
-}
+from .loops import LOOPS
 
 
 def free_port() -> int:
@@ -43,11 +40,11 @@ def proxy(
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     port = free_port()
     config = configure(tmp_path / "mcroute.toml", server.address, port)
-    command = [sys.executable, "-c", LOOPS[request.param], "proxy", str(config)]
+    command = [sys.executable, *request.param, str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            assert process.stderr.readline() == f"mcroute listens on 127.0.0.1:{port}\n"
+            assert process.stderr.readline().startswith(f"mcroute listens on 127.0.0.1:{port} (")
             yield process, port
         finally:
             process.kill()
@@ -85,7 +82,7 @@ def test_it_serves_metrics_where_it_is_told(server, tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            assert process.stderr.readline() == f"mcroute listens on 127.0.0.1:{port}\n"
+            assert process.stderr.readline().startswith(f"mcroute listens on 127.0.0.1:{port} (")
             with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=20) as page:
                 assert b"\nmcroute_up 1.0\n" in page.read()
         finally:

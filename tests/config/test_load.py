@@ -51,6 +51,14 @@ def test_metrics_are_for_this_machine_alone(metrics, address):
     assert parse_config(f'{ONE}[proxy]\nmetrics = "{metrics}"').proxy.metrics == address
 
 
+def test_a_proxy_listens_on_a_port_or_on_a_path():
+    assert parse_config(ONE).proxy.listen == "127.0.0.1:11311"
+    on_path = parse_config(ONE + '[proxy]\nlisten = "unix:/run/mcroute.sock"').proxy
+    assert (on_path.path, on_path.listen) == ("/run/mcroute.sock", "unix:/run/mcroute.sock")
+    carried = parse_config(ONE + '[proxy]\nloop = "native"\nthreads = 2').proxy
+    assert (carried.loop, carried.threads) == ("native", 2)
+
+
 def test_servers_are_addresses_or_tables():
     config = parse_config(
         "[pools.main]\n"
@@ -158,7 +166,8 @@ def test_the_retry_budget_is_in_the_plan():
         (ONE + '[proxy]\nlisten = "x"\nlistne = "y"', "proxy.listne: no such option; did you mean listen?"),
         (ONE + '[proxy]\nlisten = "x:y"', "proxy.listen: 'x:y': port and weight are decimal numbers"),
         (ONE + '[proxy]\nlisten = "x:1:2"', "proxy.listen: 'x:1:2' is not host:port"),
-        (ONE + '[proxy]\nlisten = "unix:/s"', "proxy.listen: 'unix:/s' is not host:port"),
+        (ONE + '[proxy]\nloop = "nativ"', 'proxy.loop: "nativ" is not known; did you mean native?'),
+        (ONE + "[proxy]\nthreads = 0", "proxy.threads: 0 is not an integer from 1 to 64"),
         (ONE + '[proxy]\nmetrics = "unix:/s"', "proxy.metrics: 'unix:/s' is not host:port"),
         (
             ONE + '[proxy]\nmetrics = "0.0.0.0:9"',

@@ -252,6 +252,8 @@ cdef bint _add_link(Loop* loop, int server) noexcept nogil:
     if link.link == NULL:
         free(link)
         return False
+    # Also before it is connected: the engine marks it when requests wait.
+    link.link.conn.user = &link.end
     link.end.loop = loop
     link.end.fd = -1
     link.server = server
@@ -309,7 +311,7 @@ cdef void upstream_leave(Loop* loop, void* server) noexcept nogil:
         link = upstream.links[i]
         if link.stage in (STAGE_CONNECTED, STAGE_CONNECTING):
             link_end(link)
-        elif link.link.state == LINK_CONNECTING:
+        if link.link.state == LINK_CONNECTING:
             link_closed(link.link, loop.now)
         link.stage = STAGE_IDLE
         link.due = INFINITY

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from ..policy import Plan, SupervisorSettings
 from .asyncio_carrier import asyncio_routing
 from .asyncio_session import Session
 from .asyncio_stats import stats_reply
+from .listening import BACKLOG, listening_path
 from .metrics import Observation
 from .observer import Observer, serve_metrics
 
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from .prometheus import MetricsServer
 
 __all__ = ("Proxy",)
-
-# Clients that connect at the same time, as memcached has it. One more waits a second for its next try.
-BACKLOG = 1024
 
 
 class Proxy:
@@ -41,16 +41,23 @@ class Proxy:
         self._listener: asyncio.Server | None = None
         self._observer = Observer(self._loop, self.supervision.supervisor, self.engine.snapshot)
         self._metrics: MetricsServer | None = None
+        self._path = ""
         self._began_at = self._loop.time()
 
     async def start(
-        self, host: str = "127.0.0.1", port: int = 0, *, metrics: tuple[str, int] | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str = "",
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
 
-        Port 0 takes a free one; `port` then holds which. `metrics` is a host and a port for Prometheus, as
-        `metrics_port` holds: whoever can connect there can read them. Raises OSError if it cannot listen,
-        ConfigError if it is to serve metrics without prometheus-client.
+        Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
+        instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
+        there can read them. Raises OSError if it cannot listen, ConfigError if it is to serve metrics without
+        prometheus-client.
         """
         self._routing.begin()
         try:
@@ -58,12 +65,20 @@ class Proxy:
             if metrics is not None:
                 self._metrics = serve_metrics(self._observer, *metrics)
                 self.metrics_port = self._metrics.port
-            self._listener = await self._loop.create_server(self._accept, host, port, backlog=BACKLOG)
+            if path:
+                await self._listen_on_path(path)
+            else:
+                self._listener = await self._loop.create_server(self._accept, host, port, backlog=BACKLOG)
+                self.port = self._listener.sockets[0].getsockname()[1]
         except BaseException:
             await self.close(0)
             raise
-        self.port = self._listener.sockets[0].getsockname()[1]
         self._observer.is_serving = True
+
+    async def _listen_on_path(self, path: str) -> None:
+        listener = listening_path(path)
+        self._listener = await self._loop.create_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+        self._path = path
 
     async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan, and these settings if given; no client is dropped.
@@ -87,6 +102,10 @@ class Proxy:
         self._observer.is_serving = False
         if self._listener is not None:
             self._listener.close()
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+            self._path = ""
         for session in self._sessions():
             session.end()
         until = self._loop.time() + limit_s

@@ -13,9 +13,9 @@ from random import Random
 from .._loop.threads import LinkNews, LoopThread
 from ..policy import Plan, Server
 from .asyncio_control import spell_address
+from .native_addresses import LoopAddress, is_name, resolve
 from .native_engine import NativeEngine
 from .native_links import NativeLinks
-from .native_sockets import LoopAddress, is_name, resolve
 from .supervision import Supervision
 
 __all__ = ("NativeCarrier",)

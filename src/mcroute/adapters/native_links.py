@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .._loop.threads import LinkFacts, LoopThread
 from ..policy import Server
 from .asyncio_control import spell_address
-from .native_sockets import LoopAddress, is_name, resolve
+from .native_addresses import LoopAddress, is_name, resolve
 
 __all__ = ("NativeLinks",)
 

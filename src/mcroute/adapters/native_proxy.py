@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import os
 from random import Random
 from typing import TYPE_CHECKING
 
 from ..policy import Plan, SupervisorSettings
 from .asyncio_stats import stats_reply
+from .listening import listening_path, listening_sockets
 from .metrics import Observation
 from .native_carrier import NativeCarrier
-from .native_sockets import listening_path, listening_sockets
 from .observer import Observer, serve_metrics
 from .routing import Routing
 
@@ -148,7 +149,8 @@ class Proxy:
         for thread in self._threads:
             thread.stop_listening()
         if self._path:
-            os.unlink(self._path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
             self._path = ""
         for thread in self._threads:
             thread.end_sessions()

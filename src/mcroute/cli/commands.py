@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -95,8 +96,14 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
 
 @mcroute.command()
 @_CONFIG
+@click.option(
+    "--loop",
+    type=click.Choice(["native", "asyncio"]),
+    help="Instead of CONFIG's proxy.loop.",
+)
+@click.option("--threads", type=click.IntRange(1, 64), help="Instead of CONFIG's proxy.threads.")
 @_reporting
-def proxy(config: str) -> None:
+def proxy(config: str, loop: str | None, threads: int | None) -> None:
     """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come.
 
     SIGHUP reads CONFIG again, without dropping a client; a file that cannot work changes nothing.
@@ -104,18 +111,22 @@ def proxy(config: str) -> None:
     # Imported late: the other commands need no engine.
     from .serving import serve  # noqa: PLC0415
 
-    loaded = load_config(config)
+    def read() -> Config:
+        loaded = load_config(config)
+        settings = loaded.proxy
+        said = replace(settings, loop=loop or settings.loop, threads=threads or settings.threads)
+        return replace(loaded, proxy=said)
+
+    loaded = read()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         serve(
             loaded,
-            reread=lambda: load_config(config),
-            listening=lambda host, port: click.echo(f"mcroute listens on {host}:{port}", err=True),
+            reread=read,
+            listening=lambda address, how: click.echo(f"mcroute listens on {address} ({how})", err=True),
         )
     except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {loaded.proxy.host}:{loaded.proxy.port}: {error}"
-        ) from None
+        raise click.ClickException(f"cannot listen on {loaded.proxy.listen}: {error}") from None
     except KeyboardInterrupt:
         pass
 

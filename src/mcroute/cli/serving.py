@@ -1,18 +1,28 @@
-"""Running the proxy until a signal ends it, on the fastest loop that is installed."""
+"""Running the proxy until a signal ends it, on the fastest loop that there is."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.util
 import logging
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..asyncio import Proxy, start_proxy
+from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
 from ..config import Config
 from ..errors import ConfigError
 
+if TYPE_CHECKING:
+    from ..adapters.native_proxy import Proxy as NativeProxy
+
 __all__ = ("runner", "serve")
+
+Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
+
+# Descriptors that a proxy asks for, if it may have them: each client takes one.
+DESCRIPTORS = 1 << 20
 
 _ENDING = ("SIGTERM", "SIGINT")
 _RELOADING = ("SIGHUP",)
@@ -20,15 +30,16 @@ _RELOADING = ("SIGHUP",)
 log = logging.getLogger("mcroute")
 
 
-def serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, int], None]) -> None:
-    """Runs the proxy; `listening` is told host and port once clients can connect.
+def serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, str], None]) -> None:
+    """Runs the proxy; `listening` is told the address, and what carries the bytes, once clients can connect.
 
     The first SIGTERM or SIGINT ends it in peace: requests that have come are answered, within the time that
     the configuration gives. The second one ends it as the system has it. SIGHUP installs the configuration
     that `reread` returns; if that raises ConfigError, the one before stays.
 
-    Raises OSError if it cannot listen.
+    Raises OSError if it cannot listen, ConfigError for a loop that is not to be had.
     """
+    _raise_descriptor_limit()
     runner()(_serve(config, reread, listening))
 
 
@@ -41,16 +52,43 @@ def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
     return uvloop.run
 
 
-async def _serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, int], None]) -> None:
+def _raise_descriptor_limit() -> None:
+    # On Windows there is none; elsewhere it may not be ours to raise.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _make(config: Config) -> tuple[Proxy, str]:
+    """A proxy that is to be started, and what carries its bytes in words."""
+    has_native = importlib.util.find_spec("mcroute._loop.threads") is not None
+    if config.proxy.loop == "native" and not has_native:
+        raise ConfigError("proxy.loop", "the native loop is for Linux; write asyncio")
+    if config.proxy.loop == "asyncio" or not has_native:
+        return AsyncioProxy(config.plan, settings=config.supervisor), "asyncio"
+    from ..adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
+
+    native = NativeProxy(config.plan, threads=config.proxy.threads or None, settings=config.supervisor)
+    count = len(native.carrier.threads)
+    return native, f"native loop, {count} thread{'s' * (count > 1)}"
+
+
+async def _serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, str], None]) -> None:
     stopped, hung_up = asyncio.Event(), asyncio.Event()
     # Before the start: connecting to servers takes a while, and may be interrupted too.
     _on_signals(_ENDING, stopped.set)
     _on_signals(_RELOADING, hung_up.set)
-    proxy = await start_proxy(config)
+    proxy, how = _make(config)
+    at = config.proxy
+    await proxy.start(at.host, at.port, path=at.path, metrics=at.metrics)
     reloading = _Reloading(proxy, config, reread)
     task = asyncio.create_task(reloading.whenever(hung_up))
     try:
-        listening(config.proxy.host, proxy.port)
+        listening(at.listen if at.path else f"{at.host}:{proxy.port}", how)
         await stopped.wait()
     finally:
         _on_signals(_ENDING, None)
@@ -64,8 +102,7 @@ class _Reloading:
     def __init__(self, proxy: Proxy, config: Config, reread: Callable[[], Config]) -> None:
         self.config = config
         self._proxy = proxy
-        self._listened = _address(config)
-        self._metrics = config.proxy.metrics
+        self._begun = config.proxy
         self._reread = reread
 
     async def whenever(self, wanted: asyncio.Event) -> None:
@@ -88,11 +125,16 @@ class _Reloading:
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
-        listen = _address(config)
-        if listen != self._listened:
-            log.warning("proxy.listen: listening on %s instead of %s takes a restart", listen, self._listened)
-        if config.proxy.metrics != self._metrics:
-            log.warning("proxy.metrics: another address takes a restart")
+        for option in ("listen", "metrics", "loop", "threads"):
+            before, now = (getattr(settings, option) for settings in (self._begun, config.proxy))
+            if now != before:
+                log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(now), _shown(before))
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return value or "the default"
 
 
 def _difference(before: Config, after: Config) -> str:
@@ -101,10 +143,6 @@ def _difference(before: Config, after: Config) -> str:
         f"{sign}{name}" for sign, names in (("+", new - old), ("-", old - new)) for name in sorted(names)
     ]
     return f"servers {len(new)}, {' '.join(changes) or 'the same'}"
-
-
-def _address(config: Config) -> str:
-    return f"{config.proxy.host}:{config.proxy.port}"
 
 
 def _on_signals(names: tuple[str, ...], handler: Callable[[], None] | None) -> None:

@@ -32,13 +32,23 @@ __all__ = ("Config", "ProxySettings", "load_config", "parse_config")
 class ProxySettings:
     """Where to listen, and how long (seconds) to go on answering after having been told to stop.
 
-    `metrics` is where Prometheus is served, None for nowhere.
+    `path` is that of a unix socket, listened on instead of host and port. `metrics` is where Prometheus is
+    served, None for nowhere. `loop` is "native", "asyncio", or empty for the faster one that there is;
+    `threads` are the native loop's, 0 for one a core, at most 4.
     """
 
-    host: str
-    port: int
     drain_timeout_s: float
+    host: str = ""
+    port: int = 0
+    path: str = ""
     metrics: tuple[str, int] | None = None
+    loop: str = ""
+    threads: int = 0
+
+    @property
+    def listen(self) -> str:
+        """The address in words."""
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,11 @@ def _config(raw: dict[str, Any]) -> Config:
     pools = _pools(raw.get("pools", {}))
     return Config(
         proxy=ProxySettings(
-            *_address(proxy["listen"], "proxy.listen"), proxy["drain_timeout_s"], _metrics(proxy["metrics"])
+            **_listen(proxy["listen"]),
+            drain_timeout_s=proxy["drain_timeout_s"],
+            metrics=_metrics(proxy["metrics"]),
+            loop=proxy["loop"],
+            threads=proxy["threads"],
         ),
         supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),
@@ -114,6 +128,13 @@ def _config(raw: dict[str, Any]) -> Config:
         retry_share=retry["share"],
         retry_floor_per_s=retry["floor_per_s"],
     )
+
+
+def _listen(text: str) -> dict[str, Any]:
+    if text.startswith("unix:"):
+        return {"path": Server.parse(text, place="proxy.listen").path}
+    host, port = _address(text, "proxy.listen")
+    return {"host": host, "port": port}
 
 
 def _address(text: str, place: str) -> tuple[str, int]:

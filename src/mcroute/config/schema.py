@@ -90,13 +90,34 @@ def _seconds(owner: type, name: str, help: str, **more: Any) -> Option:
     return _of(owner, name, Kind.NUMBER, help, unit="seconds", **more)
 
 
+# Far more than there is to gain: each has links of its own to every server.
+THREADS_MAX = 64
+
 PROXY = (
     Option(
         "listen",
         Kind.TEXT,
-        "Where clients connect: host:port or [v6]:port.",
+        "Where clients connect: host:port, [v6]:port or unix:/path.",
         '"127.0.0.1:11311"',
         "127.0.0.1:11311",
+    ),
+    Option(
+        "loop",
+        Kind.TEXT,
+        "What carries the bytes: `native` needs Linux and is the fastest, `asyncio` is there everywhere. "
+        "Left out, native where it is to be had.",
+        '"native"',
+        "",
+        choices=("native", "asyncio"),
+    ),
+    Option(
+        "threads",
+        Kind.INTEGER,
+        "Threads of the native loop. Left out, one for each core, at most 4.",
+        "2",
+        0,
+        least=1,
+        most=THREADS_MAX,
     ),
     Option(
         "metrics",

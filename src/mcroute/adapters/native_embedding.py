@@ -1,0 +1,136 @@
+"""The native proxy inside any Python process, with or without an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from random import Random
+from typing import Any, TypeVar
+
+from ..policy import Plan, Route, SupervisorSettings, compile_plan
+from .metrics import Observation
+from .native_proxy import Proxy
+
+__all__ = ("NativeProxy",)
+
+T = TypeVar("T")
+
+
+class NativeProxy:
+    """A proxy that serves while the process does something else. A context manager; or `start` and `stop`.
+
+    Clients are served by `threads` threads (default: one a core, at most 4) which need no interpreter;
+    another thread supervises the servers. `route` is a route or a compiled plan; it listens on `host` and
+    `port` (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and
+    a port for Prometheus. Methods may be called from any thread, one at a time. Linux only.
+    """
+
+    def __init__(
+        self,
+        route: Route | Plan,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str = "",
+        threads: int | None = None,
+        settings: SupervisorSettings | None = None,
+        metrics: tuple[str, int] | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        self.plan = _plan(route)
+        self.port = port
+        self._where = (host, port, path, metrics)
+        self._how = (threads, settings, rng)
+        self._supervisor: threading.Thread | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Returns when clients can connect. Raises OSError if it cannot listen, RuntimeError if it runs."""
+        if self._supervisor is not None:
+            raise RuntimeError("the proxy runs already")
+        started: Future[None] = Future()
+        self._pid = os.getpid()
+        self._supervisor = threading.Thread(
+            target=lambda: asyncio.run(self._serve(started)), name="mcroute-supervisor", daemon=True
+        )
+        self._supervisor.start()
+        try:
+            started.result()
+        except BaseException:
+            self._supervisor.join()
+            self._supervisor = None
+            raise
+        # A process that ends without a word still answers what has come.
+        atexit.register(_stop, weakref.ref(self))
+
+    async def _serve(self, started: Future[None]) -> None:
+        threads, settings, rng = self._how
+        host, port, path, metrics = self._where
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        try:
+            self._proxy = Proxy(self.plan, threads=threads, settings=settings, rng=rng)
+            await self._proxy.start(host, port, path=path, metrics=metrics)
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        self.port = self._proxy.port
+        started.set_result(None)
+        await self._ended.wait()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _check(self) -> None:
+        if self._supervisor is None:
+            raise RuntimeError("the proxy does not run")
+        if self._pid != os.getpid():
+            raise RuntimeError("the proxy runs in the process that this one was forked from")
+
+    def stats(self) -> Observation:
+        """Counters, latencies and states of servers at this moment. RuntimeError if it does not run."""
+        self._check()
+        return self._proxy.observe()
+
+    def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan, and these settings if given; no client is dropped.
+
+        Requests that come once this has returned are routed by it. RuntimeError if it does not run.
+        """
+        self._check()
+        plan = _plan(route)
+        self._do(self._proxy.reload(plan, settings=settings))
+        self.plan = plan
+
+    def stop(self, limit_s: float = 5.0) -> None:
+        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes.
+
+        Without effect if it does not run, or runs in the process that this one was forked from.
+        """
+        if self._supervisor is None or self._pid != os.getpid():
+            return
+        self._do(self._proxy.close(limit_s))
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._supervisor.join()
+        self._supervisor = None
+
+    def __enter__(self) -> NativeProxy:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+def _plan(route: Route | Plan) -> Plan:
+    return route if isinstance(route, Plan) else compile_plan(route)
+
+
+def _stop(proxy: weakref.ref[NativeProxy]) -> None:
+    if (running := proxy()) is not None:
+        running.stop()
