@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import runpy
 import shlex
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ROUTES = ROOT / "docs" / "routes.md"
 METRICS = ROOT / "docs" / "metrics.md"
+DASHBOARD = ROOT / "examples" / "dashboard.json"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -169,19 +171,26 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", [METRICS, ROOT / "examples" / "alerts.yml"], ids=name_of)
+def test_the_dashboard_is_up_to_date() -> None:
+    generated = runpy.run_path(str(ROOT / "docs" / "generate_dashboard.py"))["page"]()
+    assert DASHBOARD.read_text(encoding="utf-8") == generated, "run: python docs/generate_dashboard.py"
+    covered: set[tuple[int, int]] = set()
+    for place in (panel["gridPos"] for panel in json.loads(generated)["panels"]):
+        columns = range(place["x"], place["x"] + place["w"])
+        own = {(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])}
+        assert not covered & own and max(columns) < 24
+        covered |= own
+
+
+@pytest.mark.parametrize("path", [METRICS, DASHBOARD, ROOT / "examples" / "alerts.yml"], ids=name_of)
 def test_expressions_are_about_metrics_that_exist(path: Path) -> None:
     known = {f"mcroute_{m.name}{part}" for m in METRICS_TABLE for part in parts_of(m)}
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace('\\"', '"')
     named = set(re.findall(r"\bmcroute_[a-z_]+", text))
     assert named <= known, named - known
     labels = {label for m in METRICS_TABLE for label in m.labels}
-    used = {
-        label
-        for inside in re.findall(r"mcroute_\w+\{([^}]*)\}", text)
-        for label in re.findall(r"(\w+)=", inside)
-    }
-    assert used <= labels | {"job"}
+    for selectors in re.findall(r"mcroute_\w+\{([^}]*)\}", text):
+        assert set(re.findall(r"(\w+)=", selectors)) <= labels | {"job", "instance"}
 
 
 def parts_of(metric: Metric) -> tuple[str, ...]:
