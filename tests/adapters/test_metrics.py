@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcroute._engine.engine import Engine
@@ -36,7 +37,7 @@ from mcroute.policy import (
     compile_plan,
 )
 from mcroute.testing import EmbeddedServer
-from tests.acceptance.carriers import NATIVE, Proxy
+from tests.acceptance.carriers import HAS_NATIVE, NATIVE, Proxy
 
 LOCAL = ("127.0.0.1", 0)
 THREADS = 2
@@ -248,6 +249,20 @@ def test_a_configuration_says_where(servers):
             assert proxy.metrics_port > 0
 
     asyncio.run(scenario())
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
+def test_a_proxy_in_any_process_goes_into_any_registry(servers):
+    from mcroute import NativeProxy  # noqa: PLC0415
+
+    with NativeProxy(PoolRoute(pool(servers)), threads=THREADS) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as client:
+            client.sendall(b"get a\r\n")
+            assert client.recv(100) == b"END\r\n"
+        registry = CollectorRegistry()
+        registry.register(ProxyCollector(proxy))
+        seen = samples(generate_latest(registry).decode())
+        assert seen[key("requests_total", command="get", outcome="miss")] == 1
 
 
 # ---- from an observation ----

@@ -202,7 +202,7 @@ METRICS = (
     Metric(
         COUNTER,
         "requests_total",
-        "Requests by what they came to; of a multiget each key counts. What asks no server counts as hit.",
+        "Requests by what they came to; of a multiget each key counts. version and its like are hits.",
         ("command", "outcome"),
         _requests,
     ),

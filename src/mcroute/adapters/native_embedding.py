@@ -97,6 +97,9 @@ class NativeProxy:
         self._check()
         return self._proxy.observe()
 
+    # What `ProxyCollector` calls it.
+    observe = stats
+
     def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan, and these settings if given; no client is dropped.
 
