@@ -8,6 +8,7 @@ from mcroute.config.schema import (
     COMMAND_KINDS,
     HEALTH,
     PANIC,
+    PLACEMENT,
     POOL,
     PROXY,
     REQUIRED,
@@ -41,6 +42,19 @@ table ends on the line where it begins; longer routes are written as `[[route.ch
 Kinds of command are {", ".join(f"`{kind}`" for kind in COMMAND_KINDS)}.
 """
 
+PLACEMENT_NOTE = """\
+## `[pools.NAME.placement]`
+
+Keys stay where another client or proxy has put them. Beside these options, those of the system itself stand
+here, in its own words: [placement.md](placement.md) has them all.
+
+```toml
+[pools.main.placement]
+like = "libmemcached"
+behaviors = [["KETAMA_WEIGHTED", true], ["HASH", "fnv1_32"]]
+```
+"""
+
 
 def page() -> str:
     example = (DOCS.parent / "examples" / "proxy.toml").read_text(encoding="utf-8")
@@ -50,6 +64,8 @@ def page() -> str:
         *section("pools", POOL),
         "A server is an address, or a table of these:\n",
         table(SERVER),
+        PLACEMENT_NOTE,
+        table(PLACEMENT),
         *section("health", (*HEALTH, *PANIC)),
         *section("retry", RETRY),
         f"## `[route]`\n\n{SECTIONS['route']}\n",
@@ -91,7 +107,7 @@ def default(option: Option) -> str:
         return f"required, as in `{option.example}`"
     if isinstance(option.default, str):
         return f'`"{option.default}"`' if option.default else "none"
-    return f"`{option.default}`"
+    return "none" if option.default is None else f"`{option.default}`"
 
 
 if __name__ == "__main__":

@@ -36,6 +36,26 @@ assert ring.owner("user:{42}:name") == ring.owner("user:{42}:mail")
 * The rules were checked against the real programs, in the version that is given, on x86-64. Where C's `char`
   is signed there, keys with bytes from 0x80 up depend on it; mcroute places them so on every machine.
 
+In a configuration the same words stand under the pool; keys are as they go over the wire there:
+
+```toml
+[pools.main]
+servers = ["10.0.0.1:11211", "10.0.0.2:11211"]
+
+[pools.main.placement]
+like = "twemproxy"
+hash_tag = "{}"
+```
+
+pymemcache's HashClient can have any of them, with `mcroute.compat.pymemcache`:
+
+```python
+from mcroute.compat.pymemcache import RingHasher
+from pymemcache import HashClient
+
+client = HashClient(["10.0.0.1:11211", "10.0.0.2:11211"], hasher=RingHasher.like("libmc"))
+```
+
 ## The table
 """
 

@@ -137,6 +137,8 @@ def test_the_table_of_systems_is_up_to_date() -> None:
     assert page.read_text(encoding="utf-8") == generated, "run: python docs/generate_placement.py"
     for _, code in blocks(page, "python"):
         exec(code, {})
+    for _, code in blocks(page, "toml"):
+        assert parse_config(code).pools[0].placement is not None
 
 
 def test_routes_in_python_and_in_a_file_are_the_same() -> None:

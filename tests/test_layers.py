@@ -15,7 +15,7 @@ LAYERS = [
     {"_ring", "_protocol"},
     {"policy"},
     {"_engine"},
-    {"config", "testing"},
+    {"compat", "config", "testing"},
     {"_loop"},
     {"adapters"},
     {"asyncio"},

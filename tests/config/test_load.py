@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mcroute import Ring
 from mcroute.config import load_config, parse_config
 from mcroute.errors import ConfigError
+from mcroute.placement import Like
 from mcroute.policy import (
     AllAsync,
     ByCommand,
@@ -247,3 +249,53 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
 def test_the_example_is_a_good_configuration():
     config = load_config(Path(__file__).parents[2] / "examples" / "proxy.toml")
     assert [pool.name for pool in config.pools] == ["main", "sessions"]
+
+
+# ---- placement ----
+
+TAGGED = (
+    '[pools.main]\nservers = ["10.0.0.1:11211", "10.0.0.2:11211", "/run/c.sock"]\n[pools.main.placement]\n'
+)
+
+
+def test_a_pool_may_place_keys_as_another_system() -> None:
+    pool = parse_config(TAGGED + 'like = "twemproxy"\nhash = "md5"\nhash_tag = "{}"\n').pools[0]
+    assert pool.placement == Like("twemproxy", {"hash": "md5", "hash_tag": "{}", "out": "skip"})
+    servers = [("10.0.0.1",), ("10.0.0.2",), ("/run/c.sock",)]
+    assert pool.ring() == Ring.like("twemproxy", servers, keys="wire", hash="md5", hash_tag="{}", out="skip")
+    assert pool.ring().owner("a{user}b") == pool.ring().owner("user")
+    assert hash(pool) == hash(parse_config(TAGGED + 'like="twemproxy"\nhash="md5"\nhash_tag="{}"').pools[0])
+
+
+def test_names_and_weights_of_servers_count_in_a_placement() -> None:
+    text = '[pools.main]\nservers = [{address = "a:1", name = "x", weight = 3}, "b:2"]\n'
+    pool = parse_config(text + '[pools.main.placement]\nlike = "twemproxy"\n').pools[0]
+    assert pool.ring() == Ring.like("twemproxy", ["a:1:3 x", "b:2:1"], keys="wire", out="skip")
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "message"),
+    [
+        ("", "pools.main.placement", "like is missing"),
+        ('like = "twemproxi"', "pools.main.placement.like", "did you mean twemproxy"),
+        ('like = "twemproxy"\nhashes = 1', "pools.main.placement.hashes", "did you mean 'hash'"),
+        ('like = "twemproxy"\nhash = "sha"', "pools.main.placement.hash", "is not known"),
+        ('like = "twemproxy"\nout = "drop"', "pools.main.placement.out", "is not known"),
+        ('like = "pylibmc"', "pools.main.servers", "does not mix"),
+        (
+            'like = "twemproxy"\nauto_eject_hosts = true\nout = "theirs"',
+            "pools.main.placement.out",
+            "does not lay points out anew",
+        ),
+    ],
+)
+def test_a_placement_that_cannot_work_is_refused_by_place(lines: str, place: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_config(TAGGED + lines)
+    assert caught.value.place == place
+
+
+def test_a_distribution_beside_a_placement_is_refused() -> None:
+    text = TAGGED.replace("[pools.main.placement]", 'distribution = "jump"\n[pools.main.placement]')
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        parse_config(text + 'like = "twemproxy"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -15,7 +16,7 @@ import click
 from .. import __version__
 from ..config import Config, load_config
 from ..config.values import suggest
-from ..errors import ConfigError
+from ..errors import ConfigError, McrouteWarning
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
 from ..testing import find_memcached
@@ -44,6 +45,16 @@ def _reporting(command: Callable[_P, None]) -> Callable[_P, None]:
     return reported
 
 
+def _load(path: str) -> Config:
+    """The configuration; what it warns of is said on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", McrouteWarning)
+        loaded = load_config(path)
+    for warning in caught:
+        click.echo(f"Warning: {warning.message}", err=True)
+    return loaded
+
+
 _CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 
 
@@ -58,12 +69,13 @@ def mcroute() -> None:
 @_reporting
 def check(config: str) -> None:
     """Check that the file CONFIG can work, and show what it says."""
-    loaded = load_config(config)
+    loaded = _load(config)
     in_use = {pool.name for pool in loaded.plan.pools}
     for pool in loaded.pools:
         servers = f"{len(pool.servers)} server{'s' * (len(pool.servers) > 1)}"
         unused = "" if pool.name in in_use else ", not used by the route"
-        click.echo(f"pool {pool.name}: {servers}, {pool.distribution}{unused}")
+        placed = f"as {pool.placement.system}" if pool.placement else pool.distribution
+        click.echo(f"pool {pool.name}: {servers}, {placed}{unused}")
     click.echo(f"{config}: ok")
 
 
@@ -84,7 +96,7 @@ def check(config: str) -> None:
 @_reporting
 def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...]) -> None:
     """Show which servers a request goes to, in which order, and why. Nothing is sent."""
-    loaded = load_config(config)
+    loaded = _load(config)
     _check_servers(loaded, ejected)
     for i, key in enumerate(_keys(keys, command)):
         if i:
@@ -112,7 +124,7 @@ def proxy(config: str, loop: str | None, threads: int | None) -> None:
     from .serving import serve  # noqa: PLC0415
 
     def read() -> Config:
-        loaded = load_config(config)
+        loaded = _load(config)
         settings = loaded.proxy
         said = replace(settings, loop=loop or settings.loop, threads=threads or settings.threads)
         return replace(loaded, proxy=said)

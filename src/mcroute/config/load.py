@@ -11,13 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..placement import Like
 from ..policy.health import HealthSettings
 from ..policy.nodes import Plan
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Route
 from ..policy.servers import Pool, Server
 from ..policy.supervisor import SupervisorSettings
-from .schema import COMMAND_KINDS, HEALTH, PANIC, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER, Kind, Option
+from .schema import (
+    COMMAND_KINDS,
+    HEALTH,
+    PANIC,
+    PLACEMENT,
+    POOL,
+    PROXY,
+    RETRY,
+    ROUTES,
+    SECTIONS,
+    SERVER,
+    Kind,
+    Option,
+)
 from .values import array_of, inside, placed, read_options, suggest, table_of
 
 if sys.version_info >= (3, 11):
@@ -181,11 +195,22 @@ def _pool(name: str, raw: object, place: str) -> Pool:
     values = read_options(table_of(raw, place), POOL, place)
     listed = array_of(values.pop("servers"), POOL[0], f"{place}.servers")
     servers = tuple(_server(entry, f"{place}.servers[{i}]") for i, entry in enumerate(listed))
+    if values["placement"] is not None:
+        values["placement"] = _placement(values["placement"], f"{place}.placement")
     with placed(place, f"pools.{name}"):
         pool = Pool(name, servers, **values)
         # Asked for here, so that a distribution that does not suit the servers is found with the rest.
         pool.ring()
     return pool
+
+
+def _placement(raw: object, place: str) -> Like:
+    """What is not an option of every placement is one of the system's own, which knows its values."""
+    table = table_of(raw, place)
+    own = {option.name: table[option.name] for option in PLACEMENT if option.name in table}
+    values = read_options(own, PLACEMENT, place)
+    rest = {name: value for name, value in table.items() if name not in values}
+    return Like(values.pop("like"), {**values, **rest})
 
 
 def _server(raw: object, place: str) -> Server:

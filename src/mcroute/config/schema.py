@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from typing import Any, get_args
 
-from .._ring import DISTRIBUTIONS
+from ..placement import DISTRIBUTIONS, SYSTEMS
 from ..policy import routes as r
 from ..policy.health import HealthSettings
 from ..policy.nodes import Group, Plan
@@ -22,6 +22,7 @@ __all__ = (
     "COMMAND_KINDS",
     "HEALTH",
     "PANIC",
+    "PLACEMENT",
     "POOL",
     "PROXY",
     "REQUIRED",
@@ -44,6 +45,7 @@ class Kind(Enum):
     INTEGER = "an integer"
     NUMBER = "a number"
     SERVERS = "an array of servers"
+    PLACEMENT = "a table of like = system, and the options of that"
     POOL = "the name of a pool"
     ROUTE = "a route"
     ROUTES = "an array of routes"
@@ -241,6 +243,26 @@ POOL = (
         "links",
         Kind.INTEGER,
         "Connections to each server, at most 16; each key has one. A change takes a restart.",
+    ),
+    Option(
+        "placement",
+        Kind.PLACEMENT,
+        "Places keys as another client or proxy does, instead of a distribution: `[pools.NAME.placement]`.",
+        '{ like = "twemproxy" }',
+        None,
+    ),
+)
+
+# Beside the options of the system itself, which stand in mcroute.placement.
+PLACEMENT = (
+    Option("like", Kind.TEXT, "The system.", '"twemproxy"', choices=tuple(SYSTEMS)),
+    Option(
+        "out",
+        Kind.TEXT,
+        "Where keys of a server that is out go: on to the next candidate, or where the system sends them.",
+        '"skip"',
+        "skip",
+        choices=("skip", "theirs"),
     ),
 )
 

@@ -4,7 +4,7 @@
 """
 
 from .addresses import Address
-from .inherited import Inherited, inherit
+from .inherited import Inherited, Like, inherit
 from .own import DISTRIBUTIONS, own_placement
 from .parts import KeyRule, Placement
 from .rows import Option, System
@@ -16,6 +16,7 @@ __all__ = (
     "Address",
     "Inherited",
     "KeyRule",
+    "Like",
     "Option",
     "Placement",
     "System",

@@ -15,10 +15,21 @@ from .rows import Asked, Choice, Layout, System
 from .systems import SYSTEMS
 from .traps import traps_of
 
-__all__ = ("Inherited", "inherit")
+__all__ = ("Inherited", "Like", "inherit")
 
 OUT = ("skip", "theirs")
 KEYS = ("client", "wire")
+
+
+@dataclass(frozen=True)
+class Like:
+    """A system and its options, before there are servers: what a configuration says of a pool."""
+
+    system: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.system, repr(sorted(self.options.items()))))
 
 
 @dataclass(frozen=True)

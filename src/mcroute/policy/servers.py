@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from ..placement import Address, Like
 
 if TYPE_CHECKING:
     from .._ring import Ring
@@ -90,7 +91,8 @@ class Pool:
 
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
     failures in a row take a server out of service; `links` is the number of connections to each server,
-    at most 16; each key has one of them.
+    at most 16; each key has one of them. `placement` places keys as another client or proxy does, instead of
+    a `distribution` of mcroute's own; keys are then as they go over the wire.
     Raises ConfigError for no servers, two of one name, and values out of range.
     """
 
@@ -102,6 +104,7 @@ class Pool:
     deadline_s: float = 1.0
     trip_after: int = 3
     links: int = 1
+    placement: Like | None = None
     _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +127,10 @@ class Pool:
         for option in ("trip_after", "links"):
             if getattr(self, option) < 1:
                 raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
+        if self.placement is not None and self.distribution != "murmur3":
+            raise ConfigError(
+                f"{place}.distribution", "keys are placed as placement says; leave one of them out"
+            )
         if self.links > LINKS_MAX:
             raise ConfigError(f"{place}.links", f"{self.links} is more than {LINKS_MAX}")
 
@@ -143,7 +150,7 @@ class Pool:
     def ring(self) -> Ring:
         """The ring of this pool's servers, built at the first call.
 
-        Raises ConfigError for a distribution that does not exist or does not suit these servers.
+        Raises ConfigError for a distribution or placement that does not exist or does not suit these servers.
         """
         if self._ring is None:
             object.__setattr__(self, "_ring", self._build_ring())
@@ -154,6 +161,8 @@ class Pool:
         # Imported late: policies can be written, checked and tested where nothing is compiled.
         from .._ring import Ring  # noqa: PLC0415
 
+        if self.placement is not None:
+            return self._inherit_ring(self.placement)
         names = [server.name for server in self.servers]
         try:
             return Ring(names, distribution=self.distribution, weights=[s.weight for s in self.servers])
@@ -161,3 +170,23 @@ class Pool:
             raise
         except ValueError as error:
             raise ConfigError(f"pools.{self.name}.distribution", str(error)) from error
+
+    def _inherit_ring(self, like: Like) -> Ring:
+        from .._ring import Ring  # noqa: PLC0415
+
+        place = f"pools.{self.name}"
+        try:
+            options = {"keys": "wire", **like.options}
+            ring = Ring.like(like.system, [_address_of(s) for s in self.servers], **options)
+        except ConfigError as error:
+            inner = error.place if error.place.startswith("servers") else f"placement.{error.place}"
+            raise ConfigError(f"{place}.{inner}", error.message) from None
+        if ring.inherited is not None and ring.inherited.recomputes:
+            raise ConfigError(f"{place}.placement.out", 'a proxy does not lay points out anew: out = "skip"')
+        return ring
+
+
+def _address_of(server: Server) -> Address:
+    """What a server is called for want of a name is its address, and no name."""
+    address = Address(server.path or server.host, 0 if server.path else server.port, server.weight)
+    return address if server.name == str(address) else replace(address, name=server.name)

@@ -1,0 +1,1 @@
+"""mcroute's parts in the shape that other libraries ask for."""
