@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mcroute.cli import commands
-
 from . import policies
 from .building import SWITCHES, compiled_floor, compiler
 
@@ -51,8 +49,6 @@ class Peer:
             return None if shutil.which(tools.nutcracker) else f"there is no {tools.nutcracker}"
         if self.name == "memcached-proxy":
             return _no_memcached_proxy(tools.memcached_proxy)
-        if "--loop native" in self.command and not HAS_NATIVE_LOOP:
-            return "this mcroute has no native loop"
         return None
 
     def programs(self, tools: Tools) -> dict[str, str]:
@@ -61,9 +57,6 @@ class Peer:
         if self.floor is not None:
             found["floor"] = str(compiled_floor(*self.floor))
         return found
-
-
-HAS_NATIVE_LOOP = any("--loop" in parameter.opts for parameter in commands.proxy.params)
 
 
 def _no_memcached_proxy(program: str) -> str | None:
@@ -120,11 +113,9 @@ def _nutcracker(name: str, options: str) -> Peer:
 
 
 def _mcroute(name: str, title: str, config: str, *, loop: str = "native", load: tuple[str, ...] = ()) -> Peer:
-    command = "$python -m mcroute proxy $dir/mcroute.toml"
+    command = f"$python -m mcroute proxy $dir/mcroute.toml --loop {loop}"
     if loop == "native":
-        command += " --loop native --threads $threads"
-    elif HAS_NATIVE_LOOP:
-        command += " --loop asyncio"
+        command += " --threads $threads"
     version = "$python -m mcroute --version"
     return Peer(name, title, command, {"mcroute.toml": config}, load=load, version=version)
 

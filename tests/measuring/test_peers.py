@@ -64,9 +64,9 @@ def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path
     tools = Tools(nutcracker=missing, memcached_proxy=missing)
     assert PEERS["nutcracker-v4"].absent(tools) == f"there is no {missing}"
     assert PEERS["memcached-proxy"].absent(tools) == f"there is no {missing}"
-    monkeypatch.setattr(peers, "HAS_NATIVE_LOOP", False)
-    assert PEERS["mcroute"].absent(tools) == "this mcroute has no native loop"
-    assert PEERS["mcroute-asyncio"].absent(tools) is None
+    assert PEERS["mcroute"].absent(tools) is None
+    monkeypatch.setattr(peers, "compiler", lambda: None)
+    assert PEERS["floor"].absent(tools) == "there is no C compiler"
 
 
 def test_a_memcached_without_its_proxy_is_none(tmp_path: Path) -> None:

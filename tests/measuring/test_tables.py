@@ -119,7 +119,7 @@ def test_the_readme_has_the_marks() -> None:
 @pytest.mark.usefixtures("programs")
 def test_a_run_is_recorded_and_can_be_shown_again(memcached_server: MemcachedServer, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    brief = "--rounds 1 --seconds 0.1 --workloads c --retries 0 --nice 0 --peers mcroute-asyncio,direct"
+    brief = "--rounds 1 --seconds 0.1 --workloads c --retries 0 --nice 0 --peers mcroute,direct"
 
     def tables(*options: str) -> str:
         done = subprocess.run(
@@ -137,8 +137,8 @@ def test_a_run_is_recorded_and_can_be_shown_again(memcached_server: MemcachedSer
     shown = tables(*brief.split(), "--out", str(file))
     recorded = json.loads(file.read_text(encoding="utf-8"))
     assert tables("--table", str(file)) == shown
-    assert "| CPU a request | mcroute, asyncio, µs | no proxy: memcached itself |" in shown
-    assert [measured["peer"] for measured in recorded["cells"]] == ["mcroute-asyncio", "direct"]
+    assert "| CPU a request | mcroute, µs | no proxy: memcached itself |" in shown
+    assert [measured["peer"] for measured in recorded["cells"]] == ["mcroute", "direct"]
     for measured in recorded["cells"]:
         assert measured["status"] == 0
         assert measured["operations_per_key"] == pytest.approx(1.0, abs=0.01)
