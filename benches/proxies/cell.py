@@ -179,7 +179,7 @@ def measure(peer: Peer, workload: Workload, number: int, servers: Memcacheds, se
         _fill(data, settings)
         memory["filled_kb"] = memory_kb(pids)
         watched = {"proxy": pids, "servers": servers.pids, "load": [0]}
-        options = [*data, *workload.options, "--seed", str(number + 1)]
+        options = [*data, *workload.options, "--seed", str(number + 1), "--cores", settings.cores.listed]
         for name, group in watched.items():
             options += ["--watch", f"{name}={','.join(map(str, group))}"]
         before = servers.operations()
@@ -187,7 +187,7 @@ def measure(peer: Peer, workload: Workload, number: int, servers: Memcacheds, se
         operations = servers.operations() - before
         memory["rss_kb"] = memory_kb(pids)
     ours = sum(report["cpu"][name]["us"] for name in watched if peer.command or name != "servers")
-    others = (report["machine_us"] - ours) / 1e6 / report["seconds"]
+    others = (report["cores_us"] - ours) / 1e6 / report["seconds"]
     return {
         **report,
         **memory,

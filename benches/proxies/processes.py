@@ -28,6 +28,10 @@ class Cores:
     proxy: frozenset[int]
     rest: frozenset[int]
 
+    @property
+    def listed(self) -> str:
+        return ",".join(str(core) for core in sorted(self.proxy | self.rest))
+
 
 def cores_for(placement: str, threads: int) -> Cores:
     """`one`: all on one core. `split`: a core for each thread of the proxy, the rest on what is left."""

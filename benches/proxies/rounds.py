@@ -21,8 +21,8 @@ class Plan:
     """What is measured, and when a cell is measured again.
 
     The peers of one row follow each other closely, and each round begins with another one: what the machine
-    does meanwhile falls on all of them alike. A cell in which other programs used more than `quiet_cores` is
-    measured again, at most `retries` times, and the quietest is kept.
+    does meanwhile falls on all of them alike. A cell in which other programs used more than `quiet_cores` of
+    the cores that are measured is measured again, at most `retries` times, and the quietest is kept.
     """
 
     peers: Sequence[Peer]

@@ -3,7 +3,7 @@
  *
  *   data.c     what each key's value, flags and size are, and chance
  *   client.c   one connection: makes requests, checks replies
- *   watch.c    what processes and the machine spent meanwhile
+ *   watch.c    what processes and cores spent meanwhile
  *   main.c     options, phases, the report
  */
 #ifndef LOAD_H
@@ -66,7 +66,8 @@ void client_ready(struct client *client, uint32_t events);
 void client_refill(struct client *client);
 
 /* watch.c */
-void watch_add(char *option); /* NAME=PID[,PID...] */
+void watch_add(char *option);   /* NAME=PID[,PID...] */
+void watch_cores(char *option); /* N[,N...] */
 void watch_begin(void);
 void watch_end(void);
 void watch_print(uint64_t requests);

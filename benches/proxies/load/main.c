@@ -64,6 +64,7 @@ static const char usage[] =
     "  --requests N      end after so many, if sooner         --seed N  (1)\n"
     "  --patience S      for replies at the end (5)\n"
     "  --watch NAME=PID[,PID...]  CPU time of these over the measured phase; 0 is load itself\n"
+    "  --cores N[,N...]  of which the busy time is told\n"
     "  --fill            set every key once, then end\n"
     "  --idle            one get on each connection, a line on stdout, then wait for the end of stdin\n"
     "Status 0: all was right; 1: could not run; 2: errors or misses; 3: wrong or missing replies.\n";
@@ -92,7 +93,7 @@ static void read_options(int argc, char **argv)
         {"multiget", 1, 0, 'm'}, {"sets", 1, 0, 's'}, {"keys", 1, 0, 'k'}, {"key-length", 1, 0, 'l'},
         {"prefix", 1, 0, 'p'}, {"pools", 1, 0, 'o'}, {"size", 1, 0, 'b'}, {"zipf", 1, 0, 'z'},
         {"warmup", 1, 0, 'W'}, {"seconds", 1, 0, 't'}, {"requests", 1, 0, 'n'}, {"seed", 1, 0, 'S'},
-        {"patience", 1, 0, 'T'}, {"watch", 1, 0, 'C'}, {"fill", 0, 0, 'F'}, {"idle", 0, 0, 'I'}, {0},
+        {"patience", 1, 0, 'T'}, {"watch", 1, 0, 'C'}, {"cores", 1, 0, 'K'}, {"fill", 0, 0, 'F'}, {"idle", 0, 0, 'I'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) switch (option) {
         case 'P': options.port = (int)number(optarg, 1, 65535); break;
@@ -113,6 +114,7 @@ static void read_options(int argc, char **argv)
         case 'S': options.seed = (uint64_t)number(optarg, 0, 1e15); break;
         case 'T': options.patience_s = number(optarg, 0, SECONDS_MAX); break;
         case 'C': watch_add(optarg); break;
+        case 'K': watch_cores(optarg); break;
         case 'F': options.task = FILL; break;
         case 'I': options.task = IDLE; break;
         default: die("these are the options:\n%s", usage);

@@ -1,4 +1,4 @@
-/* The CPU time of processes and of the machine over the measured phase, and nothing beside it. */
+/* The CPU time of processes and of cores over the measured phase, and nothing beside it. */
 #include "load.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 8, PIDS_MAX = 64 };
+enum { GROUPS_MAX = 8, PIDS_MAX = 64, CORES_MAX = 1024 };
 
 static struct group {
     const char *name;
@@ -16,7 +16,8 @@ static struct group {
     double spent_us;
 } groups[GROUPS_MAX];
 static int group_count;
-static double machine_us;
+static bool is_watched[CORES_MAX];
+static double cores_us;
 
 void watch_add(char *option)
 {
@@ -45,32 +46,47 @@ static double spent_us(const struct group *group)
     return sum;
 }
 
-/* All CPU time that was not idle, of all cores. */
+void watch_cores(char *option)
+{
+    char *rest;
+    for (char *core = strtok_r(option, ",", &rest); core; core = strtok_r(NULL, ",", &rest)) {
+        int number = atoi(core);
+        if (number < 0 || number >= CORES_MAX) die("--cores N[,N...] below %d", CORES_MAX);
+        is_watched[number] = true;
+    }
+}
+
+/* All CPU time of the watched cores that was not idle. */
 static double busy_us(void)
 {
-    double user, nice, system, idle, waiting, hard, soft;
+    double user, nice, system, idle, waiting, hard, soft, sum = 0;
+    char line[256];
+    int core;
     FILE *stat = fopen("/proc/stat", "r");
     if (!stat) return 0;
-    int found = fscanf(stat, "cpu %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &waiting, &hard, &soft);
+    while (fgets(line, sizeof line, stat))
+        if (sscanf(line, "cpu%d %lf %lf %lf %lf %lf %lf %lf", &core, &user, &nice, &system, &idle, &waiting, &hard,
+                   &soft) == 8 && core < CORES_MAX && is_watched[core])
+            sum += user + nice + system + hard + soft;
     fclose(stat);
-    return found == 7 ? (user + nice + system + hard + soft) * 1e6 / (double)sysconf(_SC_CLK_TCK) : 0;
+    return sum * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
 
 void watch_begin(void)
 {
-    machine_us = -busy_us();
+    cores_us = -busy_us();
     for (int i = 0; i < group_count; i++) groups[i].spent_us = -spent_us(&groups[i]);
 }
 
 void watch_end(void)
 {
     for (int i = 0; i < group_count; i++) groups[i].spent_us += spent_us(&groups[i]);
-    machine_us += busy_us();
+    cores_us += busy_us();
 }
 
 void watch_print(uint64_t requests)
 {
-    printf(", \"machine_us\": %.0f, \"cpu\": {", machine_us);
+    printf(", \"cores_us\": %.0f, \"cpu\": {", cores_us);
     for (int i = 0; i < group_count; i++)
         printf("%s\"%s\": {\"us\": %.1f, \"us_per_request\": %.4f}", i ? ", " : "", groups[i].name, groups[i].spent_us,
                requests ? groups[i].spent_us / (double)requests : 0);
