@@ -25,6 +25,7 @@ from mcroute._protocol cimport default_limits
 cdef enum:
     SCRATCH_SIZE = 64 * 1024   # what connections without a started message read into, one after the other
     READ_MIN = 16 * 1024        # room that is lent at least
+    LARGE = 16 * 1024           # messages from this size on are read into the place where they stay
 
 
 # ---- life ----
@@ -240,11 +241,23 @@ cdef bint _renew_scratch(Engine* engine) noexcept nogil:
     return engine.scratch != NULL
 
 
+cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
+    """Of the room, no more than a large message takes: what follows it would have to be moved out of its block."""
+    cdef size_t held = conn.input.end - conn.input.start
+    cdef size_t whole = conn.input.need if held > 0 else conn.input.large
+    return min(room, whole - held) if whole >= LARGE and whole > held else room
+
+
 cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
     cdef Engine* engine = conn.engine
     cdef Block* block = conn.input.block
     if conn.is_broken:
         return NULL
+    if block == NULL and conn.input.large > 0:
+        block = block_new(&engine.pool, conn.input.large)
+        conn.input.block = block
+        conn.input.start = 0
+        conn.input.end = 0
     if block == NULL:
         if not _renew_scratch(engine):
             # A driver that reads all the same would drop a part of the stream.
@@ -259,6 +272,8 @@ cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
     engine.reading = conn
     engine.lent = block
     size[0] = block.capacity - engine.lent_offset
+    if block != engine.scratch:
+        size[0] = _wanted(conn, size[0])
     return block.data + engine.lent_offset
 
 
@@ -269,10 +284,14 @@ cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
     cdef Block* block = conn.input.block
     cdef Block* own
     if rest == 0:
+        if is_shared or conn.input.end < LARGE:
+            conn.input.large = 0
         if not is_shared:
             block_drop(block)
         conn.input.block = NULL
         return
+    if conn.input.need >= LARGE:
+        conn.input.large = conn.input.need
     if conn.input.need > room:
         room = conn.input.need
     if not is_shared and block.capacity - conn.input.start >= room:

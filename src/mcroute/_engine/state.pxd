@@ -162,6 +162,7 @@ cdef struct Input:
     size_t end
     size_t need                 # nothing can be parsed before so many bytes are there
     size_t scanned              # so many of them hold no line end
+    size_t large                # size of the last message if it was large: the next one is probably too
 
 cdef struct Conn:
     int kind
