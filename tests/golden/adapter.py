@@ -95,7 +95,7 @@ def options_of(case: dict[str, Any]) -> dict[str, Any]:
     elif system == "uhashring":
         params["hash_fn"] = "ketama" if params.pop("ring") == "ketama" else None
     elif system == "meta-memcache":
-        del params["routing_key"]
+        params.pop("routing_key", None)
     elif system in JAVA:
         params.pop("digest", None)
         params.update(java_names(case))
