@@ -51,6 +51,8 @@ cdef void _report(LoopLink* link, uint32_t change) noexcept nogil:
 cdef void _report_loss(LoopLink* link) noexcept nogil:
     if not link.report.changes & CHANGE_LOST:
         link.report.missed = word_missed(link.link.server.word)
+    link.report.greeting_size = link.link.greeting_size
+    memcpy(link.report.greeting, link.link.greeting, link.link.greeting_size)
     _report(link, CHANGE_LOST)
 
 
@@ -165,9 +167,11 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
         link_end(link)
         return
     if events & EPOLLIN:
-        link.has_answered = True
         if not endpoint_receive(&link.end):
             link_end(link)
+            return
+        # Who answers something else than a memcached is not asked again at once.
+        link.has_answered = link.has_answered or not link.link.conn.is_broken
     elif events & (EPOLLERR | EPOLLHUP):
         link_end(link)
 

@@ -12,7 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.connections cimport IoVec
-from mcroute._engine.state cimport LINKS_MAX, Conn, Engine, Link
+from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX, Conn, Engine, Link
 from mcroute._loop.system cimport pthread_mutex_t, sem_t, sockaddr_storage, socklen_t
 
 cdef enum:
@@ -69,6 +69,8 @@ cdef struct LinkReport:
     uint32_t lost_writes        # unanswered when the link was lost
     sockaddr_storage lost_name  # our end of the lost connection
     uint64_t missed             # the server's missed writes when it was lost
+    char[GREETING_MAX] greeting  # what the server had answered to the handshake
+    int greeting_size
 
 cdef struct LoopLink:
     Endpoint end

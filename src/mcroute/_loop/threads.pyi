@@ -13,6 +13,7 @@ class LinkNews(NamedTuple):
     lost_name: tuple[str, int] | tuple[()]
     lost_writes: int
     missed: int
+    greeting: bytes
     has_failed: bool
     is_connected: bool
 

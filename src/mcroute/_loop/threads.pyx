@@ -43,6 +43,7 @@ class LinkNews(NamedTuple):
     lost_name: tuple            # (host, port) of our end; empty for a unix socket
     lost_writes: int            # unanswered when it was lost
     missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
+    greeting: bytes             # what the server had answered to the handshake
     has_failed: bool            # to connect
     is_connected: bool
 
@@ -147,7 +148,7 @@ cdef tuple _name(const sockaddr_storage* name):
 cdef object _news(LinkReport* report):
     return LinkNews(
         report.server, report.index, bool(report.changes & CHANGE_LOST), _name(&report.lost_name),
-        report.lost_writes, report.missed, bool(report.changes & CHANGE_FAILED),
+        report.lost_writes, report.missed, report.greeting[:report.greeting_size], bool(report.changes & CHANGE_FAILED),
         bool(report.changes & CHANGE_CONNECTED),
     )
 

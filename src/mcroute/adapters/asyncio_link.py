@@ -14,7 +14,7 @@ from ..policy import Server
 from .asyncio_control import local_address
 from .asyncio_driver import Driver, notice_silent_end, sender
 
-__all__ = ("Link", "LinkObserver", "in_time")
+__all__ = ("Link", "LinkObserver", "in_time", "warn_of_strangers")
 
 T = TypeVar("T")
 
@@ -204,8 +204,9 @@ class Link(asyncio.BufferedProtocol):
         return self._engine.get_buffer(self.number) or bytearray(DISCARD_SIZE)
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._has_answered = True
         self._driver.received(self.number, nbytes)
+        # Who answers something else than a memcached is not asked again at once.
+        self._has_answered = self._has_answered or not self._engine.must_close(self.number)
 
     def pause_writing(self) -> None:
         self._is_held = True
@@ -221,9 +222,11 @@ class Link(asyncio.BufferedProtocol):
         if pieces:
             self._send(pieces)
         if self._engine.must_close(self.number):
-            self._warn_of_strangers()
+            warn_of_strangers(self.server, self._engine.greeting(self.number))
             self._transport.abort()
 
-    def _warn_of_strangers(self) -> None:
-        if self.version == "" and (greeting := self._engine.greeting(self.number)):
-            log.warning("server %s is no memcached: it answers %r to version", self.server.name, greeting)
+
+def warn_of_strangers(server: Server, greeting: bytes) -> None:
+    """For the log, if what answered the handshake is no memcached."""
+    if greeting and not greeting.startswith(HANDSHAKE[0][1]):
+        log.warning("server %s is no memcached: it answers %r to version", server.name, greeting)

@@ -13,6 +13,7 @@ from random import Random
 from .._loop.threads import LinkNews, LoopThread
 from ..policy import Plan, Server
 from .asyncio_control import spell_address
+from .asyncio_link import warn_of_strangers
 from .native_addresses import LoopAddress, is_name, resolve
 from .native_engine import NativeEngine
 from .native_links import NativeLinks
@@ -83,6 +84,7 @@ class NativeCarrier:
 
     def _tell(self, news: LinkNews) -> None:
         if news.is_lost:
+            warn_of_strangers(self._links[news.server].server, news.greeting)
             address = spell_address(*news.lost_name) if news.lost_name else ""
             self._supervision.link_lost(news.server, address, news.lost_writes, news.missed)
         if news.has_failed:
