@@ -1,4 +1,4 @@
-"""Something that is no memcached listens where a server should: it is named, and not asked without a pause."""
+"""Something that is no memcached listens where a server should: named, and not asked without a pause."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ when the supervisor has taken note: whether those writes can still be executed i
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.connections cimport link_closed, link_connected, link_connecting, link_new, link_script
@@ -129,12 +129,13 @@ cdef void _connect(LoopLink* link) noexcept nogil:
     _open(link)
     link.stage = STAGE_CONNECTING
     _due(link, link.end.loop.now + _upstream(link).timeout)
-    if not _try(link, 0):
-        _failed(link)
+    if not _try(link, link.address):
+        _failed(link, 0)
 
 
-cdef void _failed(LoopLink* link) noexcept nogil:
-    """No address of the server takes a connection."""
+cdef void _failed(LoopLink* link, int next_address) noexcept nogil:
+    """The next attempt begins with that address."""
+    link.address = next_address if next_address < _upstream(link).address_count else 0
     link.is_tried = True
     link_closed(link.link, link.end.loop.now)
     _report(link, CHANGE_FAILED)
@@ -143,7 +144,6 @@ cdef void _failed(LoopLink* link) noexcept nogil:
 
 cdef void _connected(LoopLink* link) noexcept nogil:
     link.is_tried = True
-    link.has_answered = False
     link.stage = STAGE_CONNECTED
     link.due = INFINITY
     mcroute_own_name(link.end.fd, &link.name)
@@ -161,7 +161,7 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
             return
         endpoint_close(&link.end)
         if not _try(link, link.address + 1):
-            _failed(link)
+            _failed(link, 0)
         return
     if events & EPOLLOUT and not endpoint_flush(&link.end):
         link_end(link)
@@ -169,9 +169,6 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
     if events & EPOLLIN:
         if not endpoint_receive(&link.end):
             link_end(link)
-            return
-        # Who answers something else than a memcached is not asked again at once.
-        link.has_answered = link.has_answered or not link.link.conn.is_broken
     elif events & (EPOLLERR | EPOLLHUP):
         link_end(link)
 
@@ -184,13 +181,20 @@ cdef uint32_t _unanswered_writes(Link* link) noexcept nogil:
     return count
 
 
+cdef bint _has_greeted(Link* link) noexcept nogil:
+    """As a memcached does."""
+    cdef int size = <int>strlen(HELLO_PREFIX)
+    return link.greeting_size >= size and memcmp(link.greeting, HELLO_PREFIX, size) == 0
+
+
 cdef void link_end(LoopLink* link) noexcept nogil:
     cdef Loop* loop = link.end.loop
     cdef Server* server = link.link.server
     cdef uint32_t writes = _unanswered_writes(link.link)
     endpoint_close(&link.end)
     if link.stage == STAGE_CONNECTING:
-        _failed(link)
+        # It took too long, and would again: another address may not.
+        _failed(link, link.address + 1)
         return
     if writes > 0:
         link.report.lost_writes = writes
@@ -205,10 +209,14 @@ cdef void link_end(LoopLink* link) noexcept nogil:
         return
     link_closed(link.link, loop.now)
     _report_loss(link)
-    if link.has_answered and word_state(server.word) == SERVER_UP:
+    if not _has_greeted(link.link):
+        # As bad as one that refuses: at once, it would be asked again without end.
+        _wait(link, link.attempt + 1)
+        return
+    if word_state(server.word) == SERVER_UP:
         # So that the server misses nothing.
         _open(link)
-    _wait(link, 0 if link.has_answered else link.attempt + 1)
+    _wait(link, 0)
 
 
 cdef void links_check(Loop* loop) noexcept nogil:
@@ -283,6 +291,8 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
             wanted.is_done = False
             return
     for i in range(upstream.link_count):
+        if upstream.links[i].address >= upstream.address_count:
+            upstream.links[i].address = 0
         if upstream.links[i].stage == STAGE_IDLE:
             upstream.links[i].is_tried = False
             _wait(upstream.links[i], 0)

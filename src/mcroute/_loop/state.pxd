@@ -79,7 +79,6 @@ cdef struct LoopLink:
     int index
     int stage
     bint is_tried               # the first attempt to connect is over
-    bint has_answered           # on this connection
     bint is_reported            # in Loop.reports
     uint32_t attempt            # failed ones in a row
     int address                 # of the upstream's, that is tried or used

@@ -182,29 +182,39 @@ cdef class LoopThread:
         routes_apply(self.loop.engine, self.routes.orders(), self.loop.now)
         loop_free(self.loop)
 
+    cdef Loop* own(self) except NULL:
+        if self.loop == NULL:
+            raise RuntimeError("the loop runs in the process that this one was forked from")
+        return self.loop
+
     cdef int _do(self, void (*errand)(Loop*, void*) noexcept nogil, void* argument) except -1:
+        cdef Loop* loop = self.own()
         with nogil:
-            loop_do(self.loop, errand, argument)
+            loop_do(loop, errand, argument)
         return 0
 
     # ---- life ----
 
     def run(self):
         """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
+        cdef Loop* loop = self.own()
         with nogil:
-            loop_run(self.loop)
+            loop_run(loop)
 
     def will_run(self):
         """From now on errands wait for the thread."""
-        self.loop.is_running = True
+        self.own().is_running = True
 
     def stop(self):
         """The thread ends with this turn, and is to be joined before anything else is asked."""
-        if self.loop.is_running:
+        if self.loop != NULL and self.loop.is_running:
             self._do(loop_stop, NULL)
 
     def let_go(self):
-        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever."""
+        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
+
+        Whatever is asked of it from then on raises RuntimeError; but `stop` is without effect.
+        """
         loop_let_go(self.loop)
         self.loop = NULL
 
@@ -286,7 +296,7 @@ cdef class LoopThread:
 
     def snapshot(self):
         """As `Engine.snapshot`; the loop does not notice."""
-        return engine_snapshot(self.loop.engine, self.compiled.ids)
+        return engine_snapshot(self.own().engine, self.compiled.ids)
 
     # ---- servers ----
 
@@ -363,7 +373,7 @@ cdef class LoopThread:
 
     def hand_in(self):
         """The descriptor through which other loops hand clients over to this one."""
-        return self.loop.hand_in
+        return self.own().hand_in
 
     def listen(self, int fd, hand_to=None):
         """Takes clients from this socket, which listens and does not block; the loop closes it.
@@ -376,12 +386,13 @@ cdef class LoopThread:
         listening = Listening(fd, NULL, 0, False)
         if hand_to is not None:
             pipes = hand_to
-            self.hand_to = hand_to
             listening.hand_to = &pipes[0]
             listening.hand_count = <int>pipes.shape[0]
         self._do(listeners_add, &listening)
         if not listening.is_done:
             raise OSError("cannot listen on one more socket")
+        # Not before: until now the loop has used the one of before.
+        self.hand_to = hand_to
 
     def stop_listening(self):
         """Closes the listening sockets."""

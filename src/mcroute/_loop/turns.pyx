@@ -166,9 +166,17 @@ cdef void loop_heard(Loop* loop, void* nothing) noexcept nogil:
     loop.has_rung = False
 
 
+cdef void _close_handed(Loop* loop) noexcept nogil:
+    """Clients that were accepted for this loop and not taken in."""
+    cdef int fd
+    while read(loop.handed.fd, &fd, sizeof(fd)) == sizeof(fd):
+        close(fd)
+
+
 cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:
     cdef Session* session = loop.engine.sessions
     cdef Endpoint* end
+    _close_handed(loop)
     while session != NULL:
         end = <Endpoint*>session.conn.user
         end.has_ended = True
@@ -217,13 +225,6 @@ cdef Loop* loop_new(int bell, uint64_t seed) noexcept nogil:
         loop_free(loop)
         return NULL
     return loop
-
-
-cdef void _close_handed(Loop* loop) noexcept nogil:
-    """Clients that were accepted for this loop and not taken in."""
-    cdef int fd
-    while read(loop.handed.fd, &fd, sizeof(fd)) == sizeof(fd):
-        close(fd)
 
 
 cdef void loop_free(Loop* loop) noexcept nogil:

@@ -79,7 +79,7 @@ class Link(asyncio.BufferedProtocol):
         self._observer = observer
         self._rng = rng
         self._transport: asyncio.Transport | None = None
-        self._has_answered = False
+        self._has_greeted = False  # as a memcached does
         self._is_held = False
         self._hurried = asyncio.Event()
         self.number = self._open()  # of the connection, in the engine
@@ -114,7 +114,8 @@ class Link(asyncio.BufferedProtocol):
             if await self._connect():
                 self.is_tried.set()
                 await self._lost
-                attempt = 0 if self._has_answered else attempt + 1
+                # Who answers something else is as bad as who refuses: it would be asked again without end.
+                attempt = 0 if self._has_greeted else attempt + 1
             else:
                 self.is_tried.set()
                 attempt += 1
@@ -179,7 +180,6 @@ class Link(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._send = sender(self._transport)
         self.address = "" if self.server.path else local_address(transport)
-        self._has_answered = False
         self._is_held = False
         self._engine.link_connected(self.number)
         self._observer.connected(self._id)
@@ -189,10 +189,11 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._has_greeted = self.version != ""
         writes = self._engine.unanswered_writes(self.number)
         self._engine.close(self.number, self._driver.loop.time())
         missed = self._engine.missed_writes(self._id)
-        if self._observer.link_lost(self._id, self.address, writes, missed) and self._has_answered:
+        if self._observer.link_lost(self._id, self.address, writes, missed) and self._has_greeted:
             # So that the server misses none.
             self._open()
         if not self._lost.done():
@@ -205,8 +206,6 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._driver.received(self.number, nbytes)
-        # Who answers something else than a memcached is not asked again at once.
-        self._has_answered = self._has_answered or not self._engine.must_close(self.number)
 
     def pause_writing(self) -> None:
         self._is_held = True

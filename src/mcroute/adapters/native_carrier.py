@@ -131,5 +131,7 @@ class NativeCarrier:
         os.close(self._bell)
 
     def let_go(self) -> None:
+        # The running loop's epoll set is the parent's too: nothing is taken out of it.
+        self._is_closed = True
         for thread in self.threads:
             thread.let_go()

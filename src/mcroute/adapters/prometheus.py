@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -15,6 +17,8 @@ from .metrics import BOUNDS_S, METRICS, Kind, Metric, Observation, Observed
 __all__ = ("MetricsServer", "ProxyCollector")
 
 PREFIX = "mcroute_"
+
+_living: weakref.WeakSet[MetricsServer] = weakref.WeakSet()
 
 
 class ProxyCollector(Collector):
@@ -38,12 +42,23 @@ class MetricsServer:
         ProcessCollector(registry=registry)
         self._server, self._thread = start_http_server(port, host, registry)
         self.port = self._server.server_port
+        _living.add(self)
 
     def close(self) -> None:
         """Returns when the port is free; takes up to half a second."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _leave_to_the_parent() -> None:
+    """In a forked child, in which nobody would answer: the port is the parent's alone."""
+    for server in list(_living):
+        server._server.socket.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def _family(metric: Metric, seen: Observation) -> Family:
