@@ -1,11 +1,11 @@
-"""The command line: `mcroute check`, `explain`, `proxy`, `demo`. It needs extras; the library does not."""
+"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. It needs extras of its own."""
 
 import sys
 
 __all__ = ("main",)
 
 # What each module that may be missing belongs to.
-_EXTRAS = {"click": "proxy", "tomli": "proxy", "rich": "demo"}
+_EXTRAS = {"click": "proxy", "tomli": "proxy", "rich": "demo", "matplotlib": "plots"}
 
 
 def main() -> None:

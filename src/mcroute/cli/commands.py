@@ -20,6 +20,7 @@ from ..errors import ConfigError, McrouteWarning
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
 from ..testing import find_memcached
+from .ring.commands import ring
 
 KEY_MAX = 250  # bytes, as memcached has it
 
@@ -62,6 +63,9 @@ _CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 @click.version_option(__version__, prog_name="mcroute", message="%(prog)s %(version)s")
 def mcroute() -> None:
     """A routing engine for memcached."""
+
+
+mcroute.add_command(ring)
 
 
 @mcroute.command()

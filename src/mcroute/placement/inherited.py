@@ -17,6 +17,14 @@ from .traps import traps_of
 
 __all__ = ("Inherited", "Like", "inherit")
 
+# What an option takes, by its default.
+_KINDS: dict[type, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    str: (str, bytes),
+    tuple: (Sequence, Mapping),
+    dict: (Mapping, Sequence),
+}
 OUT = ("skip", "theirs")
 KEYS = ("client", "wire")
 
@@ -152,6 +160,16 @@ def _check_options(row: System, options: Mapping[str, Any]) -> None:
             raise ConfigError(name, f"{row.name} has no such option; {_nearest(name, known)}")
         if known[name].choices:
             _check_word(name, value, known[name].choices)
+        _check_kind(name, value, known[name].default)
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    kinds = _KINDS.get(type(default))
+    if value is None or kinds is None:
+        return
+    # In Python true is an integer.
+    if not isinstance(value, kinds) or isinstance(value, bool) != (bool in kinds):
+        raise ConfigError(name, f"{value!r} is not of the kind of {default!r}")
 
 
 def _check_word(name: str, value: Any, choices: Sequence[str]) -> None:
