@@ -64,7 +64,7 @@ mcroute ring detect mcroute.toml --sample sample.txt
 
 `sample.txt` has a key and its server a line, 200 of them, as found by asking each server for keys that are in
 use; the servers in `mcroute.toml` have the order, names and weights of the old configuration. Every system
-that explains what was seen is named with its options; many are the same for such servers, any of them will do.
+that explains what was seen is named with its options; where several are the same, any of them will do.
 What cannot be guessed is told: `--given 'prefix="app:"'`. Then `mcroute ring diff` shows that nothing moves.
 
 ## The table

@@ -160,9 +160,7 @@ def tried(system: str, ejecting: bool = False) -> Iterator[dict[str, Any]]:
     more = _EJECTING.get(system, {}) if ejecting else {}
     for options in _TRIED.get(system, lambda: iter(({},)))():
         # No calls are no calls, as a list or as a tuple.
-        found = {
-            name: value for name, value in options.items() if (value or None) != (defaults[name] or None)
-        }
+        found = {name: value for name, value in options.items() if value not in ([], defaults[name])}
         for name, value in more.items():
             # Lists of calls are joined, other values are set.
             found[name] = [*found.get(name, []), *value] if isinstance(value, list) else value
