@@ -41,6 +41,7 @@ cdef struct OutQueue:
     uint32_t count
     bint open                   # the last entry's block is ours alone: bytes may be appended to it
     size_t bytes                # waiting
+    size_t usual                # about as many are sent in one go
 
 cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil
 cdef void pool_clear(BlockPool* pool) noexcept nogil

@@ -5,6 +5,9 @@ from libc.string cimport memset
 
 from mcroute._engine.counters cimport counter_add
 
+cdef enum:
+    OPEN_MAX = 8 * BLOCK_SMALLEST   # a block into which pieces are copied
+
 cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
     memset(pool, 0, sizeof(BlockPool))
     pool.used_limit = used_limit
@@ -81,8 +84,9 @@ cdef bint _widen(OutQueue* out) noexcept nogil:
 
 
 cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept nogil:
-    # A first small block, because most connections have one short reply to send a turn; then larger ones.
-    cdef size_t room = BLOCK_SMALLEST if out.bytes == 0 else 8 * BLOCK_SMALLEST
+    # One block for what is usually sent in one go: a system call with one piece is the cheapest. Most connections
+    # have one short reply a turn. What comes beyond it is much.
+    cdef size_t room = min(out.usual, <size_t>OPEN_MAX) if out.bytes == 0 else <size_t>OPEN_MAX
     cdef Block* block
     if out.count == out.slots and not _widen(out):
         return NULL
@@ -110,6 +114,8 @@ cdef bint out_refer(OutQueue* out, Slice piece) noexcept nogil:
 
 cdef void out_sent(OutQueue* out, size_t size) noexcept nogil:
     cdef Slice* piece
+    if size > 0:
+        out.usual = out.bytes if out.bytes > out.usual else (7 * out.usual + out.bytes) // 8
     out.bytes -= size
     while size > 0:
         piece = &out.ring[out.head]
