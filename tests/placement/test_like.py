@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import pickle
+import sys
 import warnings
 import zlib
 
@@ -86,6 +87,9 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
         ),
         (lambda: like("twemproxy", hash="fnv1a64"), "hash: 'fnv1a64' is not known; did you mean 'fnv1a_64'"),
         (lambda: like("twemproxy", out="eject"), "out: 'eject' is not known"),
+        (lambda: like("twemproxy", auto_eject_hosts=1), "auto_eject_hosts: 1 is not of the kind of False"),
+        (lambda: like("memcached-proxy", obuckets=True), "obuckets: True is not of the kind of 160"),
+        (lambda: like("libmemcached", behaviors=5), "behaviors: 5 is not of the kind"),
         (lambda: like("twemproxy", 3), "their number is not enough"),
         (lambda: like("twemproxy", []), "servers: there is none"),
         (lambda: like("twemproxy", "a:1"), "not one text"),
@@ -191,6 +195,11 @@ def test_servers_may_be_tuples_objects_and_a_mapping() -> None:
     weights = like("uhashring", {"n1": 1, "n2": 3})
     assert weights.weights == (1, 3)
     assert weights.servers == ("n1", "n2")
+
+
+def test_memory_is_told() -> None:
+    small, large = like("uhashring", THREE), like("uhashring", TEN)
+    assert 8 * 480 < sys.getsizeof(small) < sys.getsizeof(large) < 40 * 1600
 
 
 def test_servers_may_only_be_counted() -> None:

@@ -22,42 +22,59 @@ MD5_SINES[:] = [
     0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 ]
-cdef uint8_t[16] MD5_ROTATIONS
-MD5_ROTATIONS[:] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
 
 
-cdef void md5_block(uint32_t* state, const uint8_t* block) noexcept nogil:
-    cdef uint32_t[16] words
+# A step: the first of the four turns into the next second. Every argument but the words is a constant where it is
+# called, so that compilers leave nothing of tables and tests.
+cdef inline uint32_t md5_step(uint32_t first, uint32_t second, uint32_t mixed, uint32_t word, int step,
+                              int bits) noexcept nogil:
+    return second + rotate32(first + mixed + MD5_SINES[step] + word, bits)
+
+
+# Sixteen steps of one kind, four by four, so that no value has to move from one name to the next.
+cdef inline void md5_round(uint32_t* state, const uint32_t* words, int kind, int stride, int offset, int one,
+                           int two, int three, int four) noexcept nogil:
     cdef uint32_t a = state[0]
     cdef uint32_t b = state[1]
     cdef uint32_t c = state[2]
     cdef uint32_t d = state[3]
-    cdef uint32_t mixed
-    cdef int i, word
+    cdef int step, at
+    for step in range(0, 16, 4):
+        at = stride * step + offset
+        a = md5_step(a, b, md5_mix(kind, b, c, d), words[at & 15], 16 * kind + step, one)
+        d = md5_step(d, a, md5_mix(kind, a, b, c), words[(at + stride) & 15], 16 * kind + step + 1, two)
+        c = md5_step(c, d, md5_mix(kind, d, a, b), words[(at + 2 * stride) & 15], 16 * kind + step + 2, three)
+        b = md5_step(b, c, md5_mix(kind, c, d, a), words[(at + 3 * stride) & 15], 16 * kind + step + 3, four)
+    state[0] = a
+    state[1] = b
+    state[2] = c
+    state[3] = d
+
+
+cdef inline uint32_t md5_mix(int kind, uint32_t b, uint32_t c, uint32_t d) noexcept nogil:
+    if kind == 0:
+        return d ^ (b & (c ^ d))
+    if kind == 1:
+        return c ^ (d & (b ^ c))
+    if kind == 2:
+        return b ^ c ^ d
+    return c ^ (b | ~d)
+
+
+cdef void md5_block(uint32_t* state, const uint8_t* block) noexcept nogil:
+    cdef uint32_t[16] words
+    cdef uint32_t[4] mixed
+    cdef int i
     for i in range(16):
         words[i] = load32(block + 4 * i)
-    for i in range(64):
-        if i < 16:
-            mixed = (b & c) | (~b & d)
-            word = i
-        elif i < 32:
-            mixed = (d & b) | (~d & c)
-            word = (5 * i + 1) & 15
-        elif i < 48:
-            mixed = b ^ c ^ d
-            word = (3 * i + 5) & 15
-        else:
-            mixed = c ^ (b | ~d)
-            word = (7 * i) & 15
-        mixed += a + MD5_SINES[i] + words[word]
-        a = d
-        d = c
-        c = b
-        b += rotate32(mixed, MD5_ROTATIONS[((i >> 4) << 2) | (i & 3)])
-    state[0] += a
-    state[1] += b
-    state[2] += c
-    state[3] += d
+    for i in range(4):
+        mixed[i] = state[i]
+    md5_round(mixed, words, 0, 1, 0, 7, 12, 17, 22)
+    md5_round(mixed, words, 1, 5, 1, 5, 9, 14, 20)
+    md5_round(mixed, words, 2, 3, 5, 4, 11, 16, 23)
+    md5_round(mixed, words, 3, 7, 0, 6, 10, 15, 21)
+    for i in range(4):
+        state[i] += mixed[i]
 
 
 cdef void hash_md5(const uint8_t* data, size_t size, uint8_t* digest) noexcept nogil:

@@ -33,11 +33,16 @@ cdef inline uint64_t load_tail(const uint8_t* at, size_t size) noexcept nogil:
 
 
 cdef inline uint64_t load64_big(const uint8_t* at) noexcept nogil:
-    cdef uint64_t value = 0
-    cdef int i
-    for i in range(8):
-        value = (value << 8) | at[i]
-    return value
+    return (
+        (<uint64_t>at[0] << 56)
+        | (<uint64_t>at[1] << 48)
+        | (<uint64_t>at[2] << 40)
+        | (<uint64_t>at[3] << 32)
+        | (<uint64_t>at[4] << 24)
+        | (<uint64_t>at[5] << 16)
+        | (<uint64_t>at[6] << 8)
+        | at[7]
+    )
 
 
 cdef inline void store32(uint8_t* at, uint32_t value) noexcept nogil:

@@ -6,3 +6,5 @@ from mcroute._ring.table cimport RingTable
 # raises is the table's: table_free.
 cdef int table_fill(RingTable* table, placement) except -1
 cdef void table_free(RingTable* table) noexcept
+# Bytes that a filled table has allocated, itself included.
+cdef size_t table_bytes(const RingTable* table) noexcept

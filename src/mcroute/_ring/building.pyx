@@ -1,5 +1,6 @@
 """A placement, which is Python, laid out as the table of a ring."""
 
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from mcroute._hashing.named cimport key_hash_find
@@ -10,7 +11,7 @@ from mcroute._ring.points cimport (
 )
 from mcroute._ring.rehash cimport walk_rule_find
 from mcroute._ring.scores cimport build_scores, score_rule_find, scores_owner, scores_walk
-from mcroute._ring.table cimport OwnerRule, RingTable
+from mcroute._ring.table cimport OwnerRule, Point, RingTable, Text
 from mcroute._ring.throws cimport (
     const_shard_owner, furc_owner, jump_owner, throws_walk, weighted_furc_owner,
 )
@@ -108,3 +109,18 @@ cdef void table_free(RingTable* table) noexcept:
     free(table.weights)
     free(table.labels)
     free(table)
+
+
+cdef size_t table_bytes(const RingTable* table) noexcept:
+    cdef size_t points = 0
+    cdef size_t servers = 0
+    if table.points != NULL:
+        points += sizeof(Point) + 2 * sizeof(uint64_t) * (table.wide != NULL)
+    if table.slots != NULL:
+        points += sizeof(uint32_t)
+    servers += sizeof(uint64_t) * (table.numbers != NULL) + sizeof(double) * (table.weights != NULL)
+    servers += sizeof(Text) * (table.labels != NULL)
+    points *= table.count
+    if table.buckets != NULL:
+        points += sizeof(uint32_t) << (32 - table.shift)
+    return sizeof(RingTable) + points + servers * table.size

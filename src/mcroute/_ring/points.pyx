@@ -4,34 +4,42 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._hashing.md5 cimport hash_md5
-from mcroute._hashing.words cimport load64_big
+from mcroute._hashing.words cimport load32, load64_big, swap32
 from mcroute._ring.table cimport RingTable, in_mask, put_in_mask, text_hash
 
 
 # Index of the first point at or behind the place, or behind it.
 cdef inline uint32_t point_at(const RingTable* table, uint32_t place) noexcept nogil:
-    cdef uint32_t i = table.buckets[place >> table.shift]
+    cdef uint32_t i
+    if table.above:
+        if place == 0xFFFFFFFFU:
+            return table.count
+        place += 1
+    i = table.buckets[place >> table.shift]
     while table.points[i].at < place:
         i += 1
-    if table.above:
-        while i < table.count and table.points[i].at == place:
-            i += 1
     return i
+
+
+# Whether a point of 128 bits is passed by; those whose top 32 bits differ never come here.
+cdef bint is_before(const RingTable* table, uint32_t i, const uint8_t* digest) noexcept nogil:
+    cdef const uint64_t* wide = table.wide + 2 * <size_t>i
+    cdef uint64_t high = load64_big(digest)
+    cdef uint64_t low = load64_big(digest + 8)
+    if wide[0] != high:
+        return wide[0] < high
+    return wide[1] < low or (wide[1] == low and table.above)
 
 
 cdef inline uint32_t wide_at(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil:
     cdef uint8_t[16] digest
-    cdef uint64_t high, low
-    cdef const uint64_t* wide
-    cdef uint32_t i
+    cdef uint32_t top, i
     hash_md5(text, size, digest)
-    high = load64_big(digest)
-    low = load64_big(digest + 8)
-    i = table.buckets[<uint32_t>(high >> 32) >> table.shift]
-    while i < table.count:
-        wide = table.wide + 2 * <size_t>i
-        if wide[0] > high or (wide[0] == high and (wide[1] > low or (wide[1] == low and not table.above))):
-            break
+    top = swap32(load32(digest))
+    i = table.buckets[top >> table.shift]
+    while table.points[i].at < top:
+        i += 1
+    while i < table.count and table.points[i].at == top and is_before(table, i, digest):
         i += 1
     return i
 

@@ -17,7 +17,7 @@ cdef class Ring:
     cdef readonly tuple weights
     cdef readonly str distribution
     cdef readonly object inherited      # None for a distribution of mcroute's own
-    cdef object placement               # its bytes are what the table points to
+    cdef readonly object placement      # its bytes are what the table points to
     cdef object rebuilt                 # (servers that are out, the ring without them)
     cdef object __weakref__
 

@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from mcroute._ring.building cimport table_fill, table_free
+from mcroute._ring.building cimport table_bytes, table_fill, table_free
 from mcroute._ring.keys cimport KeyText, key_drop, key_read
 from mcroute._ring.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
 
@@ -326,6 +326,10 @@ cdef class Ring:
 
     def __len__(self):
         return self.table.size
+
+    def __sizeof__(self):
+        """Bytes of the ring's table. Names and addresses, which are Python objects, are not counted."""
+        return object.__sizeof__(self) + table_bytes(self.table)
 
     def __eq__(self, other):
         if not isinstance(other, Ring):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 
 from .parts import Placement
 from .rows import Asked
@@ -27,7 +28,7 @@ def _nothing(placement: Placement, asked: Asked) -> str:
 def _same_names(placement: Placement, asked: Asked) -> str:
     if placement.find in ("modulo", "jump", "furc", "weighted_furc", "const_shard"):
         return ""
-    same = {name.decode() for name in placement.labels if placement.labels.count(name) > 1}
+    same = {name.decode() for name, times in Counter(placement.labels).items() if times > 1}
     return (
         f"servers are called the same, {', '.join(sorted(same))}: one of them takes all keys" if same else ""
     )
