@@ -121,6 +121,7 @@ cdef struct Loop:
     sem_t is_done
     bint is_running
     bint is_stopping
+    bint is_stepped             # time is what loop_step says
     int bell                    # eventfd of the supervising thread
     bint has_rung
     uint64_t told_ejections

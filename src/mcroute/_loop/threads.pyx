@@ -26,8 +26,8 @@ from mcroute._loop.state cimport (
 )
 from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path, mcroute_name_of, sockaddr_storage
 from mcroute._loop.turns cimport (
-    loop_do, loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_stop, sessions_abort,
-    sessions_end,
+    loop_do, loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_step, loop_stop,
+    sessions_abort, sessions_end,
 )
 from mcroute._loop.words cimport Words
 
@@ -162,6 +162,7 @@ cdef class LoopThread:
     """
 
     cdef Loop* loop
+    cdef Words words            # which servers refer to, to the end
     cdef CompiledPlan compiled
     cdef list older             # plans that requests may still be on
     cdef RouteRunner routes
@@ -205,6 +206,17 @@ cdef class LoopThread:
         """From now on errands wait for the thread."""
         self.own().is_running = True
 
+    def step(self, double now):
+        """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.
+
+        From the first time on, its time is what it is told here, in seconds; for tests and simulations.
+        """
+        cdef Loop* loop = self.own()
+        cdef int count
+        with nogil:
+            count = loop_step(loop, now)
+        return count
+
     def stop(self):
         """The thread ends with this turn, and is to be joined before anything else is asked."""
         if self.loop != NULL and self.loop.is_running:
@@ -225,6 +237,7 @@ cdef class LoopThread:
         cdef CompiledPlan compiled = CompiledPlan(plan, terms)
         cdef Adoption adoption
         cdef int i
+        self.words = words
         for i in range(compiled.term_count):
             compiled.terms[i].word = words.word(compiled.terms[i].id)
         adoption = Adoption(compiled.terms, compiled.term_count, compiled.table, False)

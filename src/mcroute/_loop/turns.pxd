@@ -11,6 +11,9 @@ cdef Loop* loop_new(int bell, uint64_t seed) noexcept nogil
 cdef void loop_free(Loop* loop) noexcept nogil
 # Runs in the calling thread until loop_stop has been done.
 cdef void loop_run(Loop* loop) noexcept nogil
+# One turn of a loop that does not run, without waiting, at this time, which then stands still. Returns how many
+# sockets were ready. For who keeps the time himself, as a simulation does.
+cdef int loop_step(Loop* loop, double now) noexcept nogil
 # Has the errand done in the loop's thread, and waits until it is; in the calling one if the loop does not run.
 cdef void loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil
 # To be called in a forked child: leaves the parent's connections to it.

@@ -97,13 +97,14 @@ cdef int _patience(Loop* loop) noexcept nogil:
     return <int>ceil(min(1e3 * (due - loop.now), <double>WAIT_MAX_MS))
 
 
-cdef void _turn(Loop* loop) noexcept nogil:
+cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     cdef epoll_event[EVENTS_A_TURN] events
     cdef Endpoint* end
     cdef bint has_mail = False
     cdef int i
-    cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, _patience(loop))
-    loop.now = mcroute_seconds()
+    cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, patience_ms)
+    if not loop.is_stepped:
+        loop.now = mcroute_seconds()
     for i in range(count):
         end = <Endpoint*>events[i].data.ptr
         if end.kind == END_SESSION:
@@ -124,19 +125,26 @@ cdef void _turn(Loop* loop) noexcept nogil:
     if has_mail:
         # Not among the events: it may close what these are about.
         _do_errand(loop)
-        if loop.engine.released != NULL:
-            # An errand that ended a request may have released others.
-            engine_began(loop.engine, loop.now)
-            walks_resume(loop.engine)
+    if loop.engine.released != NULL:
+        # An errand that ended a request may have released others.
+        engine_began(loop.engine, loop.now)
+        walks_resume(loop.engine)
     _flush(loop)
     if not loop.has_rung:
         _ring(loop)
+    return count
 
 
 cdef void loop_run(Loop* loop) noexcept nogil:
     mcroute_block_signals()
     while not loop.is_stopping:
-        _turn(loop)
+        _turn(loop, _patience(loop))
+
+
+cdef int loop_step(Loop* loop, double now) noexcept nogil:
+    loop.is_stepped = True
+    loop.now = now
+    return _turn(loop, 0)
 
 
 # ---- errands ----
@@ -151,7 +159,8 @@ cdef void loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil:
         while sem_wait(&loop.is_done) < 0 and errno == EINTR:
             pass
     else:
-        loop.now = mcroute_seconds()
+        if not loop.is_stepped:
+            loop.now = mcroute_seconds()
         errand(loop, argument)
     pthread_mutex_unlock(&loop.callers)
 
