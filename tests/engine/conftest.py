@@ -1,12 +1,34 @@
-"""What several tests of the engine need compiled."""
+"""What drives the engine, and what several of its tests need compiled."""
 
 import importlib
+import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from tests.compiling import compile_cython
+
+from . import network
+
+HAS_LOOP = importlib.util.find_spec("mcroute._loop.threads") is not None
+
+
+@pytest.fixture(
+    params=["engine", pytest.param("loop", marks=pytest.mark.skipif(not HAS_LOOP, reason="no epoll"))]
+)
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Tests that use it run by the engine's Python face, and on a native loop: what holds there holds here.
+
+    A mark `python_face` says why a test is about that face alone.
+    """
+    if request.param == "loop":
+        if (mark := request.node.get_closest_marker("python_face")) is not None:
+            pytest.skip(mark.args[0])
+        from .loop_network import LoopNetwork  # noqa: PLC0415
+
+        monkeypatch.setattr(network, "make", LoopNetwork)
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

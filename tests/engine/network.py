@@ -57,3 +57,13 @@ class Network:
         if self.now >= self.engine.next_wakeup():
             self.engine.check(self.now)
         self.turn()
+
+
+# What `network` makes; see the fixture `driver`.
+make: type = Network
+
+
+def network(route: object, servers: int) -> Network:
+    """Around whatever drives the engine in this test."""
+    made: Network = make(route, servers)
+    return made

@@ -4,12 +4,14 @@ import pytest
 
 from mcroute.policy import PoolRoute
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.fixture
 def one() -> Network:
-    return Network(PoolRoute(pool(1)), 1)
+    return network(PoolRoute(pool(1)), 1)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_values_of_every_size_arrive_in_any_pieces(one: Network, size: int) -> N
 
 
 def test_replies_leave_in_the_order_of_the_requests() -> None:
-    net = Network(PoolRoute(pool(4)), 4)
+    net = network(PoolRoute(pool(4)), 4)
     client = net.client()
     ring = pool(4).ring()
     keys = [b"k%d" % i for i in range(40)]
@@ -64,7 +66,7 @@ def test_replies_leave_in_the_order_of_the_requests() -> None:
 
 
 def test_multiget_is_split_by_server_and_joined_in_the_clients_order() -> None:
-    net = Network(PoolRoute(pool(3)), 3)
+    net = network(PoolRoute(pool(3)), 3)
     client = net.client()
     keys = [b"k%d" % i for i in range(30)]
     net.send(client, b"get " + b" ".join(keys) + b"\r\n")
@@ -89,7 +91,7 @@ def test_multiget_is_split_by_server_and_joined_in_the_clients_order() -> None:
 )
 def test_a_multiget_of_which_a_part_is_missing_is_an_error(patience: dict[str, float], answer: bytes) -> None:
     """Not a miss: neither when a server is late nor when the whole request is."""
-    net = Network(PoolRoute(pool(3, **patience)), 3)
+    net = network(PoolRoute(pool(3, **patience)), 3)
     client = net.client()
     ring = pool(3).ring()
     net.send(client, b"get " + b" ".join(b"k%d" % i for i in range(30)) + b"\r\n")

@@ -4,7 +4,9 @@ import pytest
 
 from mcroute.policy import PoolRoute, Replicate
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 KEY = b"k1"
 OWNERS = pool(3).ring().owners(KEY, 2)
@@ -12,7 +14,7 @@ OWNERS = pool(3).ring().owners(KEY, 2)
 
 @pytest.fixture
 def net() -> Network:
-    return Network(Replicate(pool(3), copies=2), 3)
+    return network(Replicate(pool(3), copies=2), 3)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
 
 
 def test_too_few_copies_are_told_as_what_failed() -> None:
-    net = Network(PoolRoute(pool(3)), 3)
+    net = network(PoolRoute(pool(3)), 3)
     client = net.client()
     net.send(client, b"flush_all\r\n")
     for server, reply in enumerate((b"OK\r\n", b"SERVER_ERROR no\r\n", b"OK\r\n")):

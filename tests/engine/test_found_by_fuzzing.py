@@ -4,7 +4,9 @@ import pytest
 
 from mcroute.policy import Null, PoolRoute, Replicate
 
-from .network import Network, pool
+from .network import network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ from .network import Network, pool
 def test_a_reply_that_no_server_gives_to_the_command_ends_the_link(
     request_bytes: bytes, reply: bytes
 ) -> None:
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, request_bytes)
     net.reply(0, reply)
@@ -30,7 +32,7 @@ def test_a_reply_that_no_server_gives_to_the_command_ends_the_link(
 
 
 def test_requests_that_waited_for_room_are_overdue_in_time() -> None:
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     taken = net.send(client, b"get k\r\n" * 3000)
     assert taken == 3000 * len(b"get k\r\n")
@@ -42,21 +44,21 @@ def test_requests_that_waited_for_room_are_overdue_in_time() -> None:
 
 
 def test_an_engine_is_freed_with_requests_that_would_fail_over() -> None:
-    net = Network(Replicate(pool(3), copies=3), 3)
+    net = network(Replicate(pool(3), copies=3), 3)
     for _ in range(10):
         net.send(net.client(), b"get a b c d e\r\nset k 0 0 1\r\nx\r\n")
     del net
 
 
 def test_nothing_to_flush_is_flushed() -> None:
-    net = Network(Null(), 0)
+    net = network(Null(), 0)
     client = net.client()
     net.send(client, b"flush_all\r\n")
     assert net.got(client) == b"OK\r\n"
 
 
 def test_the_delete_of_another_copy_of_a_base64_key_carries_an_opaque() -> None:
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, b"ma Zm9v b v\r\n")
     asked = [net.asked(0), net.asked(1)]

@@ -7,7 +7,9 @@ from mcroute._hashing import murmur3_32
 from mcroute.policy import AllAsync, AllFastest, Failover, Pool, PoolRoute, Replicate, Server, compile_plan
 from mcroute.policy.steps import Ask, Wait
 
-from .network import Network, pool
+from .network import network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 OWNERS = pool(2).ring().owners(b"k1", 2)
 
@@ -26,7 +28,7 @@ class Slow:
 
 
 def test_a_reply_is_not_dropped_when_the_memory_is_used_up():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     engine, link = net.engine, net.links[0]
     client = net.client()
     net.send(client, b"set k1 0 0 1\r\nx\r\nadd k1 0 0 1\r\ny\r\n")
@@ -58,7 +60,7 @@ def test_a_reply_is_not_dropped_when_the_memory_is_used_up():
 
 @pytest.mark.parametrize("request_line", [b"set k1 0 0 3000000 noreply\r\n"])
 def test_a_value_refused_without_a_reply_deletes_the_old_one_too(request_line):
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, request_line + b"x" * 3000000 + b"\r\n")
     assert net.got(client) == b""
@@ -70,7 +72,7 @@ def test_a_write_to_one_copy_that_timed_out_takes_the_others_back(request_bytes)
     plan = compile_plan(
         Replicate(pool(2, reply_timeout_s=0.5, deadline_s=9.0), copies=2), retry_share=0, retry_floor_per_s=0
     )
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     net.engine.install(plan)
     client = net.client()
     if b"%d" in request_bytes:
@@ -98,7 +100,7 @@ def test_a_write_to_one_copy_that_timed_out_takes_the_others_back(request_bytes)
 
 
 def test_a_copy_that_refused_a_delete_is_out_of_service():
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, b"delete k1\r\n")
     net.reply(OWNERS[0], b"DELETED\r\n")
@@ -111,7 +113,7 @@ def test_a_copy_that_refused_a_delete_is_out_of_service():
 
 
 def test_a_copy_that_refused_an_undo_is_out_of_service():
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, b"incr k1 1\r\n")
     net.reply(OWNERS[0], b"6\r\n")
@@ -121,7 +123,7 @@ def test_a_copy_that_refused_an_undo_is_out_of_service():
 
 
 def test_a_link_that_answers_nothing_is_given_up_under_load():
-    net = Network(PoolRoute(pool(1, trip_after=3, reply_timeout_s=1.0, deadline_s=2.0)), 1)
+    net = network(PoolRoute(pool(1, trip_after=3, reply_timeout_s=1.0, deadline_s=2.0)), 1)
     other = net.engine.open_link(0, 1)
     net.engine.link_connected(other)
     client = net.client()
@@ -141,7 +143,7 @@ def test_a_link_that_answers_nothing_is_given_up_under_load():
 
 
 def test_gat_of_several_keys_touches_each_on_its_other_copy():
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, b"gat 30 k1 k2\r\n")
     assert [net.asked(0), net.asked(1)] == [b"gat 30 k1\r\n", b"gat 30 k2\r\n"]
@@ -152,7 +154,7 @@ def test_gat_of_several_keys_touches_each_on_its_other_copy():
 
 
 def test_a_call_behind_a_held_key_begins_in_the_turn_in_which_the_key_is_free():
-    net = Network(Slow(PoolRoute(pool(1))), 1)
+    net = network(Slow(PoolRoute(pool(1))), 1)
     for value in (b"x", b"y"):
         net.engine.submit(b"set k1 0 0 1\r\n" + value + b"\r\n", net.now)
     net.turn()
@@ -165,7 +167,7 @@ def test_a_call_behind_a_held_key_begins_in_the_turn_in_which_the_key_is_free():
 def test_a_route_in_python_runs_on_when_another_has_answered(fastest):
     direct = PoolRoute(pool(1))
     slow = Slow(direct, wait=0.01)
-    net = Network(AllFastest((direct, slow)) if fastest else AllAsync((slow,)), 1)
+    net = network(AllFastest((direct, slow)) if fastest else AllAsync((slow,)), 1)
     client = net.client()
     net.send(client, b"set k1 0 0 1\r\nx\r\n")
     if fastest:
@@ -180,7 +182,7 @@ def test_a_route_in_python_runs_on_when_another_has_answered(fastest):
 def test_a_detached_write_fails_over():
     a = Pool("a", (Server("s0", "127.0.0.1", 1),))
     b = Pool("b", (Server("s1", "127.0.0.1", 2),))
-    net = Network(AllAsync((Failover((PoolRoute(a), PoolRoute(b))),)), 2)
+    net = network(AllAsync((Failover((PoolRoute(a), PoolRoute(b))),)), 2)
     net.send(net.client(), b"set k1 0 0 1\r\nx\r\n")
     assert net.asked(0) == b"set k1 0 0 1\r\nx\r\n"
     net.lose(0)
@@ -188,7 +190,7 @@ def test_a_detached_write_fails_over():
 
 
 def test_a_gat_whose_undo_is_lost_leaves_no_copy_that_lives_on():
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.send(client, b"gat -1 k1\r\n")
     net.reply(OWNERS[0], b"VALUE k1 0 1\r\na\r\nEND\r\n")
@@ -228,7 +230,7 @@ def test_a_cas_token_does_not_change_its_server_with_the_plan():
     def plan(members):
         return compile_plan(Replicate(Pool("main", tuple(members)), copies=2))
 
-    net = Network(Replicate(Pool("main", tuple(servers)), copies=2), 3)
+    net = network(Replicate(Pool("main", tuple(servers)), copies=2), 3)
     ring = Pool("main", tuple(servers)).ring()
     key = next(b"k%d" % i for i in range(999) if ring.owners(b"k%d" % i, 2)[0] == 0)
     client = net.client()

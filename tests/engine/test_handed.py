@@ -4,14 +4,17 @@ import pytest
 
 from mcroute.policy import PoolRoute
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.fixture
 def net() -> Network:
-    return Network(PoolRoute(pool(1)), 1)
+    return network(PoolRoute(pool(1)), 1)
 
 
+@pytest.mark.python_face("an answer that comes too late is without effect")
 def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
     client = net.client()
     net.send(client, b"get a\r\nstats\r\nstats servers \r\nversion\r\n")
@@ -62,6 +65,7 @@ def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
     del net
 
 
+@pytest.mark.python_face("an answer that comes too late is without effect")
 def test_an_answer_to_one_that_has_gone_reaches_nobody_else(net: Network) -> None:
     gone, other = net.client(), net.client()
     net.send(gone, b"stats\r\n")

@@ -5,7 +5,9 @@ import pytest
 from mcroute.policy import ByCommand, Failover, Pool, PoolRoute, Replicate, Server
 from mcroute.policy.steps import Ask
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 SET, GET = b"set k 0 0 1\r\nx\r\n", b"get k\r\n"
 
@@ -16,7 +18,7 @@ def single(index: int) -> PoolRoute:
 
 @pytest.fixture
 def net() -> Network:
-    return Network(Failover((single(0), single(1))), 2)
+    return network(Failover((single(0), single(1))), 2)
 
 
 @pytest.mark.parametrize("later", [GET, b"get a k\r\n", b"delete k\r\n", b"mg k v\r\n"])
@@ -102,7 +104,7 @@ def test_reads_and_servers_out_of_service_hold_nothing(net: Network) -> None:
 
 
 def test_incr_that_moves_to_the_other_copy_holds_its_key() -> None:
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     first, second = pool(2).ring().owners(b"n", 2)
     client = net.client()
     net.send(client, b"incr n 1\r\n")
@@ -130,7 +132,7 @@ def test_a_write_through_a_route_of_python_is_not_overtaken() -> None:
             return (yield Ask(1))
 
     route = ByCommand({"delete": Twice()}, default=single(0))
-    net = Network(route, 2)
+    net = network(route, 2)
     client = net.client()
     net.send(client, b"delete k\r\n" + GET)
     assert net.asked(0) == b"delete k\r\n"

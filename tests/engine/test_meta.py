@@ -6,12 +6,14 @@ import pytest
 
 from mcroute.policy import Null, PoolRoute, Replicate
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 @pytest.fixture
 def one() -> Network:
-    return Network(PoolRoute(pool(1)), 1)
+    return network(PoolRoute(pool(1)), 1)
 
 
 def opaque(request: bytes) -> bytes:
@@ -59,7 +61,7 @@ def test_a_reply_without_our_opaque_is_nobodys(one: Network, reply: bytes) -> No
 
 
 def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
-    net = Network(Replicate(pool(3), copies=2), 3)
+    net = network(Replicate(pool(3), copies=2), 3)
     owners = pool(3).ring().owners(b"k1", 2)
     client = net.client()
     net.send(client, b"ms k1 1\r\nx\r\n")
@@ -84,7 +86,7 @@ def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
     ],
 )
 def test_a_reply_that_no_server_gave_carries_the_clients_flags(request_: bytes, reply: bytes) -> None:
-    net = Network(Null(), 0)
+    net = network(Null(), 0)
     client = net.client()
     net.send(client, request_)
     assert net.got(client) == reply

@@ -4,7 +4,9 @@ import pytest
 
 from mcroute.policy import Null, Pool, PoolRoute, Replicate, Server, compile_plan
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 A, B, C = (Server(name, "127.0.0.1", port) for name, port in (("a", 1), ("b", 2), ("c", 3)))
 
@@ -15,7 +17,7 @@ def plan_of(*servers: Server, **options: object) -> object:
 
 @pytest.fixture
 def net() -> Network:
-    return Network(PoolRoute(Pool("main", (A, B))), 2)
+    return network(PoolRoute(Pool("main", (A, B))), 2)
 
 
 def test_a_request_in_flight_ends_on_its_own_plan(net: Network) -> None:
@@ -30,7 +32,7 @@ def test_a_request_in_flight_ends_on_its_own_plan(net: Network) -> None:
 
 def test_a_failover_goes_on_along_the_old_plan() -> None:
     both = Pool("main", (A, B))
-    net = Network(Replicate(both, copies=2), 2)
+    net = network(Replicate(both, copies=2), 2)
     first, second = both.ring().owners(b"k1", 2)
     client = net.client()
     net.send(client, b"get k1\r\n")
@@ -90,7 +92,7 @@ def test_patience_is_the_new_plans(net: Network) -> None:
 
 
 def test_a_key_has_one_of_several_links() -> None:
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     links = [net.links[0], *(net.engine.open_link(0, index) for index in (1, 2))]
     for link in links:
         net.engine.link_connected(link)
@@ -110,7 +112,7 @@ def test_a_key_has_one_of_several_links() -> None:
 
 
 def test_a_link_whose_replies_do_not_come_is_given_up() -> None:
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"get a\r\n")
     net.wait(0.6)

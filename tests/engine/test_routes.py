@@ -10,7 +10,9 @@ import pytest
 from mcroute.policy import Outcome, Pool, PoolRoute, Server
 from mcroute.policy.steps import Ask, AskAll, Wait
 
-from .network import Network
+from .network import Network, network
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 GET = b"get k\r\n"
 X, Y = b"VALUE k 0 1\r\nx\r\nEND\r\n", b"VALUE k 0 1\r\ny\r\nEND\r\n"
@@ -32,8 +34,8 @@ class Custom:
         return self.function(request)
 
 
-def network(function: Callable[..., Generator]) -> Network:
-    return Network(Custom(function), 2)
+def routed(function: Callable[..., Generator]) -> Network:
+    return network(Custom(function), 2)
 
 
 def test_one_child_after_the_other() -> None:
@@ -45,7 +47,7 @@ def test_one_child_after_the_other() -> None:
         seen.append((first.outcome, first.data))
         return (yield Ask(1))
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, GET)
     assert (net.asked(0), net.asked(1)) == (GET, b"")
@@ -75,7 +77,7 @@ def test_all_children_at_once(
         got.extend(answer and answer.data for answer in answers)
         return next(answer for answer in answers if answer is not None)
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, GET)
     for server, reply in replies:
@@ -95,7 +97,7 @@ def test_waiting() -> None:
         yield Wait(0.25)
         return (yield Ask(0))
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, GET)
     assert net.engine.next_wakeup() == net.now + 0.25
@@ -116,7 +118,7 @@ def test_the_deadline_closes_the_generator() -> None:
         finally:
             closed.append(request.key)
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, GET)
     net.wait(1.1)
@@ -142,7 +144,7 @@ def test_an_outcome_is_answered_in_plain_words(request_: bytes, outcome: Outcome
         return outcome
         yield
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, request_)
     assert net.got(client) == answer
@@ -194,7 +196,7 @@ def no_generator(request):
 def test_a_route_that_fails_is_logged_and_its_request_an_error(
     function: Callable[..., Generator], caplog: pytest.LogCaptureFixture
 ) -> None:
-    net = network(function)
+    net = routed(function)
     client = net.client()
     net.send(client, GET)
     if function is raising_later:
@@ -212,7 +214,7 @@ def test_each_key_of_a_multiget_has_its_own_steps() -> None:
             return Outcome.MISS
         return (yield Ask(0))
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, b"get a skip b\r\n")
     assert net.asked(0) == b"get a\r\nget b\r\n"
@@ -229,7 +231,7 @@ def test_a_client_that_leaves_does_not_stop_it() -> None:
         ended.append(reply.data)
         return reply
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, b"delete k\r\n")
     net.engine.close(client, net.now)
@@ -248,7 +250,7 @@ def test_an_engine_that_goes_closes_its_generators(is_cyclic: bool) -> None:
         finally:
             closed.append(request.key)
 
-    net = network(steps)
+    net = routed(steps)
     client = net.client()
     net.send(client, GET)
     net.engine.receive(client, b"get later\r\n", net.now)
@@ -267,7 +269,7 @@ def test_a_reply_outlives_the_engine() -> None:
         kept.append((yield Ask(0)))
         return kept[0]
 
-    net = network(steps)
+    net = routed(steps)
     net.send(net.client(), GET)
     net.reply(0, X)
     del net

@@ -11,7 +11,9 @@ import pytest
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
 from mcroute.policy import Failover, Outcome, Pool, PoolRoute, Replicate, Server, compile_plan
 
-from .network import Network, pool
+from .network import network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 def failover(**options: object) -> Failover:
@@ -21,7 +23,7 @@ def failover(**options: object) -> Failover:
 
 
 def test_a_request_lasts_until_its_reply_is_known():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"get a\r\nset b 0 0 1\r\nx\r\n")
     net.now += 0.25
@@ -36,7 +38,7 @@ def test_a_request_lasts_until_its_reply_is_known():
 
 
 def test_a_request_that_is_none_is_only_counted_as_refused():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     net.send(net.client(), b"nonsense\r\n")
     snapshot = net.engine.snapshot()
     assert {name: snapshot.counters[name] for name in ("requests", "replies", "refused")} == {
@@ -48,7 +50,7 @@ def test_a_request_that_is_none_is_only_counted_as_refused():
 
 
 def test_a_late_reply_is_timed_too():
-    net = Network(PoolRoute(pool(1, reply_timeout_s=0.5, deadline_s=2.0)), 1)
+    net = network(PoolRoute(pool(1, reply_timeout_s=0.5, deadline_s=2.0)), 1)
     net.send(net.client(), b"get a\r\n")
     net.wait(0.5)
     net.wait(0.25)
@@ -59,7 +61,7 @@ def test_a_late_reply_is_timed_too():
 
 
 def test_keys_of_a_multiget_are_results_of_one_request():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     net.send(net.client(), b"get a b c\r\n")
     net.reply(0, b"VALUE b 0 1\r\nx\r\nEND\r\n")
     snapshot = net.engine.snapshot()
@@ -68,7 +70,7 @@ def test_keys_of_a_multiget_are_results_of_one_request():
 
 
 def test_what_asks_came_to_is_told_of_each_server():
-    net = Network(failover(trip_after=2), 2)
+    net = network(failover(trip_after=2), 2)
     client = net.client()
     net.send(client, b"get a\r\n")
     net.reply(0, b"SERVER_ERROR busy\r\n")
@@ -84,14 +86,14 @@ def test_what_asks_came_to_is_told_of_each_server():
 
 
 def test_a_multigets_part_that_fails_over_is_one_failover():
-    net = Network(failover(), 2)
+    net = network(failover(), 2)
     net.send(net.client(), b"get a b\r\n")
     net.lose(0)
     assert net.engine.snapshot().failovers == {Outcome.LOST: 1}
 
 
 def test_what_is_unanswered_can_be_told():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
 
     def unanswered() -> int:
         server = net.engine.snapshot().servers["s0"]
@@ -106,7 +108,7 @@ def test_what_is_unanswered_can_be_told():
 
 
 def test_memory_of_what_is_under_way_is_told():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"set a 0 0 100000\r\n" + b"x" * 60000)
     held = net.engine.snapshot().counters["buffer_bytes"]
@@ -119,7 +121,7 @@ def test_memory_of_what_is_under_way_is_told():
 
 
 def test_connections_are_counted():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     first, _ = net.client(), net.client()
     net.engine.close(first, net.now)
     counters = net.engine.snapshot().counters
@@ -133,7 +135,7 @@ def test_connections_are_counted():
 
 
 def test_retries_are_counted_and_those_that_had_no_budget():
-    net = Network(failover(reply_timeout_s=0.1, trip_after=1000), 2)
+    net = network(failover(reply_timeout_s=0.1, trip_after=1000), 2)
     net.send(net.client(), b"get a\r\n" * 300)
     net.wait(0.1)
     counters = net.engine.snapshot().counters
@@ -142,7 +144,7 @@ def test_retries_are_counted_and_those_that_had_no_budget():
 
 
 def test_ejections_say_why():
-    net = Network(Replicate(pool(2), copies=2), 2)
+    net = network(Replicate(pool(2), copies=2), 2)
     client = net.client()
     net.lose(1)
     net.send(client, b"set a 0 0 1\r\nx\r\n")
@@ -153,7 +155,7 @@ def test_ejections_say_why():
 
 
 def test_an_id_that_is_given_again_begins_anew():
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     net.send(net.client(), b"get a\r\n")
     net.reply(0, b"END\r\n")
     net.lose(0)
@@ -168,7 +170,7 @@ def test_an_id_that_is_given_again_begins_anew():
 
 def test_snapshots_add_up():
     def serve(requests: bytes, replies: bytes) -> Snapshot:
-        net = Network(PoolRoute(pool(1)), 1)
+        net = network(PoolRoute(pool(1)), 1)
         net.send(net.client(), requests)
         net.now += 0.5
         net.reply(0, replies)
@@ -185,8 +187,9 @@ def test_snapshots_add_up():
     assert both.servers["s0"].counters["requests"] == 3
 
 
+@pytest.mark.python_face("the engine in a thread is this one")
 def test_counts_are_read_while_the_engine_counts(apart: ModuleType) -> None:
-    net = Network(PoolRoute(pool(1, trip_after=2**31 - 1)), 1)
+    net = network(PoolRoute(pool(1, trip_after=2**31 - 1)), 1)
     loop = apart.Loop(net.engine, net.client(), net.links[0], net.now)
     thread = threading.Thread(target=loop.run)
     thread.start()

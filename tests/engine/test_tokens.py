@@ -5,7 +5,9 @@ import pytest
 from mcroute._hashing import murmur3_32
 from mcroute.policy import PoolRoute, Replicate
 
-from .network import Network, pool
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 KEY = b"k1"
 FIRST, SECOND = pool(3).ring().owners(KEY, 2)
@@ -13,7 +15,7 @@ FIRST, SECOND = pool(3).ring().owners(KEY, 2)
 
 @pytest.fixture
 def net() -> Network:
-    return Network(Replicate(pool(3), copies=2), 3)
+    return network(Replicate(pool(3), copies=2), 3)
 
 
 def tagged(number: int, server: int) -> int:
@@ -102,7 +104,7 @@ def test_a_multigets_tokens_are_each_its_servers(net: Network) -> None:
 
 
 def test_one_copy_has_the_servers_own_tokens() -> None:
-    net = Network(PoolRoute(pool(1)), 1)
+    net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"gets k1\r\ncas k1 0 0 1 5\r\ny\r\n")
     assert net.asked(0) == b"gets k1\r\ncas k1 0 0 1 5\r\ny\r\n"

@@ -1,0 +1,214 @@
+"""The same network around a native loop that the test steps: its sockets are real, its time is not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import struct
+import tempfile
+import weakref
+from pathlib import Path
+
+import pytest
+
+from mcroute._engine.snapshots import Snapshot
+from mcroute._loop.threads import LoopThread
+from mcroute.adapters.native_engine import NativeEngine
+from mcroute.policy import ServerState, compile_plan
+
+TURNS_MAX = 10_000
+HELLO, GREETING = b"version\r\n", b"VERSION 1.6\r\n"
+CLIENTS = 1000  # their numbers begin there
+
+
+class Peer:
+    """One end of a connection, as a test plays it."""
+
+    def __init__(self, end: socket.socket, hello: bytes = b"") -> None:
+        end.setblocking(False)
+        self.end = end
+        self.unsent = b""
+        self._hello = hello  # comes first, and is answered at once
+
+    def push(self) -> bool:
+        """Sends what there is room for. Whether that was anything."""
+        sent = 0
+        if self.unsent:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                sent = self.end.send(self.unsent)
+        self.unsent = self.unsent[sent:]
+        return sent > 0
+
+    def pull(self) -> bytes | None:
+        """What has come: nothing, something, or None at the end."""
+        try:
+            data = self.end.recv(1 << 20)
+        except BlockingIOError:
+            return b""
+        except ConnectionResetError:
+            return None
+        if data and self._hello:
+            assert data.startswith(self._hello)
+            data = data[len(self._hello) :]
+            self._hello = b""
+            self.unsent += GREETING
+            self.push()
+            return data
+        return data or None
+
+
+class LoopEngine(NativeEngine):
+    """A loop's engine as tests ask it. What it does not have, the Python face alone has."""
+
+    def __init__(self, loop: LoopThread, net: LoopNetwork) -> None:
+        super().__init__((loop,))
+        self.on_ejection = lambda: None
+        self._loop = loop
+        self._net = weakref.ref(net)
+        self.take_handed, self.answer = loop.take_handed, loop.answer
+
+    def __getattr__(self, name: str) -> object:
+        pytest.skip(f"Engine.{name} is of the engine's Python face")
+
+    def set_server_state(self, server: int, state: int) -> None:
+        if state == ServerState.UP:
+            # A supervisor would have asked before.
+            self.missed_writes(server)
+        super().set_server_state(server, state)
+
+    def snapshot(self) -> Snapshot:
+        return self._loop.snapshot()
+
+    def counters(self) -> dict[str, int]:
+        return self.snapshot().counters
+
+    def ejections(self) -> int:
+        return self.counters()["ejections"]
+
+    def close(self, number: int, now: float) -> None:
+        net = self._net()
+        assert net is not None
+        net.close(number)
+
+
+class LoopNetwork:
+    """As `Network`. A server that is lost refuses connections; who connects has been greeted already."""
+
+    def __init__(self, route: object, servers: int) -> None:
+        self.now = 100.0
+        self.sent: dict[int, bytes] = {}
+        self.closed: list[int] = []
+        self.links = list(range(servers))
+        self._room = Path(tempfile.mkdtemp())
+        self._peers: dict[int, Peer] = {}
+        self._listeners: dict[int, socket.socket] = {}
+        self._clients = CLIENTS
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # Not by a method of its own, which would keep it.
+        weakref.finalize(self, _close, self._peers, self._listeners, self._room, self._bell)
+        self._loop = LoopThread(self._bell, 7)
+        self._loop.step(self.now)
+        self.engine = LoopEngine(self._loop, self)
+        self.engine.install(compile_plan(route))
+        for server in self.links:
+            self._listen(server)
+            self._loop.connect(server, 1, 0.5, [str(self._room / str(server))])
+        self.turn()
+        self.sent.clear()
+
+    # ---- servers ----
+
+    def _listen(self, server: int) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._room / str(server)))
+        listener.listen()
+        listener.setblocking(False)
+        self._listeners[server] = listener
+
+    def _accept(self) -> bool:
+        """Whether anybody has come."""
+        has_come = False
+        for server, listener in self._listeners.items():
+            with contextlib.suppress(BlockingIOError):
+                self._peers[server] = Peer(listener.accept()[0], HELLO)
+                has_come = True
+        return has_come
+
+    def lose(self, server: int) -> None:
+        self.close(server)
+        self.turn()
+
+    # ---- connections ----
+
+    def client(self) -> int:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self._clients += 1
+        self._peers[self._clients] = Peer(ours)
+        os.write(self._loop.hand_in(), struct.pack("i", theirs.detach()))
+        self._loop.step(self.now)
+        return self._clients
+
+    def close(self, number: int) -> None:
+        if number in self._listeners:
+            self._listeners.pop(number).close()
+            os.unlink(self._room / str(number))
+        if number in self._peers:
+            self._peers.pop(number).end.close()
+            self._loop.step(self.now)
+
+    def send(self, number: int, data: bytes) -> int:
+        self._peers[number].unsent += data
+        self.turn()
+        return len(data)
+
+    def reply(self, server: int, data: bytes) -> None:
+        self.send(server, data)
+
+    def got(self, number: int) -> bytes:
+        return self.sent.pop(number, b"")
+
+    def asked(self, server: int) -> bytes:
+        return self.got(self.links[server])
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.turn()
+
+    # ---- time ----
+
+    def turn(self) -> None:
+        """Turns until there is nothing more to do."""
+        quiet = 0
+        for _ in range(TURNS_MAX):
+            is_busy = self._accept()
+            is_busy |= self._exchange()
+            self._loop.run_routes(self.now)
+            is_busy |= self._loop.step(self.now) > 0
+            quiet = 0 if is_busy else quiet + 1
+            if quiet == 2:
+                return
+        raise AssertionError("the loop finds no rest")
+
+    def _exchange(self) -> bool:
+        """Bytes of all peers; whether there were any."""
+        is_busy = False
+        for number, peer in list(self._peers.items()):
+            is_busy |= peer.push()
+            data = peer.pull()
+            if data is None:
+                self._peers.pop(number).end.close()
+                self.closed.append(number)
+            elif data:
+                self.sent[number] = self.sent.get(number, b"") + data
+            is_busy |= data != b""
+        return is_busy
+
+
+def _close(peers: dict[int, Peer], listeners: dict[int, socket.socket], room: Path, bell: int) -> None:
+    for end in (*(peer.end for peer in peers.values()), *listeners.values()):
+        end.close()
+    shutil.rmtree(room)
+    os.close(bell)
