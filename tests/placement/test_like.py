@@ -188,6 +188,19 @@ def test_servers_are_read_in_the_systems_notation(system: str, text: str, addres
     assert ring.inherited is not None and ring.inherited.servers == (address,)
 
 
+@pytest.mark.parametrize("system", ["twemproxy", "uhashring", "pecl-memcache"])
+def test_weights_that_leave_nobody_are_refused(system: str) -> None:
+    nobody = [("10.0.0.1", 11211, 0), ("10.0.0.2", 11211, 0)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlacementWarning)
+        with pytest.raises(ValueError, match="no server has a point"):
+            like(system, nobody)
+    with pytest.raises(ConfigError, match=r"servers\[1\]: weight -1"):
+        like(system, [nobody[0], ("10.0.0.2", 11211, -1)])
+    with pytest.raises(ConfigError, match="weight nan"):
+        like(system, [("10.0.0.2", 11211, float("nan"))])
+
+
 def test_servers_may_be_tuples_objects_and_a_mapping() -> None:
     texts = like("twemproxy", ["a:11211:2 x", "/run/b.sock:1"])
     assert like("twemproxy", [("a", 11211, 2, "x"), ("/run/b.sock",)]) == texts

@@ -94,6 +94,10 @@ def read_servers(servers: Iterable[Any], reader: Reader) -> tuple[Address, ...]:
     found = tuple(_read(server, reader, f"servers[{i}]") for i, server in enumerate(servers))
     if not found:
         raise ConfigError("servers", "there is none")
+    for i, address in enumerate(found):
+        # Written so that a NaN is refused too.
+        if not 0 <= address.weight < float("inf"):
+            raise ConfigError(f"servers[{i}]", f"weight {address.weight} is not a number from 0 on")
     return found
 
 

@@ -49,7 +49,7 @@ def ketama_groups(weights: Sequence[float], options: Mapping[str, Any]) -> list[
 
     So 25 equal servers have 39 groups each, not 40, and a server of small weight may have none.
     """
-    total = single(sum(weights))
+    total = single(sum(weights)) or 1.0
     groups = []
     for weight in weights:
         share = single(single(single(weight) / total) * 160)
@@ -64,7 +64,7 @@ def libmemcached_groups(weights: Sequence[float], options: Mapping[str, Any]) ->
 
 def uhashring_groups(weights: Sequence[float], options: Mapping[str, Any]) -> list[int]:
     """The same in whole numbers, as uhashring counts; 40 groups, or as many as `vnodes` says."""
-    vnodes, total = options["vnodes"] or 40, sum(weights)
+    vnodes, total = options["vnodes"] or 40, sum(weights) or 1
     return [int(vnodes * len(weights) * weight // total) for weight in weights]
 
 

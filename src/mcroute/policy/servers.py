@@ -181,6 +181,8 @@ class Pool:
         except ConfigError as error:
             inner = error.place if error.place.startswith("servers") else f"placement.{error.place}"
             raise ConfigError(f"{place}.{inner}", error.message) from None
+        except ValueError as error:
+            raise ConfigError(f"{place}.placement", str(error)) from error
         if ring.inherited is not None and ring.inherited.recomputes:
             raise ConfigError(f"{place}.placement.out", 'a proxy does not lay points out anew: out = "skip"')
         return ring
