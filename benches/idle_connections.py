@@ -1,0 +1,73 @@
+"""Memory that idle clients of a native proxy take: idle_connections.py [CLIENTS], 10000 if not told.
+
+The proxy is a process of its own. Its resident memory is compared before they connect, when all have, and
+when each has asked once; in bytes a client. What the kernel keeps for sockets is not in it.
+"""
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+
+from mcroute import NativeProxy
+from mcroute.policy import Pool, PoolRoute
+from mcroute.testing import EmbeddedServer
+
+AT_ONCE = 200
+
+
+def serve(address: str) -> None:
+    with NativeProxy(PoolRoute(Pool.of("main", [address])), threads=1) as proxy:
+        print(proxy.port, flush=True)
+        sys.stdin.read()
+
+
+def resident_bytes(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"get k\r\n")
+    assert await reader.readline() == b"END\r\n"
+
+
+async def measure(pid: int, port: int, count: int) -> None:
+    clients: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def connect(count: int) -> None:
+        for _ in range(0, count, AT_ONCE):
+            opening = (asyncio.open_connection("127.0.0.1", port) for _ in range(min(AT_ONCE, count)))
+            clients.extend(await asyncio.gather(*opening))
+
+    await connect(AT_ONCE)
+    for client in clients:
+        await ask(*client)
+    before = resident_bytes(pid)
+    await connect(count)
+    await ask(*clients[-1])
+    print(f"{count} connected: {(resident_bytes(pid) - before) / count:.0f} bytes each")
+    for client in clients:
+        await ask(*client)
+    print(f"each has asked once: {(resident_bytes(pid) - before) / count:.0f} bytes each")
+    for _, writer in clients:
+        writer.transport.abort()
+
+
+def main(count: int = 10_000) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with EmbeddedServer() as server:
+        command = [sys.executable, __file__, "serve", server.address]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            asyncio.run(measure(process.pid, int(process.stdout.readline()), count))
+            process.communicate()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2])
+    else:
+        main(*map(int, sys.argv[1:2]))
