@@ -14,7 +14,6 @@ cdef class Engine:
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _adopt(self, plan)
-    cdef _forget_older(self)
     cdef _run_routes(self)
     cdef bint _is_unlinked(self, int number)
     cdef Server* server(self, int number) except NULL

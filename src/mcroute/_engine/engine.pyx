@@ -80,8 +80,10 @@ cdef class Engine:
                 return False
         return True
 
-    cdef _forget_older(self):
+    def forget_plans(self):
+        """Frees plans that no request is on any more. Returns how many older ones there still are."""
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+        return len(self.older)
 
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
@@ -91,7 +93,7 @@ cdef class Engine:
         as the server had that had the id before.
         """
         self._adopt(plan)
-        self._forget_older()
+        self.forget_plans()
 
     def server_ids(self):
         """The ids of the installed plan's servers, by name."""
@@ -100,7 +102,7 @@ cdef class Engine:
     def server_in_use(self, int server):
         """Whether the installed plan or a request in flight on an older one refers to this server."""
         cdef CompiledPlan compiled
-        self._forget_older()
+        self.forget_plans()
         for compiled in (self.compiled, *self.older):
             if compiled is not None and server in compiled.ids.values():
                 return True

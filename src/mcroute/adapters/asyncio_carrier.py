@@ -17,23 +17,36 @@ __all__ = ("AsyncioCarrier", "asyncio_routing")
 
 
 class AsyncioCarrier:
-    """A `Carrier` on the running loop. `on_results` and `on_stats` are the driver's."""
+    """A `Carrier` on the running loop. `on_results` and `on_stats`, which may be set, are the driver's."""
 
     def __init__(
         self,
         plan: Plan,
         rng: Random,
         on_results: Callable[[list[Result]], None] | None = None,
-        on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.engine = Engine(plan, seed=rng.getrandbits(63))
-        self.driver = Driver(self.engine, asyncio.get_running_loop(), on_results, on_stats)
+        self.driver = Driver(self.engine, asyncio.get_running_loop(), on_results)
         self._rng = rng
         self._links: list[ServerLinks] = []
 
     def supervise(self, supervision: Supervision) -> None:
         self._supervision = supervision
         self.driver.on_ejection = supervision.look_for_trips
+
+    @property
+    def on_stats(self) -> Callable[[bytes], bytes]:
+        return self.driver.on_stats
+
+    @on_stats.setter
+    def on_stats(self, reply: Callable[[bytes], bytes]) -> None:
+        self.driver.on_stats = reply
+
+    def begin(self) -> None:
+        """It is under way."""
+
+    def hear(self) -> None:
+        """Nothing: what happens is told as it happens."""
 
     async def prepare(self, plan: Plan) -> None:
         """Nothing: each link looks up the name of its host when it connects."""
@@ -60,12 +73,11 @@ def asyncio_routing(
     settings: SupervisorSettings | None = None,
     rng: Random | None = None,
     on_results: Callable[[list[Result]], None] | None = None,
-    on_stats: Callable[[bytes], bytes] | None = None,
 ) -> tuple[Routing, Driver]:
     """The plan at work on the running loop, and what moves its bytes.
 
     `rng` is where all chance comes from: the engine's seed, the jitter of retries.
     """
     rng = rng or Random()
-    carrier = AsyncioCarrier(plan, rng, on_results, on_stats)
+    carrier = AsyncioCarrier(plan, rng, on_results)
     return Routing(plan, carrier, settings=settings, rng=rng), carrier.driver

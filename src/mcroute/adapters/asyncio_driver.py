@@ -33,6 +33,10 @@ def _unnoticed() -> None:
     pass
 
 
+def _refused(line: bytes) -> bytes:
+    return b"CLIENT_ERROR nobody keeps statistics here\r\n"
+
+
 class Connection(Protocol):
     """What the driver needs of a session's or a link's protocol."""
 
@@ -44,8 +48,8 @@ class Driver:
     """One engine on one loop.
 
     `on_ejection` is to be set; it is called when the engine has taken servers out of service. `on_results`
-    is handed, at the end of a turn, what became of submitted requests in it. `on_stats` answers a stats
-    command: it is given the line, without its end, and returns the reply.
+    is handed, at the end of a turn, what became of submitted requests in it. `on_stats`, which may be set,
+    answers a stats command: it is given the line, without its end, and returns the reply.
     """
 
     def __init__(
@@ -53,7 +57,6 @@ class Driver:
         engine: Engine,
         loop: asyncio.AbstractEventLoop,
         on_results: Callable[[list[Result]], None] | None = None,
-        on_stats: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.engine = engine
         self.loop = loop
@@ -61,7 +64,7 @@ class Driver:
         self.on_ejection: Callable[[], None] = _unnoticed
         self._ejections = 0
         self._on_results = on_results
-        self._on_stats = on_stats
+        self.on_stats: Callable[[bytes], bytes] = _refused
         self._is_scheduled = False
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -109,9 +112,8 @@ class Driver:
         self._arm()
 
     def _answer_stats(self) -> None:
-        if self._on_stats is not None:
-            for number, line in self.engine.take_handed():
-                self.engine.answer(number, self._on_stats(line))
+        for number, line in self.engine.take_handed():
+            self.engine.answer(number, self.on_stats(line))
 
     def _look_for_ejections(self) -> None:
         ejections = self.engine.ejections()

@@ -25,17 +25,17 @@ __all__ = ("NativeCarrier",)
 class NativeCarrier:
     """A `Carrier` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
 
-    `on_stats` answers a stats command: it is given the line, without its end, and returns the reply.
-    `begin` starts the threads, `close` ends them. Raises OSError when there are no descriptors left.
+    `on_stats` is to be set: it answers a stats command. `begin` starts the threads, `close` ends them.
+    Raises OSError when there are no descriptors left.
     """
 
-    def __init__(self, plan: Plan, count: int, rng: Random, on_stats: Callable[[bytes], bytes]) -> None:
+    def __init__(self, plan: Plan, count: int, rng: Random) -> None:
         self._loop = asyncio.get_running_loop()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads = tuple(LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count))
         self.engine = NativeEngine(self.threads)
         self.engine.install(plan)
-        self._on_stats = on_stats
+        self.on_stats: Callable[[bytes], bytes]
         self._is_closed = False
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
         self._running: list[threading.Thread] = []
@@ -70,7 +70,7 @@ class NativeCarrier:
             for news in thread.news():
                 self._tell(news)
             for number, line in thread.take_handed():
-                thread.answer(number, self._on_stats(line))
+                thread.answer(number, self.on_stats(line))
             self._run_routes(index)
             thread.heard()
         self._supervision.look_for_trips()

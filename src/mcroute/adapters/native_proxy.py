@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import array
-import asyncio
-import contextlib
 import os
+import socket
+from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
 
+from .._loop.threads import LoopThread
 from ..policy import Plan, SupervisorSettings
-from .asyncio_stats import stats_reply
 from .listening import listening_path, listening_sockets
-from .metrics import Observation
 from .native_carrier import NativeCarrier
-from .observer import Observer, serve_metrics
 from .routing import Routing
-
-if TYPE_CHECKING:
-    from .prometheus import MetricsServer
+from .service import Service
 
 __all__ = ("Proxy", "default_threads")
 
 THREADS_MAX = 4
-LOOK_S = 0.01
-# An older plan is looked at so often, until no request is on it any more.
-FORGET_S = 0.1
 
 
 def default_threads() -> int:
@@ -33,7 +25,7 @@ def default_threads() -> int:
     return min(THREADS_MAX, len(os.sched_getaffinity(0)))
 
 
-class Proxy:
+class Proxy(Service):
     """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager.
 
     Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
@@ -49,128 +41,55 @@ class Proxy:
         rng: Random | None = None,
     ) -> None:
         rng = rng or Random()
-        self.plan = plan
-        self.port = 0
-        self.metrics_port = 0
-        self.carrier = NativeCarrier(plan, threads or default_threads(), rng, self._stats)
-        self._routing = Routing(plan, self.carrier, settings=settings, rng=rng)
+        self.carrier = NativeCarrier(plan, threads or default_threads(), rng)
         self.engine = self.carrier.engine
-        self.supervision = self._routing.supervision
-        self._threads = self.carrier.threads
-        self._loop = self._routing.loop
-        self._observer = Observer(self._loop, self.supervision.supervisor, self.engine.snapshot)
-        self._metrics: MetricsServer | None = None
-        self._began_at = self._loop.time()
-        self._path = ""
-        self._forgetting: asyncio.TimerHandle | None = None
+        routing = Routing(plan, self.carrier, settings=settings, rng=rng)
+        super().__init__(routing, self.carrier, _NativeFront(self.carrier.threads))
 
-    async def start(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        *,
-        path: str = "",
-        metrics: tuple[str, int] | None = None,
-    ) -> None:
-        """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
 
-        Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
-        instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
-        there can read them. Raises OSError if it cannot listen, ConfigError if it is to serve metrics without
-        prometheus-client.
-        """
-        try:
-            await self.carrier.prepare(self.plan)
-            self._routing.begin()
-            self.carrier.begin()
-            await self._routing.tried()
-            # So that nobody is asked who is known to be away.
-            self.carrier.hear()
-            if metrics is not None:
-                self._metrics = serve_metrics(self._observer, *metrics)
-                self.metrics_port = self._metrics.port
-            if path:
-                self._listen_on_path(path)
-            else:
-                self._listen(host, port)
-        except BaseException:
-            await self.close(0)
-            raise
-        self._observer.is_serving = True
+class _NativeFront:
+    """A `Front` of several threads, among which the system divides clients, or the first thread does."""
 
-    def _listen(self, host: str, port: int) -> None:
+    def __init__(self, threads: Sequence[LoopThread]) -> None:
+        self._threads = threads
+
+    async def listen(self, host: str, port: int) -> int:
         sockets = listening_sockets(host, port, len(self._threads))
-        self.port = sockets[0][0].getsockname()[1]
+        port = sockets[0][0].getsockname()[1]
         if len(sockets) < len(self._threads):
             for listener in sockets[0]:
-                self._divide(listener.detach())
-            return
-        for thread, own in zip(self._threads, sockets, strict=True):
-            for listener in own:
-                thread.listen(listener.detach())
+                self._divide(listener)
+        else:
+            for thread, own in zip(self._threads, sockets, strict=True):
+                for listener in own:
+                    thread.listen(listener.detach())
+        return port
 
-    def _listen_on_path(self, path: str) -> None:
-        self._divide(listening_path(path).detach())
-        self._path = path
+    async def listen_on_path(self, path: str) -> None:
+        self._divide(listening_path(path))
 
-    def _divide(self, fd: int) -> None:
+    def _divide(self, listener: socket.socket) -> None:
         """The first thread accepts, and hands clients over to each in turn."""
         first, *others = self._threads
-        first.listen(fd, array.array("i", [-1, *(thread.hand_in() for thread in others)]))
+        first.listen(listener.detach(), array.array("i", [-1, *(thread.hand_in() for thread in others)]))
 
-    async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Goes on with another plan, and these settings if given; no client is dropped.
-
-        Requests that come once this has returned are routed by it; those in flight end as they began.
-        """
-        await self._routing.install(plan, settings)
-        self.plan = plan
-        self._observer.reloaded()
-        self._forget_plans()
-
-    def _forget_plans(self) -> None:
-        self._forgetting = None
-        if self.engine.forget_plans():
-            self._forgetting = self._loop.call_later(FORGET_S, self._forget_plans)
-
-    def reload_failed(self) -> None:
-        """Another plan was wanted and cannot be had: counted, for whoever watches."""
-        self._observer.failed_reloads += 1
-
-    def observe(self) -> Observation:
-        """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
-        return self._observer.observe()
-
-    async def close(self, limit_s: float = 5.0) -> None:
-        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
-        self._observer.is_serving = False
-        if self._forgetting is not None:
-            self._forgetting.cancel()
+    def stop_listening(self) -> None:
         for thread in self._threads:
             thread.stop_listening()
-        if self._path:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
-            self._path = ""
+
+    def sessions(self) -> int:
+        return sum(thread.clients() for thread in self._threads)
+
+    def end_sessions(self) -> None:
         for thread in self._threads:
             thread.end_sessions()
-        until = self._loop.time() + limit_s
-        while any(thread.clients() for thread in self._threads) and self._loop.time() < until:
-            await asyncio.sleep(LOOK_S)
+
+    def abort_sessions(self) -> None:
         for thread in self._threads:
             thread.abort_sessions()
-        if self._metrics is not None:
-            # In a thread: a scrape that is under way waits for this loop.
-            await asyncio.to_thread(self._metrics.close)
-            self._metrics = None
-        await self._routing.close()
 
-    def _stats(self, line: bytes) -> bytes:
-        about = {"uptime": int(self._loop.time() - self._began_at), "threads": len(self._threads)}
-        return stats_reply(line, self._routing, about, self._observer)
+    async def closed(self) -> None:
+        """It is when `stop_listening` returns."""
 
-    async def __aenter__(self) -> Proxy:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
+    def about(self) -> dict[str, object]:
+        return {"threads": len(self._threads)}

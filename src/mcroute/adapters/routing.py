@@ -20,6 +20,8 @@ __all__ = ("CarriedEngine", "Carrier", "Routing")
 RETIRE_LOOK_S = 0.02
 # ... and replies that nobody waits for any more are awaited for so long.
 RETIRE_PATIENCE_S = 2.0
+# An older plan is looked at so often, until no request is on it any more.
+FORGET_S = 0.1
 
 log = logging.getLogger("mcroute")
 
@@ -36,6 +38,9 @@ class CarriedEngine(SupervisedEngine, Protocol):
     def server_ids(self) -> Mapping[str, int]: ...
 
     def server_in_use(self, server: int) -> bool: ...
+
+    def forget_plans(self) -> int:
+        """Frees plans that no request is on any more. Returns how many older ones there still are."""
 
     def snapshot(self) -> Snapshot: ...
 
@@ -54,6 +59,12 @@ class Carrier(Protocol):
 
     def connect(self, number: int, server: Server, timeout_s: float, count: int) -> Links:
         """Begins to connect `count` links to the server of this id."""
+
+    def begin(self) -> None:
+        """Carries from now on."""
+
+    def hear(self) -> None:
+        """Takes in what has happened up to now."""
 
     def schedule(self) -> None:
         """The engine was changed: see what it has to send."""
@@ -84,6 +95,7 @@ class Routing:
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
+        self._forgetting: asyncio.TimerHandle | None = None
         self._changing = asyncio.Lock()  # the plan and its links
         _living.add(self)
 
@@ -93,6 +105,7 @@ class Routing:
         ids = self.engine.server_ids()
         for server in self.plan.servers:
             self._connect(ids[server.name], server, *terms[server.name])
+        self.carrier.begin()
 
     def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         # The engine divides the keys among all links that the id has ever had.
@@ -103,6 +116,8 @@ class Routing:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
         for links in tuple(self.links.values()):
             await links.tried()
+        # So that nobody is asked who is known to be away.
+        self.carrier.hear()
 
     async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan: later requests begin on it, those in flight end on theirs.
@@ -128,6 +143,14 @@ class Routing:
                 self._retiring.add(task)
                 task.add_done_callback(self._retiring.discard)
             self.carrier.schedule()
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = (
+            self.loop.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
+        )
 
     def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
@@ -167,6 +190,8 @@ class Routing:
     async def close(self) -> None:
         """Leaves the servers; what is in flight gets no reply any more."""
         self.supervision.close()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         for retiring in self._retiring:
             retiring.cancel()
         tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]

@@ -1,0 +1,157 @@
+"""What a proxy is, whatever carries its bytes: a plan at work, and a front where clients come in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ..policy import Plan, SupervisorSettings
+from .metrics import Observation
+from .observer import Observer, serve_metrics
+from .routing import Carrier, Routing
+from .stats import stats_reply
+
+if TYPE_CHECKING:
+    from .prometheus import MetricsServer
+
+__all__ = ("Front", "FrontedCarrier", "Service")
+
+LOOK_S = 0.01
+
+S = TypeVar("S", bound="Service")
+
+
+class Front(Protocol):
+    """Where clients come in. Its sessions' requests go to an engine that it knows."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Returns the port. Raises OSError if it is not to be had."""
+
+    async def listen_on_path(self, path: str) -> None:
+        """On a unix socket. Raises OSError if it is not to be had."""
+
+    def stop_listening(self) -> None: ...
+
+    def sessions(self) -> int:
+        """How many are open."""
+
+    def end_sessions(self) -> None:
+        """Takes no more requests: each ends when those that have come are answered."""
+
+    def abort_sessions(self) -> None:
+        """Ends all of them now, or with the next turn of the loop."""
+
+    async def closed(self) -> None:
+        """Returns when nothing is left of what listened."""
+
+    def about(self) -> dict[str, object]:
+        """Rows for `stats`, beside those that every proxy has."""
+
+
+class FrontedCarrier(Carrier, Protocol):
+    """A carrier whose clients may ask for stats."""
+
+    on_stats: Callable[[bytes], bytes]  # is given the command line without its end, and returns the reply
+
+
+class Service:
+    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager."""
+
+    def __init__(self, routing: Routing, carrier: FrontedCarrier, front: Front) -> None:
+        self.plan = routing.plan
+        self.port = 0
+        self.metrics_port = 0
+        self.supervision = routing.supervision
+        self._routing = routing
+        self._front = front
+        self._loop = routing.loop
+        self._observer = Observer(self._loop, self.supervision.supervisor, routing.engine.snapshot)
+        self._metrics: MetricsServer | None = None
+        self._path = ""
+        self._began_at = self._loop.time()
+        carrier.on_stats = self._stats
+
+    async def start(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str = "",
+        metrics: tuple[str, int] | None = None,
+    ) -> None:
+        """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
+
+        Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
+        instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
+        there can read them. Raises OSError if it cannot listen, ConfigError if it is to serve metrics without
+        prometheus-client.
+        """
+        try:
+            await self._routing.carrier.prepare(self.plan)
+            self._routing.begin()
+            await self._routing.tried()
+            if metrics is not None:
+                self._metrics = serve_metrics(self._observer, *metrics)
+                self.metrics_port = self._metrics.port
+            if path:
+                await self._front.listen_on_path(path)
+                self._path = path
+            else:
+                self.port = await self._front.listen(host, port)
+        except BaseException:
+            await self.close(0)
+            raise
+        self._observer.is_serving = True
+
+    async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan, and these settings if given; no client is dropped.
+
+        Requests that come once this has returned are routed by it; those in flight end as they began.
+        """
+        await self._routing.install(plan, settings)
+        self.plan = plan
+        self._observer.reloaded()
+
+    def reload_failed(self) -> None:
+        """Another plan was wanted and cannot be had: counted, for whoever watches."""
+        self._observer.failed_reloads += 1
+
+    def observe(self) -> Observation:
+        """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
+        return self._observer.observe()
+
+    async def close(self, limit_s: float = 5.0) -> None:
+        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
+        self._observer.is_serving = False
+        self._front.stop_listening()
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+            self._path = ""
+        self._front.end_sessions()
+        until = self._loop.time() + limit_s
+        while self._front.sessions() and self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
+        self._front.abort_sessions()
+        while self._front.sessions():
+            # Transports report their end in the next turn of the loop.
+            await asyncio.sleep(0)
+        if self._metrics is not None:
+            # In a thread: a scrape that is under way waits for this loop.
+            await asyncio.to_thread(self._metrics.close)
+            self._metrics = None
+        await self._routing.close()
+        await self._front.closed()
+
+    def _stats(self, line: bytes) -> bytes:
+        about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
+        return stats_reply(line, self._routing, about, self._observer)
+
+    async def __aenter__(self: S) -> S:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
