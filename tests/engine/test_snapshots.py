@@ -120,6 +120,7 @@ def test_memory_of_what_is_under_way_is_told():
     assert net.engine.snapshot().counters["buffer_bytes"] < 100_000
 
 
+@pytest.mark.python_face("the loop connects by itself, and once more")
 def test_connections_are_counted():
     net = network(PoolRoute(pool(1)), 1)
     first, _ = net.client(), net.client()
