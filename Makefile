@@ -43,9 +43,10 @@ types: build
 coverage: build
 	.ci/coverage
 
-# Memory errors and undefined behaviour, by gcc's sanitizers, in kernel and engine.
+# By gcc's sanitizers: memory errors and undefined behaviour; races among the native loop's threads.
+SANITIZERS ?= address thread
 sanitize: build
-	.ci/sanitize
+	for sanitizer in $(SANITIZERS); do .ci/sanitize $$sanitizer || exit 1; done
 
 # Guided by coverage; needs clang. Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
 TARGETS ?= requests replies engine

@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 SOURCE = Path("src")
 
 # release (default) | trace: line coverage of .pyx | asan: address and undefined-behaviour sanitizers
-# | fuzz: asan and the counters that libFuzzer is steered by; needs clang
+# | tsan: thread sanitizer | fuzz: asan and the counters that libFuzzer is steered by; needs clang
 BUILD = os.environ.get("MCROUTE_BUILD", "release")
 # Developers: a regular build of only the modules named here, as in MCROUTE_ONLY="_hashing,_ring".
 ONLY = os.environ.get("MCROUTE_ONLY", "").split(",") if os.environ.get("MCROUTE_ONLY") else None
@@ -22,6 +22,7 @@ else:
         "release": ["-O3", "-fno-strict-aliasing"],
         "trace": ["-O0", "-g"],
         "asan": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+        "tsan": ["-O1", "-g", "-fsanitize=thread", "-fno-omit-frame-pointer"],
         "fuzz": ["-O1", "-g", "-fsanitize=address,undefined,fuzzer-no-link", "-fno-omit-frame-pointer"],
     }[BUILD]
 

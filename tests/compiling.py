@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SANITIZERS = {"asan": "address,undefined", "fuzz": "address,undefined,fuzzer-no-link"}
+SANITIZERS = {"asan": "address,undefined", "tsan": "thread", "fuzz": "address,undefined,fuzzer-no-link"}
 
 
 def compile_cython(source: Path, there: Path) -> None:

@@ -1,3 +1,5 @@
+# Before anything is started.
+import preloading  # noqa: F401
 from hypothesis import settings
 
 pytest_plugins = ["mcroute.testing.fixtures"]

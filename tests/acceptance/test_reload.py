@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -20,6 +18,7 @@ from mcroute.cli.demo.tally import Phase, Tally
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 
 from .carriers import NATIVE
+from .service import service
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -34,41 +33,6 @@ BROKEN = ["", "[pools", "[pools.main]\nservers = []", "[pools.main]\nservers = [
 def servers() -> Iterator[list[MemcachedServer]]:
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(MemcachedServer()) for _ in range(5)]
-
-
-@dataclass
-class Service:
-    """The proxy as a process, with its file."""
-
-    file: Path
-    port: int
-    process: asyncio.subprocess.Process
-
-    async def line(self) -> str:
-        assert self.process.stderr is not None
-        return (await self.process.stderr.readline()).decode()
-
-    async def reload(self, text: str, answer: str = " INFO reloaded: ") -> str:
-        """Returns the line of the log that says what came of it."""
-        self.file.write_text(text)
-        self.process.send_signal(signal.SIGHUP)
-        while answer not in (line := await self.line()):
-            assert line
-        return line
-
-
-@contextlib.asynccontextmanager
-async def service(loop: str, file: Path, text: str, port: int) -> AsyncIterator[Service]:
-    file.write_text(text)
-    command = [sys.executable, "-m", "mcroute", "proxy", "--loop", loop, "--threads", "2", str(file)]
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    service = Service(file, port, process)
-    try:
-        assert (await service.line()).startswith(f"mcroute listens on 127.0.0.1:{port} (")
-        yield service
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 class Traffic:

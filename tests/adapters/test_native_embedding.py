@@ -16,6 +16,7 @@ pytest.importorskip("mcroute._loop.threads", reason="no epoll")
 from mcroute import NativeProxy
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import EmbeddedServer
+from tests.preloading import child_environment
 
 
 @pytest.fixture
@@ -95,7 +96,6 @@ print(proxy.port)
 
 
 def test_a_process_ends_although_nobody_stops_it(server: EmbeddedServer) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FORGETFUL, server.address], capture_output=True, timeout=50, check=True
-    )
+    command = [sys.executable, "-c", FORGETFUL, server.address]
+    done = subprocess.run(command, capture_output=True, timeout=50, check=True, env=child_environment())
     assert done.stderr == b""
