@@ -1,4 +1,4 @@
-# The words of the project: demo build test one bench lint types coverage sanitize fuzz wheels clean.
+# The words of the project: demo build test one bench lint types coverage sanitize soak fuzz wheels clean.
 # `make demo` and `make test` are enough in a fresh clone: each prepares what it misses, then shows or checks.
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,'
 # The demo is for visitors too, who need none of the developers' tools.
 EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
 
-.PHONY: demo build test one bench lint types coverage sanitize fuzz wheels system clean
+.PHONY: demo build test one bench lint types coverage sanitize soak fuzz wheels system clean
 .DELETE_ON_ERROR:
 
 # Options go in OPTIONS, as in make demo OPTIONS="--fault stop".
@@ -47,6 +47,11 @@ coverage: build
 SANITIZERS ?= address thread
 sanitize: build
 	for sanitizer in $(SANITIZERS); do .ci/sanitize $$sanitizer || exit 1; done
+
+# The proxy under load while servers are killed, stopped and return; options as in SOAK="--carrier asyncio --seed 2"
+SOAK_SECONDS ?= 600
+soak: build
+	$(BIN)/python -m tests.acceptance.soak --seconds $(SOAK_SECONDS) $(SOAK)
 
 # Guided by coverage; needs clang. Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
 TARGETS ?= requests replies engine
