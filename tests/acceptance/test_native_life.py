@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,31 @@ def server() -> Iterator[EmbeddedServer]:
 
 def plan_of(server: EmbeddedServer) -> object:
     return compile_plan(PoolRoute(Pool.of("main", [server.address])))
+
+
+# ---- the beginning ----
+
+
+@native
+def test_a_thread_that_cannot_be_started_is_an_error(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may have as many as it is allowed to."""
+    start = threading.Thread.start
+
+    def start_one(thread: threading.Thread) -> None:
+        if thread.name == "mcroute-1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def scenario() -> None:
+        proxy = Proxy(plan_of(server), threads=2)
+        monkeypatch.setattr(threading.Thread, "start", start_one)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await proxy.start()
+        assert "mcroute-0" not in {thread.name for thread in threading.enumerate()}
+
+    run_native(scenario())
 
 
 # ---- the end ----

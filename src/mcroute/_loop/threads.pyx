@@ -202,9 +202,9 @@ cdef class LoopThread:
         with nogil:
             loop_run(loop)
 
-    def will_run(self):
-        """From now on errands wait for the thread."""
-        self.own().is_running = True
+    def will_run(self, bint will=True):
+        """From now on errands wait for the thread; or do not, if there is none after all."""
+        self.own().is_running = will
 
     def step(self, double now):
         """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.

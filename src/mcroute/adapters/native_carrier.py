@@ -49,7 +49,11 @@ class NativeCarrier:
             thread.will_run()
             # Daemons: a process that forgets to close its proxy still ends.
             running = threading.Thread(target=thread.run, name=f"mcroute-{number}", daemon=True)
-            running.start()
+            try:
+                running.start()
+            except BaseException:
+                thread.will_run(False)
+                raise
             self._running.append(running)
 
     def supervise(self, supervision: Supervision) -> None:
