@@ -1,6 +1,7 @@
 # Before anything is started.
-import preloading  # noqa: F401
 from hypothesis import settings
+
+import tests.preloading  # noqa: F401
 
 pytest_plugins = ["mcroute.testing.fixtures"]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcroute.policy import Pool, PoolRoute, Server
+from tests.preloading import child_environment
 
 # Closing such a socket resets the connection, whatever is under way on it.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -133,7 +134,9 @@ class Outside:
     def running(cls, counts: Path, *keys: str) -> Iterator[Outside]:
         counts.write_bytes(bytes(8 * len(keys)))
         command = [sys.executable, str(SCRIPT), str(counts), *keys]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=child_environment()
+        ) as process:
             try:
                 assert process.stdout is not None
                 yield cls(process, counts, int(process.stdout.readline()))

@@ -136,7 +136,7 @@ async def all_differences(
 async def answer(port: int, sent: bytes) -> tuple[bytes, str]:
     """What comes back for it, and whether the server then hangs up, or waits for more."""
     how = ""
-    heard = await say(port, [sent + MARK], MARKED, b"", patience=1)
+    heard = await say(port, [sent + MARK], MARKED, b"", patience=3)
     if heard.endswith(PATIENCE_LOST):
         heard, how = heard.removesuffix(PATIENCE_LOST), "waits"
     elif not heard.endswith(MARKED):

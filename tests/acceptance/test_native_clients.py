@@ -14,6 +14,7 @@ import pytest
 
 from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
+from tests.preloading import child_environment
 
 from .carriers import HAS_NATIVE, Proxy, Run, start_proxy
 from .clients import Client
@@ -254,7 +255,12 @@ def test_without_descriptors_clients_wait_and_those_that_are_there_are_served(
                     await client.close()
 
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **limits
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=child_environment(),
+        **limits,
     ) as process:
         try:
             asyncio.run(asyncio.wait_for(scenario(process), 50))

@@ -258,8 +258,8 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
     run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
-        # Patience is what this test waits for: a short one keeps it short.
-        route = Replicate(pool(servers, links=links, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
+        # Patience is what this test waits for; a machine that is slow for a moment must not run out of it.
+        route = Replicate(pool(servers, links=links, reply_timeout_s=0.5, deadline_s=1.5), copies=2)
         async with proxy_for(route) as proxy:
             async with Load(proxy).running(50) as load:
                 await load.rounds(3000)
@@ -274,7 +274,7 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
             assert load.errors == []
             assert load.misses == 0
             # Far above the deadline, for busy machines, and far below what waiting for the server would take.
-            assert load.slowest < 0.6 + 2.0
+            assert load.slowest < 1.5 + 2.0
 
     run(scenario())
 
