@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
-from .load import Client, Failed, Ledger, Tally, connected, spell
+from .load import Connection, Failed, Ledger, Tally, connected, spell
 from .outages import Outages
 
 __all__ = ("SoakTally", "SoakWriter")
@@ -59,7 +59,7 @@ class SoakLedger(Ledger):
         if key in self.allowed:
             del self.allowed[key], self._under_way[key]
             prefix, number, *generation = key.split("-")
-            another = f"{prefix}-{number}-{int(*generation or [0]) + 1}"
+            another = f"{prefix}-{number}-{int(generation[0]) + 1 if generation else 1}"
             self.allowed[another], self._under_way[another] = {None}, []
 
 
@@ -74,7 +74,7 @@ class SoakTally(Tally):
 @dataclass(frozen=True)
 class Exchange:
     request: bytes
-    take: Callable[[Client], Awaitable[None]]  # reads the reply, and checks it
+    take: Callable[[Connection], Awaitable[None]]  # reads the reply, and checks it
     written: str = ""  # the key
 
 
@@ -88,6 +88,11 @@ class SoakWriter:
         self.ledger = SoakLedger(f"c{number}", tally)
 
     async def work(self, over: asyncio.Event, pause_s: float) -> None:
+        try:
+            async with connected(self.port) as client:
+                await self._carry_out(client, self._largest())
+        except OSError as error:
+            self.tally.errors.append(error)
         while not over.is_set():
             try:
                 async with connected(self.port) as client:
@@ -96,7 +101,12 @@ class SoakWriter:
             except OSError as error:
                 self.tally.errors.append(error)
 
-    async def _step(self, client: Client) -> bool:
+    def _largest(self) -> list[Exchange]:
+        """All clients' at the same time: the proxy's memory is soon what it may ever be."""
+        keys = [key for key, size in zip(self.ledger.allowed, SIZES, strict=True) if size == max(SIZES)]
+        return [*(self._set(key, max(SIZES)) for key in keys), *(self._get([key]) for key in keys)]
+
+    async def _step(self, client: Connection) -> bool:
         """False when the connection is over."""
         choice = self.rng.random()
         if choice < VANISHES:
@@ -106,7 +116,7 @@ class SoakWriter:
         exchanges = [self._exchange() for _ in range(count)]
         return await self._carry_out(client, exchanges)
 
-    async def _carry_out(self, client: Client, exchanges: list[Exchange]) -> bool:
+    async def _carry_out(self, client: Connection, exchanges: list[Exchange]) -> bool:
         client.writer.write(b"".join(exchange.request for exchange in exchanges))
         started = asyncio.get_running_loop().time()
         for done, exchange in enumerate(exchanges):
@@ -127,7 +137,7 @@ class SoakWriter:
             if exchange.written:
                 self.ledger.give_up(exchange.written)
 
-    def _vanish(self, client: Client) -> None:
+    def _vanish(self, client: Connection) -> None:
         """In the middle of a request, before its replies, or both."""
         self.tally.kinds["vanished"] += 1
         exchanges = [self._exchange() for _ in range(self.rng.randint(0, PIPELINE_MAX))]
@@ -136,7 +146,7 @@ class SoakWriter:
         client.writer.write(
             b"".join(exchange.request for exchange in exchanges) + part[: self.rng.randint(0, len(part))]
         )
-        client.abort()
+        client.writer.transport.abort()
 
     # ---- requests ----
 
@@ -159,7 +169,7 @@ class SoakWriter:
         self.tally.kinds["delete"] += 1
         self.ledger.begin(key, None)
 
-        async def take(client: Client) -> None:
+        async def take(client: Connection) -> None:
             await self._written(client, key, None, b"DELETED\r\n", b"NOT_FOUND\r\n")
 
         return Exchange(f"delete {key}\r\n".encode(), take, key)
@@ -170,12 +180,12 @@ class SoakWriter:
         self.ledger.begin(key, sequence)
         value = spell(key, sequence, size)
 
-        async def take(client: Client) -> None:
+        async def take(client: Connection) -> None:
             await self._written(client, key, sequence, b"STORED\r\n")
 
         return Exchange(b"set %s 0 0 %d\r\n%s\r\n" % (key.encode(), len(value), value), take, key)
 
-    async def _written(self, client: Client, key: str, sequence: int | None, *good: bytes) -> None:
+    async def _written(self, client: Connection, key: str, sequence: int | None, *good: bytes) -> None:
         try:
             await client.line(*good)
         except Failed:
@@ -186,7 +196,7 @@ class SoakWriter:
     def _get(self, keys: list[str]) -> Exchange:
         self.tally.kinds["get" if len(keys) == 1 else "get of several"] += 1
 
-        async def take(client: Client) -> None:
+        async def take(client: Connection) -> None:
             found = await client.items()
             for key in keys:
                 self.ledger.check(key, found.pop(key, None))

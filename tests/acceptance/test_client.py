@@ -7,16 +7,18 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from typing import Any
 
 import pymemcache
 import pytest
 
-from mcroute.asyncio import Client, RequestFailed, RequestRefused, ServerRefused
+from mcroute.asyncio import Client, RequestRefused, ServerRefused
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, find_memcached
+
+from .load import Load
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -31,8 +33,6 @@ except ImportError:
     uvloop = None
 
 LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop"))]
-# By key, what it may hold.
-Allowed = dict[str, set[bytes | None]]
 Run = Callable[[Coroutine[object, object, None]], None]
 # Servers come back soon, so that tests see several returns.
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
@@ -99,74 +99,8 @@ def test_a_conversation(run: Run, servers: list[MemcachedServer]) -> None:
 # ---- servers that die, hang and return ----
 
 
-class Load:
-    """Tasks that each own some keys, and check every read: the value names its key, and a sequence that is
-    never older than the last acknowledged one. A deleted key stays away."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.faults: list[str] = []
-        self.errors: list[Exception] = []
-        self.slowest = 0.0
-        self.count = 0
-        self._stop = asyncio.Event()
-
-    @contextlib.asynccontextmanager
-    async def running(self, tasks: int = 8) -> AsyncIterator[Load]:
-        working = [asyncio.create_task(self._work(i)) for i in range(tasks)]
-        try:
-            yield self
-        finally:
-            self._stop.set()
-            await asyncio.gather(*working)
-
-    async def rounds(self, count: int) -> None:
-        """Returns after so many more requests."""
-        until = self.count + count
-        while self.count < until:
-            await asyncio.sleep(0.005)
-
-    async def _work(self, number: int) -> None:
-        rng = Random(number)
-        # The last acknowledged value, then those of unclear outcome.
-        allowed: Allowed = {f"c{number}-{i}": {None} for i in range(20)}
-        sequence = 0
-        while not self._stop.is_set():
-            sequence += 1
-            key = rng.choice(list(allowed))
-            started = asyncio.get_running_loop().time()
-            await self._step(rng.random(), key, allowed, b"%b=%d" % (key.encode(), sequence))
-            self.slowest = max(self.slowest, asyncio.get_running_loop().time() - started)
-            self.count += 1
-            await asyncio.sleep(0.001)
-
-    async def _step(
-        self, choice: float, key: str, allowed: dict[str, set[bytes | None]], value: bytes
-    ) -> None:
-        becomes = None if choice < 0.2 else value
-        try:
-            if choice < 0.2:
-                await self.client.delete(key)
-            elif choice < 0.5:
-                assert await self.client.set(key, value) is True
-            elif choice < 0.8:
-                self._check(key, await self.client.get(key), allowed)
-                return
-            else:
-                found = await self.client.get_many(allowed)
-                for name in allowed:
-                    self._check(name, found.get(name), allowed)
-                return
-        except RequestFailed as error:
-            self.errors.append(error)
-            allowed[key].add(becomes)
-        else:
-            allowed[key] = {becomes}
-
-    def _check(self, key: str, found: bytes | None, allowed: Allowed) -> None:
-        # A miss is no fault: a server that came back was flushed.
-        if found is not None and found not in allowed[key]:
-            self.faults.append(f"{key}: {found!r}, allowed {allowed[key]}")
+def load_on(client: Client) -> Load:
+    return Load(lambda: contextlib.nullcontext(client))
 
 
 async def until_state(client: Client, state: State, server: int) -> None:
@@ -181,7 +115,7 @@ def test_a_killed_server_costs_no_request_and_returns_without_old_values(
     async def scenario() -> None:
         async with (
             client_for(Replicate(pool(servers), copies=2)) as client,
-            Load(client).running() as load,
+            load_on(client).running() as load,
         ):
             await load.rounds(500)
             for _ in range(2):
@@ -203,7 +137,7 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
     async def scenario() -> None:
         # Patience is what this test waits for: a short one keeps it short.
         route = Replicate(pool(servers, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
-        async with client_for(route) as client, Load(client).running() as load:
+        async with client_for(route) as client, load_on(client).running() as load:
             await load.rounds(500)
             for _ in range(2):
                 servers[2].pause()
