@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +71,8 @@ def _measure(peers: str, peer: Sequence[str], workloads: str, out: Path | None, 
     memcached = find_memcached()
     if memcached is None or not present:
         raise click.ClickException("there is no memcached" if present else "none of the peers is here")
-    nice = -10 if options["nice"] is None and os.geteuid() == 0 else options["nice"] or 0
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    options["nice"] = _renice(options["nice"])
     _raise_limit_of_files()
-    result: Run = {
-        "about": about(present, tools, memcached),
-        "settings": {
-            **{name: options[name] for name in ("rounds", "seconds", "placement", "threads")},
-            "nice": nice,
-            "baseline": present[0].name,
-            "command": shlex.join(["python", "-m", "benches.proxies", *sys.argv[1:]]),
-        },
-        "peers": {one.name: one.title for one in present},
-        "notes": [f"{title} is left out: {why}." for title, why in absent.items()],
-        "cells": [],
-    }
     settings = Settings(
         load=compiled_load(),
         memcached=memcached,
@@ -94,10 +81,29 @@ def _measure(peers: str, peer: Sequence[str], workloads: str, out: Path | None, 
         threads=options["threads"],
         seconds=options["seconds"],
     )
-    file = out or BUILD / f"run-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}.json"
     plan = Plan(present, rows, options["rounds"], options["quiet"], options["retries"])
-    _run_visibly(plan, settings, result, file)
+    result = _without_cells(plan, settings, options)
+    result["notes"] = [f"{title} is left out: {why}." for title, why in absent.items()]
+    _run_visibly(plan, settings, result, out or BUILD / f"run-{datetime.now():%Y%m%d-%H%M%S}.json")
     return result
+
+
+def _without_cells(plan: Plan, settings: Settings, options: dict[str, Any]) -> Run:
+    kept = {name: options[name] for name in ("rounds", "seconds", "placement", "threads", "nice")}
+    command = shlex.join(["python", "-m", "benches.proxies", *sys.argv[1:]])
+    return {
+        "about": about(plan.peers, settings.tools, settings.memcached),
+        "settings": {**kept, "baseline": plan.peers[0].name, "command": command},
+        "peers": {peer.name: peer.title for peer in plan.peers},
+        "notes": [],
+        "cells": [],
+    }
+
+
+def _renice(wished: int | None) -> int:
+    nice = wished if wished is not None else -10 if os.geteuid() == 0 else 0
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    return nice
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from pathlib import Path
 
 __all__ = ("Cores", "Failed", "Program", "cores_for", "memory_kb", "pinned")
 
-PATIENCE_S = 15.0
+PATIENCE_S = 15.0  # until it listens
+LEAVE_S = 5.0  # after SIGTERM
 
 
 class Failed(Exception):
@@ -53,15 +54,18 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 
 class Program:
-    """One running program and its children: `with Program(...) as program`."""
+    """One running program and its children: `with Program(...) as program`. Failed if there is none."""
 
     def __init__(self, command: Sequence[str], cores: frozenset[int], log: Path) -> None:
         self.log = log
         self.name = command[0]
         with log.open("ab") as output, pinned(cores):
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+            except OSError as error:
+                raise Failed(f"{self.name} does not start: {error.strerror}") from None
 
     def __enter__(self) -> Program:
         return self
@@ -69,7 +73,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(LEAVE_S)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

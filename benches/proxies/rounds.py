@@ -48,11 +48,8 @@ class Plan:
                     except Failed as failed:
                         done(workload, peer, str(failed))
                     else:
-                        done(
-                            workload,
-                            peer,
-                            {"peer": peer.name, "workload": workload.letter, "round": turn} | cell,
-                        )
+                        identity = {"peer": peer.name, "workload": workload.letter, "round": turn}
+                        done(workload, peer, identity | cell)
 
     def _quietest(
         self, peer: Peer, workload: Workload, numbers: Iterator[int], servers: Memcacheds, settings: Settings
