@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,6 +124,8 @@ def _raise_limit_of_files() -> None:
 def _run_visibly(plan: Plan, settings: Settings, result: Run, file: Path) -> None:
     """Shows how far it is, and keeps the file up to date: an interrupted run is a shorter one."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    # What has been started is ended, however this is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("measuring", total=plan.cells)

@@ -143,14 +143,15 @@ def memory_table(figures: Figures) -> str:
 
 
 def made(run: Run) -> str:
-    """When, where, with what."""
+    """When, where, with what. An interrupted run has fewer rounds than were wanted."""
     about, settings = run["about"], run["settings"]
     place = "Everything on one core" if settings["placement"] == "one" else "The proxy on cores of its own"
     threads = f"{settings['threads']} thread{'s' * (settings['threads'] > 1)}"
+    rounds = len({cell["round"] for cell in run["cells"]})
     programs = [f"Python {about['python']}", *about["versions"], f"4 servers of {about['servers']}"]
     return (
         f"Measured {about['date']} at commit {about['commit']}. {about['cpu']}, {about['cores']} cores, "
-        f"{about['kernel']}; {', '.join(programs)}. {place}, {threads}, {settings['rounds']} rounds of "
+        f"{about['kernel']}; {', '.join(programs)}. {place}, {threads}, {rounds} round{'s' * (rounds != 1)} of "
         f"{settings['seconds']:g} s, nice {settings['nice']}."
     )
 

@@ -69,7 +69,7 @@ def test_a_round_without_its_counterpart_is_no_ratio() -> None:
 
 
 def test_the_section_says_when_and_on_what_and_who_is_missing() -> None:
-    section = readme_section(run(*rounds("base", "a", 43.21)))
+    section = readme_section(run(*rounds("base", "a", 43.21, 42, 44)))
     for text in ("2030-01-02", "abcdef0", "A CPU, 2 cores", "Linux 7", "nutcracker-0.5.0", "3 rounds of 2 s"):
         assert text in section
     assert "* never seen is left out: it is not here." in section
