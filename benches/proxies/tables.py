@@ -147,11 +147,12 @@ def made(run: Run) -> str:
     about, settings = run["about"], run["settings"]
     place = "Everything on one core" if settings["placement"] == "one" else "The proxy on cores of its own"
     threads = f"{settings['threads']} thread{'s' * (settings['threads'] > 1)}"
-    rounds = len({cell["round"] for cell in run["cells"]})
+    count = len({cell["round"] for cell in run["cells"]})
+    rounds = f"{count} round{'s' * (count != 1)}"
     programs = [f"Python {about['python']}", *about["versions"], f"4 servers of {about['servers']}"]
     return (
         f"Measured {about['date']} at commit {about['commit']}. {about['cpu']}, {about['cores']} cores, "
-        f"{about['kernel']}; {', '.join(programs)}. {place}, {threads}, {rounds} round{'s' * (rounds != 1)} of "
+        f"{about['kernel']}; {', '.join(programs)}. {place}, {threads}, {rounds} of "
         f"{settings['seconds']:g} s, nice {settings['nice']}."
     )
 
