@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcroute.policy import PoolRoute
+from mcroute.policy import ByPrefix, Failover, Pool, PoolRoute
 
 from .network import Network, network, pool
 
@@ -80,6 +80,29 @@ def test_multiget_is_split_by_server_and_joined_in_the_clients_order() -> None:
         )
     expected = b"".join(b"VALUE %s 0 1\r\nx\r\n" % key for key in keys if key in hits) + b"END\r\n"
     assert net.got(client) == expected
+
+
+def test_keys_of_several_pools_on_one_server_are_asked_for_at_once() -> None:
+    servers = pool(2).servers
+    routes = {
+        "a:": PoolRoute(Pool("a", servers)),
+        "b:": Failover((PoolRoute(Pool("b", servers[:1])), PoolRoute(Pool("c", servers[1:])))),
+    }
+    net = network(ByPrefix(routes, PoolRoute(Pool("main", servers[:1]))), 2)
+    client = net.client()
+    first = [
+        key
+        for key in (b"a:%d" % i for i in range(20))
+        if servers[Pool("a", servers).ring().owner(key)] is servers[0]
+    ]
+    keys = [first[0], b"b:1", b"k", b"b:2"]
+    net.send(client, b"get %s\r\n" % b" ".join(keys))
+    assert (net.asked(0), net.asked(1)) == (b"get %s\r\n" % b" ".join(keys), b"")
+    # What fails there goes on where each key's own plan says: only two of them have another server.
+    net.reply(0, b"SERVER_ERROR busy\r\n")
+    assert (net.asked(0), net.asked(1)) == (b"", b"get b:1\r\nget b:2\r\n")
+    net.reply(1, b"END\r\nEND\r\n")
+    assert net.got(client).startswith(b"SERVER_ERROR ")
 
 
 @pytest.mark.parametrize(

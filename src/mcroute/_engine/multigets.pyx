@@ -53,22 +53,32 @@ cdef void _walk_key(Request* request, int32_t key, int node, int prior) noexcept
         walk_run(walk)
 
 
+cdef bint _has_another(Request* request, int32_t key, bint is_error) noexcept nogil:
+    """Whether the plan has another child for the key after an error, or a miss."""
+    cdef PlanNode* node = &request.plan.nodes[request.keys[key].node]
+    return (node.kind == NODE_FIRST and node.child_count > 1 and not request.is_done
+            and (is_error or node.on_miss))
+
+
 cdef void multiget_part_ended(Walk* walk, int outcome) noexcept nogil:
     """A server's part of a multiget is over; keys that another child may have are walked by themselves."""
     cdef Request* request = walk.request
-    cdef PlanNode* node = &request.plan.nodes[walk.node]
     cdef int32_t key = walk.first_key
     cdef int32_t following
     cdef bint is_error = outcome >= REFUSED_BY_SERVER
-    cdef bint go_on = (node.kind == NODE_FIRST and node.child_count > 1 and not request.is_done
-                       and (is_error or node.on_miss) and may_retry(request.plan.engine, outcome))
-    if go_on and is_error:
-        failed_over(request.plan.engine, outcome)
+    # One retry for all of them: it was one request that failed.
+    cdef bint is_decided = False
+    cdef bint may_go_on = False
     while key >= 0:
         following = request.keys[key].next
         if request.keys[key].item.block == NULL:
-            if go_on:
-                _walk_key(request, key, walk.node, outcome if is_error else MISS)
+            if not is_decided and _has_another(request, key, is_error):
+                is_decided = True
+                may_go_on = may_retry(request.plan.engine, outcome)
+                if may_go_on and is_error:
+                    failed_over(request.plan.engine, outcome)
+            if may_go_on and _has_another(request, key, is_error):
+                _walk_key(request, key, request.keys[key].node, outcome if is_error else MISS)
             elif is_error:
                 request.failure = outcome
         key = following
@@ -112,16 +122,17 @@ cdef void multiget_begin(Request* request) noexcept nogil:
     request.walks += 1
     for i in range(count):
         offset = request_next_key(data, offset, request.view.keys_end, &key_offset, &key_size)
-        request.keys[i] = KeyState(key_offset, key_size, -1, NOTHING)
+        request.keys[i] = KeyState(key_offset, key_size, -1, -1, NOTHING)
     for i in range(count):
         key = data + request.keys[i].offset
         node = _group_node(request, key, request.keys[i].size, &ask)
         link = NULL
         if node >= 0:
             link = walk_link(walk_server(request, ask, key, request.keys[i].size), key, request.keys[i].size)
-        if link == NULL or (link.group != NULL and link.group.node != node):
+        if link == NULL or (link.group != NULL and link.group.tags_cas != ask.tags_cas):
             _walk_key(request, <int32_t>i, request.plan.root if node < 0 else node, HIT)
             continue
+        request.keys[i].node = node
         walk = link.group
         if walk == NULL:
             walk = walk_new(request, NULL, node)

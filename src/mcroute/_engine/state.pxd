@@ -225,6 +225,7 @@ cdef struct KeyState:
     uint32_t offset             # of the key in the request
     uint32_t size
     int32_t next                # key of the same group, -1 at the end
+    int32_t node                # where it goes on if its group fails
     Slice item                  # its VALUE line and data, once it came
 
 cdef struct Walk:
