@@ -16,7 +16,7 @@ import pytest
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.threads import LoopThread
 from mcroute.adapters.native_engine import NativeEngine
-from mcroute.policy import ServerState, compile_plan
+from mcroute.policy import compile_plan
 
 TURNS_MAX = 10_000
 HELLO, GREETING = b"version\r\n", b"VERSION 1.6\r\n"
@@ -64,19 +64,12 @@ class LoopEngine(NativeEngine):
 
     def __init__(self, loop: LoopThread, net: LoopNetwork) -> None:
         super().__init__((loop,))
-        self.on_ejection = lambda: None
         self._loop = loop
         self._net = weakref.ref(net)
         self.take_handed, self.answer = loop.take_handed, loop.answer
 
     def __getattr__(self, name: str) -> object:
         pytest.skip(f"Engine.{name} is of the engine's Python face")
-
-    def set_server_state(self, server: int, state: int) -> None:
-        if state == ServerState.UP:
-            # A supervisor would have asked before.
-            self.missed_writes(server)
-        super().set_server_state(server, state)
 
     def snapshot(self) -> Snapshot:
         return self._loop.snapshot()

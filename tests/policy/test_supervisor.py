@@ -54,7 +54,7 @@ def test_a_clean_return_needs_a_probe_and_a_fence_but_no_flush():
     s = supervisor()
     probed(s)
     assert s.probe_answered(0, 1.1) == (SetState(0, RETURNING), Fence(0, frozenset()))
-    assert s.fence_answered(0, (), 1.2) == (SetState(0, UP),)
+    assert s.fence_answered(0, (), 1.2) == (SetState(0, UP, 0),)
     assert s.next_wakeup() is None
 
 
@@ -78,7 +78,7 @@ def test_what_a_flush_made_up_for_is_not_flushed_again():
     now = probed(s, now=100.0)
     s.missed_writes(0, 3)
     s.probe_answered(0, now)
-    assert s.fence_answered(0, (), now) == (SetState(0, UP),)
+    assert s.fence_answered(0, (), now) == (SetState(0, UP, 3),)
 
 
 def test_a_lost_link_with_writes_is_awaited_until_it_is_not_listed():
@@ -92,7 +92,7 @@ def test_a_lost_link_with_writes_is_awaited_until_it_is_not_listed():
     assert s.state(0) is State.FENCING
     assert s.next_wakeup() == 1.6
     assert s.tick(1.6) == (Fence(0, lost),)
-    assert s.fence_answered(0, (), 1.7) == (SetState(0, UP),)
+    assert s.fence_answered(0, (), 1.7) == (SetState(0, UP, 0),)
 
 
 def test_a_connection_that_stays_listed_ends_the_return_not_the_patience():
@@ -272,13 +272,19 @@ def test_a_server_that_comes_back_by_another_plan_is_to_be_flushed_first():
     assert s.outdated(back) == ()
 
 
+def test_a_plan_puts_nobody_back_who_has_missed_more_than_is_known():
+    s = supervisor(2)
+    plan = plan_of("s0:1", "s1:1")
+    assert s.install(plan, 1.0, missed={0: 4, 1: 0}) == (SetState(0, UP, 4), SetState(1, UP, 0))
+
+
 def test_what_was_missed_under_an_id_before_a_server_joined_is_settled():
     s = supervisor(2)
     s.install(plan_of("s0:1", "s9:1"), 1.0, ids={"s0:1": 0, "s9:1": 1}, missed={0: 0, 1: 5})
     now = probed(s, 1)
     s.missed_writes(1, 5)
     s.probe_answered(1, now)
-    assert s.fence_answered(1, (), now) == (SetState(1, UP),)
+    assert s.fence_answered(1, (), now) == (SetState(1, UP, 5),)
 
 
 def test_a_server_that_comes_back_and_could_not_be_flushed_is_before_it_serves():
@@ -293,7 +299,7 @@ def test_a_server_that_comes_back_and_could_not_be_flushed_is_before_it_serves()
     s.tripped(2, 200.0)
     s.tick(s.next_wakeup())
     s.probe_answered(2, 201.0)
-    assert s.fence_answered(2, (), 201.0) == (SetState(2, UP),)
+    assert s.fence_answered(2, (), 201.0) == (SetState(2, UP, 0),)
 
 
 def test_a_server_that_left_with_a_lost_link_is_fenced_when_it_comes_back():

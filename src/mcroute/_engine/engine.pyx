@@ -23,7 +23,7 @@ from mcroute._engine.state cimport (
     RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.walks cimport walks_resume
-from mcroute._engine.words cimport SERVER_UP, word_missed, word_put, word_state
+from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, word_missed, word_put, word_state, word_trust
 
 from mcroute._engine.roster import Roster
 
@@ -337,10 +337,16 @@ cdef class Engine:
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
         return word_state(self.server(server).word)
 
-    def set_server_state(self, int server, int state):
-        """Puts a server into service (0), or out of it (1 ejected, 2 returning)."""
+    def set_server_state(self, int server, int state, missed=None):
+        """Puts a server into service (0), or out of it (1 ejected, 2 returning).
+
+        With `missed`, it is put into service if it has missed no more writes than that, else ejected.
+        """
         cdef Server* target = self.server(server)
-        word_put(target.word, state)
+        if missed is None:
+            word_put(target.word, state)
+        elif not word_trust(target.word, missed):
+            word_put(target.word, SERVER_EJECTED)
         if state == SERVER_UP:
             target.failures = 0
 

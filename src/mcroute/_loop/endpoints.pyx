@@ -8,8 +8,8 @@ from mcroute._engine.connections cimport IoVec, conn_buffer, conn_iovecs, conn_r
 from mcroute._engine.state cimport Session
 from mcroute._loop.state cimport END_LINK, END_SESSION
 from mcroute._loop.system cimport (
-    EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_MOD, MSG_NOSIGNAL, close, mcroute_watch, mcroute_writev,
-    recv, send,
+    EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, MSG_NOSIGNAL, close, mcroute_watch,
+    mcroute_writev, recv, send,
 )
 
 cdef enum:
@@ -67,6 +67,8 @@ cdef bint endpoint_open(Endpoint* end, Loop* loop, int kind, int fd, Conn* conn,
 
 
 cdef void endpoint_close(Endpoint* end) noexcept nogil:
+    # A process that is being forked may hold it open: the system would go on telling of an endpoint that is no more.
+    mcroute_watch(end.loop.epoll, EPOLL_CTL_DEL, end.fd, 0, NULL)
     _note(end.loop, end.fd, False)
     end.io.close(end)
     end.fd = -1

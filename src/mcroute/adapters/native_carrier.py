@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import threading
@@ -20,6 +21,8 @@ from .native_links import NativeLinks
 from .supervision import Supervision
 
 __all__ = ("NativeCarrier",)
+
+log = logging.getLogger("mcroute")
 
 
 class NativeCarrier:
@@ -58,26 +61,35 @@ class NativeCarrier:
 
     def supervise(self, supervision: Supervision) -> None:
         self._supervision = supervision
-        # Not at once: it is called from within the supervision.
-        self.engine.on_ejection = self._look_soon
-
-    def _look_soon(self) -> None:
-        self._loop.call_soon(self._supervision.look_for_trips)
 
     # ---- what the threads have to tell ----
 
     def hear(self) -> None:
         """Takes what news there is; also called whenever the threads have some."""
+        if self._is_closed:
+            return
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
-        for index, thread in enumerate(self.threads):
-            for news in thread.news():
-                self._tell(news)
-            for number, line in thread.take_handed():
-                thread.answer(number, self.on_stats(line))
-            self._run_routes(index)
-            thread.heard()
-        self._supervision.look_for_trips()
+        try:
+            for index, thread in enumerate(self.threads):
+                for news in thread.news():
+                    self._tell(news)
+                for number, line in thread.take_handed():
+                    thread.answer(number, self._answer(line))
+                self._run_routes(index)
+        finally:
+            # Whatever went wrong: one that is not heard does not ring again.
+            for thread in self.threads:
+                thread.heard()
+            # What was ejected before that is not rung for.
+            self._supervision.look_for_trips()
+
+    def _answer(self, line: bytes) -> bytes:
+        try:
+            return self.on_stats(line)
+        except Exception:
+            log.exception("%r has no answer", line)
+            return b"SERVER_ERROR stats failed\r\n"
 
     def _run_routes(self, index: int) -> None:
         due = self.threads[index].run_routes(self._loop.time())
@@ -87,6 +99,13 @@ class NativeCarrier:
             self._timers[index] = self._loop.call_at(due, self._run_routes, index)
 
     def _tell(self, news: LinkNews) -> None:
+        try:
+            self._tell_supervision(news)
+        except Exception:
+            # The others have news too, which nobody tells again.
+            log.exception("not dealt with: %r", news)
+
+    def _tell_supervision(self, news: LinkNews) -> None:
         if news.is_lost:
             warn_of_strangers(self._links[news.server].server, news.greeting)
             address = spell_address(*news.lost_name) if news.lost_name else ""
@@ -103,6 +122,8 @@ class NativeCarrier:
     async def prepare(self, plan: Plan) -> None:
         """Looks the names of hosts up, each for itself; one that is not known is tried again later."""
         names = [server for server in plan.servers if is_name(server)]
+        wanted = {(server.host, server.port) for server in names}
+        self._resolved = {name: known for name, known in self._resolved.items() if name in wanted}
         found = await asyncio.gather(*(resolve(server) for server in names), return_exceptions=True)
         for server, addresses in zip(names, found, strict=True):
             if isinstance(addresses, list):
@@ -114,7 +135,9 @@ class NativeCarrier:
             addresses = [server.path]
         elif not is_name(server):
             addresses = [(server.host, server.port)]
-        self._links[number] = NativeLinks(self.threads, number, server, timeout_s, count, addresses)
+        self._links[number] = NativeLinks(
+            self.threads, number, server, timeout_s, count, addresses, self.hear
+        )
         return self._links[number]
 
     def schedule(self) -> None:

@@ -84,6 +84,9 @@ class NativeProxy:
         await self._ended.wait()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if threading.current_thread() is self._supervisor:
+            work.close()
+            raise RuntimeError("the supervising thread, which runs routes in Python, cannot wait for itself")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _check(self) -> None:

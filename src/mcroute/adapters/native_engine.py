@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from .._engine.roster import Roster
 from .._engine.snapshots import Snapshot
@@ -14,19 +14,13 @@ __all__ = ("NativeEngine",)
 
 
 class NativeEngine:
-    """A `CarriedEngine` of several.
-
-    `on_ejection` is to be set; it is called when a server that was put into service is out of it again.
-    """
+    """A `CarriedEngine` of several."""
 
     def __init__(self, threads: Sequence[LoopThread]) -> None:
-        self.on_ejection: Callable[[], None]
         self._threads = threads
         self._words = Words()
         self._roster = Roster()
         self._ids: dict[str, int] = {}
-        # What the supervisor knows of. A server may have missed more since: the threads go on meanwhile.
-        self._known_missed: dict[int, int] = {}
 
     # ---- plans ----
 
@@ -36,7 +30,6 @@ class NativeEngine:
         for server in terms:
             if server.is_new:
                 self._words.forget(server.id)
-                self._known_missed.pop(server.id, None)
         for thread in self._threads:
             thread.adopt(plan, terms, self._words)
         self._ids = {server.name: server.id for server in terms}
@@ -63,18 +56,15 @@ class NativeEngine:
     def server_state(self, server: int) -> int:
         return self._words.state(server)
 
-    def set_server_state(self, server: int, state: int) -> None:
-        """A server that has missed a write which the supervisor does not know of is not put into service."""
-        if state != ServerState.UP:
+    def set_server_state(self, server: int, state: int, missed: int | None = None) -> None:
+        """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
+        if state == ServerState.UP:
+            for thread in self._threads:
+                thread.forgive(server)
+        if missed is None:
             self._words.put(server, state)
-            return
-        for thread in self._threads:
-            thread.forgive(server)
-        if not self._words.trust(server, self._known_missed.get(server, 0)):
+        elif not self._words.trust(server, missed):
             self._words.put(server, ServerState.EJECTED)
-            self.missed_writes(server)
-            self.on_ejection()
 
     def missed_writes(self, server: int) -> int:
-        missed = self._known_missed[server] = self._words.missed(server)
-        return missed
+        return self._words.missed(server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .._loop.threads import LinkFacts, LoopThread
 from ..policy import Server
@@ -29,6 +29,7 @@ class NativeLinks:
         timeout_s: float,
         count: int,
         addresses: list[LoopAddress],
+        hear: Callable[[], None],
     ) -> None:
         self.server = server
         self._threads = threads
@@ -36,6 +37,8 @@ class NativeLinks:
         self._timeout_s = timeout_s
         self._count = count
         self._addresses = addresses
+        self._hear = hear
+        self._is_cancelled = False
         self._resolving: asyncio.Task[None] | None = None
         self._connect()
 
@@ -80,7 +83,10 @@ class NativeLinks:
 
     def look_up_again(self) -> None:
         """The server could not be connected to: its name may mean another address by now."""
-        if is_name(self.server) and (self._resolving is None or self._resolving.done()):
+        # News of a server that has left may be late: its number is perhaps another's by now.
+        if self._is_cancelled or not is_name(self.server):
+            return
+        if self._resolving is None or self._resolving.done():
             self._resolving = asyncio.get_running_loop().create_task(self._look_up())
 
     async def _look_up(self) -> None:
@@ -107,6 +113,7 @@ class NativeLinks:
             thread.settle(self._id)
 
     def cancel(self) -> Sequence[asyncio.Task[None]]:
+        self._is_cancelled = True
         self.abort()
         if self._resolving is None:
             return ()
@@ -118,4 +125,5 @@ class NativeLinks:
             thread.leave(self._id)
 
     async def gone(self) -> None:
-        """They are when `abort` returns."""
+        """They are when `abort` returns; who else gets the number is not to hear of it."""
+        self._hear()

@@ -48,7 +48,7 @@ class SupervisedEngine(Protocol):
 
     def server_state(self, server: int) -> int: ...
 
-    def set_server_state(self, server: int, state: int) -> None: ...
+    def set_server_state(self, server: int, state: int, missed: int | None = None) -> None: ...
 
     def missed_writes(self, server: int) -> int: ...
 
@@ -152,10 +152,12 @@ class Supervision:
         settings: SupervisorSettings | None,
     ) -> None:
         """Supervises the servers of a plan that the engine has just installed."""
+        missed = {number: self._engine.missed_writes(number) for number in ids.values()}
+        # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
+        self.look_for_trips()
         before = self._servers
         self._servers = {ids[server.name]: server for server in plan.servers}
         self._out.intersection_update(self._servers)
-        missed = {number: self._engine.missed_writes(number) for number in self._servers}
         for number, member in self._servers.items():
             if number not in before or before[number].address != member.address:
                 self._missed_before_loss[number] = missed[number]
@@ -218,7 +220,7 @@ class Supervision:
             return
         for decision in decisions:
             if isinstance(decision, SetState):
-                self._engine.set_server_state(decision.server, decision.state)
+                self._set_state(decision)
                 self._log_service(decision, why)
             elif isinstance(decision, Probe):
                 self._start(decision.server, self._probe(decision.server))
@@ -229,6 +231,12 @@ class Supervision:
             elif isinstance(decision, PanicChanged):
                 log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
         self._arm()
+
+    def _set_state(self, decision: SetState) -> None:
+        self._engine.set_server_state(decision.server, decision.state, decision.missed)
+        if decision.missed is not None and self._engine.server_state(decision.server) != decision.state:
+            # Not at once: the supervisor has said more, and expects that to be done first.
+            self._loop.call_soon(self.look_for_trips)
 
     def _log_service(self, decision: SetState, why: str) -> None:
         server = decision.server

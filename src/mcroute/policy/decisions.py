@@ -21,10 +21,14 @@ class ServerState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetState:
-    """Write this word into the engine's table."""
+    """Write this word into the engine's table.
+
+    With `missed`, a server that has missed more writes than so many meanwhile is to be ejected instead.
+    """
 
     server: int
     state: ServerState
+    missed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

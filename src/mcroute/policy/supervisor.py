@@ -139,7 +139,10 @@ class Supervisor:
         self._ids = ids
         self._pools = _pools_of(plan, ids)
         self._panics.intersection_update(name for name, _ in self._pools)
-        states = [SetState(server, _ENGINE_WORD[r.health.state]) for server, r in self._records.items()]
+        states = [
+            SetState(server, word, missed.get(server) if word is ServerState.UP else None)
+            for server, word in ((s, _ENGINE_WORD[r.health.state]) for s, r in self._records.items())
+        ]
         # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
         lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
@@ -373,7 +376,8 @@ class Supervisor:
         word = _ENGINE_WORD[record.health.state]
         # A trip is always confirmed: the engine may have put its own word there meanwhile.
         if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
-            decisions.append(SetState(server, word))
+            # What it misses while it is out is no reason to stay so, if it was emptied before.
+            decisions.append(SetState(server, word, record.missed if event is Event.NOTHING_MISSED else None))
         return decisions + self._enter(server, now)
 
     def _enter(self, server: int, now: float) -> list[Decision]:

@@ -1,0 +1,207 @@
+"""What reviews of the native loop have found: one test for each, which failed before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mcroute.policy import (
+    HealthSettings,
+    Outcome,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Server,
+    State,
+    SupervisorSettings,
+    compile_plan,
+)
+from mcroute.policy.steps import Ask
+from mcroute.testing import EmbeddedServer, free_port
+
+from .carriers import HAS_NATIVE, runner
+from .clients import RESET_ON_CLOSE, Client
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
+
+if HAS_NATIVE:
+    from mcroute import NativeProxy
+    from mcroute.adapters.native_proxy import Proxy
+
+run = runner("native")
+
+SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.05, retry_cap_s=0.1), refence_s=0.05)
+
+
+def route(*servers: EmbeddedServer) -> PoolRoute:
+    return PoolRoute(Pool.of("main", [server.address for server in servers]))
+
+
+def watched() -> int:
+    """How many descriptors this process's epoll sets have."""
+    sets = [
+        fd.name
+        for fd in Path("/proc/self/fd").iterdir()
+        if os.path.islink(fd) and "eventpoll" in os.readlink(fd)
+    ]
+    return sum(Path("/proc/self/fdinfo", name).read_text().count("tfd:") for name in sets)
+
+
+@contextlib.contextmanager
+def held_open(peer: socket.socket) -> Iterator[None]:
+    """Keeps the other end of `peer` open, as a child does between its fork and its exec."""
+    with contextlib.ExitStack() as stack:
+        for entry in Path("/proc/self/fd").iterdir():
+            if os.path.islink(entry) and "socket:" in os.readlink(entry):
+                held = stack.enter_context(socket.socket(fileno=os.dup(int(entry.name))))
+                with contextlib.suppress(OSError):
+                    if held.getpeername() == peer.getsockname():
+                        break
+                held.close()
+        yield
+
+
+def test_a_connection_that_a_child_holds_open_is_watched_no_more() -> None:
+    """The loop was told of it without end, and looked for it where it had been in memory."""
+
+    async def scenario() -> None:
+        with EmbeddedServer() as server:
+            async with Proxy(compile_plan(route(server)), threads=1) as proxy:
+                await proxy.start()
+                (thread,) = proxy.carrier.threads
+                before = watched()
+                client = socket.create_connection(("127.0.0.1", proxy.port))
+                client.sendall(b"version\r\n")
+                assert client.recv(100).startswith(b"VERSION")
+                with held_open(client):
+                    assert watched() == before + 1
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                    client.close()
+                    while thread.clients():
+                        await asyncio.sleep(0.005)
+                    assert watched() == before
+
+    run(scenario())
+
+
+def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is missed until it serves; that took it out again, and again."""
+
+    async def scenario() -> None:
+        with EmbeddedServer() as server, EmbeddedServer() as other:
+            pool = Pool.of("main", [server.address, other.address])
+            plan = compile_plan(Replicate(pool))
+            async with Proxy(plan, threads=2, settings=SETTINGS, rng=Random(1)) as proxy:
+                await proxy.start()
+                number = proxy.engine.server_ids()[server.address]
+                look = proxy.engine.missed_writes
+                with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as writer:
+
+                    def miss_another(of: int) -> int:
+                        missed = look(of)
+                        writer.sendall(b"set k 0 0 1\r\nx\r\n")
+                        assert writer.recv(100) == b"STORED\r\n"
+                        return missed
+
+                    client = await Client.to(proxy)
+                    server.kill()
+                    while proxy.supervision.supervisor.state(number) is State.UP:
+                        assert await client.ask(b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
+                    monkeypatch.setattr(proxy.engine, "missed_writes", miss_another)
+                    server.restart()
+                    while proxy.engine.server_state(number) != State.UP:
+                        await asyncio.sleep(0.005)
+                    monkeypatch.undo()
+                    # It serves, and goes on doing so.
+                    for _ in range(100):
+                        assert await client.ask(b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
+                    assert proxy.supervision.supervisor.state(number) is State.UP
+                    assert proxy.engine.server_state(number) == State.UP
+                    await client.close()
+
+    run(scenario())
+
+
+def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bell was read, and the threads waited to be heard before they would ring again."""
+
+    async def scenario() -> None:
+        with EmbeddedServer() as server:
+            async with Proxy(compile_plan(route(server)), threads=2, settings=SETTINGS) as proxy:
+
+                def fail(*_: object) -> None:
+                    raise KeyError("a mistake")
+
+                await proxy.start()
+                number = proxy.engine.server_ids()[server.address]
+                monkeypatch.setattr(proxy.supervision, "link_lost", fail)
+                monkeypatch.setattr(proxy.carrier, "on_stats", fail)
+                clients = [await Client.to(proxy) for _ in range(8)]
+                for client in clients:
+                    assert await client.ask(b"stats\r\n") == b"SERVER_ERROR stats failed\r\n"
+                server.kill()
+                while "a mistake" not in caplog.text or proxy.carrier.threads[0].news():
+                    await asyncio.sleep(0.005)
+                server.restart()
+                while not proxy._routing.links[number].are_connected:
+                    await asyncio.sleep(0.005)
+                monkeypatch.undo()
+                for client in clients:
+                    assert (await client.ask(b"stats\r\n", b"END\r\n")).startswith(b"STAT ")
+                    await client.close()
+
+    run(scenario())
+
+
+def test_a_name_of_a_server_that_has_left_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late news that it could not be connected to connected it again, under what may be another's number."""
+
+    async def scenario() -> None:
+        with EmbeddedServer() as server:
+            named = Server.parse(f"localhost:{free_port()}", name="left")
+            both = Pool("main", (Server.parse(server.address), named))
+            async with Proxy(compile_plan(PoolRoute(both)), threads=1, settings=SETTINGS) as proxy:
+                await proxy.start()
+                number = proxy.engine.server_ids()["left"]
+                links = proxy._routing.links[number]
+                await proxy.reload(compile_plan(route(server)))
+                while number in proxy._routing.links:
+                    await asyncio.sleep(0.005)
+                links.look_up_again()
+                assert not [task for task in links.cancel() if not task.done()]
+
+    run(scenario())
+
+
+@dataclass(frozen=True)
+class Meddler:
+    """Stops its own proxy."""
+
+    children: tuple[PoolRoute]
+    proxies: list[NativeProxy]
+
+    def steps(self, request: object) -> Generator[object, object, object]:
+        try:
+            self.proxies[0].stop()
+        except RuntimeError:
+            return Outcome.MISS
+        return (yield Ask(0))
+
+
+def test_a_proxy_does_not_wait_for_itself() -> None:
+    proxies: list[NativeProxy] = []
+    with EmbeddedServer() as server, NativeProxy(Meddler((route(server),), proxies), threads=1) as proxy:
+        proxies.append(proxy)
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+            client.sendall(b"get k\r\n")
+            assert client.recv(100) == b"END\r\n"
