@@ -28,7 +28,7 @@ from mcroute.policy.steps import Ask
 from mcroute.testing import EmbeddedServer, free_port
 
 from .carriers import HAS_NATIVE, runner
-from .clients import RESET_ON_CLOSE, Client
+from .clients import RESET_ON_CLOSE, Client, Scripted
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
@@ -205,3 +205,37 @@ def test_a_proxy_does_not_wait_for_itself() -> None:
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
             client.sendall(b"get k\r\n")
             assert client.recv(100) == b"END\r\n"
+
+
+def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away() -> None:
+    """Its client was told, and may go on elsewhere: what it does then must not be overtaken."""
+
+    async def scenario() -> None:
+        async with Scripted.running() as server:
+            plan = compile_plan(server.route(reply_timeout_s=20, deadline_s=0.1))
+            async with Proxy(plan, threads=2) as proxy:
+                await proxy.start()
+                clients = [await Client.to(proxy)]
+                while not all(thread.clients() for thread in proxy.carrier.threads):
+                    clients.append(await Client.to(proxy))
+                    await clients[-1].ask(b"version\r\n")
+                first, other = clients[0], clients[-1]
+                assert await first.ask(b"set k 0 0 1\r\nx\r\n") == b"SERVER_ERROR timeout\r\n"
+                writer, request = await server.asked()
+                assert request.startswith(b"set k ")
+                assert b"out of service" in await other.ask(b"delete k\r\n")
+                assert server.is_idle
+                writer.write(b"STORED\r\n")
+                while (
+                    proxy.carrier.threads[0].links(0)[0].unanswered
+                    + proxy.carrier.threads[1].links(0)[0].unanswered
+                ):
+                    await asyncio.sleep(0.005)
+                other.writer.write(b"delete k\r\n")
+                writer, _ = await server.asked()
+                writer.write(b"DELETED\r\n")
+                assert await other.reader.readline() == b"DELETED\r\n"
+                for client in clients:
+                    await client.close()
+
+    run(scenario())

@@ -12,7 +12,7 @@ from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_new, out_clear, out_copy, out_sent, pool_clear, pool_init,
 )
-from mcroute._engine.links cimport link_expect_greeting
+from mcroute._engine.links cimport command_changes, link_expect_greeting, link_haunt
 from mcroute._engine.replies cimport link_check, link_input, link_lost
 from mcroute._engine.requests cimport session_input
 from mcroute._engine.state cimport (
@@ -375,10 +375,19 @@ cdef uint64_t _failovers(Engine* engine) noexcept nogil:
     return total
 
 
+cdef void _haunt(Engine* engine) noexcept nogil:
+    """What has reached its deadline may wait for servers longer than its client does."""
+    cdef int i, j
+    for i in range(engine.server_count):
+        for j in range(engine.servers[i].link_count):
+            link_haunt(engine.servers[i].links[j])
+
+
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
     cdef uint64_t failovers = _failovers(engine)
+    cdef bint may_haunt = False
     cdef int i, j
     engine.now = now
     for i in range(engine.server_count):
@@ -387,7 +396,10 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
             if due < earliest:
                 earliest = due
     while engine.oldest != NULL and engine.oldest.deadline <= now:
+        may_haunt = may_haunt or command_changes(engine.oldest.view.command)
         walk_expire(engine.oldest)
+    if may_haunt:
+        _haunt(engine)
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
     engine.next_check = min(earliest, routes_check(engine, now))

@@ -17,6 +17,8 @@ cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil
 cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil
 # The oldest expected reply has arrived.
 cdef void link_arrived(Link* link) noexcept nogil
+# Requests have reached their deadline: those of them that wait here, and change something, are ghosts from now on.
+cdef void link_haunt(Link* link) noexcept nogil
 # The walk no longer waits: its reply will be dropped when it comes.
 cdef void link_orphan(Walk* walk) noexcept nogil
 

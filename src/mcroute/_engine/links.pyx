@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.state cimport GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE
+from mcroute._engine.state cimport GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT
 from mcroute._engine.words cimport word_haunt
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 
@@ -91,6 +91,22 @@ cdef void link_arrived(Link* link) noexcept nogil:
     link.count -= 1
 
 
+cdef void _haunt(Link* link, Expected* expected) noexcept nogil:
+    if command_changes(expected.command) and not expected.is_ghost:
+        expected.is_ghost = True
+        link.server.ghosts += 1
+        word_haunt(link.server.word, True)
+
+
+cdef void link_haunt(Link* link) noexcept nogil:
+    cdef uint32_t i
+    cdef Expected* expected
+    for i in range(link.count):
+        expected = &link.ring[(link.head + i) & (link.slots - 1)]
+        if expected.walk != NULL and expected.walk.request.is_done and expected.walk.request.outcome == TIMEOUT:
+            _haunt(link, expected)
+
+
 cdef void link_orphan(Walk* walk) noexcept nogil:
     cdef Link* link = walk.link
     cdef Expected* expected
@@ -98,9 +114,6 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
         return
     expected = &link.ring[walk.position & (link.slots - 1)]
     expected.walk = NULL
-    if command_changes(expected.command):
-        expected.is_ghost = True
-        link.server.ghosts += 1
-        word_haunt(link.server.word, True)
+    _haunt(link, expected)
     link.orphans += 1
     walk.link = NULL

@@ -199,7 +199,7 @@ cdef struct Expected:
     uint8_t shape
     uint8_t command
     uint8_t step                # of the handshake, from 1; 0: a request
-    bint is_ghost               # an orphan that may still change something
+    bint is_ghost               # its client was told that it timed out, and it may still change something
 
 cdef enum LinkState:
     LINK_CLOSED
