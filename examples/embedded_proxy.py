@@ -24,7 +24,7 @@ def main(addresses: list[str]) -> None:
     route = Replicate(Pool.of("main", addresses), copies=min(2, len(addresses)))
     with NativeProxy(route, threads=1) as proxy:
         print(f"memcached's clients are served on port {proxy.port}")
-        client = Client(("127.0.0.1", proxy.port))
+        client = Client(("127.0.0.1", proxy.port), default_noreply=False)
         client.set("squares", str(squares(1_000_000)))
         print("kept on two servers:", client.get("squares").decode())
         # The same servers from now on without the first, as a service finds out by itself.
