@@ -39,6 +39,20 @@ def test_what_is_read_into_lent_room_is_what_is_sent(most: int) -> None:
     assert net.engine.take_pieces(client) == []
 
 
+def test_a_line_without_an_end_is_not_read_byte_by_byte() -> None:
+    net = Network(PoolRoute(pool(1)), 1)
+    client = net.client()
+    left, reads = b"get " + b"v" * 1_000_000, 0
+    while left:
+        with net.engine.get_buffer(client) as room:
+            size = min(len(room), len(left))
+            room[:size] = left[:size]
+        net.engine.received(client, size, net.now)
+        left, reads = left[size:], reads + 1
+    # A few KiB at a time at the least.
+    assert reads < 1000
+
+
 def test_large_values_are_lent_and_small_ones_joined() -> None:
     net = Network(PoolRoute(pool(1)), 1)
     client, (link,) = net.client(), net.links

@@ -242,10 +242,13 @@ cdef bint _renew_scratch(Engine* engine) noexcept nogil:
 
 
 cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
-    """Of the room, no more than a large message takes: what follows it would have to be moved out of its block."""
+    """Of the room, no more than a large message takes: what follows it would have to be moved out of its block.
+
+    A line without an end needs one byte more each time, which says nothing.
+    """
     cdef size_t held = conn.input.end - conn.input.start
     cdef size_t whole = conn.input.need if held > 0 else conn.input.large
-    return min(room, whole - held) if whole >= LARGE and whole > held else room
+    return min(room, whole - held) if whole >= LARGE and whole > held + 1 else room
 
 
 cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
