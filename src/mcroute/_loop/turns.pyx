@@ -31,7 +31,7 @@ from mcroute._loop.system cimport (
 )
 
 cdef enum:
-    EVENTS_A_TURN = 512
+    EVENTS_A_TURN = 1024
     OWN_FDS_MAX = 1 << 20
     WAIT_MAX_MS = 60 * 1000
 
