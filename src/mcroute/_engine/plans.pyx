@@ -10,6 +10,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.connections cimport engine_install, server_add
 from mcroute._engine.observing cimport server_counts_clear
+from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 
 from mcroute._ring cimport Ring, ring_table
 
@@ -55,11 +56,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
     elif node.kind == NODE_PYTHON:
         node.route = <void*>source.route
     elif node.kind == NODE_SWITCH_PREFIX:
-        node.prefixes = <int>len(texts)
-        # The longest first, so that the first that fits is the longest that fits.
-        order = sorted(range(len(source.prefixes)), key=lambda i: -len(source.prefixes[i]))
-        texts.extend(source.prefixes[i] for i in order)
-        own = [*(own[i] for i in order), own[len(order)]]
+        node.prefixes = prefixes_new(list(source.prefixes))
     children.extend(own)
 
 
@@ -93,6 +90,8 @@ cdef class CompiledPlan:
             free(self.table.texts[i].data)
         for i in range(self.table.pool_count):
             free(self.table.pools[i].server_ids)
+        for i in range(self.table.node_count):
+            prefixes_free(self.table.nodes[i].prefixes)
         free(self.table.texts)
         free(self.table.pools)
         free(self.table.nodes)

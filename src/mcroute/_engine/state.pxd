@@ -13,6 +13,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
 from mcroute._engine.histograms cimport Histogram
+from mcroute._engine.prefixes cimport PrefixTable
 from mcroute._engine.words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
@@ -91,7 +92,7 @@ cdef struct PlanNode:
     bint random_start           # first
     bint answer_last            # first
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
-    int prefixes                # switch: first of its prefixes in PlanTable.texts
+    PrefixTable* prefixes       # switch by prefix: which child; the last one is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
 
 cdef struct Text:

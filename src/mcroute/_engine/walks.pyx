@@ -20,10 +20,10 @@ from mcroute._engine.links cimport link_takes
 from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multiget_part_ended
 from mcroute._engine.outgoing cimport send_request
+from mcroute._engine.prefixes cimport prefixes_find
 from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
     NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
-    Text,
 )
 from mcroute._engine.words cimport word_miss, word_serves
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
@@ -107,14 +107,7 @@ cdef void _answer_line(Request* request, const char* line) noexcept nogil:
 # ---- starting ----
 
 cdef int _switch_prefix(PlanTable* plan, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil:
-    """The child of the longest prefix; prefixes are sorted by falling length."""
-    cdef int i
-    cdef Text* prefix
-    for i in range(node.child_count - 1):
-        prefix = &plan.texts[node.prefixes + i]
-        if prefix.size <= size and memcmp(key, prefix.data, prefix.size) == 0:
-            return plan.children[node.children + i]
-    return plan.children[node.children + node.child_count - 1]
+    return plan.children[node.children + prefixes_find(node.prefixes, key, size, node.child_count - 1)]
 
 
 cdef int walk_resolve(Request* request, int node, const uint8_t* key, size_t size) noexcept nogil:
