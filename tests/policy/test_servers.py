@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from mcroute.errors import ConfigError
+from mcroute.placement import Like
 from mcroute.policy import Pool, Server
 
 
@@ -75,6 +76,22 @@ def test_the_ring_is_built_once_and_of_the_servers_names():
     pool = Pool.of("main", ["a:1", "b:1:2"])
     assert pool.ring() is pool.ring()
     assert tuple(pool.ring().servers) == ("a:1", "b:1")
+
+
+def test_pools_that_place_keys_alike_share_a_ring():
+    pytest.importorskip("mcroute._ring")
+    pool = Pool.of("main", ["a:1", "b:1:2"])
+    assert replace(pool, name="other", reply_timeout_s=2.0).ring() is pool.ring()
+    for different in (
+        Pool.of("main", ["a:1", "b:1"]),
+        Pool.of("main", ["b:1:2", "a:1"]),
+        Pool.of("main", ["a:1", "b:1:2"], distribution="ketama"),
+        replace(pool, placement=Like("twemproxy", {"out": "skip"})),
+    ):
+        assert different.ring() != pool.ring()
+    inherited = replace(pool, placement=Like("twemproxy", {"hash": "md5", "out": "skip"}))
+    assert replace(inherited, name="other").ring() is inherited.ring()
+    assert replace(inherited, placement=Like("twemproxy", {"out": "skip"})).ring() != inherited.ring()
 
 
 def test_a_distribution_that_does_not_exist_is_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from ..errors import ConfigError
 from ..placement import Address, Like
@@ -17,6 +18,9 @@ __all__ = ("DEFAULT_PORT", "LINKS_MAX", "Pool", "Server")
 DEFAULT_PORT = 11211
 # To one server: what the engine has room for.
 LINKS_MAX = 16
+
+# Pools that place their keys alike share a ring: it is built once, and more often in the processor's cache.
+_RINGS: WeakValueDictionary[tuple[object, ...], Ring] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +152,30 @@ class Pool:
         return replace(self, servers=tuple(servers))
 
     def ring(self) -> Ring:
-        """The ring of this pool's servers, built at the first call.
+        """The ring of this pool's servers, built at the first call; pools that place keys alike share it.
 
         Raises ConfigError for a distribution or placement that does not exist or does not suit these servers.
         """
         if self._ring is None:
-            object.__setattr__(self, "_ring", self._build_ring())
+            alike = self._alike()
+            ring = _RINGS.get(alike)
+            if ring is None:
+                ring = self._build_ring() if self.placement is None else self._inherit_ring(self.placement)
+                _RINGS[alike] = ring
+            object.__setattr__(self, "_ring", ring)
         assert self._ring is not None
         return self._ring
+
+    def _alike(self) -> tuple[object, ...]:
+        """All that a ring is made from."""
+        if self.placement is not None:
+            return self.placement, self.servers
+        return self.distribution, tuple((server.name, server.weight) for server in self.servers)
 
     def _build_ring(self) -> Ring:
         # Imported late: policies can be written, checked and tested where nothing is compiled.
         from .._ring import Ring  # noqa: PLC0415
 
-        if self.placement is not None:
-            return self._inherit_ring(self.placement)
         names = [server.name for server in self.servers]
         try:
             return Ring(names, distribution=self.distribution, weights=[s.weight for s in self.servers])
