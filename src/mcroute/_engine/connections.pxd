@@ -47,5 +47,8 @@ cdef inline void engine_began(Engine* engine, double now) noexcept nogil:
     if now + engine.plan.shortest < engine.next_check:
         engine.next_check = now + engine.plan.shortest
 
+# Requests begin that have waited behind a key that is held no more; due in every turn after whatever may have ended
+# a request but bytes, the loss of a link and engine_check, which see to it themselves.
+cdef void engine_resume(Engine* engine, double now) noexcept nogil
 # Ends what is overdue; sets Engine.next_check.
 cdef void engine_check(Engine* engine, double now) noexcept nogil

@@ -211,18 +211,11 @@ cdef void link_connected(Link* link) noexcept nogil:
     counter_add(&link.server.counts.connects, 1)
 
 
-cdef void _resume(Engine* engine) noexcept nogil:
-    """Requests begin that have waited behind a held key."""
-    if engine.released != NULL:
-        engine_began(engine, engine.now)
-        walks_resume(engine)
-
-
 cdef void link_closed(Link* link, double now) noexcept nogil:
     engine_began(link.conn.engine, now)
     _conn_clear(&link.conn)
     link_lost(link)
-    _resume(link.conn.engine)
+    engine_resume(link.conn.engine, now)
 
 
 # ---- bytes in ----
@@ -341,7 +334,7 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
         _parse(conn, is_shared)
     elif is_shared:
         _keep_rest(conn, True)
-    _resume(engine)
+    engine_resume(engine, now)
 
 
 # ---- bytes out ----
@@ -369,6 +362,12 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
 
 
 # ---- time ----
+
+cdef void engine_resume(Engine* engine, double now) noexcept nogil:
+    if engine.released != NULL:
+        engine_began(engine, now)
+        walks_resume(engine)
+
 
 cdef uint64_t _failovers(Engine* engine) noexcept nogil:
     cdef uint64_t total = 0
@@ -406,7 +405,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     if engine.oldest != NULL and engine.oldest.deadline < earliest:
         earliest = engine.oldest.deadline
     engine.next_check = min(earliest, routes_check(engine, now))
-    _resume(engine)
+    engine_resume(engine, now)
     if _failovers(engine) != failovers:
         # Asked of a server that the loop above had looked at already.
         engine_began(engine, now)

@@ -9,14 +9,12 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
-from mcroute._engine.connections cimport engine_began
+from mcroute._engine.connections cimport engine_began, engine_resume
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
     LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, PlanNode, Request, Route, RouteOrder,
 )
-from mcroute._engine.walks cimport (
-    walk_carry, walk_end, walk_free, walk_key, walk_new, walk_run, walks_resume,
-)
+from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_key, walk_new, walk_run
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -235,7 +233,7 @@ cdef void _carry_out(RouteOrder* order) noexcept nogil:
 cdef void routes_apply(Engine* engine, RouteOrders* orders, double now) noexcept nogil:
     cdef RouteOrder* order
     cdef RouteEvent* event
-    if orders.first != NULL or engine.released != NULL:
+    if orders.first != NULL:
         engine_began(engine, now)
     while orders.first != NULL:
         order = orders.first
@@ -246,5 +244,4 @@ cdef void routes_apply(Engine* engine, RouteOrders* orders, double now) noexcept
         event = orders.done
         orders.done = event.next
         _free_event(event)
-    # An end may have released a key.
-    walks_resume(engine)
+    engine_resume(engine, now)

@@ -8,8 +8,8 @@ from libc.string cimport memcpy
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_new, link_closed,
-    link_connected, link_connecting, link_new, link_script, session_close, session_open,
+    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_new, engine_resume,
+    link_closed, link_connected, link_connecting, link_new, link_script, session_close, session_open,
 )
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
@@ -22,7 +22,6 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
-from mcroute._engine.walks cimport walks_resume
 from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, word_missed, word_put, word_state, word_trust
 
 from mcroute._engine.roster import Roster
@@ -234,9 +233,7 @@ cdef class Engine:
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
-        if self.state.released != NULL:
-            engine_began(self.state, self.state.now)
-            walks_resume(self.state)
+        engine_resume(self.state, self.state.now)
         if self.state.events != NULL:
             self._run_routes()
         numbers = []

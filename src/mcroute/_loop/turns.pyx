@@ -10,8 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.walks cimport walks_resume
-from mcroute._engine.connections cimport engine_began, engine_check, engine_free, engine_new
+from mcroute._engine.connections cimport engine_check, engine_free, engine_new, engine_resume
 from mcroute._engine.state cimport CONN_LINK, Conn, Engine, Session
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
@@ -125,10 +124,8 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     if has_mail:
         # Not among the events: it may close what these are about.
         _do_errand(loop)
-    if loop.engine.released != NULL:
-        # An errand that ended a request may have released others.
-        engine_began(loop.engine, loop.now)
-        walks_resume(loop.engine)
+    # An errand may have ended a request that others wait for.
+    engine_resume(loop.engine, loop.now)
     _flush(loop)
     if not loop.has_rung:
         _ring(loop)
