@@ -9,6 +9,7 @@ from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
@@ -50,23 +51,6 @@ cdef void _append(Session* session, Request* request) noexcept nogil:
     session.in_flight += 1
 
 
-cdef void _note_deadline(Request* request, Engine* engine) noexcept nogil:
-    """Last as a rule; not when a plan with shorter deadlines has come."""
-    cdef Request* before = engine.newest
-    while before != NULL and before.deadline > request.deadline:
-        before = before.due_previous
-    request.due_previous = before
-    request.due_next = engine.oldest if before == NULL else before.due_next
-    if before == NULL:
-        engine.oldest = request
-    else:
-        before.due_next = request
-    if request.due_next == NULL:
-        engine.newest = request
-    else:
-        request.due_next.due_previous = request
-
-
 cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     cdef Request* request = engine.spare_requests
     if request != NULL:
@@ -77,25 +61,14 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
             return NULL
     memset(request, 0, sizeof(Request))
     request.session = session
-    request.deadline = engine.now + engine.plan.deadline
+    request.deadline.at = engine.now + engine.plan.deadline
     request.plan = engine.plan
     request.plan.refs += 1
     if session != NULL:
         _append(session, request)
-    _note_deadline(request, engine)
+    deadline_note(&engine.requests, &request.deadline)
     counter_add(&engine.counts.requests, 1)
     return request
-
-
-cdef void _forget_deadline(Request* request, Engine* engine) noexcept nogil:
-    if request.due_previous == NULL:
-        engine.oldest = request.due_next
-    else:
-        request.due_previous.due_next = request.due_next
-    if request.due_next == NULL:
-        engine.newest = request.due_previous
-    else:
-        request.due_next.due_previous = request.due_previous
 
 
 cdef void _release(Request* request, Engine* engine) noexcept nogil:
@@ -189,7 +162,7 @@ cdef void _count(Request* request, Engine* engine) noexcept nogil:
     if command == NO_COMMAND:
         return
     # Its deadline has been the same since it began.
-    histogram_add(&engine.counts.durations[command], engine.now - (request.deadline - request.plan.deadline))
+    histogram_add(&engine.counts.durations[command], engine.now - (request.deadline.at - request.plan.deadline))
     results = engine.counts.results[command]
     if request.keys == NULL:
         counter_add(&results[request.outcome], 1)
@@ -206,7 +179,7 @@ cdef void _finish(Request* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Engine* engine = _engine_of(request)
     request.is_done = True
-    _forget_deadline(request, engine)
+    deadline_forget(&engine.requests, &request.deadline)
     _count(request, engine)
     if session == NULL and request.call != 0:
         _append_finished(engine, request)

@@ -103,7 +103,7 @@ cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
 
 cdef bint _is_over(Request* request) noexcept nogil:
     # An answer alone does not end it: what is detached, or slower than the fastest, is carried out too.
-    return request.is_done and request.deadline <= request.plan.engine.now
+    return request.is_done and request.deadline.at <= request.plan.engine.now
 
 
 cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:

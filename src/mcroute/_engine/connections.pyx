@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon, routes_check
+from mcroute._engine.deadlines cimport deadlines_next
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_new, out_clear, out_copy, out_sent, pool_clear, pool_init,
@@ -90,7 +91,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
         for j in range(server.link_count):
             link_closed(server.links[j], engine.now)
     # What is stopped may be tried on another link, and what waited behind it begins: all before the links go.
-    while engine.routes != NULL or engine.released != NULL:
+    while engine.routes.first != NULL or engine.released != NULL:
         routes_abandon(engine)
         walks_resume(engine)
     routes_abandon(engine)
@@ -390,6 +391,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double earliest = INFINITY
     cdef uint64_t failovers = _failovers(engine)
     cdef bint may_haunt = False
+    cdef Request* request
     cdef int i, j
     engine.now = now
     for i in range(engine.server_count):
@@ -397,14 +399,13 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
             due = link_check(engine.servers[i].links[j], now)
             if due < earliest:
                 earliest = due
-    while engine.oldest != NULL and engine.oldest.deadline <= now:
-        may_haunt = may_haunt or command_changes(engine.oldest.view.command)
-        walk_expire(engine.oldest)
+    while deadlines_next(&engine.requests) <= now:
+        request = <Request*>engine.requests.first
+        may_haunt = may_haunt or command_changes(request.view.command)
+        walk_expire(request)
     if may_haunt:
         _haunt(engine)
-    if engine.oldest != NULL and engine.oldest.deadline < earliest:
-        earliest = engine.oldest.deadline
-    engine.next_check = min(earliest, routes_check(engine, now))
+    engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now))
     engine_resume(engine, now)
     if _failovers(engine) != failovers:
         # Asked of a server that the loop above had looked at already.

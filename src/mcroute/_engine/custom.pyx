@@ -3,13 +3,13 @@
 The data path only notes events, so that no interpreter is needed while bytes are parsed.
 """
 
-from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
 from mcroute._engine.connections cimport engine_began, engine_resume
+from mcroute._engine.deadlines cimport deadline_forget, deadline_note, deadlines_next
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
     LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, PlanNode, Request, Route, RouteOrder,
@@ -65,7 +65,7 @@ cdef Route* _route_new(Walk* walk) noexcept nogil:
     route.group = request.group
     route.command = request.view.command
     route.walk = walk
-    route.deadline = request.deadline
+    route.deadline.at = request.deadline.at
     route.over = _event_new(route, ROUTE_OVER)
     if route.over == NULL:
         free(route)
@@ -83,36 +83,6 @@ cdef void _route_free(Route* route) noexcept nogil:
     free(route)
 
 
-cdef void _link(Route* route) noexcept nogil:
-    """The last as a rule; not when a plan with shorter deadlines has come, or it has waited behind a hold."""
-    cdef Engine* engine = route.plan.engine
-    cdef Route* before = engine.last_route
-    while before != NULL and before.deadline > route.deadline:
-        before = before.previous
-    route.previous = before
-    route.next = engine.routes if before == NULL else before.next
-    if before == NULL:
-        engine.routes = route
-    else:
-        before.next = route
-    if route.next == NULL:
-        engine.last_route = route
-    else:
-        route.next.previous = route
-
-
-cdef void _unlink(Route* route) noexcept nogil:
-    cdef Engine* engine = route.plan.engine
-    if route.previous == NULL:
-        engine.routes = route.next
-    else:
-        route.previous.next = route.next
-    if route.next == NULL:
-        engine.last_route = route.previous
-    else:
-        route.next.previous = route.previous
-
-
 cdef void route_begin(Walk* walk) noexcept nogil:
     cdef Engine* engine = walk.request.plan.engine
     cdef Route* route = _route_new(walk) if engine.route_count < engine.routes_max else NULL
@@ -125,7 +95,7 @@ cdef void route_begin(Walk* walk) noexcept nogil:
         walk_end(walk, OVERLOADED, NOTHING)
         return
     walk.route = route
-    _link(route)
+    deadline_note(&engine.routes, &route.deadline)
     event.route = route
     event.piece = Slice(walk.request.block, key - walk.request.block.data, size)
     block_keep(event.piece.block)
@@ -155,7 +125,7 @@ cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) no
 cdef void _end_walk(Route* route, int outcome, Slice reply) noexcept nogil:
     """The walk above is told; the route's own is freed with the last of its children."""
     cdef Walk* walk = route.walk
-    _unlink(route)
+    deadline_forget(&route.plan.engine.routes, &route.deadline)
     route.walk = NULL
     walk.route = NULL
     # Those may end while the walk above goes on.
@@ -168,18 +138,18 @@ cdef void _end_walk(Route* route, int outcome, Slice reply) noexcept nogil:
 
 cdef double routes_check(Engine* engine, double now) noexcept nogil:
     cdef Route* route
-    while engine.routes != NULL and engine.routes.deadline <= now:
-        route = engine.routes
+    while deadlines_next(&engine.routes) <= now:
+        route = <Route*>engine.routes.first
         _append(engine, route.over)
         route.over = NULL
         _end_walk(route, LOST, NOTHING)
-    return engine.routes.deadline if engine.routes != NULL else INFINITY
+    return deadlines_next(&engine.routes)
 
 
 cdef void routes_abandon(Engine* engine) noexcept nogil:
     cdef RouteEvent* event
-    while engine.routes != NULL:
-        _end_walk(engine.routes, LOST, NOTHING)
+    while engine.routes.first != NULL:
+        _end_walk(<Route*>engine.routes.first, LOST, NOTHING)
     while engine.events != NULL:
         event = engine.events
         engine.events = event.next

@@ -12,6 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
+from mcroute._engine.deadlines cimport Deadline, Deadlines
 from mcroute._engine.histograms cimport Histogram
 from mcroute._engine.prefixes cimport PrefixTable
 from mcroute._engine.words cimport ServerWord
@@ -255,6 +256,7 @@ cdef struct Walk:
     Route* route                # of a python node
 
 cdef struct Request:
+    Deadline deadline
     Request* next               # behind it in its session, or in the list of spare ones
     Session* session            # NULL: a call, or nobody waits for the reply any more
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
@@ -263,9 +265,6 @@ cdef struct Request:
     uint64_t handed             # its number among these
     Request* next_waiting       # behind the same hold, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
-    Request* due_next           # all requests in flight, oldest first
-    Request* due_previous
-    double deadline
     RequestView view
     Block* block                # the client's bytes, from `offset`
     size_t offset
@@ -316,6 +315,7 @@ cdef struct RouteOrders:
     RouteEvent* done            # events that have been told
 
 cdef struct Route:              # a user's route at work for one request
+    Deadline deadline           # its request's, until it is over
     # As it is told to the interpreter's thread, and unchanged from then on.
     uint64_t serial
     void* source                # the user's object
@@ -327,10 +327,7 @@ cdef struct Route:              # a user's route at work for one request
     # The engine's.
     Walk* walk                  # NULL: it is over
     PlanTable* plan             # keeps `source` alive
-    double deadline
     RouteEvent* over            # to come; made at the beginning, so that it comes without memory too
-    Route* next                 # by deadline, until it is over
-    Route* previous
 
 cdef struct Handed:             # a request that the driver is to answer, as it is told
     Handed* next
@@ -369,8 +366,7 @@ cdef struct Engine:
     Conn* reading               # the connection that the lent buffer belongs to
     Block* lent
     size_t lent_offset
-    Request* oldest             # in flight
-    Request* newest
+    Deadlines requests          # in flight
     Request* spare_requests
     Walk* spare_walks
     Session* sessions
@@ -385,8 +381,7 @@ cdef struct Engine:
     uint32_t hold_count
     Request* released           # behind holds that are no more, in the order in which they came
     Request* last_released
-    Route* routes               # that are not over, by deadline
-    Route* last_route
+    Deadlines routes            # that are not over
     uint32_t route_count        # with those that are over, and not told or not left yet
     uint32_t routes_max
     uint64_t next_route
