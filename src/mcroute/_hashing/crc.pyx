@@ -1,9 +1,9 @@
 """Cyclic redundancy checks that place keys."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 
+from mcroute._hashing.buffers cimport hash32_of
 from mcroute._hashing.words cimport load32
 
 # CRC_TABLE[k][b]: the remainder of byte b followed by k zero bytes.
@@ -82,8 +82,4 @@ def crc32(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint32_t value = hash_crc32(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash32_of(data, hash_crc32)

@@ -1,79 +1,69 @@
 """The hash of Fowler, Noll and Vo: 32 and 64 bits, over bytes and over C's signed `char`."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint8_t, uint32_t, uint64_t
 
-cdef uint32_t FNV_32_OFFSET = 0x811C9DC5
-cdef uint32_t FNV_32_PRIME = 0x01000193
-cdef uint64_t FNV_64_OFFSET = 0xCBF29CE484222325ULL
-cdef uint64_t FNV_64_PRIME = 0x100000001B3ULL
+from mcroute._hashing.buffers cimport hash32_of, hash64_of
+
+cdef uint64_t OFFSET_32 = 0x811C9DC5
+cdef uint64_t PRIME_32 = 0x01000193
+cdef uint64_t OFFSET_64 = 0xCBF29CE484222325ULL
+cdef uint64_t PRIME_64 = 0x100000001B3ULL
 
 
-# Fowler, Noll, Vo: FNV-1 multiplies first, FNV-1a mixes the byte in first.
-cdef uint32_t hash_fnv1_32(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint32_t value = FNV_32_OFFSET
+# A C `char` where that is signed: bytes from 0x80 up enter as negative numbers.
+cdef inline uint64_t widened(uint8_t byte, bint is_signed) noexcept nogil:
+    return <uint64_t><int8_t>byte if is_signed else byte
+
+
+# Fowler, Noll, Vo: FNV-1 multiplies first, FNV-1a mixes the byte in first. The lower 32 bits of a product come of
+# the lower 32 of its factors, so that 64 do for both sizes.
+cdef inline uint64_t fnv1(const uint8_t* data, size_t size, uint64_t value, uint64_t prime,
+                          bint is_signed) noexcept nogil:
     cdef size_t i
     for i in range(size):
-        value = (value * FNV_32_PRIME) ^ data[i]
+        value = (value * prime) ^ widened(data[i], is_signed)
     return value
+
+
+cdef inline uint64_t fnv1a(const uint8_t* data, size_t size, uint64_t value, uint64_t prime,
+                           bint is_signed) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        value = (value ^ widened(data[i], is_signed)) * prime
+    return value
+
+
+cdef uint32_t hash_fnv1_32(const uint8_t* data, size_t size) noexcept nogil:
+    return <uint32_t>fnv1(data, size, OFFSET_32, PRIME_32, False)
 
 
 cdef uint32_t hash_fnv1a_32(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint32_t value = FNV_32_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value ^ data[i]) * FNV_32_PRIME
-    return value
+    return <uint32_t>fnv1a(data, size, OFFSET_32, PRIME_32, False)
 
 
 cdef uint64_t hash_fnv1_64(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint64_t value = FNV_64_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value * FNV_64_PRIME) ^ data[i]
-    return value
+    return fnv1(data, size, OFFSET_64, PRIME_64, False)
 
 
 cdef uint64_t hash_fnv1a_64(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint64_t value = FNV_64_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value ^ data[i]) * FNV_64_PRIME
-    return value
+    return fnv1a(data, size, OFFSET_64, PRIME_64, False)
 
 
-# ... of a C `char` where that is signed: bytes from 0x80 up enter as negative numbers.
 cdef uint32_t hash_fnv1_32_signed(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint32_t value = FNV_32_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value * FNV_32_PRIME) ^ <uint32_t><int32_t><int8_t>data[i]
-    return value
+    return <uint32_t>fnv1(data, size, OFFSET_32, PRIME_32, True)
 
 
 cdef uint32_t hash_fnv1a_32_signed(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint32_t value = FNV_32_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value ^ <uint32_t><int32_t><int8_t>data[i]) * FNV_32_PRIME
-    return value
+    return <uint32_t>fnv1a(data, size, OFFSET_32, PRIME_32, True)
 
 
 cdef uint64_t hash_fnv1_64_signed(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint64_t value = FNV_64_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value * FNV_64_PRIME) ^ <uint64_t><int64_t><int8_t>data[i]
-    return value
+    return fnv1(data, size, OFFSET_64, PRIME_64, True)
 
 
 cdef uint64_t hash_fnv1a_64_signed(const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint64_t value = FNV_64_OFFSET
-    cdef size_t i
-    for i in range(size):
-        value = (value ^ <uint64_t><int64_t><int8_t>data[i]) * FNV_64_PRIME
-    return value
+    return fnv1a(data, size, OFFSET_64, PRIME_64, True)
 
 
 def fnv1_32(data):
@@ -81,11 +71,7 @@ def fnv1_32(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint32_t value = hash_fnv1_32(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash32_of(data, hash_fnv1_32)
 
 
 def fnv1a_32(data):
@@ -93,11 +79,7 @@ def fnv1a_32(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint32_t value = hash_fnv1a_32(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash32_of(data, hash_fnv1a_32)
 
 
 def fnv1_64(data):
@@ -105,11 +87,7 @@ def fnv1_64(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint64_t value = hash_fnv1_64(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash64_of(data, hash_fnv1_64)
 
 
 def fnv1a_64(data):
@@ -117,11 +95,7 @@ def fnv1a_64(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint64_t value = hash_fnv1a_64(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash64_of(data, hash_fnv1a_64)
 
 
 def fnv1a_64_signed(data):
@@ -129,8 +103,4 @@ def fnv1a_64_signed(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint64_t value = hash_fnv1a_64_signed(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash64_of(data, hash_fnv1a_64_signed)

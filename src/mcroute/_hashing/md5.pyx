@@ -5,6 +5,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from mcroute._hashing.buffers cimport hash32_of
 from mcroute._hashing.words cimport load32, rotate32, store32
 
 cdef enum:
@@ -130,8 +131,4 @@ def md5_ketama(data):
 
     Raises TypeError when data is not bytes-like.
     """
-    cdef Py_buffer view
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    cdef uint32_t value = hash_md5_ketama(<const uint8_t*>view.buf, view.len)
-    PyBuffer_Release(&view)
-    return value
+    return hash32_of(data, hash_md5_ketama)

@@ -89,7 +89,8 @@ cdef void hash_sha384(const uint8_t* data, size_t size, uint8_t* digest) noexcep
     # One more block when the end mark and the 16 bytes of length do not fit behind the data.
     padded = BLOCK if left + 17 <= BLOCK else 2 * BLOCK
     memset(last, 0, sizeof(last))
-    memcpy(last, data, left)
+    if left:
+        memcpy(last, data, left)
     last[left] = 0x80
     store64_big(last + padded - 8, <uint64_t>size << 3)
     sha512_block(state, last)

@@ -1,5 +1,7 @@
-"""Words of bytes. Assembled from single bytes, so that alignment and byte order of the machine do not matter;
-compilers turn that into one load where they may.
+"""Numbers in bytes: words, and decimals.
+
+Words are assembled from single bytes, so that alignment and byte order of the machine do not matter; compilers turn
+that into one load where they may.
 """
 
 from libc.stddef cimport size_t
@@ -79,3 +81,17 @@ cdef inline uint32_t swap32(uint32_t value) noexcept nogil:
 
 cdef inline uint64_t swap64(uint64_t value) noexcept nogil:
     return (<uint64_t>swap32(<uint32_t>value) << 32) | swap32(<uint32_t>(value >> 32))
+
+
+# Writes the digits of `number`, at most 20, and returns how many they are.
+cdef inline size_t store_decimal(uint8_t* at, uint64_t number) noexcept nogil:
+    cdef uint64_t rest = number
+    cdef size_t digits = 1
+    cdef size_t i
+    while rest >= 10:
+        rest //= 10
+        digits += 1
+    for i in range(digits, 0, -1):
+        at[i - 1] = <uint8_t>(48 + number % 10)
+        number //= 10
+    return digits

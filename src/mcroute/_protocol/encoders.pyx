@@ -2,6 +2,7 @@
 
 from libc.string cimport memcmp, memcpy
 
+from mcroute._hashing.words cimport store_decimal
 from mcroute._protocol.commands cimport command_text
 from mcroute._protocol.views cimport CMD_CAS, CMD_DELETE, CMD_GET, CMD_GETS, CMD_TOUCH
 
@@ -12,15 +13,8 @@ cdef inline uint8_t* _put(uint8_t* out, const void* text, size_t size) noexcept 
 
 
 cdef uint8_t* _put_number(uint8_t* out, uint64_t number) noexcept nogil:
-    cdef uint8_t digits[20]
-    cdef int at = 20
     out[0] = 32
-    while True:
-        at -= 1
-        digits[at] = 48 + number % 10
-        number //= 10
-        if number == 0:
-            return _put(out + 1, &digits[at], 20 - at)
+    return out + 1 + store_decimal(out + 1, number)
 
 
 cdef uint8_t* _put_signed(uint8_t* out, int64_t number) noexcept nogil:

@@ -9,7 +9,7 @@ from mcroute._hashing.md5 cimport hash_md5
 from mcroute._hashing.murmur cimport hash_murmur3_x64_128
 from mcroute._hashing.named cimport KeyHash, key_hash_find
 from mcroute._hashing.sha384 cimport hash_sha384
-from mcroute._hashing.words cimport load32, load64_big, store64
+from mcroute._hashing.words cimport load32, load64_big, store64, store_decimal
 from mcroute._ring.points cimport points_at
 from mcroute._ring.table cimport Point, RingTable
 
@@ -49,17 +49,8 @@ cdef Digest digest_find(str name) except? NULL:
 
 # Writes "-<number>" and returns its size.
 cdef size_t write_suffix(uint8_t* at, uint32_t number) noexcept nogil:
-    cdef uint32_t rest = number
-    cdef size_t digits = 1
-    cdef size_t i
-    while rest >= 10:
-        rest //= 10
-        digits += 1
     at[0] = c"-"
-    for i in range(digits, 0, -1):
-        at[i] = 48 + number % 10
-        number //= 10
-    return digits + 1
+    return 1 + store_decimal(at + 1, number)
 
 
 # A copy of the name with room for the suffix behind it.

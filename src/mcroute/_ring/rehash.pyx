@@ -11,6 +11,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from mcroute._hashing.words cimport store_decimal
 from mcroute._ring.points cimport points_at
 from mcroute._ring.table cimport RingTable, WalkRule, in_mask, put_in_mask, text_hash
 
@@ -41,19 +42,6 @@ cdef inline bint take(Found* found, int server) noexcept nogil:
     return found.count == found.wanted
 
 
-cdef size_t put_decimal(uint8_t* at, uint64_t number) noexcept nogil:
-    cdef uint64_t rest = number
-    cdef size_t digits = 1
-    cdef size_t i
-    while rest >= 10:
-        rest //= 10
-        digits += 1
-    for i in range(digits, 0, -1):
-        at[i - 1] = 48 + number % 10
-        number //= 10
-    return digits
-
-
 cdef int fail(const RingTable* table, const uint8_t* text, size_t size, uint64_t* taken, int count,
               int* out) noexcept nogil:
     cdef Found found = Found(taken, out, 0, count)
@@ -71,8 +59,8 @@ cdef int python_memcached(const RingTable* table, const uint8_t* text, size_t si
     for i in range(PYTHON_MEMCACHED_TRIES):
         if take(&found, <int>table.slots[value % table.count]):
             break
-        digits = put_decimal(again, value)
-        digits += put_decimal(again + digits, i)
+        digits = store_decimal(again, value)
+        digits += store_decimal(again + digits, i)
         value = text_hash(table, again, digits)
     return found.count
 
@@ -84,7 +72,7 @@ cdef void retry_owners(const RingTable* table, uint8_t* room, const uint8_t* tex
     memcpy(room, text, size)
     room[size] = c"-"
     for i in range(PECL_MEMCACHE_TRIES):
-        if take(found, table.owner(table, room, size + 1 + put_decimal(room + size + 1, i))):
+        if take(found, table.owner(table, room, size + 1 + store_decimal(room + size + 1, i))):
             return
 
 
