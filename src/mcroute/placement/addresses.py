@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +27,15 @@ class Address:
     @property
     def is_socket(self) -> bool:
         return self.port == 0
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the host is an IP address already, and no name for one."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
 
     def __str__(self) -> str:
         if self.name or self.is_socket:

@@ -81,17 +81,9 @@ def _java_ip(text: str) -> str:
     return "[" + ":".join(f"{int(group, 16):x}" for group in ip.exploded.split(":")) + "]"
 
 
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def _resolved(address: Address, options: Mapping[str, Any]) -> str:
     """The address that the host name stands for; "" when it stands for none."""
-    if _is_ip(address.host):
+    if address.is_numeric:
         return address.host
     if address.host not in options["resolved"]:
         raise ConfigError(
@@ -105,7 +97,7 @@ def _resolved(address: Address, options: Mapping[str, Any]) -> str:
 def spymemcached(address: Address, options: Mapping[str, Any]) -> str:
     """What Java prints: `10.0.0.1:11211`, `host/10.0.0.1:11211`, `host/<unresolved>:11211`."""
     ip = _resolved(address, options)
-    if _is_ip(address.host):
+    if address.is_numeric:
         return f"{_java_ip(ip)}:{address.port}"
     return f"{address.host}/{_java_ip(ip) if ip else '<unresolved>'}:{address.port}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 
 from .parts import Placement
@@ -39,21 +38,13 @@ def _reversed(placement: Placement, asked: Asked) -> str:
         return ""
     if asked.options.get("format", "LIBMEMCACHED") != "LIBMEMCACHED":
         return ""
-    unsaid = [a.host for a in asked.addresses if _is_ip(a.host) and a.host not in asked.options["reverse"]]
+    unsaid = [a.host for a in asked.addresses if a.is_numeric and a.host not in asked.options["reverse"]]
     if not unsaid:
         return ""
     return (
         f"Java looks addresses up in reverse; {', '.join(sorted(set(unsaid)))} taken as names. "
         "If they have others there, give them in reverse"
     )
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 _TRAPS = (_narrow_hash, _nothing, _same_names, _reversed)
