@@ -1,6 +1,5 @@
 """Every opinion of mcroute: what to ask, whom to trust, when to give up. Pure Python, no I/O, no clock."""
 
-from .budget import RetryBudget
 from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
 from .explain import Explanation, explain
 from .health import Health, HealthSettings, State
@@ -59,7 +58,6 @@ __all__ = (
     "Replicate",
     "Reply",
     "Request",
-    "RetryBudget",
     "Route",
     "Server",
     "ServerReport",
