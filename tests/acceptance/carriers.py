@@ -21,11 +21,8 @@ Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
 NATIVE = pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="no epoll"))
-CARRIERS = [
-    "asyncio",
-    pytest.param("uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="no uvloop")),
-    NATIVE,
-]
+LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="no uvloop"))]
+CARRIERS = [*LOOPS, NATIVE]
 # A client that asks for everything does so on several: then the threads have to agree.
 NATIVE_THREADS = 2
 

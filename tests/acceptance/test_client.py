@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -18,6 +18,7 @@ from mcroute.asyncio import Client, RequestRefused, ServerRefused
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, find_memcached
 
+from .carriers import LOOPS, Run
 from .load import Load
 
 pytestmark = [
@@ -27,20 +28,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop"))]
-Run = Callable[[Coroutine[object, object, None]], None]
 # Servers come back soon, so that tests see several returns.
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
 
 
 @pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return uvloop.run if request.param == "uvloop" else asyncio.run
+def carrier(request: pytest.FixtureRequest) -> str:
+    """A client has no native one: its loop is the process's own."""
+    return str(request.param)
 
 
 @pytest.fixture
