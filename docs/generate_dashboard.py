@@ -14,7 +14,10 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 @dataclass(frozen=True)
 class Panel:
-    """`expressions` by their legends. P stands for the chosen proxies, S for the chosen servers too."""
+    """`expressions` by their legends.
+
+    P stands for the chosen proxies, S for the chosen servers of theirs, G for the chosen pools.
+    """
 
     title: str
     expressions: dict[str, str]
@@ -28,6 +31,17 @@ def quantiles(metric: str, by: str, mark: str) -> dict[str, str]:
         f"p{name} {{{{{by}}}}}": f"histogram_quantile({share}, sum by ({by}, le) ({rate}))"
         for name, share in (("50", 0.5), ("99", 0.99))
     }
+
+
+def of_pools(metric: str, mark: str = "") -> str:
+    """What is counted by server, added up by pool; a server of several pools counts in each."""
+    rate = f"rate({metric}{{P{', ' * bool(mark)}{mark}}}[$__rate_interval])"
+    joined = f"mcroute_pool_server_info{{G}} * on (job, instance, server) group_left () {by_server(rate)}"
+    return f"sum by (pool) ({joined})"
+
+
+def by_server(rate: str) -> str:
+    return f"sum by (job, instance, server) ({rate})"
 
 
 ROWS = {
@@ -100,6 +114,26 @@ ROWS = {
             "percentunit",
         ),
     ),
+    "Pools": (
+        Panel("Requests", {"{{pool}}": of_pools("mcroute_backend_requests_total")}, "reqps"),
+        Panel(
+            "Hit ratio",
+            {
+                "{{pool}}": of_pools("mcroute_backend_requests_total", 'outcome="hit"')
+                + " / "
+                + of_pools("mcroute_backend_requests_total", 'outcome=~"hit|miss"')
+            },
+            "percentunit",
+        ),
+        Panel(
+            "In service",
+            {
+                "{{pool}}": "min by (pool) (mcroute_pool_servers_up{G} / mcroute_pool_servers{G})",
+                "{{pool}}: panic": "max by (pool) (mcroute_panic_mode{G}) > 0",
+            },
+            "percentunit",
+        ),
+    ),
     "Failover": (
         Panel(
             "Ejections and returns",
@@ -121,13 +155,8 @@ ROWS = {
             "reqps",
         ),
         Panel(
-            "Pools",
-            {
-                "{{pool}}: in service": "min by (pool) "
-                "(mcroute_pool_servers_up{P} / mcroute_pool_servers{P})",
-                "{{pool}}: panic": "max by (pool) (mcroute_panic_mode{P}) > 0",
-            },
-            "percentunit",
+            "Kept in spite of failures",
+            {"{{server}}": "sum by (server) (rate(mcroute_ejections_overflow_total{S}[$__rate_interval]))"},
         ),
         Panel(
             "Missed writes",
@@ -175,7 +204,8 @@ def variables() -> Iterator[dict[str, Any]]:
     for name, query in (
         ("job", "label_values(mcroute_up, job)"),
         ("instance", 'label_values(mcroute_up{job=~"$job"}, instance)'),
-        ("server", 'label_values(mcroute_server_state{job=~"$job"}, server)'),
+        ("pool", 'label_values(mcroute_pool_servers{job=~"$job"}, pool)'),
+        ("server", 'label_values(mcroute_pool_server_info{job=~"$job", pool=~"$pool"}, server)'),
     ):
         yield {
             "name": name,
@@ -225,7 +255,8 @@ def drawn(panel: Panel, where: dict[str, int]) -> dict[str, Any]:
 
 def chosen(expression: str) -> str:
     proxies = 'job=~"$job", instance=~"$instance"'
-    for mark, selector in (("P", proxies), ("S", f'{proxies}, server=~"$server"')):
+    servers, pools = f'{proxies}, server=~"$server"', f'{proxies}, pool=~"$pool"'
+    for mark, selector in (("P", proxies), ("S", servers), ("G", pools)):
         expression = expression.replace(f"{{{mark}}}", f"{{{selector}}}")
         expression = expression.replace(f"{{{mark}, ", f"{{{selector}, ")
     return expression

@@ -150,6 +150,7 @@ def test_states_and_pools_are_told(servers, carrier):
                 assert {s: seen[key("server_state", server=name, state=s)] for s in states} == states
                 assert seen[key("backend_connections", server=name)] == links
             assert seen[key("degraded", pool="main")] == seen[key("panic_mode", pool="main")] == 0
+            assert sum(value for (name, _), value in seen.items() if name == "mcroute_pool_server_info") == 2
             servers[0].kill()
             while (seen := await visitor.metrics())[key("server_state", server="s0", state="up")]:
                 await visitor.ask(b"get k\r\n", b"END\r\n")
@@ -279,7 +280,8 @@ def observation() -> Observation:
     )
     servers = {"a:1": ServerReport(State.FENCING, Tally()), "new": ServerReport(State.UP, Tally())}
     pools = {"big pool": PoolReport(2, 1, True)}
-    return Observation(nothing + something, servers, pools, "f00", 1e9, 2e9, 0, True)
+    members = {"big pool": ("a:1", "new")}
+    return Observation(nothing + something, servers, pools, members, "f00", 1e9, 2e9, 0, True)
 
 
 class Still:
@@ -309,7 +311,7 @@ def test_rows_are_what_stats_shows():
     shown = dict(rows(observation()))
     assert shown["requests_total:get:hit"] == "3"
     assert shown["server_state:a:1:fencing"] == "1"
-    assert shown["panic_mode:big_pool"] == "1"
+    assert shown["panic_mode:big_pool"] == shown["pool_server_info:big_pool:a:1"] == "1"
     assert shown["start_time_seconds"] == "1000000000.000000"
     assert shown["backend_request_duration_seconds:a:1:count"] == "4"
     assert shown["backend_request_duration_seconds:a:1:sum"] == "70.000000"

@@ -28,6 +28,7 @@ class Observation:
     snapshot: Snapshot
     servers: Mapping[str, ServerReport]
     pools: Mapping[str, PoolReport]
+    members: Mapping[str, tuple[str, ...]]  # the servers of each pool
     fingerprint: str  # of the plan
     started_at: float
     installed_at: float  # the plan
@@ -82,6 +83,12 @@ def _reported(read: Callable[[ServerReport], float]) -> Callable[[Observation], 
 
 def _of_pools(read: Callable[[PoolReport], float]) -> Callable[[Observation], Iterable[Sample]]:
     return lambda seen: [((name,), read(pool)) for name, pool in seen.pools.items()]
+
+
+def _members(seen: Observation) -> Iterator[Sample]:
+    for pool, servers in seen.members.items():
+        for server in servers:
+            yield (pool, server), 1
 
 
 def _counted_of_servers(name: str) -> Callable[[Observation], Iterable[Sample]]:
@@ -291,6 +298,13 @@ METRICS = (
         "Writes that did not reach the server while another copy may have taken them.",
         ("server",),
         _counted_of_servers("missed_writes"),
+    ),
+    Metric(
+        GAUGE,
+        "pool_server_info",
+        "Always 1. The server is in the pool: joins what is told of servers to pools.",
+        ("pool", "server"),
+        _members,
     ),
     Metric(GAUGE, "pool_servers", "Servers in the pool.", ("pool",), _of_pools(lambda pool: pool.size)),
     Metric(GAUGE, "pool_servers_up", "Those in service.", ("pool",), _of_pools(lambda pool: pool.up)),

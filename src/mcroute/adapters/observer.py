@@ -56,6 +56,7 @@ class Observer:
             self._snapshot(),
             self._supervisor.servers(),
             self._supervisor.pools(),
+            self._members,
             self._fingerprint,
             self._started_at,
             self._installed_at,
@@ -79,6 +80,9 @@ class Observer:
         if self._plan is not self._supervisor.plan:
             self._plan = self._supervisor.plan
             self._fingerprint = fingerprint(self._plan)
+            self._members = {
+                pool.name: tuple(server.name for server in pool.servers) for pool in self._plan.named_pools
+            }
             self._installed_at = time.time()
 
 

@@ -158,3 +158,8 @@ class Plan:
     server_ids: dict[str, int] = field(default_factory=dict, compare=False)
     # Pools of one server that no user named: how a command without a key reaches each server of a pool.
     parts: frozenset[int] = frozenset()
+
+    @property
+    def named_pools(self) -> tuple[Pool, ...]:
+        """The pools without `parts`."""
+        return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)
