@@ -163,6 +163,17 @@ def test_a_copy_that_missed_a_write_does_not_serve_its_old_value(net: Network, i
     assert net.asked(OWNERS[1]).endswith(b"get k1\r\n")
 
 
+def test_a_copy_that_missed_a_write_does_not_serve_though_it_is_kept(net: Network) -> None:
+    client = net.client()
+    net.engine.keep(OWNERS[0], True)
+    net.lose(OWNERS[0])
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.server_state(OWNERS[0]) == 1
+    assert not net.engine.is_spared(OWNERS[0])
+
+
 def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
     client = net.client()
     net.send(client, b"get k1\r\n")

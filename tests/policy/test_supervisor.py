@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mcroute.policy import (
     Cause,
+    Failover,
     Fence,
     Flush,
     HealthSettings,
@@ -174,6 +175,29 @@ def test_of_two_servers_only_one_is_ejected():
     s.connect_failed(0, 0.0)
     assert SetState(1, UP) in s.connect_failed(1, 0.1)
     assert (s.state(0), s.state(1)) == (State.EJECTED, State.UP)
+
+
+def test_whom_the_cap_keeps_is_known_before_it_fails():
+    s = supervisor(size=3)
+    assert s.kept() == frozenset()
+    s.connect_failed(0, 0.0)
+    assert s.kept() == frozenset()
+    s.connect_failed(1, 0.0)
+    assert s.kept() == {2}
+    s.connected(1)
+    now = s.next_wakeup()
+    s.tick(now)
+    s.probe_answered(1, now)
+    s.fence_answered(1, (), now)
+    assert s.is_panic("main")
+    assert s.kept() == {1, 2}
+
+
+def test_the_last_server_of_any_pool_is_kept():
+    pools = PoolRoute(Pool.of("one", ["s0:1"])), PoolRoute(Pool.of("other", ["s0:1", "s1:1", "s2:1"]))
+    s = Supervisor(compile_plan(Failover(pools)), Random(1), SETTINGS)
+    assert s.kept() == {0}
+    assert s.tripped(0, 0.0) == (PanicChanged("one", True), SetState(0, UP))
 
 
 def test_in_a_panic_slow_servers_serve_and_refusing_ones_do_not():

@@ -22,7 +22,9 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
-from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, word_missed, word_put, word_state, word_trust
+from mcroute._engine.words cimport (
+    SERVER_EJECTED, SERVER_UP, word_is_spared, word_keep, word_missed, word_put, word_state, word_trust,
+)
 
 from mcroute._engine.roster import Roster
 
@@ -347,9 +349,21 @@ cdef class Engine:
         if state == SERVER_UP:
             target.failures = 0
 
+    def keep(self, int server, bint is_kept):
+        """Whether failures in a row leave the server in service; a write that it missed never does."""
+        word_keep(self.server(server).word, is_kept)
+
+    def is_spared(self, int server):
+        """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""
+        return word_is_spared(self.server(server).word)
+
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""
         return self.state.counts.ejections
+
+    def alarms(self):
+        """How often it has done that, or has spared a server; only grows."""
+        return self.state.counts.ejections + self.state.counts.spared
 
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""

@@ -19,7 +19,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
-from mcroute._engine.words cimport word_eject
+from mcroute._engine.words cimport SERVER_EJECTED, SPARED, word_trip
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
@@ -115,10 +115,16 @@ cdef void _eject(Server* server) noexcept nogil:
 
 cdef void _failed(Server* server) noexcept nogil:
     """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
+    cdef int tripped
     counter_add(&server.counts.failed, 1)
     server.failures += 1
-    if server.failures >= server.trip_after and word_eject(server.word):
+    if server.failures < server.trip_after:
+        return
+    tripped = word_trip(server.word)
+    if tripped == SERVER_EJECTED:
         _eject(server)
+    elif tripped == SPARED:
+        counter_add(&server.links[0].conn.engine.counts.spared, 1)
 
 
 cdef void _drop_expected(Link* link) noexcept nogil:

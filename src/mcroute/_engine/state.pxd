@@ -346,6 +346,7 @@ cdef struct EngineCounts:
     uint64_t sessions_closed
     uint64_t accepts_failed     # by the driver: for want of descriptors or memory
     uint64_t ejections          # by the engine itself
+    uint64_t spared             # and by the trip rule, had the server not been kept
     uint64_t desyncs            # links closed because what came did not fit what was asked
     uint64_t retries            # after timeouts, out of the budget
     uint64_t retries_refused    # nothing was left of it

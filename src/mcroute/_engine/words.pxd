@@ -1,8 +1,10 @@
 """A server's word: its state, its ghosts and its missed writes in 64 bits, which engines on several threads share.
 
     bits 0-1    ServerState
-    bits 2-25   ghosts: writes that timed out on some engine's link and may still be executed
-    bits 26-63  missed writes: not delivered here while another copy may have taken them; only grows
+    bit 2       KEPT: the trip rule does not take it out of service
+    bit 3       SPARED: it has not, and the supervisor is to know
+    bits 4-27   ghosts: writes that timed out on some engine's link and may still be executed
+    bits 28-63  missed writes: not delivered here while another copy may have taken them; only grows
 
 One word, because what is decided on one part depends on the others: a server serves again only if it has missed
 nothing since it was put in order, and nobody may see the one without the other. A write that a copy missed is in
@@ -10,6 +12,10 @@ the word before its client hears of it, so no engine reads that copy afterwards.
 
 A ghost on a link of our own is no danger: what is asked next stands behind it. One on another engine's link may
 be executed at any time, so that the server is not asked until it is answered or its link is fenced.
+
+Ejections have a cap, which the supervisor knows and publishes as KEPT: nobody gains by a trip that it would lift at
+once. The bit is about failures alone. What may hold old values goes out of service also if it is kept, until the
+supervisor has looked: whether another copy serves by now is not in this word.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -43,10 +49,12 @@ cdef struct ServerWord:
 
 cdef enum:
     STATE_MASK = 3
-    GHOST = 4                   # one of them
-    GHOSTS_SHIFT = 2
+    KEPT = 4
+    SPARED = 8
+    GHOST = 16                  # one of them
+    GHOSTS_SHIFT = 4
     GHOSTS_MASK = 0xFFFFFF
-    MISSED_SHIFT = 26
+    MISSED_SHIFT = 28
 
 cdef inline int word_state(ServerWord* word) noexcept nogil:
     return <int>(mcroute_load(&word.bits) & STATE_MASK)
@@ -59,8 +67,24 @@ cdef inline bint word_serves(ServerWord* word, uint32_t own_ghosts) noexcept nog
     cdef uint64_t bits = mcroute_load(&word.bits)
     return bits & STATE_MASK == SERVER_UP and (bits >> GHOSTS_SHIFT & GHOSTS_MASK) == own_ghosts
 
+cdef inline bint word_is_spared(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.bits) & SPARED != 0
+
+cdef inline int word_trip(ServerWord* word) noexcept nogil:
+    """The server has failed too often. SERVER_EJECTED or SPARED if that is new, else 0."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    cdef int mark
+    while bits & STATE_MASK == SERVER_UP:
+        mark = SPARED if bits & KEPT else SERVER_EJECTED
+        if bits & <uint64_t>mark:
+            return 0
+        if mcroute_swap(&word.bits, bits, bits | <uint64_t>mark):
+            return mark
+        bits = mcroute_load(&word.bits)
+    return 0
+
 cdef inline bint word_eject(ServerWord* word) noexcept nogil:
-    """Takes the server out of service. False if it was out already."""
+    """Takes the server out of service, also if it is kept. False if it was out already."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     while bits & STATE_MASK == SERVER_UP:
         if mcroute_swap(&word.bits, bits, bits | SERVER_EJECTED):
@@ -88,16 +112,22 @@ cdef inline void word_haunt(ServerWord* word, bint is_more) noexcept nogil:
     while not mcroute_swap(&word.bits, bits, bits + GHOST if is_more else bits - GHOST):
         bits = mcroute_load(&word.bits)
 
-cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
+cdef inline void word_keep(ServerWord* word, bint is_kept) noexcept nogil:
     cdef uint64_t bits = mcroute_load(&word.bits)
-    while not mcroute_swap(&word.bits, bits, (bits & ~<uint64_t>STATE_MASK) | <uint64_t>state):
+    while not mcroute_swap(&word.bits, bits, bits | KEPT if is_kept else bits & ~<uint64_t>KEPT):
+        bits = mcroute_load(&word.bits)
+
+cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
+    """As the supervisor decides, who has heard of what was spared until now."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while not mcroute_swap(&word.bits, bits, (bits & ~<uint64_t>(STATE_MASK | SPARED)) | <uint64_t>state):
         bits = mcroute_load(&word.bits)
 
 cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
     """Puts the server into service if it has missed no more than that. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     while bits >> MISSED_SHIFT == missed:
-        if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>STATE_MASK):
+        if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED)):
             return True
         bits = mcroute_load(&word.bits)
     return False

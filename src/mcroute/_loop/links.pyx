@@ -199,7 +199,8 @@ cdef void link_end(LoopLink* link) noexcept nogil:
     if writes > 0:
         link.report.lost_writes = writes
         link.report.lost_name = link.name
-        # Before the ghosts of this link are forgotten, and before any client hears of the loss.
+        # Before the ghosts of this link are forgotten, and before any client hears of the loss. Also the last one of
+        # a pool: with these writes it may hold old values, and whether another one serves is for the supervisor to say.
         if word_eject(server.word):
             counter_add(&loop.engine.counts.ejections, 1)
         link_closed(link.link, loop.now)

@@ -80,7 +80,7 @@ cdef void _ring(Loop* loop) noexcept nogil:
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
     if (loop.reports == NULL and engine.events == NULL and engine.handed == NULL
-            and engine.counts.ejections == loop.told_ejections):
+            and engine.counts.ejections + engine.counts.spared == loop.told_alarms):
         return
     loop.has_rung = True
     write(loop.bell, &one, sizeof(one))
@@ -168,7 +168,7 @@ cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
 
 
 cdef void loop_heard(Loop* loop, void* nothing) noexcept nogil:
-    loop.told_ejections = loop.engine.counts.ejections
+    loop.told_alarms = loop.engine.counts.ejections + loop.engine.counts.spared
     loop.has_rung = False
 
 

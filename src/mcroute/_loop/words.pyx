@@ -3,7 +3,7 @@
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from mcroute._engine.words cimport word_missed, word_put, word_state, word_trust
+from mcroute._engine.words cimport word_is_spared, word_keep, word_missed, word_put, word_state, word_trust
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** out, size_t alignment, size_t size)
@@ -47,6 +47,14 @@ cdef class Words:
     def put(self, int server, int state):
         """As `Engine.set_server_state`."""
         word_put(self.word(server), state)
+
+    def keep(self, int server, bint is_kept):
+        """As `Engine.keep`."""
+        word_keep(self.word(server), is_kept)
+
+    def is_spared(self, int server):
+        """As `Engine.is_spared`."""
+        return word_is_spared(self.word(server))
 
     def missed(self, int server):
         """As `Engine.missed_writes`."""

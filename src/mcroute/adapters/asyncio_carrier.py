@@ -32,7 +32,7 @@ class AsyncioCarrier:
 
     def supervise(self, supervision: Supervision) -> None:
         self._supervision = supervision
-        self.driver.on_ejection = supervision.look_for_trips
+        self.driver.on_alarm = supervision.look_for_trips
 
     @property
     def on_stats(self) -> Callable[[bytes], bytes]:

@@ -47,9 +47,9 @@ class Connection(Protocol):
 class Driver:
     """One engine on one loop.
 
-    `on_ejection` is to be set; it is called when the engine has taken servers out of service. `on_results`
-    is handed, at the end of a turn, what became of submitted requests in it. `on_stats`, which may be set,
-    answers a stats command: it is given the line, without its end, and returns the reply.
+    `on_alarm` is to be set; it is called when the engine has taken servers out of service, or spared them.
+    `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats`, which
+    may be set, answers a stats command: it is given the line, without its end, and returns the reply.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Driver:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
-        self.on_ejection: Callable[[], None] = _unnoticed
-        self._ejections = 0
+        self.on_alarm: Callable[[], None] = _unnoticed
+        self._alarms = 0
         self._on_results = on_results
         self.on_stats: Callable[[bytes], bytes] = _refused
         self._is_scheduled = False
@@ -108,18 +108,18 @@ class Driver:
             self._answer_stats()
         if self._on_results is not None and (results := self.engine.take_results()):
             self._on_results(results)
-        self._look_for_ejections()
+        self._look_for_alarms()
         self._arm()
 
     def _answer_stats(self) -> None:
         for number, line in self.engine.take_handed():
             self.engine.answer(number, self.on_stats(line))
 
-    def _look_for_ejections(self) -> None:
-        ejections = self.engine.ejections()
-        if ejections > self._ejections:
-            self._ejections = ejections
-            self.on_ejection()
+    def _look_for_alarms(self) -> None:
+        alarms = self.engine.alarms()
+        if alarms > self._alarms:
+            self._alarms = alarms
+            self.on_alarm()
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()

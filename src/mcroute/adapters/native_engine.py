@@ -66,5 +66,11 @@ class NativeEngine:
         elif not self._words.trust(server, missed):
             self._words.put(server, ServerState.EJECTED)
 
+    def keep(self, server: int, is_kept: bool) -> None:
+        self._words.keep(server, is_kept)
+
+    def is_spared(self, server: int) -> bool:
+        return self._words.is_spared(server)
+
     def missed_writes(self, server: int) -> int:
         return self._words.missed(server)

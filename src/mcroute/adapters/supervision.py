@@ -50,6 +50,12 @@ class SupervisedEngine(Protocol):
 
     def set_server_state(self, server: int, state: int, missed: int | None = None) -> None: ...
 
+    def keep(self, server: int, is_kept: bool) -> None:
+        """Whether failures leave the server in service."""
+
+    def is_spared(self, server: int) -> bool:
+        """Whether they have done so since its state was set."""
+
     def missed_writes(self, server: int) -> int: ...
 
 
@@ -126,6 +132,8 @@ class Supervision:
         self._tasks: dict[asyncio.Task[None], int] = {}  # stages under way, and whose
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._kept: frozenset[int] = frozenset()  # as the engine knows
+        self._keep(self.supervisor.kept())
 
     def close(self) -> None:
         """Gives up what is under way; what is reported from now on is ignored."""
@@ -155,6 +163,8 @@ class Supervision:
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
+        # Their ids may be others' from now on.
+        self._keep(frozenset())
         before = self._servers
         self._servers = {ids[server.name]: server for server in plan.servers}
         self._out.intersection_update(self._servers)
@@ -205,8 +215,10 @@ class Supervision:
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
         for server in self._servers:
+            if self.supervisor.state(server) is not State.UP:
+                continue
             is_out = self._engine.server_state(server) == ServerState.EJECTED
-            if is_out and self.supervisor.state(server) is State.UP:
+            if is_out or self._engine.is_spared(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
 
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
@@ -218,6 +230,9 @@ class Supervision:
         """`why` is for the log, if a server goes out of service by this."""
         if self._is_closed:
             return
+        kept = self.supervisor.kept()
+        # Nobody is kept while another one serves already.
+        self._keep(self._kept & kept)
         for decision in decisions:
             if isinstance(decision, SetState):
                 self._set_state(decision)
@@ -230,7 +245,13 @@ class Supervision:
                 self._start(decision.server, self._flush(decision.server))
             elif isinstance(decision, PanicChanged):
                 log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
+        self._keep(kept)
         self._arm()
+
+    def _keep(self, kept: frozenset[int]) -> None:
+        for server in self._kept ^ kept:
+            self._engine.keep(server, server in kept)
+        self._kept = kept
 
     def _set_state(self, decision: SetState) -> None:
         self._engine.set_server_state(decision.server, decision.state, decision.missed)

@@ -3,7 +3,7 @@
 Whom to take out of service: the engine trips by itself after failures in a row; the supervisor confirms, or
 lifts it again, because ejections have a cap. The last server of a pool stays. When more than half of a pool
 looks bad, the signal is probably wrong, and servers that are only slow stay or come back; those that refuse
-connections stay out.
+connections stay out. The engine is told beforehand whom the cap keeps, so that it need not be lifted.
 
 When to trust again: an ejected server is probed after a growing time, fenced (no request of ours from before
 can still be executed), flushed if it missed writes, and only then serves.
@@ -236,8 +236,8 @@ class Supervisor:
         record.suspect_at = now
         record.is_unreachable = cause is Cause.UNREACHABLE
         decisions = self._watch_panics(now)
-        if was_up and not self._may_eject(server):
-            # The engine has tripped already: put it back.
+        if was_up and server in self.kept():
+            # The engine may have tripped already: put it back.
             record.tally.kept += 1
             return (*decisions, SetState(server, ServerState.UP))
         decisions += self._move(server, Event.TRIPPED, now)
@@ -247,16 +247,16 @@ class Supervisor:
             decisions += self._watch_panics(now)
         return tuple(decisions)
 
-    def _may_eject(self, server: int) -> bool:
-        is_slow = not self._records[server].is_unreachable
+    def kept(self) -> frozenset[int]:
+        """The servers in service that no failure takes out of it, as things stand."""
+        kept = set()
         for name, members in self._pools:
-            if server not in members:
-                continue
-            if is_slow and name in self._panics:
-                return False
-            if not any(self.state(other) is State.UP for other in members if other != server):
-                return False
-        return True
+            serving = [server for server in members if self.state(server) is State.UP]
+            if len(serving) == 1:
+                kept.add(serving[0])
+            elif name in self._panics:
+                kept.update(server for server in serving if not self._records[server].is_unreachable)
+        return frozenset(kept)
 
     # ---- panic ----
 
