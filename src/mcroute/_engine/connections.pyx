@@ -2,221 +2,24 @@
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport conn_break, request_taken, session_abandon
-from mcroute._engine.counters cimport counter_add, show
-from mcroute._engine.custom cimport routes_abandon, routes_check
+from mcroute._engine.answers cimport conn_break
+from mcroute._engine.blocks cimport Block, block_drop, block_new, out_sent
+from mcroute._engine.counters cimport counter_add
+from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
-from mcroute._engine.handed cimport handed_forget
-from mcroute._engine.blocks cimport (
-    Block, block_drop, block_new, out_clear, out_copy, out_sent, pool_clear, pool_init,
-)
-from mcroute._engine.links cimport command_changes, link_expect_greeting, link_haunt
-from mcroute._engine.replies cimport link_check, link_input, link_lost
+from mcroute._engine.links cimport command_changes, link_haunt
+from mcroute._engine.replies cimport link_check, link_input
 from mcroute._engine.requests cimport session_input
-from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, OUTCOME_COUNT,
-    RETRIES_MAX, SCRIPT_MAX, Request, Walk,
-)
+from mcroute._engine.state cimport CONN_SESSION, OUTCOME_COUNT, Link, Request, Session
 from mcroute._engine.walks cimport walk_expire, walks_resume
-from mcroute._protocol cimport default_limits
 
 cdef enum:
-    SCRATCH_SIZE = 64 * 1024   # what connections without a started message read into, one after the other
+    SCRATCH_SIZE = 64 * 1024    # what connections without a started message read into, one after the other
     READ_MIN = 16 * 1024        # room that is lent at least
+    REST_ROOM = 4 * 1024        # behind a message that is not whole, where nobody knows its size
     LARGE = 16 * 1024           # messages from this size on are read into the place where they stay
-
-
-# ---- life ----
-
-cdef Engine* engine_new(uint64_t seed) noexcept nogil:
-    cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
-    if engine == NULL:
-        return NULL
-    pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
-    engine.limits = default_limits()
-    engine.next_check = INFINITY
-    engine.pipeline_max = 1024
-    engine.out_max = 8 << 20
-    engine.queue_max = 64 * 1024
-    engine.calls_max = 64 * 1024
-    engine.routes_max = 16 * 1024
-    engine.handed_max = 1024
-    engine.link_out_max = 64 << 20
-    engine.orphans_max = 32 * 1024
-    engine.orphan_age = 10.0
-    engine.retry_tokens = RETRIES_MAX
-    engine.random = seed | 1
-    return engine
-
-
-cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil:
-    plan.engine = engine
-    plan.refs += 1
-    if engine.plan != NULL:
-        engine.plan.refs -= 1
-    engine.plan = plan
-
-
-cdef Server* server_add(Engine* engine) noexcept nogil:
-    cdef Server** more = <Server**>realloc(engine.servers, (engine.server_count + 1) * sizeof(Server*))
-    cdef Server* server
-    if more == NULL:
-        return NULL
-    engine.servers = more
-    server = <Server*>calloc(1, sizeof(Server))
-    if server == NULL:
-        return NULL
-    server.id = engine.server_count
-    server.next = engine.newest_server
-    show(<void**>&engine.newest_server, server)
-    server.word = &server.own_word
-    engine.servers[server.id] = server
-    engine.server_count += 1
-    return server
-
-
-cdef void engine_free(Engine* engine) noexcept nogil:
-    cdef int i, j
-    cdef Server* server
-    cdef Request* request
-    cdef Walk* walk
-    while engine.sessions != NULL:
-        session_close(engine.sessions)
-    # What is lost on one link may still be tried on another: all are closed before one is freed.
-    for i in range(engine.server_count):
-        server = engine.servers[i]
-        for j in range(server.link_count):
-            link_closed(server.links[j], engine.now)
-    # What is stopped may be tried on another link, and what waited behind it begins: all before the links go.
-    while engine.routes.first != NULL or engine.released != NULL:
-        routes_abandon(engine)
-        walks_resume(engine)
-    routes_abandon(engine)
-    handed_forget(engine)
-    for i in range(engine.server_count):
-        server = engine.servers[i]
-        for j in range(server.link_count):
-            free(server.links[j].ring)
-            free(server.links[j])
-    while engine.finished != NULL:
-        request_taken(engine.finished)
-    while engine.spare_requests != NULL:
-        request = engine.spare_requests
-        engine.spare_requests = request.next
-        free(request)
-    while engine.spare_walks != NULL:
-        walk = engine.spare_walks
-        engine.spare_walks = walk.spare
-        free(walk)
-    if engine.scratch != NULL:
-        block_drop(engine.scratch)
-    if engine.plan != NULL:
-        engine.plan.refs -= 1
-    for i in range(engine.server_count):
-        free(engine.servers[i].replies)
-        free(engine.servers[i])
-    free(engine.servers)
-    pool_clear(&engine.pool)
-    free(engine.dirty)
-    free(engine)
-
-
-cdef void _conn_init(Conn* conn, Engine* engine, int kind) noexcept nogil:
-    conn.kind = kind
-    conn.engine = engine
-    conn.is_first = True
-    engine.next_id += 1
-    conn.id = engine.next_id
-
-
-cdef void _conn_clear(Conn* conn) noexcept nogil:
-    """Forgets what the connection held; also its place among the dirty ones."""
-    cdef unsigned int i
-    cdef Engine* engine = conn.engine
-    if conn.input.block != NULL:
-        block_drop(conn.input.block)
-    memset(&conn.input, 0, sizeof(conn.input))
-    out_clear(&conn.out)
-    if conn.is_dirty:
-        for i in range(engine.dirty_count):
-            if engine.dirty[i] == conn:
-                engine.dirty[i] = NULL
-        conn.is_dirty = False
-    if engine.reading == conn:
-        engine.reading = NULL
-
-
-cdef Session* session_open(Engine* engine) noexcept nogil:
-    cdef Session* session = <Session*>calloc(1, sizeof(Session))
-    if session == NULL:
-        return NULL
-    _conn_init(&session.conn, engine, CONN_SESSION)
-    session.next = engine.sessions
-    if engine.sessions != NULL:
-        engine.sessions.previous = session
-    engine.sessions = session
-    counter_add(&engine.counts.sessions_opened, 1)
-    return session
-
-
-cdef void session_close(Session* session) noexcept nogil:
-    cdef Engine* engine = session.conn.engine
-    session_abandon(session)
-    _conn_clear(&session.conn)
-    if session.previous == NULL:
-        engine.sessions = session.next
-    else:
-        session.previous.next = session.next
-    if session.next != NULL:
-        session.next.previous = session.previous
-    counter_add(&engine.counts.sessions_closed, 1)
-    free(session)
-
-
-cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
-    cdef Link* link
-    if server.link_count == LINKS_MAX:
-        return NULL
-    link = <Link*>calloc(1, sizeof(Link))
-    if link == NULL:
-        return NULL
-    _conn_init(&link.conn, engine, CONN_LINK)
-    link.server = server
-    link.state = LINK_CLOSED
-    server.links[server.link_count] = link
-    server.link_count += 1
-    return link
-
-
-cdef void link_connecting(Link* link) noexcept nogil:
-    link.state = LINK_CONNECTING
-    link.script_size = 0
-    link.greeting_size = 0
-    link.conn.is_broken = False
-    link.conn.is_closing = False
-    link.conn.is_first = True
-
-
-cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
-    cdef Engine* engine = link.conn.engine
-    if link.script_size == SCRIPT_MAX or not out_copy(&link.conn.out, &engine.pool, request.data, request.size):
-        return False
-    return link_expect_greeting(link, prefix)
-
-
-cdef void link_connected(Link* link) noexcept nogil:
-    link.state = LINK_READY
-    counter_add(&link.server.counts.connects, 1)
-
-
-cdef void link_closed(Link* link, double now) noexcept nogil:
-    engine_began(link.conn.engine, now)
-    _conn_clear(&link.conn)
-    link_lost(link)
-    engine_resume(link.conn.engine, now)
 
 
 # ---- bytes in ----
@@ -274,23 +77,25 @@ cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
     return block.data + engine.lent_offset
 
 
+cdef void _keep_nothing(Conn* conn, bint is_shared) noexcept nogil:
+    if is_shared or conn.input.end < LARGE:
+        conn.input.large = 0
+    if not is_shared:
+        block_drop(conn.input.block)
+    conn.input.block = NULL
+
+
 cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
     """What is not a whole message yet moves into a block of the connection's own, if it is not there."""
     cdef size_t rest = conn.input.end - conn.input.start
-    cdef size_t room = rest + 4096
+    cdef size_t room = max(rest + REST_ROOM, conn.input.need)
     cdef Block* block = conn.input.block
     cdef Block* own
     if rest == 0:
-        if is_shared or conn.input.end < LARGE:
-            conn.input.large = 0
-        if not is_shared:
-            block_drop(block)
-        conn.input.block = NULL
+        _keep_nothing(conn, is_shared)
         return
     if conn.input.need >= LARGE:
         conn.input.large = conn.input.need
-    if conn.input.need > room:
-        room = conn.input.need
     if not is_shared and block.capacity - conn.input.start >= room:
         return
     own = block_new(&conn.engine.pool, room)

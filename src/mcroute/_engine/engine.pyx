@@ -8,15 +8,18 @@ from libc.string cimport memcpy
 from mcroute._engine.answers cimport call_forget, conn_mark
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
-    conn_buffer, conn_received, engine_began, engine_check, engine_free, engine_new, engine_resume,
-    link_closed, link_connected, link_connecting, link_new, link_script, session_close, session_open,
+    conn_buffer, conn_received, engine_began, engine_check, engine_resume,
 )
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.lifetimes cimport (
+    engine_free, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
+    session_close, session_open,
+)
+from mcroute._engine.links cimport command_changes
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
-from mcroute._engine.links cimport command_changes
 from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request,

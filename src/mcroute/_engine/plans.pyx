@@ -8,7 +8,7 @@ from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
-from mcroute._engine.connections cimport engine_install, server_add
+from mcroute._engine.lifetimes cimport engine_install, server_add
 from mcroute._engine.observing cimport server_counts_clear
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 

@@ -10,8 +10,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.connections cimport link_closed, link_connected, link_connecting, link_new, link_script
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.lifetimes cimport link_closed, link_connected, link_connecting, link_new, link_script
 from mcroute._engine.links cimport command_changes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, Link, Server, Text
 from mcroute._engine.words cimport SERVER_UP, word_eject, word_missed, word_state

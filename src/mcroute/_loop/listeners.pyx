@@ -4,8 +4,8 @@ from libc.errno cimport errno
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
-from mcroute._engine.connections cimport session_close, session_open
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.lifetimes cimport session_close, session_open
 from mcroute._engine.state cimport Session
 from mcroute._loop.endpoints cimport endpoint_close, endpoint_open, endpoint_watch
 from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX

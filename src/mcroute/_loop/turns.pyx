@@ -10,7 +10,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.connections cimport engine_check, engine_free, engine_new, engine_resume
+from mcroute._engine.connections cimport engine_check, engine_resume
+from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.state cimport CONN_LINK, Conn, Engine, Session
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
@@ -96,6 +97,17 @@ cdef int _patience(Loop* loop) noexcept nogil:
     return <int>ceil(min(1e3 * (due - loop.now), <double>WAIT_MAX_MS))
 
 
+cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
+    if end.kind == END_SESSION:
+        _session_ready(end, events)
+    elif end.kind == END_LINK:
+        link_ready(<LoopLink*>end, events)
+    elif end.kind == END_LISTENER:
+        listener_ready(end)
+    elif end.kind == END_HANDED:
+        handed_ready(end.loop)
+
+
 cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     cdef epoll_event[EVENTS_A_TURN] events
     cdef Endpoint* end
@@ -106,16 +118,10 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
         loop.now = mcroute_seconds()
     for i in range(count):
         end = <Endpoint*>events[i].data.ptr
-        if end.kind == END_SESSION:
-            _session_ready(end, events[i].events)
-        elif end.kind == END_LINK:
-            link_ready(<LoopLink*>end, events[i].events)
-        elif end.kind == END_LISTENER:
-            listener_ready(end)
-        elif end.kind == END_HANDED:
-            handed_ready(loop)
-        else:
+        if end.kind == END_MAIL:
             has_mail = True
+        else:
+            _ready(end, events[i].events)
     if loop.now >= loop.engine.next_check:
         engine_check(loop.engine, loop.now)
     if loop.now >= loop.due:

@@ -1,0 +1,224 @@
+# Only for use from Cython: see lifetimes.pxd.
+"""What is made, linked to what it belongs to, and freed again."""
+
+from libc.math cimport INFINITY
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from mcroute._engine.answers cimport request_taken, session_abandon
+from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init
+from mcroute._engine.connections cimport engine_began, engine_resume
+from mcroute._engine.counters cimport counter_add, show
+from mcroute._engine.custom cimport routes_abandon
+from mcroute._engine.handed cimport handed_forget
+from mcroute._engine.links cimport link_expect_greeting
+from mcroute._engine.replies cimport link_lost
+from mcroute._engine.state cimport (
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, SCRIPT_MAX,
+    Conn, Request, Walk,
+)
+from mcroute._engine.walks cimport walks_resume
+from mcroute._protocol cimport default_limits
+
+
+# ---- an engine ----
+
+cdef Engine* engine_new(uint64_t seed) noexcept nogil:
+    cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
+    if engine == NULL:
+        return NULL
+    pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
+    engine.limits = default_limits()
+    engine.next_check = INFINITY
+    engine.pipeline_max = 1024
+    engine.out_max = 8 << 20
+    engine.queue_max = 64 * 1024
+    engine.calls_max = 64 * 1024
+    engine.routes_max = 16 * 1024
+    engine.handed_max = 1024
+    engine.link_out_max = 64 << 20
+    engine.orphans_max = 32 * 1024
+    engine.orphan_age = 10.0
+    engine.retry_tokens = RETRIES_MAX
+    engine.random = seed | 1
+    return engine
+
+
+cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil:
+    plan.engine = engine
+    plan.refs += 1
+    if engine.plan != NULL:
+        engine.plan.refs -= 1
+    engine.plan = plan
+
+
+cdef Server* server_add(Engine* engine) noexcept nogil:
+    cdef Server** more = <Server**>realloc(engine.servers, (engine.server_count + 1) * sizeof(Server*))
+    cdef Server* server
+    if more == NULL:
+        return NULL
+    engine.servers = more
+    server = <Server*>calloc(1, sizeof(Server))
+    if server == NULL:
+        return NULL
+    server.id = engine.server_count
+    server.next = engine.newest_server
+    show(<void**>&engine.newest_server, server)
+    server.word = &server.own_word
+    engine.servers[server.id] = server
+    engine.server_count += 1
+    return server
+
+
+cdef void _free_spares(Engine* engine) noexcept nogil:
+    cdef Request* request
+    cdef Walk* walk
+    while engine.spare_requests != NULL:
+        request = engine.spare_requests
+        engine.spare_requests = request.next
+        free(request)
+    while engine.spare_walks != NULL:
+        walk = engine.spare_walks
+        engine.spare_walks = walk.spare
+        free(walk)
+
+
+cdef void _free_server(Server* server) noexcept nogil:
+    cdef int i
+    for i in range(server.link_count):
+        free(server.links[i].ring)
+        free(server.links[i])
+    free(server.replies)
+    free(server)
+
+
+cdef void _end_all(Engine* engine) noexcept nogil:
+    """Nothing is under way behind it. What one end begins may be asked of another link: none is freed meanwhile."""
+    cdef int i, j
+    cdef Server* server
+    while engine.sessions != NULL:
+        session_close(engine.sessions)
+    for i in range(engine.server_count):
+        server = engine.servers[i]
+        for j in range(server.link_count):
+            link_closed(server.links[j], engine.now)
+    while engine.routes.first != NULL or engine.released != NULL:
+        routes_abandon(engine)
+        walks_resume(engine)
+    routes_abandon(engine)
+    handed_forget(engine)
+    while engine.finished != NULL:
+        request_taken(engine.finished)
+
+
+cdef void engine_free(Engine* engine) noexcept nogil:
+    cdef int i
+    _end_all(engine)
+    for i in range(engine.server_count):
+        _free_server(engine.servers[i])
+    free(engine.servers)
+    _free_spares(engine)
+    if engine.scratch != NULL:
+        block_drop(engine.scratch)
+    if engine.plan != NULL:
+        engine.plan.refs -= 1
+    pool_clear(&engine.pool)
+    free(engine.dirty)
+    free(engine)
+
+
+# ---- its connections ----
+
+cdef void _conn_init(Conn* conn, Engine* engine, int kind) noexcept nogil:
+    conn.kind = kind
+    conn.engine = engine
+    conn.is_first = True
+    engine.next_id += 1
+    conn.id = engine.next_id
+
+
+cdef void _conn_clear(Conn* conn) noexcept nogil:
+    """Forgets what the connection held; also its place among the dirty ones."""
+    cdef unsigned int i
+    cdef Engine* engine = conn.engine
+    if conn.input.block != NULL:
+        block_drop(conn.input.block)
+    memset(&conn.input, 0, sizeof(conn.input))
+    out_clear(&conn.out)
+    if conn.is_dirty:
+        for i in range(engine.dirty_count):
+            if engine.dirty[i] == conn:
+                engine.dirty[i] = NULL
+        conn.is_dirty = False
+    if engine.reading == conn:
+        engine.reading = NULL
+
+
+cdef Session* session_open(Engine* engine) noexcept nogil:
+    cdef Session* session = <Session*>calloc(1, sizeof(Session))
+    if session == NULL:
+        return NULL
+    _conn_init(&session.conn, engine, CONN_SESSION)
+    session.next = engine.sessions
+    if engine.sessions != NULL:
+        engine.sessions.previous = session
+    engine.sessions = session
+    counter_add(&engine.counts.sessions_opened, 1)
+    return session
+
+
+cdef void session_close(Session* session) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    session_abandon(session)
+    _conn_clear(&session.conn)
+    if session.previous == NULL:
+        engine.sessions = session.next
+    else:
+        session.previous.next = session.next
+    if session.next != NULL:
+        session.next.previous = session.previous
+    counter_add(&engine.counts.sessions_closed, 1)
+    free(session)
+
+
+cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
+    cdef Link* link
+    if server.link_count == LINKS_MAX:
+        return NULL
+    link = <Link*>calloc(1, sizeof(Link))
+    if link == NULL:
+        return NULL
+    _conn_init(&link.conn, engine, CONN_LINK)
+    link.server = server
+    link.state = LINK_CLOSED
+    server.links[server.link_count] = link
+    server.link_count += 1
+    return link
+
+
+cdef void link_connecting(Link* link) noexcept nogil:
+    link.state = LINK_CONNECTING
+    link.script_size = 0
+    link.greeting_size = 0
+    link.conn.is_broken = False
+    link.conn.is_closing = False
+    link.conn.is_first = True
+
+
+cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
+    cdef Engine* engine = link.conn.engine
+    if link.script_size == SCRIPT_MAX or not out_copy(&link.conn.out, &engine.pool, request.data, request.size):
+        return False
+    return link_expect_greeting(link, prefix)
+
+
+cdef void link_connected(Link* link) noexcept nogil:
+    link.state = LINK_READY
+    counter_add(&link.server.counts.connects, 1)
+
+
+cdef void link_closed(Link* link, double now) noexcept nogil:
+    engine_began(link.conn.engine, now)
+    _conn_clear(&link.conn)
+    link_lost(link)
+    engine_resume(link.conn.engine, now)
