@@ -2,11 +2,10 @@
 
 from libc.stdint cimport uint32_t
 
-from mcroute._loop.state cimport Conn, Endpoint, Io, Loop
+from mcroute._loop.state cimport Conn, Endpoint, Loop
 
-# Plain bytes on a plain socket.
-cdef const Io* plain_io() noexcept nogil
-# Takes the socket, which is closed with the endpoint. False if the system cannot watch it.
+# Takes the socket, which is closed with the endpoint; its bytes are plain, until `io` is set to another hook. False if
+# the system cannot watch it.
 cdef bint endpoint_open(Endpoint* end, Loop* loop, int kind, int fd, Conn* conn, uint32_t events) noexcept nogil
 cdef void endpoint_close(Endpoint* end) noexcept nogil
 cdef void endpoint_watch(Endpoint* end, uint32_t events) noexcept nogil

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t
 
 from mcroute._engine.connections cimport IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent
 from mcroute._engine.state cimport Session
-from mcroute._loop.state cimport END_LINK, END_SESSION
+from mcroute._loop.state cimport END_LINK, END_SESSION, Io
 from mcroute._loop.system cimport (
     EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, MSG_NOSIGNAL, close, mcroute_watch,
     mcroute_writev, recv, send,
@@ -33,10 +33,6 @@ cdef void _close(Endpoint* end) noexcept nogil:
 
 
 cdef Io PLAIN = Io(_receive, _send, _close)
-
-
-cdef const Io* plain_io() noexcept nogil:
-    return &PLAIN
 
 
 # ---- life ----

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
+from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX
 from mcroute._loop.state cimport Address, LinkReport, Loop, LoopLink
 
 # What the link's socket is ready for.
@@ -31,18 +32,21 @@ cdef void upstream_settle(Loop* loop, void* server) noexcept nogil
 # Closes all links, for good.
 cdef void upstream_leave(Loop* loop, void* server) noexcept nogil
 
+cdef enum:
+    HOST_ROOM = 64              # for an address in letters
+
 cdef struct LinkLook:
     int stage
     bint is_tried
     uint32_t unanswered
-    char greeting[96]
+    char greeting[GREETING_MAX]
     int greeting_size
-    char host[64]               # of our end
+    char host[HOST_ROOM]        # of our end
     int port                    # -1: a connection without a name
 
 cdef struct Look:
     int server
-    LinkLook links[16]
+    LinkLook links[LINKS_MAX]
     int count
 
 cdef void upstream_look(Loop* loop, void* look) noexcept nogil

@@ -1,28 +1,11 @@
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from mcroute._engine.roster import ServerTerms
 from mcroute._engine.snapshots import Snapshot
+from mcroute._loop.news import LinkFacts, LinkNews
 from mcroute._loop.words import Words
 from mcroute.policy.nodes import Plan
-
-class LinkNews(NamedTuple):
-    server: int
-    place: int
-    is_lost: bool
-    lost_name: tuple[str, int] | tuple[()]
-    lost_writes: int
-    missed: int
-    greeting: bytes
-    has_failed: bool
-    is_connected: bool
-
-class LinkFacts(NamedTuple):
-    is_connected: bool
-    is_tried: bool
-    unanswered: int
-    greeting: bytes
-    name: tuple[str, int] | tuple[()]
 
 class LoopThread:
     def __new__(cls, bell: int, seed: int) -> LoopThread: ...

@@ -20,42 +20,14 @@ from mcroute._loop.links cimport (
     upstream_look, upstream_settle,
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
-from mcroute._loop.state cimport (
-    ADDRESSES_MAX, CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, STAGE_CONNECTED, Address, LinkReport,
-    Loop,
-)
-from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path, mcroute_name_of, sockaddr_storage
+from mcroute._loop.news cimport link_facts, link_news
+from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
+from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path
 from mcroute._loop.turns cimport (
     loop_do, loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_step, loop_stop,
     sessions_abort, sessions_end,
 )
 from mcroute._loop.words cimport Words
-
-from typing import NamedTuple
-
-
-class LinkNews(NamedTuple):
-    """What has happened to a link since the last news of it."""
-
-    server: int
-    place: int
-    is_lost: bool
-    lost_name: tuple            # (host, port) of our end; empty for a unix socket
-    lost_writes: int            # unanswered when it was lost
-    missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
-    greeting: bytes             # what the server had answered to the handshake
-    has_failed: bool            # to connect
-    is_connected: bool
-
-
-class LinkFacts(NamedTuple):
-    """How a link is at this moment."""
-
-    is_connected: bool
-    is_tried: bool              # the first attempt to connect is over
-    unanswered: int             # requests without a reply, whether anybody waits for it or not
-    greeting: bytes             # the server's answer to the handshake
-    name: tuple                 # (host, port) of our end; empty for a unix socket, and while not connected
 
 
 # ---- errands of this module ----
@@ -130,27 +102,11 @@ cdef void _answer(Loop* loop, void* argument) noexcept nogil:
     handed_answer(loop.engine, answer.number, answer.reply, answer.size)
 
 
-# ---- addresses ----
-
 cdef bint _make(address, Address* out) except -1:
     """(host, port) of numbers, or the path of a unix socket."""
     if isinstance(address, str):
         return mcroute_make_path(address.encode(), &out.name, &out.size)
     return mcroute_make_address(address[0].encode(), address[1], &out.name, &out.size)
-
-
-cdef tuple _name(const sockaddr_storage* name):
-    cdef char[64] host
-    cdef int port = mcroute_name_of(name, host, sizeof(host))
-    return (host.decode(), port) if port >= 0 else ()
-
-
-cdef object _news(LinkReport* report):
-    return LinkNews(
-        report.server, report.index, bool(report.changes & CHANGE_LOST), _name(&report.lost_name),
-        report.lost_writes, report.missed, report.greeting[:report.greeting_size], bool(report.changes & CHANGE_FAILED),
-        bool(report.changes & CHANGE_CONNECTED),
-    )
 
 
 # Cleared by the garbage collector, a loop in a cycle would lose its plan before it is freed itself.
@@ -358,14 +314,7 @@ cdef class LoopThread:
         cdef int i
         look.server = server
         self._do(upstream_look, &look)
-        facts = []
-        for i in range(look.count):
-            name = (look.links[i].host.decode(), look.links[i].port) if look.links[i].port >= 0 else ()
-            facts.append(LinkFacts(
-                look.links[i].stage == STAGE_CONNECTED, look.links[i].is_tried, look.links[i].unanswered,
-                look.links[i].greeting[:look.links[i].greeting_size], name,
-            ))
-        return facts
+        return [link_facts(&look.links[i]) for i in range(look.count)]
 
     def news(self):
         """A `LinkNews` for each link to which something has happened. Links that were held because of it go on."""
@@ -375,7 +324,7 @@ cdef class LoopThread:
         reports.count = REPORTS_MAX
         while reports.count == REPORTS_MAX:
             self._do(links_report, &reports)
-            news.extend([_news(&reports.items[i]) for i in range(reports.count)])
+            news.extend([link_news(&reports.items[i]) for i in range(reports.count)])
         return news
 
     def heard(self):

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable
 from random import Random
 
-from .._loop.threads import LinkNews, LoopThread
+from .._loop.news import LinkNews
+from .._loop.threads import LoopThread
 from ..policy import Plan, Server
 from .asyncio_control import spell_address
 from .asyncio_link import warn_of_strangers

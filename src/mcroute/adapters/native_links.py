@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from .._loop.threads import LinkFacts, LoopThread
+from .._loop.news import LinkFacts
+from .._loop.threads import LoopThread
 from ..policy import Server
 from .asyncio_control import spell_address
 from .native_addresses import LoopAddress, is_name, resolve

@@ -1,0 +1,19 @@
+from typing import NamedTuple
+
+class LinkNews(NamedTuple):
+    server: int
+    place: int
+    is_lost: bool
+    lost_name: tuple[str, int] | tuple[()]
+    lost_writes: int
+    missed: int
+    greeting: bytes
+    has_failed: bool
+    is_connected: bool
+
+class LinkFacts(NamedTuple):
+    is_connected: bool
+    is_tried: bool
+    unanswered: int
+    greeting: bytes
+    name: tuple[str, int] | tuple[()]

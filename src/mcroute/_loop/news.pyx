@@ -1,0 +1,52 @@
+"""Links of a loop as values."""
+
+from mcroute._loop.links cimport HOST_ROOM
+from mcroute._loop.state cimport CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, STAGE_CONNECTED
+from mcroute._loop.system cimport mcroute_name_of, sockaddr_storage
+
+from typing import NamedTuple
+
+
+class LinkNews(NamedTuple):
+    """What has happened to a link since the last news of it."""
+
+    server: int
+    place: int
+    is_lost: bool
+    lost_name: tuple            # (host, port) of our end; empty for a unix socket
+    lost_writes: int            # unanswered when it was lost
+    missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
+    greeting: bytes             # what the server had answered to the handshake
+    has_failed: bool            # to connect
+    is_connected: bool
+
+
+class LinkFacts(NamedTuple):
+    """How a link is at this moment."""
+
+    is_connected: bool
+    is_tried: bool              # the first attempt to connect is over
+    unanswered: int             # requests without a reply, whether anybody waits for it or not
+    greeting: bytes             # the server's answer to the handshake
+    name: tuple                 # (host, port) of our end; empty for a unix socket, and while not connected
+
+
+cdef tuple _name(const sockaddr_storage* name):
+    cdef char[HOST_ROOM] host
+    cdef int port = mcroute_name_of(name, host, sizeof(host))
+    return (host.decode(), port) if port >= 0 else ()
+
+
+cdef object link_news(LinkReport* report):
+    return LinkNews(
+        report.server, report.index, bool(report.changes & CHANGE_LOST), _name(&report.lost_name),
+        report.lost_writes, report.missed, report.greeting[:report.greeting_size],
+        bool(report.changes & CHANGE_FAILED), bool(report.changes & CHANGE_CONNECTED),
+    )
+
+
+cdef object link_facts(LinkLook* look):
+    name = (look.host.decode(), look.port) if look.port >= 0 else ()
+    return LinkFacts(
+        look.stage == STAGE_CONNECTED, look.is_tried, look.unanswered, look.greeting[:look.greeting_size], name,
+    )
