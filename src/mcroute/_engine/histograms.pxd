@@ -32,7 +32,7 @@ cdef extern from * nogil:
     """
     int mcroute_top_bit(uint64_t n)
 
-# Nothing but words of 64 bits, see `counts_copy`.
+# Nothing but words of 64 bits, as observing.pyx copies them.
 cdef struct Histogram:
     uint64_t buckets[HISTOGRAM_BUCKETS]
     double sum                  # seconds

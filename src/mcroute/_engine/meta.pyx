@@ -56,47 +56,56 @@ cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
     return GROUP_READ_CAS if _has_flag(data, view, b"cNR") else GROUP_READ
 
 
+cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexcept nogil:
+    """The CAS token as the server knows it."""
+    cdef char[TOKEN_ROOM] text
+    cdef uint64_t token = 0
+    cdef int size
+    token_of_request(request, &token)
+    size = snprintf(text, TOKEN_ROOM, b" C%llu", <unsigned long long>(token >> TAG_BITS))
+    return out_copy(out, &engine.pool, <uint8_t*>text, size)
+
+
+cdef bint _put_flags(OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas) noexcept nogil:
+    """Ours stands where the client's opaque stood, or last."""
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef uint32_t at = request.view.flags_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    cdef bint is_placed = False
+    cdef bint is_put
+    cdef char[OPAQUE_ROOM] ours
+    cdef int ours_size = snprintf(ours, OPAQUE_ROOM, b" O%u", opaque)
+    while True:
+        at = request_next_key(data, at, request.view.flags_end, &start, &size)
+        if at == 0:
+            return is_placed or out_copy(out, &engine.pool, <uint8_t*>ours, ours_size)
+        if data[start] == b'q':
+            continue
+        if data[start] == b'O':
+            is_placed = True
+            is_put = out_copy(out, &engine.pool, <uint8_t*>ours, ours_size)
+        elif data[start] == b'C' and tags_cas:
+            is_put = _put_own_token(out, engine, request)
+        else:
+            is_put = (out_copy(out, &engine.pool, <const uint8_t*>b" ", 1)
+                      and out_copy(out, &engine.pool, data + start, size))
+        if not is_put:
+            return False
+
+
 cdef bint put_meta(
     OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas
 ) noexcept nogil:
     cdef RequestView* view = &request.view
     cdef const uint8_t* data = request.block.data + request.offset
-    cdef uint32_t at = view.flags_offset
-    cdef uint32_t start = 0
-    cdef uint32_t size = 0
-    cdef bint is_placed = False
-    cdef uint64_t token = 0
-    cdef char[TOKEN_ROOM] own_token
-    cdef int token_size
-    cdef char[OPAQUE_ROOM] ours
-    cdef int ours_size = snprintf(ours, OPAQUE_ROOM, b" O%u", opaque)
     cdef uint32_t head = view.flags_offset
     # The line up to its flags, without the blanks that may stand before them or the line's end.
     while head > 0 and data[head - 1] in (b' ', b'\r', b'\n'):
         head -= 1
-    if not out_copy(out, &engine.pool, data, head):
-        return False
-    while True:
-        at = request_next_key(data, at, view.flags_end, &start, &size)
-        if at == 0:
-            break
-        if data[start] == b'q':
-            continue
-        if data[start] == b'O':
-            is_placed = True
-            if not out_copy(out, &engine.pool, <uint8_t*>ours, ours_size):
-                return False
-        elif data[start] == b'C' and tags_cas:
-            token_of_request(request, &token)
-            token_size = snprintf(own_token, TOKEN_ROOM, b" C%llu", <unsigned long long>(token >> TAG_BITS))
-            if not out_copy(out, &engine.pool, <uint8_t*>own_token, token_size):
-                return False
-        elif not (out_copy(out, &engine.pool, <const uint8_t*>b" ", 1)
-                  and out_copy(out, &engine.pool, data + start, size)):
-            return False
-    if not is_placed and not out_copy(out, &engine.pool, <uint8_t*>ours, ours_size):
-        return False
-    if not out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2):
+    if not (out_copy(out, &engine.pool, data, head)
+            and _put_flags(out, engine, request, opaque, tags_cas)
+            and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)):
         return False
     if view.command != CMD_META_SET:
         return True

@@ -111,42 +111,46 @@ cdef object _server(Server* server):
     )
 
 
-cdef object engine_snapshot(Engine* engine, dict ids):
+cdef dict _counters(EngineCounts* counts):
+    return {
+        "bytes_read": counts.bytes_in,
+        "bytes_written": counts.bytes_out,
+        "requests": counts.requests,
+        "replies": counts.replies,
+        "refused": counts.refused,
+        "timeouts": counts.timeouts,
+        "ejections": counts.ejections,
+        "desyncs": counts.desyncs,
+        "retries": counts.retries,
+        "retries_refused": counts.retries_refused,
+        "sessions_opened": counts.sessions_opened,
+        "sessions_closed": counts.sessions_closed,
+        "accepts_failed": counts.accepts_failed,
+    }
+
+
+cdef dict _servers(Engine* engine, dict ids):
+    """Of those that have an id: the list of all is only added to, so that another thread may go along it."""
     cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
+    names = {number: name for name, number in ids.items()}
+    servers = {}
+    while server != NULL:
+        if server.id in names:
+            servers[names[server.id]] = _server(server)
+        server = server.next
+    return servers
+
+
+cdef object engine_snapshot(Engine* engine, dict ids):
     cdef EngineCounts* counts = <EngineCounts*>malloc(sizeof(EngineCounts))
     if counts == NULL:
         raise MemoryError
     try:
         engine_counts(engine, counts)
-        names = {number: name for name, number in ids.items()}
-        servers = {}
-        while server != NULL:
-            if server.id in names:
-                servers[names[server.id]] = _server(server)
-            server = server.next
+        counters = _counters(counts)
         failovers = _by_outcome(counts.failovers)
-        return Snapshot(
-            {
-                "bytes_read": counts.bytes_in,
-                "bytes_written": counts.bytes_out,
-                "requests": counts.requests,
-                "replies": counts.replies,
-                "refused": counts.refused,
-                "timeouts": counts.timeouts,
-                "failovers": sum(failovers.values()),
-                "ejections": counts.ejections,
-                "desyncs": counts.desyncs,
-                "retries": counts.retries,
-                "retries_refused": counts.retries_refused,
-                "sessions_opened": counts.sessions_opened,
-                "sessions_closed": counts.sessions_closed,
-                "accepts_failed": counts.accepts_failed,
-                "buffer_bytes": counter_read(&engine.pool.used_bytes),
-            },
-            _results(counts),
-            failovers,
-            _durations(counts),
-            servers,
-        )
+        counters["failovers"] = sum(failovers.values())
+        counters["buffer_bytes"] = counter_read(&engine.pool.used_bytes)
+        return Snapshot(counters, _results(counts), failovers, _durations(counts), _servers(engine, ids))
     finally:
         free(counts)

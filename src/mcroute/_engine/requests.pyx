@@ -1,14 +1,14 @@
 """Incoming bytes of sessions."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, strlen
 
-from mcroute._engine.meta cimport meta_group
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.handed cimport request_hand_over
+from mcroute._engine.meta cimport meta_group
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
     GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, Engine, Request,
@@ -123,6 +123,24 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
     walk_begin(request)
 
 
+cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, bint closes) noexcept nogil:
+    if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
+        _forget_value(session.conn.engine, data, view)
+    _refuse(session, view.error)
+    if closes:
+        session.conn.is_closing = True
+        conn_mark(&session.conn)
+    else:
+        session.conn.swallow = view.size
+
+
+cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
+    """How many of the bytes are still the refused request's."""
+    cdef size_t skipped = <size_t>min(session.conn.swallow, <uint64_t>size)
+    session.conn.swallow -= skipped
+    return skipped
+
+
 cdef bint _is_full(Session* session) noexcept nogil:
     cdef Engine* engine = session.conn.engine
     return session.in_flight >= engine.pipeline_max or session.conn.out.bytes >= engine.out_max
@@ -134,7 +152,6 @@ cdef void session_input(Session* session) noexcept nogil:
     cdef RequestView view
     cdef size_t start = session.conn.input.start
     cdef size_t end = session.conn.input.end
-    cdef size_t skipped
     cdef int parsed
     session.conn.input.need = 0
     session.is_paused = False
@@ -143,9 +160,7 @@ cdef void session_input(Session* session) noexcept nogil:
             start = end
             break
         if session.conn.swallow > 0:
-            skipped = end - start if session.conn.swallow > end - start else <size_t>session.conn.swallow
-            session.conn.swallow -= skipped
-            start += skipped
+            start += _swallow(session, end - start)
             continue
         if _is_full(session):
             session.is_paused = True
@@ -163,12 +178,5 @@ cdef void session_input(Session* session) noexcept nogil:
             _start(session, block, start, &view)
             start += view.size
             continue
-        if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
-            _forget_value(engine, block.data + start, &view)
-        _refuse(session, view.error)
-        if parsed == PARSED_CLOSE:
-            session.conn.is_closing = True
-            conn_mark(&session.conn)
-        else:
-            session.conn.swallow = view.size
+        _turn_down(session, block.data + start, &view, parsed == PARSED_CLOSE)
     session.conn.input.start = start
