@@ -8,6 +8,7 @@ from mcroute._engine.counters cimport counter_add
 cdef enum:
     OPEN_MAX = 8 * BLOCK_SMALLEST   # a block into which pieces are copied
 
+
 cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
     memset(pool, 0, sizeof(BlockPool))
     pool.used_limit = used_limit

@@ -121,7 +121,6 @@ cdef void first_go_on(Walk* walk, int prior) noexcept nogil:
 
 cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    cdef Slice best
     _take_if_better(walk, outcome, reply, node.answer_last)
     if outcome >= REFUSED_BY_SERVER or (node.on_miss and outcome == MISS):
         if (walk.children_asked < node.child_count and not _is_over(walk.request)
@@ -131,8 +130,7 @@ cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
             _hold_if_sent(walk, outcome)
             _first_next(walk)
             return
-    best = walk.best_reply
-    walk_end(walk, walk.best, best)
+    walk_end(walk, walk.best, walk.best_reply)
 
 
 cdef void _take_if_better(Walk* walk, int outcome, Slice reply, bint always) noexcept nogil:
@@ -281,11 +279,10 @@ cdef void _detach(Walk* walk, PlanNode* node) noexcept nogil:
     """The answer first; the child then runs as a walk whose outcome nobody takes."""
     cdef Request* request = walk.request
     cdef Walk* child = walk_new(request, NULL, request.plan.children[node.children])
-    cdef Slice nothing = NOTHING
     if child != NULL:
         child.first_key = walk.first_key
         child.is_detached = True
-    walk_end(walk, MISS, nothing)
+    walk_end(walk, MISS, NOTHING)
     if child != NULL:
         walk_run(child)
 
@@ -302,5 +299,6 @@ cdef void _constant(Walk* walk, PlanNode* node) noexcept nogil:
         walk_end(walk, LOST, NOTHING)
         return
     memcpy(block.data, text.data, text.size)
+    block.fill = text.size
     walk_end(walk, REFUSED_BY_SERVER, Slice(block, 0, text.size))
     block_drop(block)

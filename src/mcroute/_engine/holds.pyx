@@ -9,8 +9,10 @@ from mcroute._engine.state cimport GROUP_LAST_READ, HOLD_BUCKETS, Hold
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._protocol cimport request_next_key
 
+
 cdef Hold** _bucket(Engine* engine, uint32_t key_hash) noexcept nogil:
     return &engine.holds[key_hash & (HOLD_BUCKETS - 1)]
+
 
 cdef void hold_key(Walk* walk) noexcept nogil:
     cdef Request* request = walk.request

@@ -6,6 +6,8 @@
 
 A Request holds the client's bytes and the reply as far as it is known. For every node of the plan that is at
 work for it there is a Walk; the walks of `ask` nodes stand in a link's queue of expected replies.
+
+Times are the driver's, and durations too, in seconds; sizes are in bytes.
 """
 
 from libc.stddef cimport size_t
