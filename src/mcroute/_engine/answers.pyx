@@ -4,10 +4,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset, strlen
 
-from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORED
+from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORED, key_item
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
+from mcroute._engine.caching cimport prefetch_all
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.histograms cimport histogram_add
@@ -55,6 +56,7 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     cdef Request* request = engine.spare_requests
     if request != NULL:
         engine.spare_requests = request.next
+        prefetch_all(request.next, sizeof(Request))
     else:
         request = <Request*>malloc(sizeof(Request))
         if request == NULL:
@@ -75,7 +77,8 @@ cdef void _release(Request* request, Engine* engine) noexcept nogil:
     cdef uint32_t i
     if request.keys != NULL:
         for i in range(request.key_count):
-            slice_drop(&request.keys[i].item)
+            if request.keys[i].block != NULL:
+                block_drop(request.keys[i].block)
         block_drop(request.key_block)
     if request.block != NULL:
         block_drop(request.block)
@@ -100,8 +103,8 @@ cdef void request_walk_ended(Request* request) noexcept nogil:
 cdef bint _write_items(Session* session, Request* request) noexcept nogil:
     cdef uint32_t i
     for i in range(request.key_count):
-        if request.keys[i].item.block != NULL:
-            if not out_slice(&session.conn.out, &session.conn.engine.pool, request.keys[i].item):
+        if request.keys[i].block != NULL:
+            if not out_slice(&session.conn.out, &session.conn.engine.pool, key_item(&request.keys[i])):
                 return False
     return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
 
@@ -170,7 +173,7 @@ cdef void _count(Request* request, Engine* engine) noexcept nogil:
         counter_add(&results[request.failure], request.key_count)
     else:
         for i in range(request.key_count):
-            hits += request.keys[i].item.block != NULL
+            hits += request.keys[i].block != NULL
         counter_add(&results[<int>HIT], hits)
         counter_add(&results[<int>MISS], request.key_count - hits)
 

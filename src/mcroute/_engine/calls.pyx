@@ -8,7 +8,7 @@ from mcroute._engine.answers cimport request_new, request_taken
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
 from mcroute._engine.lines cimport error_line
 from mcroute._engine.requests cimport request_group
-from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER
+from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER, key_item
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_GATS, CMD_META_GET, PARSED_OK, REPLY_VALUE, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
@@ -105,8 +105,8 @@ cdef object _result(Request* request):
     if request.keys != NULL:
         items = []
         for i in range(request.key_count):
-            if request.keys[i].item.block != NULL:
-                items += _items(request.keys[i].item)
+            if request.keys[i].block != NULL:
+                items += _items(key_item(&request.keys[i]))
         return (request.call, HIT if items else MISS, items)
     if request.view.command <= CMD_GATS and request.outcome < REFUSED_BY_SERVER:
         return (request.call, request.outcome, _items(request.reply) if request.reply.block != NULL else [])

@@ -5,7 +5,10 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.state cimport GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT
+from mcroute._engine.caching cimport prefetch_all
+from mcroute._engine.state cimport (
+    GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT, Request,
+)
 from mcroute._engine.words cimport word_haunt
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 
@@ -78,6 +81,11 @@ cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept no
     return size >= prefix.size and memcmp(line, prefix.data, prefix.size) == 0
 
 
+cdef inline void _prefetch_request(const Walk* walk) noexcept nogil:
+    """Most walks are their request's own, and stand at its end."""
+    prefetch_all(<const char*>(walk + 1) - sizeof(Request), sizeof(Request))
+
+
 cdef void link_arrived(Link* link) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     if expected.is_ghost:
@@ -89,6 +97,8 @@ cdef void link_arrived(Link* link) noexcept nogil:
         expected.walk.link = NULL
     link.head += 1
     link.count -= 1
+    if link.count > 0:
+        _prefetch_request(link_oldest(link).walk)
 
 
 cdef void _haunt(Link* link, Expected* expected) noexcept nogil:

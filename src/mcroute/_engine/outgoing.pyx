@@ -1,5 +1,6 @@
 """Encoding of requests towards servers, where each has a reply: noreply is the session's business."""
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
@@ -38,6 +39,12 @@ cdef int _shape(int command) noexcept nogil:
     return SHAPE_LINE
 
 
+cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
+    cdef size_t size = 0
+    cdef const char* word = command_text(command, &size)
+    return out_copy(out, &engine.pool, <const uint8_t*>word, size)
+
+
 cdef bint _put_keys(
     OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one
 ) noexcept nogil:
@@ -49,9 +56,9 @@ cdef bint _put_keys(
     if request.view.command >= CMD_GAT:
         size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command),
                         <long long>request.view.exptime)
-    else:
-        size = snprintf(word, LINE_MAX, b"%s", _word(request.view.command))
-    if not out_copy(out, &engine.pool, <uint8_t*>word, size):
+        if not out_copy(out, &engine.pool, <uint8_t*>word, size):
+            return False
+    elif not _put_word(out, engine, request.view.command):
         return False
     while key >= 0:
         state = &request.keys[key]

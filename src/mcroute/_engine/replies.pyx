@@ -8,14 +8,15 @@ from libc.string cimport memchr, memcmp
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
-from mcroute._engine.blocks cimport Block, Slice, block_drop, block_keep, out_clear
+from mcroute._engine.blocks cimport Block, Slice, block_drop, out_clear
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
+from mcroute._engine.multigets cimport multiget_item
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
     NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
-    KeyState, Request, Server, Walk,
+    Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
@@ -173,36 +174,20 @@ cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
     block_drop(tagged)
 
 
-cdef KeyState* _next_key(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:
-    """The key of the part that this item answers: replies keep the order of the keys, misses left out."""
-    cdef Request* request = walk.request
-    cdef const uint8_t* asked = request.block.data + request.offset
-    cdef KeyState* state
-    while walk.cursor >= 0:
-        state = &request.keys[walk.cursor]
-        walk.cursor = state.next
-        if _is_key(data, view, asked + state.offset, state.size):
-            return state
-    return NULL
-
-
 cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
     """A VALUE of a multiget. False when it is not one of the keys that were asked for."""
-    cdef KeyState* state
+    cdef const uint8_t* key = block.data + start + view.key_offset
     cdef Block* tagged = NULL
+    cdef bint is_asked
     if walk == NULL:
         return True
-    state = _next_key(walk, block.data + start, view)
-    if state == NULL:
-        return False
     if walk.tags_cas:
         tagged = token_tag(link.conn.engine, block.data + start, view.size, link.server)
-    if tagged != NULL:
-        state.item = Slice(tagged, 0, tagged.fill)
-        return True
-    block_keep(block)
-    state.item = Slice(block, start, view.size)
-    return True
+    if tagged == NULL:
+        return multiget_item(walk, key, view.key_size, Slice(block, start, view.size))
+    is_asked = multiget_item(walk, key, view.key_size, Slice(tagged, 0, tagged.fill))
+    block_drop(tagged)
+    return is_asked
 
 
 cdef bint _is_asked(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:

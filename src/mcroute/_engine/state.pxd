@@ -225,39 +225,45 @@ cdef struct Link:
     int greeting_size
     Walk* group                 # the part for this link of the multiget being split right now, or NULL
 
-cdef struct KeyState:
+cdef struct KeyState:           # half a cache line: multigets have many, and each is looked at four times
+    Block* block                # holds its VALUE line and data, once they came
+    uint32_t item_offset
+    uint32_t item_size
     uint32_t offset             # of the key in the request
     uint32_t size
-    int32_t next                # key of the same group, -1 at the end
-    int32_t node                # where it goes on if its group fails
-    Slice item                  # its VALUE line and data, once it came
+    int32_t next                # key of the same part, -1 at the end
+
+cdef inline Slice key_item(const KeyState* key) noexcept nogil:
+    return Slice(key.block, key.item_offset, key.item_size)
 
 cdef struct Walk:
     Walk* parent                # NULL: the root
     Request* request
+    Link* link                  # ask: where it waits, and under which number
+    Slice best_reply
+    Walk* spare                 # in the list of spare walks
+    Route* route                # of a python node
     int node
     int next_child
     int children_asked          # first: how many were tried; all: how many run
     int good
-    int best                    # Outcome with the least rank so far
-    int best_rank
-    int failure                 # all: Outcome of the last child that failed
-    Slice best_reply
-    Link* link                  # ask: where it waits, and under which number
     uint32_t position
     int32_t first_key           # of a multiget's part, -1: the request has one key
     int32_t cursor
+    uint32_t absent             # of a part: keys without an item yet
     int server                  # ask: whose id, -1 if none
-    bint is_group
-    bint is_undo                # ask: takes the key back (delete), or its new lifetime over (touch)
-    bint is_embedded            # Request.walk
-    bint tags_cas               # ask: as its node's
-    bint is_detached            # its outcome is nobody's
     int number                  # among the children of a python node, in the order in which they were asked
-    Walk* spare                 # in the list of spare walks
-    Route* route                # of a python node
+    uint8_t best                # Outcome with the least rank so far
+    uint8_t best_rank
+    uint8_t failure             # all: Outcome of the last child that failed
+    # True or false, in a byte each.
+    uint8_t is_group
+    uint8_t is_undo             # ask: takes the key back (delete), or its new lifetime over (touch)
+    uint8_t is_embedded         # Request.walk
+    uint8_t tags_cas            # ask: as its node's
+    uint8_t is_detached         # its outcome is nobody's
 
-cdef struct Request:
+cdef struct Request:            # small, since thousands are in flight and none of them stays in the cache
     Deadline deadline
     Request* next               # behind it in its session, or in the list of spare ones
     Session* session            # NULL: a call, or nobody waits for the reply any more
@@ -270,17 +276,17 @@ cdef struct Request:
     RequestView view
     Block* block                # the client's bytes, from `offset`
     size_t offset
-    uint8_t group               # policy.nodes.Group
-    uint8_t outcome             # Outcome of the answer
-    bint is_done                # the reply is known
-    bint is_answered            # and handed to the session
-    uint32_t walks              # at work for it
     Slice reply                 # kept while earlier replies are not there yet
     Block* key_block            # multiget: its KeyStates
     KeyState* keys
     uint32_t key_count
     uint32_t groups_open        # multiget: parts without an outcome
+    uint32_t walks              # at work for it
+    uint8_t group               # policy.nodes.Group
+    uint8_t outcome             # Outcome of the answer
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
+    uint8_t is_done             # the reply is known (true or false)
+    uint8_t is_answered         # and handed to the session
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef struct Hold:               # see holds.pxd

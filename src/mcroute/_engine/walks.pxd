@@ -1,10 +1,14 @@
 """Walking the plan: which server is asked next, and what the request is answered in the end."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport Engine, Link, PlanNode, Request, Server, Walk
+from mcroute._hashing cimport hash_murmur3_32
+
+cdef enum:
+    LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
 
 # Begins the request at the root of its plan. The request may be answered, and gone, on return.
 cdef void walk_begin(Request* request) noexcept nogil
@@ -24,8 +28,12 @@ cdef void walk_run(Walk* walk) noexcept nogil
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil
 cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept nogil
 cdef void walk_free(Walk* walk) noexcept nogil
-# The node behind the switches; the server of an ask node for a key, NULL if the pool has none of that rank, and
-# the key's link to it.
+# The node behind the switches; the server of an ask node for a key, NULL if the pool has none of that rank.
 cdef int walk_resolve(Request* request, int node, const uint8_t* key, size_t size) noexcept nogil
 cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil
-cdef Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept nogil
+
+cdef inline Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept nogil:
+    """A key has one link, whoever asks: on two, a request could overtake an earlier one that timed out."""
+    if server == NULL or server.link_count <= 1:
+        return server.links[0] if server != NULL else NULL
+    return server.links[hash_murmur3_32(key, size, LINK_SEED) % <uint32_t>server.link_count]

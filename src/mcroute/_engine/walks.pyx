@@ -6,7 +6,7 @@ the answer. Plans have no cycles and few levels, so the recursion is as deep as 
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcmp, memset, strlen
 
@@ -27,11 +27,9 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.words cimport word_miss, word_serves
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
-from mcroute._hashing cimport hash_murmur3_32
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
-    LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
     RANK_WORST = 255
 
 
@@ -136,13 +134,6 @@ cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, s
     else:
         index = -1
     return request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
-
-
-cdef Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept nogil:
-    """A key has one link, whoever asks: on two, a request could overtake an earlier one that timed out."""
-    if server == NULL or server.link_count <= 1:
-        return server.links[0] if server != NULL else NULL
-    return server.links[hash_murmur3_32(key, size, LINK_SEED) % <uint32_t>server.link_count]
 
 
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
