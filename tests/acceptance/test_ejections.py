@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mcroute.adapters import supervision
+from mcroute.policy import HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
 
 from .carriers import Run, start_proxy
 from .clients import Client, Scripted
@@ -27,6 +30,50 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
                 assert request == b"get k\r\n"
                 writer.write(b"END\r\n")
             assert proxy.engine.is_spared(0)
+            await client.close()
+            await proxy.close(0)
+
+    run(scenario())
+
+
+def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, carrier: str) -> None:
+    """The supervisor had not been told of it, and lifted the server as one that was only slow."""
+    settings = SupervisorSettings(HealthSettings(retry_base_s=100))
+
+    async def scenario() -> None:
+        async with Scripted.running() as a, Scripted.running() as b, Scripted.running() as c:
+            members = tuple(Server.parse(server.address) for server in (a, b, c))
+            pool = Pool("main", members, reply_timeout_s=0.2, deadline_s=10, trip_after=1)
+            first, second, third = ((a, b, c)[i] for i in pool.ring().owners(b"k", 3))
+            proxy = await start_proxy(carrier, Replicate(pool, copies=2), settings=settings)
+            client = await Client.to(proxy)
+
+            client.writer.write(b"delete k\r\n")
+            (await first.asked())[0].write(b"SERVER_ERROR busy\r\n")
+            (await second.asked())[0].write(b"DELETED\r\n")
+            assert await client.reader.readline() == b"DELETED\r\n"
+
+            # Another one times out, and now most of the pool looks bad.
+            owners = (pool.ring().owners(b"%d" % i, 2) for i in range(1000))
+            key = next(
+                i
+                for i, owner in enumerate(owners)
+                if (a, b, c)[owner[0]] is third and (a, b, c)[owner[1]] is second
+            )
+            client.writer.write(b"get %d\r\n" % key)
+            await third.asked()
+            (await second.asked())[0].write(b"END\r\n")
+            assert await client.reader.readline() == b"END\r\n"
+            while not proxy.supervision.supervisor.is_panic("main"):
+                await asyncio.sleep(0.005)
+            number = proxy.engine.server_ids()[first.address]
+            assert proxy.supervision.supervisor.state(number) in (State.FENCING, State.FLUSHING)
+
+            client.writer.write(b"get k\r\n")
+            writer, line = await second.asked()
+            assert line == b"get k\r\n"
+            writer.write(b"END\r\n")
+            assert await client.reader.readline() == b"END\r\n"
             await client.close()
             await proxy.close(0)
 

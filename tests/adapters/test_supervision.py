@@ -22,9 +22,11 @@ class Watched(Engine):
         self.notes.append(("keep", server, is_kept))
         super().keep(server, is_kept)
 
-    def set_server_state(self, server: int, state: int, missed: int | None = None) -> None:
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None:
         self.notes.append(("state", server, state))
-        super().set_server_state(server, state, missed)
+        super().set_server_state(server, state, missed, unless_stale)
 
 
 def plan(*names: str) -> Plan:

@@ -174,6 +174,32 @@ def test_a_copy_that_missed_a_write_does_not_serve_though_it_is_kept(net: Networ
     assert not net.engine.is_spared(OWNERS[0])
 
 
+def test_a_copy_that_missed_a_write_is_not_lifted(net: Network) -> None:
+    client = net.client()
+    net.engine.set_server_state(OWNERS[0], 1)
+    assert not net.engine.is_stale(OWNERS[0])
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.engine.is_stale(OWNERS[0])
+    net.engine.set_server_state(OWNERS[0], 0, unless_stale=True)
+    assert net.engine.server_state(OWNERS[0]) == 1
+    # Whoever puts it into service without asking has seen to it.
+    net.engine.set_server_state(OWNERS[0], 0)
+    assert not net.engine.is_stale(OWNERS[0])
+
+
+def test_a_copy_whose_write_timed_out_may_be_lifted(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    net.wait(1.0)
+    assert net.engine.missed_writes(OWNERS[0]) == 1
+    assert not net.engine.is_stale(OWNERS[0])
+    net.engine.set_server_state(OWNERS[0], 1)
+    net.engine.set_server_state(OWNERS[0], 0, unless_stale=True)
+    assert net.engine.server_state(OWNERS[0]) == 0
+
+
 def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
     client = net.client()
     net.send(client, b"get k1\r\n")

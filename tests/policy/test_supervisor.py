@@ -206,7 +206,8 @@ def test_in_a_panic_slow_servers_serve_and_refusing_ones_do_not():
     s.connect_failed(1, 0.0)
     assert not s.is_panic("main")
     decisions = s.tripped(2, 0.1)
-    assert decisions == (PanicChanged("main", True), SetState(0, UP), SetState(2, UP))
+    lifted, kept = (SetState(server, UP, unless_stale=True) for server in (0, 2))
+    assert decisions == (PanicChanged("main", True), lifted, kept)
     assert s.state(1) is State.EJECTED
 
 
@@ -229,11 +230,38 @@ def test_a_lifted_server_in_debt_is_fenced_first():
     assert Fence(0, frozenset({"a"})) in decisions
 
 
+def test_in_a_panic_a_server_that_missed_a_write_is_put_in_order_first():
+    s = supervisor()
+    s.tripped(0, 0.0)
+    s.stale(0)
+    s.tripped(1, 0.0)
+    decisions = s.tripped(2, 0.1)
+    assert SetState(0, RETURNING) in decisions
+    assert SetState(1, UP, unless_stale=True) in decisions
+    assert s.kept() == {1, 2, 3}
+    s.stale(2)
+    assert s.kept() == {1, 3}
+    assert s.tripped(2, 0.2) == (SetState(2, EJECTED),)
+    # In order, it is protected again.
+    now = s.next_wakeup()
+    s.missed_writes(0, 1)
+    s.fence_answered(0, (), now)
+    s.flush_answered(0, now)
+    assert 0 in s.kept()
+
+
+def test_the_last_server_stays_also_if_it_missed_a_write():
+    s = supervisor(size=2)
+    s.connect_failed(0, 0.0)
+    s.stale(1)
+    assert SetState(1, UP) in s.tripped(1, 0.1)
+
+
 def test_a_refusing_server_that_connects_is_only_slow():
     s = supervisor(size=3)
     s.connect_failed(0, 0.0)
     s.connected(0)
-    assert SetState(0, UP) in s.tripped(1, 0.1)
+    assert SetState(0, UP, unless_stale=True) in s.tripped(1, 0.1)
 
 
 def test_another_plan_keeps_what_is_known_of_its_servers():
@@ -249,7 +277,8 @@ def test_a_pool_left_with_slow_servers_only_gets_them_back():
     s = supervisor()
     s.tripped(1, 0.0)
     decisions = s.install(compile_plan(PoolRoute(Pool.of("main", ["s1:1"]))), 0.5)
-    assert decisions == (SetState(0, EJECTED), PanicChanged("main", True), SetState(0, UP))
+    lifted = SetState(0, UP, unless_stale=True)
+    assert decisions == (SetState(0, EJECTED), PanicChanged("main", True), lifted)
 
 
 def test_a_panic_that_goes_on_lifts_in_the_new_pool_too():
@@ -446,7 +475,7 @@ def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_gone():
     s = supervisor(3)
     s.tripped(0, 0.0, Cause.LOST_WRITES)
     assert s.servers()["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
-    assert SetState(0, UP) in s.tripped(1, 0.1)
+    assert SetState(0, UP, unless_stale=True) in s.tripped(1, 0.1)
 
 
 def test_servers_that_the_cap_kept_are_counted():

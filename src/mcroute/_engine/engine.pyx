@@ -26,7 +26,8 @@ from mcroute._engine.state cimport (
     RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.words cimport (
-    SERVER_EJECTED, SERVER_UP, word_is_spared, word_keep, word_missed, word_put, word_state, word_trust,
+    SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put,
+    word_state, word_trust,
 )
 
 from mcroute._engine.roster import Roster
@@ -339,15 +340,21 @@ cdef class Engine:
         """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
         return word_state(self.server(server).word)
 
-    def set_server_state(self, int server, int state, missed=None):
+    def set_server_state(self, int server, int state, missed=None, bint unless_stale=False):
         """Puts a server into service (0), or out of it (1 ejected, 2 returning).
 
-        With `missed`, it is put into service if it has missed no more writes than that, else ejected.
+        With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
+        `unless_stale`, if `is_stale` does not hold.
         """
         cdef Server* target = self.server(server)
-        if missed is None:
+        cdef bint is_put = True
+        if unless_stale:
+            is_put = word_lift(target.word)
+        elif missed is not None:
+            is_put = word_trust(target.word, missed)
+        else:
             word_put(target.word, state)
-        elif not word_trust(target.word, missed):
+        if not is_put:
             word_put(target.word, SERVER_EJECTED)
         if state == SERVER_UP:
             target.failures = 0
@@ -359,6 +366,13 @@ cdef class Engine:
     def is_spared(self, int server):
         """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""
         return word_is_spared(self.server(server).word)
+
+    def is_stale(self, int server):
+        """Whether it may hold old values: a write did not reach it, while another copy may have taken it.
+
+        Since it was last put into service. A write that timed out says nothing yet.
+        """
+        return word_is_stale(self.server(server).word)
 
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""

@@ -3,8 +3,9 @@
     bits 0-1    ServerState
     bit 2       KEPT: the trip rule does not take it out of service
     bit 3       SPARED: it has not, and the supervisor is to know
-    bits 4-27   ghosts: writes that timed out on some engine's link and may still be executed
-    bits 28-63  missed writes: not delivered here while another copy may have taken them; only grows
+    bit 4       STALE: it may hold old values, since it was last put into service
+    bits 5-28   ghosts: writes that timed out on some engine's link and may still be executed
+    bits 29-63  missed writes: not delivered here while another copy may have taken them; only grows
 
 One word, because what is decided on one part depends on the others: a server serves again only if it has missed
 nothing since it was put in order, and nobody may see the one without the other. A write that a copy missed is in
@@ -16,6 +17,9 @@ be executed at any time, so that the server is not asked until it is answered or
 Ejections have a cap, which the supervisor knows and publishes as KEPT: nobody gains by a trip that it would lift at
 once. The bit is about failures alone. What may hold old values goes out of service also if it is kept, until the
 supervisor has looked: whether another copy serves by now is not in this word.
+
+A write that timed out is a missed one too, but makes nothing STALE: it stands on its link before whatever is asked
+next. When that link is lost with it, it does.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -51,10 +55,11 @@ cdef enum:
     STATE_MASK = 3
     KEPT = 4
     SPARED = 8
-    GHOST = 16                  # one of them
-    GHOSTS_SHIFT = 4
+    STALE = 16
+    GHOST = 32                  # one of them
+    GHOSTS_SHIFT = 5
     GHOSTS_MASK = 0xFFFFFF
-    MISSED_SHIFT = 28
+    MISSED_SHIFT = 29
 
 cdef inline int word_state(ServerWord* word) noexcept nogil:
     return <int>(mcroute_load(&word.bits) & STATE_MASK)
@@ -83,14 +88,20 @@ cdef inline int word_trip(ServerWord* word) noexcept nogil:
         bits = mcroute_load(&word.bits)
     return 0
 
+cdef inline bint word_is_stale(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.bits) & STALE != 0
+
 cdef inline bint word_eject(ServerWord* word) noexcept nogil:
-    """Takes the server out of service, also if it is kept. False if it was out already."""
+    """The server may hold old values, and is not to serve them, even if it is kept. False if it was out already."""
     cdef uint64_t bits = mcroute_load(&word.bits)
-    while bits & STATE_MASK == SERVER_UP:
-        if mcroute_swap(&word.bits, bits, bits | SERVER_EJECTED):
-            return True
+    cdef uint64_t after
+    while True:
+        after = bits | STALE
+        if bits & STATE_MASK == SERVER_UP:
+            after |= SERVER_EJECTED
+        if mcroute_swap(&word.bits, bits, after):
+            return bits & STATE_MASK == SERVER_UP
         bits = mcroute_load(&word.bits)
-    return False
 
 cdef inline bint word_miss(ServerWord* word, bint ejects) noexcept nogil:
     """Counts a missed write, and takes the server out of service by it if so told. Whether it did."""
@@ -100,6 +111,8 @@ cdef inline bint word_miss(ServerWord* word, bint ejects) noexcept nogil:
     while True:
         is_taken_out = ejects and bits & STATE_MASK == SERVER_UP
         after = bits + (<uint64_t>1 << MISSED_SHIFT)
+        if ejects:
+            after |= STALE
         if is_taken_out:
             after |= SERVER_EJECTED
         if mcroute_swap(&word.bits, bits, after):
@@ -120,13 +133,23 @@ cdef inline void word_keep(ServerWord* word, bint is_kept) noexcept nogil:
 cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
     """As the supervisor decides, who has heard of what was spared until now."""
     cdef uint64_t bits = mcroute_load(&word.bits)
-    while not mcroute_swap(&word.bits, bits, (bits & ~<uint64_t>(STATE_MASK | SPARED)) | <uint64_t>state):
+    cdef uint64_t gone = STATE_MASK | SPARED | STALE if state == SERVER_UP else STATE_MASK | SPARED
+    while not mcroute_swap(&word.bits, bits, (bits & ~gone) | <uint64_t>state):
         bits = mcroute_load(&word.bits)
 
 cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
     """Puts the server into service if it has missed no more than that. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     while bits >> MISSED_SHIFT == missed:
+        if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED | STALE)):
+            return True
+        bits = mcroute_load(&word.bits)
+    return False
+
+cdef inline bint word_lift(ServerWord* word) noexcept nogil:
+    """Puts the server into service unless it is stale. Whether it did."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    while not bits & STALE:
         if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED)):
             return True
         bits = mcroute_load(&word.bits)

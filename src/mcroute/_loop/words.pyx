@@ -3,7 +3,9 @@
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from mcroute._engine.words cimport word_is_spared, word_keep, word_missed, word_put, word_state, word_trust
+from mcroute._engine.words cimport (
+    word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
+)
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** out, size_t alignment, size_t size)
@@ -56,6 +58,10 @@ cdef class Words:
         """As `Engine.is_spared`."""
         return word_is_spared(self.word(server))
 
+    def is_stale(self, int server):
+        """As `Engine.is_stale`."""
+        return word_is_stale(self.word(server))
+
     def missed(self, int server):
         """As `Engine.missed_writes`."""
         return word_missed(self.word(server))
@@ -63,3 +69,7 @@ cdef class Words:
     def trust(self, int server, unsigned long long missed):
         """Puts the server into service unless it has missed more than so many writes. Whether it did."""
         return word_trust(self.word(server), missed)
+
+    def lift(self, int server):
+        """Puts the server into service unless it is stale. Whether it did."""
+        return word_lift(self.word(server))

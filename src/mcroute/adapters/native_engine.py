@@ -56,14 +56,21 @@ class NativeEngine:
     def server_state(self, server: int) -> int:
         return self._words.state(server)
 
-    def set_server_state(self, server: int, state: int, missed: int | None = None) -> None:
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None:
         """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
         if state == ServerState.UP:
             for thread in self._threads:
                 thread.forgive(server)
-        if missed is None:
+        is_put = True
+        if unless_stale:
+            is_put = self._words.lift(server)
+        elif missed is not None:
+            is_put = self._words.trust(server, missed)
+        else:
             self._words.put(server, state)
-        elif not self._words.trust(server, missed):
+        if not is_put:
             self._words.put(server, ServerState.EJECTED)
 
     def keep(self, server: int, is_kept: bool) -> None:
@@ -71,6 +78,9 @@ class NativeEngine:
 
     def is_spared(self, server: int) -> bool:
         return self._words.is_spared(server)
+
+    def is_stale(self, server: int) -> bool:
+        return self._words.is_stale(server)
 
     def missed_writes(self, server: int) -> int:
         return self._words.missed(server)

@@ -48,13 +48,18 @@ class SupervisedEngine(Protocol):
 
     def server_state(self, server: int) -> int: ...
 
-    def set_server_state(self, server: int, state: int, missed: int | None = None) -> None: ...
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None: ...
 
     def keep(self, server: int, is_kept: bool) -> None:
         """Whether failures leave the server in service."""
 
     def is_spared(self, server: int) -> bool:
         """Whether they have done so since its state was set."""
+
+    def is_stale(self, server: int) -> bool:
+        """Whether it has missed a write for good since it was put into service."""
 
     def missed_writes(self, server: int) -> int: ...
 
@@ -163,6 +168,7 @@ class Supervision:
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
+        self._tell_who_is_stale()
         # Their ids may be others' from now on.
         self._keep(frozenset())
         before = self._servers
@@ -192,6 +198,7 @@ class Supervision:
             self._missed_before_loss.pop(server, None)
 
     def connect_failed(self, server: int) -> None:
+        self._tell_who_is_stale()
         self._carry_out(
             self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
         )
@@ -221,7 +228,14 @@ class Supervision:
             if is_out or self._engine.is_spared(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
 
+    def _tell_who_is_stale(self) -> None:
+        """A failure of one may lift others."""
+        for server in self._servers:
+            if self._engine.is_stale(server):
+                self.supervisor.stale(server)
+
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
+        self._tell_who_is_stale()
         self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
 
     # ---- decisions ----
@@ -254,8 +268,8 @@ class Supervision:
         self._kept = kept
 
     def _set_state(self, decision: SetState) -> None:
-        self._engine.set_server_state(decision.server, decision.state, decision.missed)
-        if decision.missed is not None and self._engine.server_state(decision.server) != decision.state:
+        self._engine.set_server_state(decision.server, decision.state, decision.missed, decision.unless_stale)
+        if self._engine.server_state(decision.server) != decision.state:
             # Not at once: the supervisor has said more, and expects that to be done first.
             self._loop.call_soon(self.look_for_trips)
 

@@ -23,12 +23,14 @@ class ServerState(IntEnum):
 class SetState:
     """Write this word into the engine's table.
 
-    With `missed`, a server that has missed more writes than so many meanwhile is to be ejected instead.
+    With `missed`, a server that has missed more writes than so many meanwhile is to be ejected instead; with
+    `unless_stale`, one that has missed any for good, while another copy may have taken it.
     """
 
     server: int
     state: ServerState
     missed: int | None = None
+    unless_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

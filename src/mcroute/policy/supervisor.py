@@ -3,7 +3,8 @@
 Whom to take out of service: the engine trips by itself after failures in a row; the supervisor confirms, or
 lifts it again, because ejections have a cap. The last server of a pool stays. When more than half of a pool
 looks bad, the signal is probably wrong, and servers that are only slow stay or come back; those that refuse
-connections stay out. The engine is told beforehand whom the cap keeps, so that it need not be lifted.
+connections stay out, and those that may hold old values are put in order first. The engine is told beforehand whom
+the cap keeps, so that it need not be lifted.
 
 When to trust again: an ejected server is probed after a growing time, fenced (no request of ours from before
 can still be executed), flushed if it missed writes, and only then serves.
@@ -62,6 +63,7 @@ class _Record:
     refence_at: float | None = None
     fence_ends_at: float = 0.0
     was_away: bool = False  # part of no plan for a while, and not flushed since
+    is_stale: bool = False  # missed a write for good since it was in order
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -70,7 +72,8 @@ class _Record:
 
     @property
     def has_debts(self) -> bool:
-        return bool(self.lost) or self.missed_something
+        """Not for what timed out: that stands on its link before whatever is asked next."""
+        return bool(self.lost) or self.was_away or self.is_stale
 
 
 class Supervisor:
@@ -220,6 +223,7 @@ class Supervisor:
         """A link went; the server may execute its writes in flight as long as it lists the connection."""
         if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
+            self._records[server].is_stale = True
         elif writes_in_flight and server in self._departed_lost:
             self._departed_lost[server].add(local_address)
 
@@ -227,6 +231,11 @@ class Supervisor:
         """The counter of writes that did not reach the server, summed over all engines."""
         if server in self._records:
             self._records[server].missed = max(self._records[server].missed, total)
+
+    def stale(self, server: int) -> None:
+        """It has missed a write for good, that is, not only by a timeout. Due before whatever may lift servers."""
+        if server in self._records:
+            self._records[server].is_stale = True
 
     def _failed(self, server: int, now: float, cause: Cause | None) -> tuple[Decision, ...]:
         record = self._records.get(server)
@@ -239,7 +248,9 @@ class Supervisor:
         if was_up and server in self.kept():
             # The engine may have tripped already: put it back.
             record.tally.kept += 1
-            return (*decisions, SetState(server, ServerState.UP))
+            # Old values are better than nobody, and worse than an answer that is late.
+            is_last = server in self._last_ones()
+            return (*decisions, SetState(server, ServerState.UP, unless_stale=not is_last))
         decisions += self._move(server, Event.TRIPPED, now)
         if was_up:
             if cause is not None:
@@ -249,14 +260,22 @@ class Supervisor:
 
     def kept(self) -> frozenset[int]:
         """The servers in service that no failure takes out of it, as things stand."""
-        kept = set()
+        kept = self._last_ones()
         for name, members in self._pools:
-            serving = [server for server in members if self.state(server) is State.UP]
-            if len(serving) == 1:
-                kept.add(serving[0])
-            elif name in self._panics:
-                kept.update(server for server in serving if not self._records[server].is_unreachable)
+            if name in self._panics:
+                kept.update(server for server in members if self._is_only_slow(server))
         return frozenset(kept)
+
+    def _last_ones(self) -> set[int]:
+        """The servers beside whom none of some pool serves."""
+        serving = (
+            [server for server in members if self.state(server) is State.UP] for _, members in self._pools
+        )
+        return {servers[0] for servers in serving if len(servers) == 1}
+
+    def _is_only_slow(self, server: int) -> bool:
+        record = self._records[server]
+        return record.health.state is State.UP and not record.is_unreachable and not record.has_debts
 
     # ---- panic ----
 
@@ -377,14 +396,17 @@ class Supervisor:
         # A trip is always confirmed: the engine may have put its own word there meanwhile.
         if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
             # What it misses while it is out is no reason to stay so, if it was emptied before.
-            decisions.append(SetState(server, word, record.missed if event is Event.NOTHING_MISSED else None))
+            missed = record.missed if event is Event.NOTHING_MISSED else None
+            decisions.append(SetState(server, word, missed, unless_stale=event is Event.LIFTED))
         return decisions + self._enter(server, now)
 
     def _enter(self, server: int, now: float) -> list[Decision]:
         """What the server's new state asks for."""
         record = self._records[server]
         state = record.health.state
-        record.tally.returns += state is State.UP
+        if state is State.UP:
+            record.tally.returns += 1
+            record.is_stale = False
         if state is State.PROBING:
             return [Probe(server)]
         if state is State.FENCING:
