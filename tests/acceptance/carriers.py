@@ -35,8 +35,9 @@ async def start_proxy(
     *,
     settings: SupervisorSettings | None = None,
     threads: int = NATIVE_THREADS,
+    path: str = "",
 ) -> Proxy:
-    """A proxy on the running loop, or on threads beside it."""
+    """A proxy on the running loop, or on threads beside it; at this path if there is one."""
     proxy: Proxy
     if carrier == "native":
         from mcroute.adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
@@ -44,7 +45,7 @@ async def start_proxy(
         proxy = NativeProxy(compile_plan(route), threads=threads, settings=settings, rng=Random(1))
     else:
         proxy = AsyncioProxy(compile_plan(route), settings=settings, rng=Random(1))
-    await proxy.start()
+    await proxy.start(path=path)
     return proxy
 
 

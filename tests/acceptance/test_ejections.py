@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from mcroute.adapters import supervision
 from mcroute.policy import HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
 
-from .carriers import Run, start_proxy
+from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Scripted
 
 
@@ -68,6 +69,7 @@ def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, carri
                 await asyncio.sleep(0.005)
             number = proxy.engine.server_ids()[first.address]
             assert proxy.supervision.supervisor.state(number) in (State.FENCING, State.FLUSHING)
+            assert (await first.asked())[1] == b"flush_all\r\n"
 
             client.writer.write(b"get k\r\n")
             writer, line = await second.asked()
@@ -78,3 +80,38 @@ def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, carri
             await proxy.close(0)
 
     run(scenario())
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
+def test_when_a_server_trips_no_thread_waits_for_it_any_longer(tmp_path: Path) -> None:
+    """Only the thread that counted the failures let its requests fail over."""
+    # What is looked at when it returns is not what is meant.
+    settings = SupervisorSettings(HealthSettings(retry_base_s=1000, retry_cap_s=1000))
+
+    async def scenario() -> None:
+        async with Scripted.running() as a, Scripted.running() as b:
+            members = tuple(Server.parse(server.address) for server in (a, b))
+            pool = Pool("main", members, reply_timeout_s=1000, deadline_s=2000, trip_after=1)
+            first, second = ((a, b)[i] for i in pool.ring().owners(b"k", 2))
+            path = str(tmp_path / "socket")
+            proxy = await start_proxy("native", Replicate(pool, copies=2), settings=settings, path=path)
+            clients = [await Client.on_path(path) for _ in range(2)]
+            for client in clients:
+                await client.ask(b"version\r\n")
+            assert [thread.clients() for thread in proxy.carrier.threads] == [1, 1]
+            for client in clients:
+                client.writer.write(b"get k\r\n")
+            connection, _ = await first.asked()
+            await first.asked()
+            connection.transport.abort()
+            for _ in clients:
+                (await second.asked())[0].write(b"END\r\n")
+            for client in clients:
+                assert await client.reader.readline() == b"END\r\n"
+                await client.close()
+            # The lost one is made again.
+            while len(first.connections) < 3:
+                await asyncio.sleep(0.005)
+            await proxy.close(0)
+
+    runner("native")(scenario())

@@ -10,6 +10,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.lifetimes cimport engine_install, server_add
 from mcroute._engine.observing cimport server_counts_clear
+from mcroute._engine.words cimport word_trips
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 
 from mcroute._ring cimport Ring, ring_table
@@ -186,5 +187,6 @@ cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTa
             if server.word == NULL:
                 server.own_word.bits = 0
                 server.word = &server.own_word
+            server.trips_seen = word_trips(server.word)
     engine_install(engine, table)
     return True

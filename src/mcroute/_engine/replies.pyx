@@ -2,7 +2,7 @@
 
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memchr, memcmp
 
@@ -20,7 +20,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end
-from mcroute._engine.words cimport SERVER_EJECTED, SPARED, word_trip
+from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_trips
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
@@ -106,10 +106,12 @@ cdef void _answered(Server* server) noexcept nogil:
     server.failures = 0
 
 
-cdef void _eject(Server* server) noexcept nogil:
+cdef void server_fail_over(Server* server) noexcept nogil:
+    cdef uint64_t trips = word_trips(server.word)
     cdef int i
-    counter_add(&server.counts.trips, 1)
-    counter_add(&server.links[0].conn.engine.counts.ejections, 1)
+    if trips == server.trips_seen or word_state(server.word) == SERVER_UP:
+        return
+    server.trips_seen = trips
     for i in range(server.link_count):
         _drop_expected(server.links[i])
 
@@ -123,7 +125,9 @@ cdef void _failed(Server* server) noexcept nogil:
         return
     tripped = word_trip(server.word)
     if tripped == SERVER_EJECTED:
-        _eject(server)
+        counter_add(&server.counts.trips, 1)
+        counter_add(&server.links[0].conn.engine.counts.ejections, 1)
+        server_fail_over(server)
     elif tripped == SPARED:
         counter_add(&server.links[0].conn.engine.counts.spared, 1)
 

@@ -150,6 +150,7 @@ cdef struct Server:
     uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row
     uint32_t trip_after
+    uint64_t trips_seen         # of the word's: what waited then has failed over
     double reply_timeout
     Link* links[LINKS_MAX]
     int link_count

@@ -29,11 +29,13 @@ cdef extern from * nogil:
     #include <stdint.h>
     #if defined(_MSC_VER)
     #include <intrin.h>
+    static void mcroute_more(uint64_t *at) { _InterlockedIncrement64((volatile __int64 *)at); }
     static uint64_t mcroute_load(uint64_t *at) { return *(volatile uint64_t *)at; }
     static int mcroute_swap(uint64_t *at, uint64_t from, uint64_t to) {
         return _InterlockedCompareExchange64((volatile __int64 *)at, (__int64)to, (__int64)from) == (__int64)from;
     }
     #else
+    static inline void mcroute_more(uint64_t *at) { __atomic_fetch_add(at, 1, __ATOMIC_ACQ_REL); }
     static inline uint64_t mcroute_load(uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
     static inline int mcroute_swap(uint64_t *at, uint64_t from, uint64_t to) {
         return __atomic_compare_exchange_n(at, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -41,6 +43,7 @@ cdef extern from * nogil:
     #endif
     """
     uint64_t mcroute_load(uint64_t* at)
+    void mcroute_more(uint64_t* at)
     bint mcroute_swap(uint64_t* at, uint64_t before, uint64_t after)
 
 cdef enum ServerState:
@@ -50,6 +53,7 @@ cdef enum ServerState:
 
 cdef struct ServerWord:
     uint64_t bits
+    uint64_t trips              # only grows; counted before it is seen in the bits
 
 cdef enum:
     STATE_MASK = 3
@@ -63,6 +67,9 @@ cdef enum:
 
 cdef inline int word_state(ServerWord* word) noexcept nogil:
     return <int>(mcroute_load(&word.bits) & STATE_MASK)
+
+cdef inline uint64_t word_trips(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.trips)
 
 cdef inline uint64_t word_missed(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) >> MISSED_SHIFT
@@ -79,6 +86,8 @@ cdef inline int word_trip(ServerWord* word) noexcept nogil:
     """The server has failed too often. SERVER_EJECTED or SPARED if that is new, else 0."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef int mark
+    if bits & STATE_MASK == SERVER_UP:
+        mcroute_more(&word.trips)
     while bits & STATE_MASK == SERVER_UP:
         mark = SPARED if bits & KEPT else SERVER_EJECTED
         if bits & <uint64_t>mark:

@@ -9,11 +9,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from mcroute._engine.connections cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, plan_adopt
+from mcroute._engine.replies cimport server_fail_over
 from mcroute._engine.state cimport LINK_CLOSED, Handed, PlanTable, RouteEvent, RouteOrders, Server
 from mcroute._loop.links cimport (
     REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
@@ -73,6 +75,11 @@ cdef void _look_for_work(Loop* loop, void* argument) noexcept nogil:
 
 cdef void _forgive(Loop* loop, void* argument) noexcept nogil:
     loop.engine.servers[(<int*>argument)[0]].failures = 0
+
+
+cdef void _fail_over(Loop* loop, void* argument) noexcept nogil:
+    engine_began(loop.engine, loop.now)
+    server_fail_over(loop.engine.servers[(<int*>argument)[0]])
 
 
 cdef void _count_clients(Loop* loop, void* argument) noexcept nogil:
@@ -307,6 +314,10 @@ cdef class LoopThread:
     def forgive(self, int server):
         """Failures before this moment do not count towards the trip rule."""
         self._do(_forgive, &server)
+
+    def fail_over(self, int server):
+        """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
+        self._do(_fail_over, &server)
 
     def links(self, int server):
         """A `LinkFacts` for each of the server's links."""

@@ -72,6 +72,10 @@ class NativeEngine:
             self._words.put(server, state)
         if not is_put:
             self._words.put(server, ServerState.EJECTED)
+        if state == ServerState.EJECTED:
+            # The thread that it tripped on has seen to its own requests there already.
+            for thread in self._threads:
+                thread.fail_over(server)
 
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)

@@ -3,8 +3,8 @@
 Whom to take out of service: the engine trips by itself after failures in a row; the supervisor confirms, or
 lifts it again, because ejections have a cap. The last server of a pool stays. When more than half of a pool
 looks bad, the signal is probably wrong, and servers that are only slow stay or come back; those that refuse
-connections stay out, and those that may hold old values are put in order first. The engine is told beforehand whom
-the cap keeps, so that it need not be lifted.
+connections stay out, and those that may hold old values are put in order first. The engine is told beforehand
+whom the cap keeps, so that it need not be lifted.
 
 When to trust again: an ejected server is probed after a growing time, fenced (no request of ours from before
 can still be executed), flushed if it missed writes, and only then serves.
@@ -233,7 +233,7 @@ class Supervisor:
             self._records[server].missed = max(self._records[server].missed, total)
 
     def stale(self, server: int) -> None:
-        """It has missed a write for good, that is, not only by a timeout. Due before whatever may lift servers."""
+        """It has missed a write for good, not only by a timeout. Due before whatever may lift servers."""
         if server in self._records:
             self._records[server].is_stale = True
 
