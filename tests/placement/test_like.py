@@ -102,6 +102,8 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
 
 # ---- what the systems refuse
 
+WEIGHTED = {"hash_func": "WeightedRendezvous", "tags": ["a", "b", "c"]}
+
 
 @pytest.mark.parametrize(
     ("system", "servers", "options", "reason"),
@@ -115,10 +117,20 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
         ("pylibmc", ["a:1", "/run/b.sock"], {}, "does not mix"),
         ("uhashring", THREE, {"hash_fn": len}, "cannot be read"),
         ("uhashring", THREE, {"replicas": 5}, "1 to 4 words"),
+        ("uhashring", THREE, {"vnodes": float("inf")}, "no number of points"),
+        ("meta-memcache", THREE, {"vnodes": -1}, "no number of points"),
         ("mcrouter", THREE, {"hash_func": "Latest"}, "no place of a key"),
         ("mcrouter", THREE, {"hash_func": "Rendezvous"}, "tags"),
         ("mcrouter", THREE, {"weights": [1.5, 1, 1]}, "from 0 to 1"),
+        ("mcrouter", THREE, {"hash_func": "Rendezvous", "tags": "abc"}, "not a list of names"),
+        ("mcrouter", THREE, {**WEIGHTED, "weights": [1, -1, 1]}, "numbers from 0 on"),
+        ("mcrouter", THREE, {**WEIGHTED, "weights": [1, float("nan"), 1]}, "numbers from 0 on"),
+        ("mcrouter", 3, {"hash_func": "Rendezvous"}, "give tags"),
         ("mcrouter", 1 << 24, {}, "more than the 8388608"),
+        ("jump-consistent-hash", 1 << 31, {}, "from 1 to"),
+        ("jump-consistent-hash", 3, {"seed": -1}, "no number of 32 bits"),
+        ("python-memcached", [("a", 1, 1e308)], {}, "weight"),
+        ("python-memcached", [("a", 1, "x")], {}, "weight 'x'"),
         ("memcached-proxy", THREE, {"dist": "ring", "omode": "ketama", "obuckets": 30}, "left unset"),
         ("spymemcached", ["cache-a:11211"], {"locator": "ketama", "hash": "KETAMA_HASH"}, "which address"),
         ("elasticache-java", THREE, {"version": ""}, "say which"),
@@ -128,6 +140,13 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
 def test_refusals_give_the_reason(system: str, servers: object, options: dict, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         like(system, servers, **options)
+
+
+@pytest.mark.filterwarnings("ignore::mcroute.errors.PlacementWarning")
+@pytest.mark.parametrize("obuckets", [0, -160])
+def test_rings_without_a_point_are_refused(obuckets: int) -> None:
+    with pytest.raises(ValueError, match="no server has a point"):
+        like("memcached-proxy", dist="ring", obuckets=obuckets)
 
 
 # ---- traps
@@ -449,6 +468,17 @@ def test_points_are_laid_out_anew_without_a_server() -> None:
     skipping = like("twemproxy", servers, auto_eject_hosts=True)
     moved = sum(skipping.owner(key, [2]) != ring.owner(key, [2]) for key in KEYS)
     assert moved > 0
+
+
+@pytest.mark.filterwarnings("ignore::mcroute.errors.PlacementWarning")
+@pytest.mark.parametrize("weights", [(1, 1, 1), (1, 0, 0)])
+def test_points_are_not_laid_out_anew_for_nobody(weights: tuple[int, ...]) -> None:
+    servers = [(f"10.0.0.{i}", 11211, weight) for i, weight in enumerate(weights, 1)]
+    ring = like("twemproxy", servers, out="theirs", auto_eject_hosts=True)
+    out = [i for i, weight in enumerate(weights) if weight]
+    assert ring.candidates("key", out) == []
+    with pytest.raises(LookupError):
+        ring.owner("key", out)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ cdef int build_points(RingTable* table, list laid, str hash, int words) except -
     total = sum([groups for _, _, groups in laid]) * words
     if total > POINTS_MAX:
         raise ValueError(f"weights: {total} points are more than {POINTS_MAX}")
-    if total == 0:
+    if total <= 0:
         raise ValueError("weights: no server has a point")
     table.count = total
     table.points = <Point*>malloc((<size_t>table.count + 1) * sizeof(Point))

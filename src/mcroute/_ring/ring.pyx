@@ -182,8 +182,11 @@ cdef Ring ring_without(Ring ring, bytearray mask):
     if not out:
         return ring
     if ring.rebuilt is None or ring.rebuilt[0] != out:
-        ring.rebuilt = (out, Ring(ring.inherited.without(out)))
-    return ring.rebuilt[1]
+        left = ring.inherited.without(out)
+        has_points = any([groups for _, _, groups in left.placement.laid])
+        ring.rebuilt = (out, Ring(left) if has_points else None)
+    # Where nobody who is left has a share of the keys, those who have one are skipped.
+    return ring if ring.rebuilt[1] is None else ring.rebuilt[1]
 
 
 @cython.final

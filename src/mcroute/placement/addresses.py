@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from ..errors import ConfigError
@@ -13,6 +14,8 @@ from ..errors import ConfigError
 __all__ = ("Address", "read_servers")
 
 DEFAULT_PORT = 11211
+# No system has larger weights. Sums of them are exact, and what follows from them is in reach of every float.
+WEIGHT_END = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,8 @@ def read_servers(servers: Iterable[Any], reader: Reader) -> tuple[Address, ...]:
         raise ConfigError("servers", "there is none")
     for i, address in enumerate(found):
         # Written so that a NaN is refused too.
-        if not 0 <= address.weight < float("inf"):
-            raise ConfigError(f"servers[{i}]", f"weight {address.weight} is not a number from 0 on")
+        if not isinstance(address.weight, Real) or not 0 <= address.weight < WEIGHT_END:
+            raise ConfigError(f"servers[{i}]", f"weight {address.weight!r} is not a number from 0 on")
     return found
 
 

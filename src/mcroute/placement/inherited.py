@@ -26,6 +26,8 @@ _KINDS: dict[type, tuple[type, ...]] = {
     dict: (Mapping, Sequence),
 }
 OUT = ("skip", "theirs")
+# Servers that are only counted cost nothing, but for a mask of those that are skipped.
+COUNT_MAX = 1 << 24
 KEYS = ("client", "wire")
 
 
@@ -148,8 +150,8 @@ def _servers(row: System, servers: Any) -> tuple[Address, ...] | int:
         raise ConfigError(
             "servers", f"{row.name} hashes what its servers are called: their number is not enough"
         )
-    if servers < 1:
-        raise ConfigError("servers", f"{servers} is not a number of servers")
+    if not 1 <= servers <= COUNT_MAX:
+        raise ConfigError("servers", f"{servers} is not a number of servers, from 1 to {COUNT_MAX}")
     return servers
 
 

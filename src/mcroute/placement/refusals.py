@@ -35,8 +35,10 @@ def missing_tags(asked: Asked) -> str:
     if not str(asked.options["hash_func"]).endswith("Rendezvous"):
         return ""
     tags = asked.options["tags"]
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags or ()):
+        return f"tags: {tags!r} is not a list of names"
     if tags is not None and len(tags) != asked.size:
         return f"tags: expected {asked.size} of them, one a server, got {len(tags)}"
-    if tags is None and not all(address.name for address in asked.addresses):
+    if tags is None and (not asked.addresses or not all(address.name for address in asked.addresses)):
         return "mcrouter hashes the servers' tags, not their addresses: give tags, or names"
     return ""

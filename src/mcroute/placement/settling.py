@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .._hashing import hash_key
@@ -122,8 +123,15 @@ def pymemcache(asked: Asked) -> Choice:
     return Choice("rendezvous", "murmur3_32", KeyRule(form=form, prefix=b"-"), out="skip", prefix=prefix)
 
 
+def _check_vnodes(options: Any) -> None:
+    vnodes = options["vnodes"]
+    if vnodes is not None and (type(vnodes) is not int or vnodes < 0):
+        raise ConfigError("vnodes", f"{vnodes!r} is no number of points")
+
+
 def uhashring(asked: Asked) -> Choice:
     options = asked.options
+    _check_vnodes(options)
     if options["hash_fn"] not in (None, "ketama"):
         raise ConfigError("hash_fn", "a function of one's own cannot be read from a configuration")
     if not 1 <= options["replicas"] <= 4:
@@ -135,6 +143,7 @@ def uhashring(asked: Asked) -> Choice:
 
 
 def meta_memcache(asked: Asked) -> Choice:
+    _check_vnodes(asked.options)
     return Choice(asked.options["provider"], "crc32")
 
 
@@ -173,7 +182,10 @@ JUMP_HASHES = {
 
 
 def jump(asked: Asked) -> Choice:
-    return Choice("jump", JUMP_HASHES[asked.options["key_hash"]], seed=asked.options["seed"])
+    seed = asked.options["seed"]
+    if not 0 <= seed < 1 << 32:
+        raise ConfigError("seed", f"{seed} is no number of 32 bits")
+    return Choice("jump", JUMP_HASHES[asked.options["key_hash"]], seed=seed)
 
 
 # ---- pecl-memcache
@@ -249,6 +261,9 @@ def _mcrouter_weights(function: str, weights: Any, size: int) -> tuple[float, ..
         return (*given, *(0.5,) * (size - len(given)))[:size]
     if len(given) != size:
         raise ConfigError("weights", f"expected {size} of them, one a server, got {len(given)}")
+    # Of a weight that is no number from 0 on, no score is the highest.
+    if not all(0 <= weight < math.inf for weight in given):
+        raise ConfigError("weights", "the weights of WeightedRendezvous are numbers from 0 on")
     return given
 
 
