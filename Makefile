@@ -54,7 +54,7 @@ soak: build
 	$(BIN)/python -m tests.acceptance.soak --seconds $(SOAK_SECONDS) $(SOAK)
 
 # Guided by coverage; needs clang. Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
-TARGETS ?= requests replies engine
+TARGETS ?= requests replies engine rings
 FUZZ_SECONDS ?= 600
 fuzz: build
 	for target in $(TARGETS); do .ci/fuzz $$target $(FUZZ_SECONDS) || exit 1; done

@@ -15,6 +15,9 @@ from mcroute.policy.steps import Ask, AskAll, Wait
 from .network import Network
 from .test_routes import GET, Custom, X, Y, child
 
+# On a busy machine the compiler takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 BEGINS, OVER = -1, -2
 SET, STORED = b"set k 0 0 1\r\nx\r\n", b"STORED\r\n"
 TIMEOUT = b"SERVER_ERROR timeout\r\n"

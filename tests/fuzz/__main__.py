@@ -6,10 +6,16 @@
 import sys
 
 import atheris
+import engine_world
+import fuzz_rings
 import probe
-from engine_world import play
 
-TARGETS = {"requests": probe.check_requests, "replies": probe.check_replies, "engine": play}
+TARGETS = {
+    "requests": probe.check_requests,
+    "replies": probe.check_replies,
+    "engine": engine_world.play,
+    "rings": fuzz_rings.play,
+}
 
 
 def main() -> None:

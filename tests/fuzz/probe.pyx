@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What must hold for any bytes: the laws of the parsers, checked in C, and a look into the engine's memory.
+"""What must hold for any bytes: the laws of the parsers, checked in C; lookups in a ring as C callers make them; a
+look into the engine's memory.
 
 Not part of the package: compiled by the replay test, and with sanitizers by `make fuzz`. Each parse sees a heap
 block of exactly the size it is told, so that a sanitizer catches a read one byte behind it.
@@ -7,7 +8,7 @@ block of exactly the size it is told, so that a sanitizer catches a read one byt
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from mcroute._engine.engine cimport Engine
@@ -18,6 +19,7 @@ from mcroute._protocol cimport (
     RequestView, default_limits, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
     error_text, key_is_valid, reply_parse, request_next_key, request_parse,
 )
+from mcroute._ring cimport Ring, RingTable, ring_owner, ring_owners, ring_size, ring_table
 
 cdef enum:
     VALUE_MAX = 4096            # small, so that too large a value is soon found
@@ -40,7 +42,8 @@ cdef uint8_t* _copy(const uint8_t* data, size_t size) except NULL:
     cdef uint8_t* block = <uint8_t*>malloc(size if size else 1)
     if block == NULL:
         raise MemoryError
-    memcpy(block, data, size)
+    if size:
+        memcpy(block, data, size)
     return block
 
 
@@ -228,6 +231,44 @@ def check_replies(const uint8_t[::1] data not None):
         _check_reply_cuts(at + start, view.size, &view)
         start += <size_t>view.size
     return count
+
+
+# ---- rings ----
+
+cdef uint64_t* _mask_of(const RingTable* table, skip) except? NULL:
+    cdef size_t words = (<size_t>ring_size(table) + 63) // 64
+    cdef uint64_t* mask
+    cdef int server
+    if skip is None:
+        return NULL
+    mask = <uint64_t*>calloc(words, sizeof(uint64_t))
+    if mask == NULL:
+        raise MemoryError
+    for server in skip:
+        mask[server // 64] |= <uint64_t>1 << (server % 64)
+    return mask
+
+
+def look_up(Ring ring not None, const uint8_t[::1] key not None, skip, int count):
+    """A key's owner, and its first `count` candidates, without those in `skip` (a set, or None)."""
+    cdef const RingTable* table = ring_table(ring)
+    cdef size_t size = key.shape[0]
+    cdef uint8_t* block = _copy(&key[0] if size else NULL, size)
+    cdef int* out = <int*>malloc(count * sizeof(int))
+    cdef uint64_t* mask = NULL
+    cdef int owner, found, i
+    try:
+        if out == NULL:
+            raise MemoryError
+        mask = _mask_of(table, skip)
+        with nogil:
+            owner = ring_owner(table, block, size, mask)
+            found = ring_owners(table, block, size, mask, count, out)
+        return owner, [out[i] for i in range(found)]
+    finally:
+        free(block)
+        free(out)
+        free(mask)
 
 
 # ---- the engine ----

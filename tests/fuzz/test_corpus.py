@@ -10,6 +10,9 @@ from choices import Broken
 
 from tests.compiling import compile_cython
 
+# On a busy machine the compiler takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 CORPUS = Path(__file__).parent / "corpus"
 
 
@@ -27,11 +30,13 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[byt
         probe = importlib.import_module("probe")
         apart = importlib.import_module("apart")
         world = importlib.import_module("engine_world")
+        rings = importlib.import_module("fuzz_rings")
     return {
         "requests": probe.check_requests,
         "replies": probe.check_replies,
         "engine": world.play,
         "engine apart": functools.partial(world.play, apart=apart),
+        "rings": rings.play,
     }
 
 
@@ -55,6 +60,11 @@ def test_engine_with_python_in_another_thread(
     targets: dict[str, Callable[[bytes], object]], path: Path
 ) -> None:
     targets["engine apart"](path.read_bytes())
+
+
+@pytest.mark.parametrize("path", inputs("rings"), ids=lambda path: path.name)
+def test_rings(targets: dict[str, Callable[[bytes], object]], path: Path) -> None:
+    targets["rings"](path.read_bytes())
 
 
 def test_the_parsers_read_what_is_there(targets: dict[str, Callable[[bytes], object]]) -> None:

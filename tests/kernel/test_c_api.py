@@ -16,6 +16,9 @@ import pytest
 import mcroute
 from tests.compiling import compile_cython
 
+# On a busy machine the compiler takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 FROZEN = Path(__file__).parent.parent / "vectors" / "c_api.json"
 PACKAGE = Path(mcroute.__file__).parent
 DECLARED = [
