@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import logging
 import signal
@@ -118,6 +119,9 @@ class _Reloading:
             except Exception:
                 self._proxy.reload_failed()
                 log.exception("not reloaded, the configuration of before stays")
+            # The other configuration would wait for the next full collection, which is seldom; so would
+            # freed tuples: CPython keeps up to two thousand of each size, and a reload adds to them.
+            gc.collect()
 
     async def _reload(self) -> None:
         # In a thread: the rings of large pools take a while to build.

@@ -7,6 +7,7 @@ may hide an executed write, it is told before failures which cannot.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from .nodes import Group, Outcome
 
@@ -68,6 +69,7 @@ MERGE_ORDER: dict[Group, tuple[Outcome, ...]] = {
 }  # fmt: skip
 
 
+@cache
 def merge_table() -> tuple[tuple[int, ...], ...]:
     """The table as `Plan.merge` wants it: [group][outcome] -> rank."""
     return tuple(tuple(MERGE_ORDER[group].index(outcome) for outcome in Outcome) for group in Group)
