@@ -1,8 +1,9 @@
-"""A short soak; `make soak` is the long one."""
+"""A short soak, of MCROUTE_SOAK_SECONDS (8); `make soak` is the long one."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from mcroute.testing import find_memcached
 from .carriers import NATIVE
 from .soak import Settings, soak
 
+SECONDS = float(os.environ.get("MCROUTE_SOAK_SECONDS", "8"))
+
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
@@ -22,7 +25,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
 def test_servers_come_and_go_and_nobody_sees_it(carrier: str, tmp_path: Path) -> None:
-    settings = Settings(seconds=8, carrier=carrier, clients=20, longest_fault_s=1.5)
+    settings = Settings(seconds=SECONDS, carrier=carrier, clients=20, longest_fault_s=1.5)
     outcome = asyncio.run(soak(settings, tmp_path))
     assert outcome.wrong() == []
     assert min(outcome.tally.count, outcome.faults.counts.total(), outcome.watch.counts["reloads"]) > 0

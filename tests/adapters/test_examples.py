@@ -20,18 +20,27 @@ from mcroute.asyncio import Client
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import EmbeddedServer
 from tests.engine.network import Network
+from tests.preloading import child_environment
 
 HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
 ROOT = Path(__file__).parents[2]
 
 
+def said_by(example: str, *arguments: str) -> list[str]:
+    """The lines that it writes; it must not complain."""
+    command = [sys.executable, str(ROOT / "examples" / example), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=50, check=False, env=child_environment()
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
 def test_the_client() -> None:
     with EmbeddedServer() as first, EmbeddedServer() as second, EmbeddedServer() as third:
         addresses = [server.address for server in (first, second, third)]
-        command = [sys.executable, str(ROOT / "examples" / "client.py"), *addresses]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == [
+        lines = said_by("client.py", *addresses)
+    assert lines == [
         "{'answer': 42}",
         "{'answer': 42}",
         "['ada', 'edsger', 'grace']",
@@ -44,23 +53,16 @@ def test_the_client() -> None:
 def test_a_service_with_its_own_proxy() -> None:
     with EmbeddedServer() as first, EmbeddedServer() as second, EmbeddedServer() as third:
         addresses = [server.address for server in (first, second, third)]
-        command = [sys.executable, str(ROOT / "examples" / "embedded_proxy.py"), *addresses]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[1:] == [
-        "kept on two servers: 333332833333500000",
-        "3 requests, 3 replies",
-    ]
+        lines = said_by("embedded_proxy.py", *addresses)
+    assert lines[1:] == ["kept on two servers: 333332833333500000", "3 requests, 3 replies"]
 
 
 @pytest.mark.parametrize("servers_are_given", [True, False])
 def test_a_route_of_ones_own(servers_are_given: bool) -> None:
     with EmbeddedServer() as one, EmbeddedServer() as other:
         given = [one.address, other.address] if servers_are_given else []
-        command = [sys.executable, str(ROOT / "examples" / "custom_route.py"), *given]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == ["both have b'10'", "they differ: None", "both have b'12'"]
+        lines = said_by("custom_route.py", *given)
+    assert lines == ["both have b'10'", "they differ: None", "both have b'12'"]
 
 
 GET, X, Y = b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n", b"VALUE k 0 1\r\ny\r\nEND\r\n"
