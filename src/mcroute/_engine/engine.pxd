@@ -15,6 +15,5 @@ cdef class Engine:
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _adopt(self, plan)
     cdef _run_routes(self)
-    cdef bint _is_unlinked(self, int number)
     cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL

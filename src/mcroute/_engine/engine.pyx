@@ -17,12 +17,12 @@ from mcroute._engine.lifetimes cimport (
     engine_free, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
     session_close, session_open,
 )
-from mcroute._engine.links cimport command_changes
+from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, plan_adopt
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.words cimport (
@@ -69,7 +69,7 @@ cdef class Engine:
     # ---- the plan and its servers ----
 
     cdef _adopt(self, plan):
-        terms = self.roster.admit(plan, lambda number: not self.server_in_use(number) and self._is_unlinked(number))
+        terms = self.roster.admit(plan, self._is_free)
         cdef CompiledPlan compiled = CompiledPlan(plan, terms)
         if not plan_adopt(self.state, compiled.terms, compiled.term_count, compiled.table):
             raise MemoryError
@@ -77,13 +77,8 @@ cdef class Engine:
             self.older.append(self.compiled)
         self.compiled = compiled
 
-    cdef bint _is_unlinked(self, int number):
-        cdef Server* server = self.state.servers[number]
-        cdef int i
-        for i in range(server.link_count):
-            if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
-                return False
-        return True
+    def _is_free(self, int number):
+        return not self.server_in_use(number) and server_is_unlinked(self.state.servers[number])
 
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
@@ -319,13 +314,7 @@ cdef class Engine:
     def unanswered_writes(self, number):
         """How many of these change something: the server may execute them yet, also after the link is lost."""
         cdef Conn* conn = self.conn(number)
-        cdef Link* link = <Link*>conn
-        cdef unsigned int i
-        cdef int count = 0
-        if conn.kind == CONN_LINK:
-            for i in range(link.count):
-                count += command_changes(link.ring[(link.head + i) & (link.slots - 1)].command)
-        return count
+        return link_unanswered_writes(<Link*>conn) if conn.kind == CONN_LINK else 0
 
     def next_wakeup(self):
         """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""

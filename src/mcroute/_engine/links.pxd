@@ -1,9 +1,9 @@
 """A link's queue of expected replies: memcached answers in order, so order is what matches them."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 
-from mcroute._engine.state cimport Expected, Link, Text, Walk
+from mcroute._engine.state cimport Expected, Link, Server, Text, Walk
 
 # Whether a server that executes the command later than its client believes does harm.
 cdef bint command_changes(int command) noexcept nogil
@@ -19,6 +19,10 @@ cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept no
 cdef void link_arrived(Link* link) noexcept nogil
 # Requests have reached their deadline: those of them that wait here, and change something, are ghosts from now on.
 cdef void link_haunt(Link* link) noexcept nogil
+# How many requests on the link have no reply yet and change something.
+cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil
+# Whether all of the server's links are closed, and nothing waits for them.
+cdef bint server_is_unlinked(Server* server) noexcept nogil
 # The walk no longer waits: its reply will be dropped when it comes.
 cdef void link_orphan(Walk* walk) noexcept nogil
 

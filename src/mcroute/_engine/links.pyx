@@ -127,3 +127,19 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
     _haunt(link, expected)
     link.orphans += 1
     walk.link = NULL
+
+
+cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil:
+    cdef uint32_t i
+    cdef uint32_t count = 0
+    for i in range(link.count):
+        count += command_changes(link.ring[(link.head + i) & (link.slots - 1)].command)
+    return count
+
+
+cdef bint server_is_unlinked(Server* server) noexcept nogil:
+    cdef int i
+    for i in range(server.link_count):
+        if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
+            return False
+    return True

@@ -250,7 +250,7 @@ cdef struct Walk:
     int good
     uint32_t position
     int32_t first_key           # of a multiget's part, -1: the request has one key
-    int32_t cursor
+    int32_t cursor              # of a part: the key that comes next; all, then: 1 once its outcome is known
     uint32_t absent             # of a part: keys without an item yet
     int server                  # ask: whose id, -1 if none
     int number                  # among the children of a python node, in the order in which they were asked

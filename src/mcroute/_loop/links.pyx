@@ -12,7 +12,7 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.lifetimes cimport link_closed, link_connected, link_connecting, link_new, link_script
-from mcroute._engine.links cimport command_changes
+from mcroute._engine.links cimport link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, Link, Server, Text
 from mcroute._engine.words cimport SERVER_UP, word_eject, word_missed, word_state
 from mcroute._loop.endpoints cimport (
@@ -173,14 +173,6 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
         link_end(link)
 
 
-cdef uint32_t _unanswered_writes(Link* link) noexcept nogil:
-    cdef uint32_t i
-    cdef uint32_t count = 0
-    for i in range(link.count):
-        count += command_changes(link.ring[(link.head + i) & (link.slots - 1)].command)
-    return count
-
-
 cdef bint _has_greeted(Link* link) noexcept nogil:
     """As a memcached does."""
     cdef int size = <int>strlen(HELLO_PREFIX)
@@ -190,7 +182,7 @@ cdef bint _has_greeted(Link* link) noexcept nogil:
 cdef void link_end(LoopLink* link) noexcept nogil:
     cdef Loop* loop = link.end.loop
     cdef Server* server = link.link.server
-    cdef uint32_t writes = _unanswered_writes(link.link)
+    cdef uint32_t writes = link_unanswered_writes(link.link)
     endpoint_close(&link.end)
     if link.stage == STAGE_CONNECTING:
         # It took too long, and would again: another address may not.

@@ -13,10 +13,11 @@ from mcroute._engine.connections cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, plan_adopt
 from mcroute._engine.replies cimport server_fail_over
-from mcroute._engine.state cimport LINK_CLOSED, Handed, PlanTable, RouteEvent, RouteOrders, Server
+from mcroute._engine.state cimport Handed, PlanTable, RouteEvent, RouteOrders
 from mcroute._loop.links cimport (
     REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
     upstream_look, upstream_settle,
@@ -63,14 +64,8 @@ cdef struct Idleness:
 
 cdef void _look_for_work(Loop* loop, void* argument) noexcept nogil:
     cdef Idleness* idleness = <Idleness*>argument
-    cdef Server* server
-    cdef int i
-    idleness.is_idle = True
-    if idleness.server < loop.engine.server_count:
-        server = loop.engine.servers[idleness.server]
-        for i in range(server.link_count):
-            if server.links[i].state != LINK_CLOSED or server.links[i].count > 0:
-                idleness.is_idle = False
+    idleness.is_idle = (idleness.server >= loop.engine.server_count
+                        or server_is_unlinked(loop.engine.servers[idleness.server]))
 
 
 cdef void _forgive(Loop* loop, void* argument) noexcept nogil:
