@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from random import Random
 
-__all__ = ("TRANSITIONS", "Event", "Health", "HealthSettings", "State")
+__all__ = ("OVERDUE", "TRANSITIONS", "Event", "Health", "HealthSettings", "State")
 
 
 class State(IntEnum):
@@ -61,6 +61,14 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.FLUSH_FAILED: State.EJECTED,
         Event.TRIPPED: State.EJECTED,
     },
+}
+
+# What it means that a state's `due_at` has come.
+OVERDUE: dict[State, Event] = {
+    State.EJECTED: Event.RETRY_DUE,
+    State.PROBING: Event.PROBE_FAILED,
+    State.FENCING: Event.FENCE_FAILED,
+    State.FLUSHING: Event.FLUSH_FAILED,
 }
 
 

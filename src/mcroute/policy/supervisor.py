@@ -13,20 +13,18 @@ can still be executed), flushed if it missed writes, and only then serves.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
 from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
-from .health import Event, Health, HealthSettings, State
+from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
-from .reports import Cause, PoolReport, ServerReport, Tally
+from .records import Departed, Record, identity
+from .reports import Cause, PoolReport, ServerReport
 from .servers import Server
 
 __all__ = ("Supervisor", "SupervisorSettings")
-
-# Servers that have left are remembered, so that they are flushed if they come back; so many of them.
-DEPARTED_MAX = 1024
 
 _ENGINE_WORD = {
     State.UP: ServerState.UP,
@@ -51,31 +49,6 @@ class SupervisorSettings:
     fence_patience_s: float = 30.0
 
 
-@dataclass(slots=True)
-class _Record:
-    health: Health = field(default_factory=Health)
-    is_unreachable: bool = False  # refused the last connection: no panic brings it back
-    suspect_at: float | None = None  # last failure since it last proved itself
-    lost: set[str] = field(default_factory=set)  # lost links whose writes it may still execute
-    missed: int = 0  # the engines' counter, which only grows
-    missed_settled: int = 0  # the counter's value up to which a flush has made up for it
-    fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
-    refence_at: float | None = None
-    fence_ends_at: float = 0.0
-    was_away: bool = False  # part of no plan for a while, and not flushed since
-    is_stale: bool = False  # missed a write for good since it was in order
-    tally: Tally = field(default_factory=Tally)
-
-    @property
-    def missed_something(self) -> bool:
-        return self.was_away or self.missed > self.missed_settled
-
-    @property
-    def has_debts(self) -> bool:
-        """Not for what timed out: that stands on its link before whatever is asked next."""
-        return bool(self.lost) or self.was_away or self.is_stale
-
-
 class Supervisor:
     """Health of the servers of one plan. Not thread-safe; `now` is any clock that does not go backwards.
 
@@ -88,13 +61,10 @@ class Supervisor:
         self.settings = settings or SupervisorSettings()
         self._rng = rng
         self._ids: Mapping[str, int] = dict(plan.server_ids)
-        self._records = {number: _Record() for number in self._ids.values()}
+        self._records = {number: Record() for number in self._ids.values()}
         self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
-        # Servers that have left, oldest first, with the lost links whose writes they may still execute; the
-        # same sets by the servers' last ids, for links that outlive the departure.
-        self._departed: dict[Server, set[str]] = {}
-        self._departed_lost: dict[int, set[str]] = {}
+        self._departed = Departed()
 
     # ---- another plan ----
 
@@ -103,7 +73,7 @@ class Supervisor:
 
         They are to be flushed before the plan is installed.
         """
-        return tuple(server for server in plan.servers if _identity(server) in self._departed)
+        return tuple(server for server in plan.servers if server in self._departed)
 
     def install(
         self,
@@ -125,18 +95,17 @@ class Supervisor:
         those that are slow come back at once.
         """
         ids = dict(plan.server_ids if ids is None else ids)
-        known = {_identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
+        known = {identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
         self._records = {}
         for server in plan.servers:
-            record = known.pop(_identity(server)) if _identity(server) in known else None
+            record = known.pop(identity(server), None)
             if record is None:
                 record = self._join(server, server in unflushed, now)
                 record.missed = record.missed_settled = missed.get(ids[server.name], 0)
             self._records[ids[server.name]] = record
         for server, record in known.items():
-            self._depart(server, record)
-        for number in self._records:
-            self._departed_lost.pop(number, None)
+            self._departed.add(server, self._ids[server.name], record.lost)
+        self._departed.forget_ids(self._records)
         self.settings = settings or self.settings
         self.plan = plan
         self._ids = ids
@@ -150,19 +119,13 @@ class Supervisor:
         lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
-    def _join(self, server: Server, is_unflushed: bool, now: float) -> _Record:
-        lost = self._departed.pop(_identity(server), set())
+    def _join(self, server: Server, is_unflushed: bool, now: float) -> Record:
+        lost = self._departed.pop(server)
         if not is_unflushed and not lost:
-            return _Record(lost=lost)
-        record = _Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+            return Record(lost=lost)
+        record = Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
         record.tally.eject(Cause.AWAY)
         return record
-
-    def _depart(self, server: Server, record: _Record) -> None:
-        self._departed[server] = record.lost
-        self._departed_lost[self._ids[server.name]] = record.lost
-        if len(self._departed) > DEPARTED_MAX:
-            del self._departed[next(iter(self._departed))]
 
     # ---- looking at it ----
 
@@ -224,8 +187,8 @@ class Supervisor:
         if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
             self._records[server].is_stale = True
-        elif writes_in_flight and server in self._departed_lost:
-            self._departed_lost[server].add(local_address)
+        elif writes_in_flight:
+            self._departed.link_lost(server, local_address)
 
     def missed_writes(self, server: int, total: int) -> None:
         """The counter of writes that did not reach the server, summed over all engines."""
@@ -365,7 +328,7 @@ class Supervisor:
             if record.refence_at is not None and now >= record.refence_at:
                 decisions += self._refence(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
-                decisions += self._move(server, _OVERDUE[record.health.state], now)
+                decisions += self._move(server, OVERDUE[record.health.state], now)
         return (*decisions, *self._watch_panics(now))
 
     def _refence(self, server: int, now: float) -> list[Decision]:
@@ -419,23 +382,6 @@ class Supervisor:
         return []
 
 
-def _identity(server: Server) -> Server:
-    """A server with another weight is the same one; with another name or address it is not."""
-    return replace(server, weight=1)
-
-
 def _pools_of(plan: Plan, ids: Mapping[str, int]) -> list[tuple[str, tuple[int, ...]]]:
     """Name and server ids of the pools that users named: those which the cap is about."""
-    return [
-        (pool.name, tuple(ids[server.name] for server in pool.servers))
-        for i, pool in enumerate(plan.pools)
-        if i not in plan.parts
-    ]
-
-
-_OVERDUE = {
-    State.EJECTED: Event.RETRY_DUE,
-    State.PROBING: Event.PROBE_FAILED,
-    State.FENCING: Event.FENCE_FAILED,
-    State.FLUSHING: Event.FLUSH_FAILED,
-}
+    return [(pool.name, tuple(ids[server.name] for server in pool.servers)) for pool in plan.named_pools]
