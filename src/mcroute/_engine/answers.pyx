@@ -1,6 +1,6 @@
 """Requests in flight and the order in which their replies leave."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset, strlen
 
@@ -56,7 +56,7 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     cdef Request* request = engine.spare_requests
     if request != NULL:
         engine.spare_requests = request.next
-        prefetch_all(request.next, sizeof(Request))
+        prefetch_all(<uintptr_t>request.next, sizeof(Request))
     else:
         request = <Request*>malloc(sizeof(Request))
         if request == NULL:

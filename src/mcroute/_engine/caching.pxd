@@ -5,6 +5,7 @@ connection or a request consists of is far away again when it is looked at.
 """
 
 from libc.stddef cimport size_t
+from libc.stdint cimport uintptr_t
 
 cdef enum:
     CACHE_LINE = 64
@@ -20,7 +21,8 @@ cdef extern from * nogil:
     # The address need not be valid.
     void prefetch "mcroute_prefetch"(const void* at)
 
-cdef inline void prefetch_all(const void* at, size_t size) noexcept nogil:
+# The address is a number: as a pointer, one that leads nowhere must not even be computed.
+cdef inline void prefetch_all(uintptr_t at, size_t size) noexcept nogil:
     cdef size_t i
     for i in range((size + CACHE_LINE - 1) // CACHE_LINE):
-        prefetch(<const char*>at + i * CACHE_LINE)
+        prefetch(<const void*>(at + i * CACHE_LINE))

@@ -1,6 +1,6 @@
 """Pipelining towards servers."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -82,8 +82,8 @@ cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept no
 
 
 cdef inline void _prefetch_request(const Walk* walk) noexcept nogil:
-    """Most walks are their request's own, and stand at its end."""
-    prefetch_all(<const char*>(walk + 1) - sizeof(Request), sizeof(Request))
+    """Most walks are their request's own, and stand at its end; some requests have none any more."""
+    prefetch_all(<uintptr_t>walk + sizeof(Walk) - sizeof(Request), sizeof(Request))
 
 
 cdef void link_arrived(Link* link) noexcept nogil:
