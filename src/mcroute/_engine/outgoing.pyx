@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
-from mcroute._engine.meta cimport put_meta
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
 from mcroute._engine.links cimport link_expect
+from mcroute._engine.meta cimport put_meta
 from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
 from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._engine.walks cimport walk_key
@@ -69,48 +69,49 @@ cdef bint _put_keys(
     return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
 
 
+cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_cas) noexcept nogil:
+    """Writes at most LINE_MAX bytes, and returns how many."""
+    cdef const char* word = _word(view.command)
+    cdef int command = view.command
+    if command == CMD_CAS:
+        return snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
+                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
+                        <unsigned long long>(view.number >> TAG_BITS if tags_cas else view.number))
+    if CMD_SET <= command <= CMD_PREPEND:
+        return snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu\r\n", word, <int>view.key_size, key,
+                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size)
+    if command == CMD_INCR or command == CMD_DECR:
+        return snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
+                        <unsigned long long>view.number)
+    if command == CMD_TOUCH:
+        return snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key,
+                        <long long>view.exptime)
+    if command == CMD_FLUSH_ALL:
+        return snprintf(line, LINE_MAX, b"%s %lld\r\n", word, <long long>view.exptime)
+    if command == CMD_GAT or command == CMD_GATS:
+        return snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
+                        <int>view.key_size, key)
+    if command == CMD_META_DEBUG and view.flags & REQ_BASE64:
+        return snprintf(line, LINE_MAX, b"me %.*s b\r\n", <int>view.key_size, key)
+    if command == CMD_DELETE and _is_noreply(view, key):
+        # The 0 is an argument that no memcached heeds any more, and none refuses.
+        return snprintf(line, LINE_MAX, b"delete noreply 0\r\n")
+    return snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
+
+
 cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request, bint tags_cas) noexcept nogil:
     """The request's line from its parsed fields, and its value from where it stands."""
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
     cdef char[LINE_MAX] line
-    cdef int size
-    cdef const char* word = _word(view.command)
-    cdef int command = view.command
+    cdef int size = _encode_line(line, key, view, tags_cas)
     cdef Slice value
-    if command == CMD_CAS:
-        size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
-                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
-                        <unsigned long long>(view.number >> TAG_BITS if tags_cas else view.number))
-    elif CMD_SET <= command <= CMD_PREPEND:
-        size = snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu\r\n", word, <int>view.key_size, key,
-                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size)
-    elif command == CMD_INCR or command == CMD_DECR:
-        size = snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
-                        <unsigned long long>view.number)
-    elif command == CMD_TOUCH:
-        size = snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key,
-                        <long long>view.exptime)
-    elif command == CMD_FLUSH_ALL:
-        size = snprintf(line, LINE_MAX, b"%s %lld\r\n", word, <long long>view.exptime)
-    elif command == CMD_GAT or command == CMD_GATS:
-        size = snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
-                        <int>view.key_size, key)
-    elif command == CMD_META_DEBUG and view.flags & REQ_BASE64:
-        size = snprintf(line, LINE_MAX, b"me %.*s b\r\n", <int>view.key_size, key)
-    elif command == CMD_DELETE and _is_noreply(view, key):
-        # The 0 is an argument that no memcached heeds any more, and none refuses.
-        size = snprintf(line, LINE_MAX, b"delete noreply 0\r\n")
-    else:
-        size = snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
     if not out_copy(out, &engine.pool, <uint8_t*>line, size):
         return False
-    if CMD_SET <= command <= CMD_CAS:
-        value = Slice(request.block, request.offset + view.value_offset, view.value_size)
-        if not out_slice(out, &engine.pool, value):
-            return False
-        return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
-    return True
+    if not CMD_SET <= view.command <= CMD_CAS:
+        return True
+    value = Slice(request.block, request.offset + view.value_offset, view.value_size)
+    return out_slice(out, &engine.pool, value) and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
 
 
 cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
