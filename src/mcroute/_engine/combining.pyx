@@ -24,7 +24,7 @@ cdef Slice NOTHING = Slice(NULL, 0, 0)
 cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil:
     if node.kind == NODE_FIRST:
         if node.random_start:
-            walk.next_child = <int>(_random(walk.request.plan.engine) % <uint64_t>node.child_count)
+            walk.next_child = <int>(random_number(walk.request.plan.engine) % <uint64_t>node.child_count)
         _first_next(walk)
     elif node.kind == NODE_ALL:
         _all_start(walk)
@@ -59,7 +59,7 @@ cdef void _run_child(Walk* walk, int index) noexcept nogil:
     walk_run(child)
 
 
-cdef uint64_t _random(Engine* engine) noexcept nogil:
+cdef uint64_t random_number(Engine* engine) noexcept nogil:
     """xorshift64* (Vigna 2014)."""
     engine.random ^= engine.random >> 12
     engine.random ^= engine.random << 25
@@ -112,10 +112,10 @@ cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:
         hold_key(walk)
 
 
-cdef void first_go_on(Walk* walk, int prior) noexcept nogil:
-    walk.next_child = 1
-    walk.children_asked = 1
-    _take_if_better(walk, prior, NOTHING, False)
+cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil:
+    walk.next_child = child
+    walk.children_asked = tried
+    _take_if_better(walk, best, NOTHING, False)
     _first_next(walk)
 
 

@@ -231,8 +231,10 @@ cdef struct KeyState:           # half a cache line: multigets have many, and ea
     uint32_t item_offset
     uint32_t item_size
     uint32_t offset             # of the key in the request
-    uint32_t size
     int32_t next                # key of the same part, -1 at the end
+    uint32_t tried              # children of its first node before the present one
+    uint8_t size
+    uint8_t best                # Outcome of those
 
 cdef inline Slice key_item(const KeyState* key) noexcept nogil:
     return Slice(key.block, key.item_offset, key.item_size)
@@ -280,14 +282,17 @@ cdef struct Request:            # small, since thousands are in flight and none 
     Slice reply                 # kept while earlier replies are not there yet
     Block* key_block            # multiget: its KeyStates
     KeyState* keys
+    Walk* parts                 # multiget: not asked yet
     uint32_t key_count
     uint32_t groups_open        # multiget: parts without an outcome
+    uint32_t start              # multiget: where the children begin that are tried from a random one on
     uint32_t walks              # at work for it
     uint8_t group               # policy.nodes.Group
     uint8_t outcome             # Outcome of the answer
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
     uint8_t is_done             # the reply is known (true or false)
     uint8_t is_answered         # and handed to the session
+    uint8_t is_asking           # multiget: its parts, one after the other
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef struct Hold:               # see holds.pxd

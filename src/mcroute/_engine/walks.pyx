@@ -136,10 +136,19 @@ cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, s
     return request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
 
 
+cdef bint _can_ask(Server* server, Link* link, int* reason) noexcept nogil:
+    return server != NULL and word_serves(server.word, server.ghosts) and link_takes(link, reason)
+
+
+cdef bint walk_fails(Server* server, Link* link) noexcept nogil:
+    cdef int reason
+    return not _can_ask(server, link, &reason)
+
+
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason = EJECTED
     walk.server = server.id if server != NULL else -1
-    if server != NULL and word_serves(server.word, server.ghosts) and link_takes(link, &reason):
+    if _can_ask(server, link, &reason):
         if send_request(link, walk):
             counter_add(&server.counts.requests, 1)
             return
