@@ -25,16 +25,20 @@ def listening_sockets(host: str, port: int, count: int) -> list[list[socket.sock
     with contextlib.ExitStack() as undo:
         threads: list[list[socket.socket]] = [[] for _ in range(count)]
         for family, name in families:
-            # Alone first: sockets that share their port would share it with another proxy's too.
-            with _listener(family, name, port, is_shared=False) as probe:
-                port = probe.getsockname()[1]
-            for sockets in threads:
-                sockets.append(undo.enter_context(_listener(family, name, port, is_shared=count > 1)))
+            # Sockets that share their port would share it with another proxy's too. The first one does not: it has
+            # the port alone, or none. Opened to others of its kind, it still keeps away everybody's first one.
+            first, *others = threads
+            first.append(undo.enter_context(_listener(family, name, port)))
+            port = first[-1].getsockname()[1]
+            if others:
+                first[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for sockets in others:
+                sockets.append(undo.enter_context(_listener(family, name, port, is_shared=True)))
         undo.pop_all()
     return threads
 
 
-def _listener(family: int, host: str, port: int, *, is_shared: bool) -> socket.socket:
+def _listener(family: int, host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,6 +47,7 @@ def _listener(family: int, host: str, port: int, *, is_shared: bool) -> socket.s
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
+        # Also decides between two that were bound at the same time, which SO_REUSEADDR lets them.
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:
