@@ -41,14 +41,14 @@ def test_at_no_moment_of_a_start_can_another_one_have_the_port(
     listener = listening._listener
     refused = []
 
-    def watched(family: int, host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    def watched(family: int, address: tuple[str | int, ...], *, is_shared: bool = False) -> socket.socket:
         if opened:
             with monkeypatch.context() as patch:
                 patch.setattr(listening, "_listener", listener)
                 with pytest.raises(OSError, match="in use"):
-                    opened.extend(sum(listening_sockets("127.0.0.1", opened[0].getsockname()[1], 2), []))
+                    listening_sockets("127.0.0.1", opened[0].getsockname()[1], 2)
             refused.append(is_shared)
-        one = listener(family, host, port, is_shared=is_shared)
+        one = listener(family, address, is_shared=is_shared)
         opened.append(one)
         return one
 

@@ -18,6 +18,7 @@ cdef extern from * nogil:
     #include <signal.h>
     #include <stddef.h>
     #include <stdint.h>
+    #include <stdlib.h>
     #include <string.h>
     #include <sys/epoll.h>
     #include <sys/eventfd.h>
@@ -77,12 +78,21 @@ cdef extern from * nogil:
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, NULL);
     }
-    /* 1 if it is such an address */
+    /* 1 if it is such an address; one of IPv6 may end in % and the number of an interface. */
     static inline int mcroute_make_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *size) {
         struct sockaddr_in *four = (struct sockaddr_in *)out;
         struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+        const char *scope = strchr(host, '%');
+        char bare[INET6_ADDRSTRLEN];
         memset(out, 0, sizeof *out);
-        if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+        if (scope && scope - host < INET6_ADDRSTRLEN) {
+            memcpy(bare, host, (size_t)(scope - host));
+            bare[scope - host] = 0;
+            six->sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
+            if (six->sin6_scope_id == 0)
+                return 0;
+            host = bare;
+        } else if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
             four->sin_family = AF_INET;
             four->sin_port = htons((uint16_t)port);
             *size = sizeof *four;

@@ -273,7 +273,7 @@ cdef class LoopThread:
 
     def connect(self, int server, int count, double timeout_s, list addresses not None):
         """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
-        numeric host and a port, or the path of a unix socket, tried in order.
+        numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
 
         Raises ValueError for something else.
         """

@@ -20,25 +20,26 @@ def listening_sockets(host: str, port: int, count: int) -> list[list[socket.sock
     is one list. Port 0 is a free one, the same for all. Raises OSError if the address is not to be had.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    families = dict.fromkeys((family, str(address[0])) for family, *_, address in found)
+    # Host, and of IPv6 flow and scope too.
+    ends = dict.fromkeys((family, (str(address[0]), *address[2:])) for family, *_, address in found)
     count = count if hasattr(socket, "SO_REUSEPORT") else 1
     with contextlib.ExitStack() as undo:
         threads: list[list[socket.socket]] = [[] for _ in range(count)]
-        for family, name in families:
-            # Sockets that share their port would share it with another proxy's too. The first one does not: it has
-            # the port alone, or none. Opened to others of its kind, it still keeps away everybody's first one.
+        for family, (name, *scope) in ends:
+            # Sockets that share their port would share it with another proxy's too. The first one has it
+            # alone, or not at all. Opened to others of its kind, it still keeps away everybody's first one.
             first, *others = threads
-            first.append(undo.enter_context(_listener(family, name, port)))
+            first.append(undo.enter_context(_listener(family, (name, port, *scope))))
             port = first[-1].getsockname()[1]
             if others:
                 first[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             for sockets in others:
-                sockets.append(undo.enter_context(_listener(family, name, port, is_shared=True)))
+                sockets.append(undo.enter_context(_listener(family, (name, port, *scope), is_shared=True)))
         undo.pop_all()
     return threads
 
 
-def _listener(family: int, host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+def _listener(family: int, address: tuple[str | int, ...], *, is_shared: bool = False) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +47,7 @@ def _listener(family: int, host: str, port: int, *, is_shared: bool = False) -> 
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((host, port))
+        listener.bind(address)
         # Also decides between two that were bound at the same time, which SO_REUSEADDR lets them.
         listener.listen(BACKLOG)
         listener.setblocking(False)

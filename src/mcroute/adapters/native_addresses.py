@@ -10,19 +10,19 @@ from ..policy import Server
 
 __all__ = ("LoopAddress", "is_name", "resolve")
 
-# (numeric host, port), or the path of a unix socket.
+# (numeric host, port), or the path of a unix socket. A host may end in % and the number of an interface.
 LoopAddress = tuple[str, int] | str
 
 
 def is_name(server: Server) -> bool:
-    """Whether its host has to be looked up."""
+    """Whether its host has to be looked up; so has the interface of an address with a scope."""
     if server.path:
         return False
     try:
-        ipaddress.ip_address(server.host)
+        address = ipaddress.ip_address(server.host)
     except ValueError:
         return True
-    return False
+    return isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
 
 
 async def resolve(server: Server) -> list[LoopAddress]:
@@ -36,4 +36,8 @@ async def resolve(server: Server) -> list[LoopAddress]:
         found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"{server.host!r} cannot be the name of a host") from error
-    return [(str(address[0]), int(address[1])) for *_, address in found]
+    return [_numeric(*address) for *_, address in found]
+
+
+def _numeric(host: str, port: int, flow: int = 0, scope: int = 0) -> LoopAddress:
+    return (f"{host}%{scope}" if scope else host, port)
