@@ -275,3 +275,19 @@ def test_a_reply_outlives_the_engine() -> None:
     del net
     gc.collect()
     assert (kept[0].outcome, kept[0].data) == (Outcome.HIT, X)
+
+
+def test_a_route_that_makes_work_for_itself_without_end_holds_up_nobody() -> None:
+    def steps(request):
+        while True:
+            yield Ask(0)
+
+    net = routed(steps)
+    net.engine.set_server_state(0, 1)
+    client, other = net.client(), net.client()
+    net.send(client, GET)
+    assert net.got(client) == b""
+    net.send(other, b"version\r\n")
+    assert net.got(other).startswith(b"VERSION ")
+    net.wait(2.0)
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"

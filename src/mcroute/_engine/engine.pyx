@@ -33,6 +33,10 @@ from mcroute._engine.words cimport (
 from mcroute._engine.roster import Roster
 
 
+cdef enum:
+    ROUNDS_MAX = 16             # of what routes in Python are told and order, in one call
+
+
 cdef Text _text(bytes value):
     """Points into the bytes, which the caller keeps."""
     return Text(<uint8_t*><const uint8_t*>value, len(value))
@@ -221,15 +225,19 @@ cdef class Engine:
         return conn_take_pieces(self.conn(number), self)
 
     cdef _run_routes(self):
-        """Tells the users' generators what has happened, and does what they order, until nothing more happens."""
-        cdef RouteEvent* events = routes_take(self.state)
-        while True:
+        """Tells the users' generators what has happened, and does what they order, until nothing more happens.
+
+        Or so often: a route may make work for itself without end, and then goes on when it is next looked.
+        """
+        cdef RouteEvent* events
+        cdef int done
+        for done in range(ROUNDS_MAX):
+            events = routes_take(self.state)
+            if events == NULL and done > 0:
+                return
             self.routes.feed(events)
             self.routes.step(self.state.now)
             routes_apply(self.state, self.routes.orders(), self.state.now)
-            events = routes_take(self.state)
-            if events == NULL:
-                return
 
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""
@@ -318,6 +326,8 @@ cdef class Engine:
 
     def next_wakeup(self):
         """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
+        if self.state.events != NULL:
+            return self.state.now
         return min(self.state.next_check, self.routes.next_due())
 
     def check(self, double now):

@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.connections cimport IoVec
 from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX, Conn, Engine, Link
-from mcroute._loop.system cimport pthread_mutex_t, sem_t, sockaddr_storage, socklen_t
+from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t, sockaddr_storage, socklen_t
 
 cdef enum:
     ADDRESSES_MAX = 8           # of one server's name
@@ -115,10 +115,14 @@ cdef struct Loop:
     int hand_next
     uint32_t sessions           # open
     Endpoint mail
-    Errand errand
+    Errand errand               # that nobody has begun yet; this and the next three by `post`
     void* argument
+    bint is_done                # the last one
+    bint is_late                # the loop has not come to one in time, nor to any since
+    pthread_mutex_t post
+    pthread_cond_t done
     pthread_mutex_t callers     # one errand at a time
-    sem_t is_done
+    double patience             # seconds until the loop has to begin one
     bint is_running
     bint is_stopping
     bint is_stepped             # time is what loop_step says

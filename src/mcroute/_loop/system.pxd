@@ -14,7 +14,6 @@ cdef extern from * nogil:
     #include <netinet/in.h>
     #include <netinet/tcp.h>
     #include <pthread.h>
-    #include <semaphore.h>
     #include <signal.h>
     #include <stddef.h>
     #include <stdint.h>
@@ -71,6 +70,22 @@ cdef extern from * nogil:
         socklen_t size = sizeof *name;
         memset(name, 0, sizeof *name);
         getsockname(fd, (struct sockaddr *)name, &size);
+    }
+    static inline int mcroute_signal_init(pthread_cond_t *signal) {
+        pthread_condattr_t attributes;
+        int error;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        error = pthread_cond_init(signal, &attributes);
+        pthread_condattr_destroy(&attributes);
+        return error;
+    }
+    /* Until it is given, or by mcroute_seconds until `until`; then 0. */
+    static inline int mcroute_await(pthread_cond_t *signal, pthread_mutex_t *mutex, double until) {
+        struct timespec t;
+        t.tv_sec = (time_t)until;
+        t.tv_nsec = (long)(1e9 * (until - (double)t.tv_sec));
+        return pthread_cond_timedwait(signal, mutex, &t) != ETIMEDOUT;
     }
     /* All signals are the interpreter's. */
     static inline void mcroute_block_signals(void) {
@@ -147,7 +162,7 @@ cdef extern from * nogil:
         epoll_data data
     ctypedef struct pthread_mutex_t:
         pass
-    ctypedef struct sem_t:
+    ctypedef struct pthread_cond_t:
         pass
     double mcroute_seconds()
     int mcroute_watch(int epoll, int operation, int fd, uint32_t events, void* tag)
@@ -174,7 +189,8 @@ cdef extern from * nogil:
     int pthread_mutex_lock(pthread_mutex_t* mutex)
     int pthread_mutex_unlock(pthread_mutex_t* mutex)
     int pthread_mutex_destroy(pthread_mutex_t* mutex)
-    int sem_init(sem_t* semaphore, int shared, unsigned int value)
-    int sem_wait(sem_t* semaphore)
-    int sem_post(sem_t* semaphore)
-    int sem_destroy(sem_t* semaphore)
+    int pthread_cond_wait(pthread_cond_t* signal, pthread_mutex_t* mutex)
+    int pthread_cond_signal(pthread_cond_t* signal)
+    int pthread_cond_destroy(pthread_cond_t* signal)
+    int mcroute_signal_init(pthread_cond_t* signal)
+    bint mcroute_await(pthread_cond_t* signal, pthread_mutex_t* mutex, double until)

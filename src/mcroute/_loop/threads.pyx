@@ -1,7 +1,8 @@
 """A loop as a Python object: what the supervising thread may ask of it.
 
 Every method but `run` hands the loop an errand and waits, without the GIL, until the loop has done it between two
-of its turns. That takes microseconds; the loop itself waits for nobody.
+of its turns. That takes microseconds; the loop itself waits for nobody. A loop that does not come to it for very
+long is an error of its own, RuntimeError, and then the errand is not done.
 """
 
 cimport cython
@@ -31,6 +32,14 @@ from mcroute._loop.turns cimport (
     sessions_abort, sessions_end,
 )
 from mcroute._loop.words cimport Words
+
+
+# Far above what a loop's turn takes on a machine that is out of breath.
+PATIENCE_S = 30.0
+
+cdef enum:
+    # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
+    ROUNDS_MAX = 16
 
 
 # ---- errands of this module ----
@@ -116,7 +125,8 @@ cdef bint _make(address, Address* out) except -1:
 cdef class LoopThread:
     """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
 
-    `seed` starts the engine's random generator. Raises OSError when the system has no descriptor left.
+    `seed` starts the engine's random generator; `patience_s` is how long an errand waits to be begun. Raises OSError
+    when the system has no descriptor left.
     """
 
     cdef Loop* loop
@@ -126,10 +136,10 @@ cdef class LoopThread:
     cdef RouteRunner routes
     cdef object hand_to         # keeps the descriptors alive that clients are handed over by
 
-    def __cinit__(self, int bell, uint64_t seed):
+    def __cinit__(self, int bell, uint64_t seed, double patience_s=PATIENCE_S):
         self.older = []
         self.routes = RouteRunner()
-        self.loop = loop_new(bell, seed)
+        self.loop = loop_new(bell, seed, patience_s)
         if self.loop == NULL:
             raise OSError("no descriptors for another loop")
 
@@ -148,8 +158,11 @@ cdef class LoopThread:
 
     cdef int _do(self, void (*errand)(Loop*, void*) noexcept nogil, void* argument) except -1:
         cdef Loop* loop = self.own()
+        cdef bint is_done
         with nogil:
-            loop_do(loop, errand, argument)
+            is_done = loop_do(loop, errand, argument)
+        if not is_done:
+            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.patience:g} s")
         return 0
 
     # ---- life ----
@@ -242,17 +255,18 @@ cdef class LoopThread:
     def run_routes(self, double now):
         """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
 
-        Returns when that is due again by itself; infinity if only with news.
+        Returns when that is due again by itself; infinity if only with news, which what is left by then rings for.
         """
         cdef RouteEvent* events = NULL
-        self._do(_take_routes, &events)
-        while True:
+        cdef int done
+        for done in range(ROUNDS_MAX):
+            self._do(_take_routes, &events)
+            if events == NULL and done > 0:
+                break
             self.routes.feed(events)
             self.routes.step(now)
             self._do(_apply_routes, self.routes.orders())
-            self._do(_take_routes, &events)
-            if events == NULL:
-                return self.routes.next_due()
+        return self.routes.next_due()
 
     def take_handed(self):
         """As `Engine.take_handed`."""

@@ -4,7 +4,6 @@ Bytes are sent at the end, so that a turn makes one system call for each connect
 many replies or requests it gathered. The clock is read once.
 """
 
-from libc.errno cimport EINTR, errno
 from libc.math cimport INFINITY, ceil
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -21,13 +20,14 @@ from mcroute._loop.listeners cimport (
     handed_ready, listener_ready, listeners_check, listeners_close, session_end,
 )
 from mcroute._loop.state cimport (
-    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, STAGE_CONNECTED, Endpoint, LoopLink,
+    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, STAGE_CONNECTED, Endpoint, Errand, LoopLink,
 )
 from mcroute._loop.system cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
     O_NONBLOCK, close, epoll_create1, epoll_event, epoll_wait, eventfd, mcroute_block_signals,
-    mcroute_seconds, pipe2, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
-    pthread_mutex_unlock, read, sem_destroy, sem_init, sem_post, sem_wait, write,
+    mcroute_await, mcroute_seconds, mcroute_signal_init, pipe2, pthread_cond_destroy, pthread_cond_signal,
+    pthread_cond_wait, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
+    pthread_mutex_unlock, read, write,
 )
 
 cdef enum:
@@ -50,9 +50,21 @@ cdef void _session_ready(Endpoint* end, uint32_t events) noexcept nogil:
 
 cdef void _do_errand(Loop* loop) noexcept nogil:
     cdef uint64_t count
+    cdef Errand errand
     read(loop.mail.fd, &count, sizeof(count))
-    loop.errand(loop, loop.argument)
-    sem_post(&loop.is_done)
+    pthread_mutex_lock(&loop.post)
+    errand = loop.errand
+    loop.errand = NULL
+    loop.is_late = False
+    pthread_mutex_unlock(&loop.post)
+    if errand == NULL:
+        # Taken back: it was too late.
+        return
+    errand(loop, loop.argument)
+    pthread_mutex_lock(&loop.post)
+    loop.is_done = True
+    pthread_cond_signal(&loop.done)
+    pthread_mutex_unlock(&loop.post)
 
 
 cdef void _flush(Loop* loop) noexcept nogil:
@@ -152,20 +164,43 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
 
 # ---- errands ----
 
-cdef void loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil:
+cdef bint _await_done(Loop* loop, double until) noexcept nogil:
+    """Whether the errand was done; else it is taken back. One under way is awaited: it uses the caller's memory."""
+    while not loop.is_done:
+        if loop.errand == NULL:
+            pthread_cond_wait(&loop.done, &loop.post)
+        elif not mcroute_await(&loop.done, &loop.post, until) and loop.errand != NULL:
+            loop.errand = NULL
+            loop.is_late = True
+            return False
+    return True
+
+
+cdef bint _send(Loop* loop, Errand errand, void* argument) noexcept nogil:
     cdef uint64_t one = 1
+    cdef bint is_done
+    pthread_mutex_lock(&loop.post)
+    loop.errand = errand
+    loop.argument = argument
+    loop.is_done = False
+    write(loop.mail.fd, &one, sizeof(one))
+    # Whoever asks next of a loop that hangs does not wait as long once more.
+    is_done = _await_done(loop, mcroute_seconds() + (0 if loop.is_late else loop.patience))
+    pthread_mutex_unlock(&loop.post)
+    return is_done
+
+
+cdef bint loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil:
+    cdef bint is_done = True
     pthread_mutex_lock(&loop.callers)
     if loop.is_running:
-        loop.errand = errand
-        loop.argument = argument
-        write(loop.mail.fd, &one, sizeof(one))
-        while sem_wait(&loop.is_done) < 0 and errno == EINTR:
-            pass
+        is_done = _send(loop, errand, argument)
     else:
         if not loop.is_stepped:
             loop.now = mcroute_seconds()
         errand(loop, argument)
     pthread_mutex_unlock(&loop.callers)
+    return is_done
 
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
@@ -220,7 +255,7 @@ cdef bint _open(Loop* loop) noexcept nogil:
     return endpoint_open(&loop.handed, loop, END_HANDED, pipe[0], NULL, EPOLLIN)
 
 
-cdef Loop* loop_new(int bell, uint64_t seed) noexcept nogil:
+cdef Loop* loop_new(int bell, uint64_t seed, double patience) noexcept nogil:
     cdef Loop* loop = <Loop*>calloc(1, sizeof(Loop))
     if loop == NULL:
         return NULL
@@ -228,8 +263,10 @@ cdef Loop* loop_new(int bell, uint64_t seed) noexcept nogil:
     loop.bell = bell
     loop.random = seed | 1
     loop.due = loop.listen_again_at = INFINITY
+    loop.patience = patience
     pthread_mutex_init(&loop.callers, NULL)
-    sem_init(&loop.is_done, 0, 0)
+    pthread_mutex_init(&loop.post, NULL)
+    mcroute_signal_init(&loop.done)
     loop.own_fds = <uint8_t*>calloc(OWN_FDS_MAX // 8, 1)
     loop.own_fds_max = OWN_FDS_MAX if loop.own_fds != NULL else 0
     loop.engine = engine_new(seed)
@@ -265,7 +302,8 @@ cdef void loop_free(Loop* loop) noexcept nogil:
     if loop.epoll >= 0:
         close(loop.epoll)
     free(loop.own_fds)
-    sem_destroy(&loop.is_done)
+    pthread_cond_destroy(&loop.done)
+    pthread_mutex_destroy(&loop.post)
     pthread_mutex_destroy(&loop.callers)
     free(loop)
 

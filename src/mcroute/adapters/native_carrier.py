@@ -23,6 +23,9 @@ from .supervision import Supervision
 
 __all__ = ("NativeCarrier",)
 
+# Told to stop, a thread ends with its turn.
+STOP_S = 5.0
+
 log = logging.getLogger("mcroute")
 
 
@@ -148,15 +151,20 @@ class NativeCarrier:
         if self._is_closed:
             return
         self._is_closed = True
-        for thread in self.threads:
-            thread.stop()
-        for running in self._running:
-            running.join()
-        self._running.clear()
         for timer in self._timers.values():
             timer.cancel()
         self._loop.remove_reader(self._bell)
-        os.close(self._bell)
+        for thread in self.threads:
+            try:
+                thread.stop()
+            except RuntimeError:
+                log.exception("a thread is left to itself")
+        for running in self._running:
+            running.join(STOP_S)
+        # One that hangs may still ring: its number is not to become another's.
+        if not any(running.is_alive() for running in self._running):
+            os.close(self._bell)
+        self._running.clear()
 
     def let_go(self) -> None:
         # The running loop's epoll set is the parent's too: nothing is taken out of it.

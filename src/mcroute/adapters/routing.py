@@ -194,14 +194,16 @@ class Routing:
             self._forgetting.cancel()
         for retiring in self._retiring:
             retiring.cancel()
-        tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
         try:
+            tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
             await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            # Also when the closing itself is cancelled.
-            for links in self.links.values():
-                links.abort()
-            self.carrier.close()
+            # Also when the closing itself is cancelled, or a thread hangs.
+            try:
+                for links in self.links.values():
+                    links.abort()
+            finally:
+                self.carrier.close()
         for links in self.links.values():
             await links.gone()
 

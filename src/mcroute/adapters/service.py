@@ -126,6 +126,13 @@ class Service:
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
         self._observer.is_serving = False
+        try:
+            await self._drain(limit_s)
+        finally:
+            await self._leave()
+        await self._front.closed()
+
+    async def _drain(self, limit_s: float) -> None:
         self._front.stop_listening()
         if self._path:
             with contextlib.suppress(FileNotFoundError):
@@ -139,12 +146,14 @@ class Service:
         while self._front.sessions():
             # Transports report their end in the next turn of the loop.
             await asyncio.sleep(0)
+
+    async def _leave(self) -> None:
+        """Nothing is left running, also if a thread hangs."""
         if self._metrics is not None:
             # In a thread: a scrape that is under way waits for this loop.
             await asyncio.to_thread(self._metrics.close)
             self._metrics = None
         await self._routing.close()
-        await self._front.closed()
 
     def _stats(self, line: bytes) -> bytes:
         about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
