@@ -196,9 +196,10 @@ cdef class LoopThread:
     def let_go(self):
         """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
 
-        Whatever is asked of it from then on raises RuntimeError; but `stop` is without effect.
+        Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
         """
-        loop_let_go(self.loop)
+        if self.loop != NULL:
+            loop_let_go(self.loop)
         self.loop = NULL
 
     # ---- plans ----
