@@ -278,8 +278,8 @@ def test_what_a_forked_child_does_with_its_parents_proxy_is_harmless(server: Emb
             await proxy.start()
             child = os.fork()
             if child == 0:
-                carrier = proxy.carrier
-                for use in (carrier.close, proxy.observe, proxy.engine.snapshot, carrier.hear, carrier.let_go):
+                held = proxy.carrier
+                for use in (held.close, proxy.observe, proxy.engine.snapshot, held.hear, held.let_go):
                     with contextlib.suppress(RuntimeError):
                         use()
                 os._exit(7)
