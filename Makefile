@@ -43,7 +43,8 @@ types: build
 coverage: build
 	.ci/coverage
 
-# By gcc's sanitizers: memory errors and undefined behaviour; races among the native loop's threads.
+# By gcc's sanitizers: memory errors and undefined behaviour; races among the native loop's threads. A quarter of an
+# hour and half of that; .ci/sanitize says what runs.
 SANITIZERS ?= address thread
 sanitize: build
 	for sanitizer in $(SANITIZERS); do .ci/sanitize $$sanitizer || exit 1; done
