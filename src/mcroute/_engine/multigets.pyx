@@ -40,7 +40,8 @@ cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item)
         state = &request.keys[walk.cursor]
         walk.cursor = state.next
         # Between request and reply the other processes had the cache.
-        prefetch(&request.keys[walk.cursor])
+        if walk.cursor >= 0:
+            prefetch(&request.keys[walk.cursor])
         if state.size == size and memcmp(key, asked + state.offset, size) == 0:
             _keep_item(state, item)
             walk.absent -= 1
