@@ -17,7 +17,7 @@ from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 from tests.preloading import child_environment
 
 from .carriers import HAS_NATIVE, Proxy, Run, start_proxy
-from .clients import Client
+from .clients import Client, Scripted
 
 IDLE = 1000
 MEGABYTE = 1 << 20
@@ -266,3 +266,26 @@ def test_without_descriptors_clients_wait_and_those_that_are_there_are_served(
             asyncio.run(asyncio.wait_for(scenario(process), 50))
         finally:
             process.kill()
+
+
+def test_the_replies_of_a_batch_do_not_wait_for_a_server_that_says_nothing(run: Run, carrier: str) -> None:
+    async def scenario() -> None:
+        async with Scripted.running() as prompt, Scripted.running() as silent:
+            servers = (Server.parse(prompt.address), Server.parse(silent.address))
+            pool = Pool("main", servers, connect_timeout_s=10, reply_timeout_s=20, deadline_s=30)
+            names = [b"k%d" % number for number in range(100)]
+            keys = [next(name for name in names if pool.ring().owner(name) == owner) for owner in (0, 1)]
+            async with await start_proxy(carrier, PoolRoute(pool)) as proxy:
+                client = await Client.to(proxy)
+                client.writer.write(b"get %s\r\nget %s\r\n" % (keys[0], keys[1]))
+                writer, request = await prompt.asked()
+                assert request == b"get %s\r\n" % keys[0]
+                # The other one has been asked too, or else this would not be a batch.
+                other, _ = await silent.asked()
+                writer.write(b"END\r\n")
+                assert await asyncio.wait_for(client.reader.readline(), 10) == b"END\r\n"
+                other.write(b"END\r\n")
+                assert await client.reader.readline() == b"END\r\n"
+                await client.close()
+
+    run(scenario())

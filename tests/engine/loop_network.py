@@ -191,6 +191,17 @@ class LoopNetwork:
 
     # ---- time ----
 
+    def give(self, number: int, data: bytes) -> None:
+        """As `send`, but the loop makes no turn by itself."""
+        self._peers[number].unsent += data
+
+    def step(self) -> int:
+        """One turn. How many sockets were ready."""
+        self._exchange()
+        ready = self._loop.step(self.now)
+        self._exchange()
+        return ready
+
     def turn(self) -> None:
         """Turns until there is nothing more to do."""
         quiet = 0

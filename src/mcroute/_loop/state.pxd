@@ -101,6 +101,8 @@ cdef struct Loop:
     Engine* engine
     int epoll
     double now                  # seconds, read once a turn
+    uint32_t gathering          # sessions, the first of the dirty ones, whose batch is not whole yet
+    double gathers_until
     double due                  # when the first link or listener wants something
     Upstream** upstreams        # by the server's id
     int upstream_count

@@ -11,16 +11,17 @@ from libc.stdlib cimport calloc, free
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.connections cimport engine_check, engine_resume
 from mcroute._engine.lifetimes cimport engine_free, engine_new
-from mcroute._engine.state cimport CONN_LINK, Conn, Engine, Session
+from mcroute._engine.state cimport Engine, Session
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
-from mcroute._loop.links cimport link_end, link_ready, links_check, upstream_leave
+from mcroute._loop.flushing cimport GATHER_MS, loop_flush
+from mcroute._loop.links cimport link_ready, links_check, upstream_leave
 from mcroute._loop.listeners cimport (
     handed_ready, listener_ready, listeners_check, listeners_close, session_end,
 )
 from mcroute._loop.state cimport (
-    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, STAGE_CONNECTED, Endpoint, Errand, LoopLink,
+    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, Errand, LoopLink,
 )
 from mcroute._loop.system cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
@@ -67,27 +68,6 @@ cdef void _do_errand(Loop* loop) noexcept nogil:
     pthread_mutex_unlock(&loop.post)
 
 
-cdef void _flush(Loop* loop) noexcept nogil:
-    """Everything that has something to send. Flushing makes work itself: a paused session goes on, and asks."""
-    cdef uint32_t i = 0
-    cdef Conn* conn
-    cdef Endpoint* end
-    while i < loop.engine.dirty_count:
-        conn = loop.engine.dirty[i]
-        i += 1
-        if conn == NULL:
-            continue
-        conn.is_dirty = False
-        end = <Endpoint*>conn.user
-        if conn.kind == CONN_LINK:
-            # What waits for a connection is sent when that stands.
-            if (<LoopLink*>end).stage == STAGE_CONNECTED and not endpoint_flush(end):
-                link_end(<LoopLink*>end)
-        elif not endpoint_flush(end):
-            session_end(end)
-    loop.engine.dirty_count = 0
-
-
 cdef void _ring(Loop* loop) noexcept nogil:
     """Wakes the supervising thread if there is news that it does not know to be there."""
     cdef uint64_t one = 1
@@ -106,6 +86,8 @@ cdef int _patience(Loop* loop) noexcept nogil:
         return -1
     if due <= loop.now:
         return 0
+    if loop.gathering > 0:
+        return GATHER_MS
     return <int>ceil(min(1e3 * (due - loop.now), <double>WAIT_MAX_MS))
 
 
@@ -144,7 +126,7 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
         _do_errand(loop)
     # An errand may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
-    _flush(loop)
+    loop_flush(loop, count == 0)
     if not loop.has_rung:
         _ring(loop)
     return count

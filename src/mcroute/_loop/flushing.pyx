@@ -1,0 +1,59 @@
+"""The end of a turn: everything that has something to send.
+
+A client that sends a batch of requests goes on when all of them are answered. Their replies come from several servers,
+in several turns, and each of these would cost a system call here and another one there. So those that are there wait
+for the others: until they have come, or the system has had nothing for a turn of the loop, or for a millisecond,
+whichever is first, and once a batch at most. Who goes on sending while replies are due is not kept waiting: that is no
+batch, but several callers on one connection (docs/decisions/0009-batches.md).
+"""
+
+from libc.stdint cimport uint32_t
+
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, Conn, Engine, Session
+from mcroute._loop.endpoints cimport endpoint_flush
+from mcroute._loop.links cimport link_end
+from mcroute._loop.listeners cimport session_end
+from mcroute._loop.state cimport STAGE_CONNECTED, Endpoint, LoopLink
+
+
+cdef bint _gathers(const Conn* conn) noexcept nogil:
+    """Whether there are replies of a batch to send, and others to come."""
+    cdef const Session* session = <const Session*>conn
+    return (conn.kind == CONN_SESSION and session.is_batch and session.in_flight > 0 and conn.out.count > 0
+            and not session.is_paused and not conn.is_closing and not conn.is_broken)
+
+
+cdef void _flush(Conn* conn) noexcept nogil:
+    cdef Endpoint* end = <Endpoint*>conn.user
+    conn.is_dirty = False
+    if conn.kind == CONN_LINK:
+        # What waits for a connection is sent when that stands.
+        if (<LoopLink*>end).stage == STAGE_CONNECTED and not endpoint_flush(end):
+            link_end(<LoopLink*>end)
+    elif not endpoint_flush(end):
+        session_end(end)
+
+
+cdef void loop_flush(Loop* loop, bint is_quiet) noexcept nogil:
+    cdef Engine* engine = loop.engine
+    cdef bint is_over = is_quiet or loop.now >= loop.gathers_until
+    cdef uint32_t kept = 0
+    cdef uint32_t i = 0
+    cdef Conn* conn
+    # Flushing makes work itself: a paused session goes on, and asks.
+    while i < engine.dirty_count:
+        conn = engine.dirty[i]
+        i += 1
+        if conn == NULL:
+            continue
+        if _gathers(conn):
+            if not is_over or i > loop.gathering:
+                engine.dirty[kept] = conn
+                kept += 1
+                continue
+            (<Session*>conn).is_batch = False
+        _flush(conn)
+    engine.dirty_count = kept
+    if kept > 0 and (is_over or loop.gathering == 0):
+        loop.gathers_until = loop.now + GATHER_MS / 1e3
+    loop.gathering = kept
