@@ -52,6 +52,29 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize("byte", [0, 1, 9, 13, 31, 33, 46, 94, 126, 127, 128, 160, 255])
+def test_what_no_key_has_is_found_wherever_it_stands(byte: int) -> None:
+    """Keys are read eight bytes at a time: each place in these, in a line's last key and in another one."""
+    for size in range(1, 26):
+        for at in range(size):
+            key = b"k" * at + bytes([byte]) + b"k" * (size - at - 1)
+            for line, keys in ((b"get a %s\r\n", (b"a", key)), (b"get %s a\r\n", (key, b"a"))):
+                (found,) = drain(line % key)
+                if byte > 32 and byte != 127:
+                    assert found.keys == list(keys)
+                else:
+                    assert (found.reply, found.close) == (FORMAT, False)
+
+
+@pytest.mark.parametrize("gap", [b" ", b"  ", b"         "])
+def test_keys_end_at_spaces_however_long_they_are(gap: bytes) -> None:
+    for size in range(1, 26):
+        for rest in range(1, 26):
+            keys = (b"k" * size, b"l" * rest, b"m")
+            (found,) = drain(b"get " + gap.join(keys) + b"\r\n")
+            assert found.keys == list(keys)
+
+
 @pytest.mark.parametrize(("data", "answer"), REFUSED)
 def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
     refusal, after = drain(data + b"mn\r\n")

@@ -3,13 +3,15 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t
 
-from mcroute._engine.blocks cimport Slice
+from mcroute._engine.blocks cimport Block, Slice
 from mcroute._engine.state cimport Request, Walk
 
 # Begins the request's parts. The request may be answered, and gone, on return.
 cdef void multiget_begin(Request* request) noexcept nogil
 # A VALUE has come for a part. False when its key is not one of those that are still to come.
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil
+# The size of the item of the key that comes next, kept, if the block has the whole of it from `start` on; else 0.
+cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size) noexcept nogil
 # A key that was walked by itself has ended.
 cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil
 # A link's part has ended: its replies were taken as they came, keys without one are misses or failures.

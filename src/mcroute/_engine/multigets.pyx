@@ -16,7 +16,7 @@ from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED,
     REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanTable,
 )
-from mcroute._protocol cimport request_next_key
+from mcroute._protocol cimport reply_item, request_next_key
 from mcroute._engine.walks cimport (
     walk_ask, walk_fails, walk_free, walk_link, walk_new, walk_resolve, walk_run, walk_server,
 )
@@ -31,17 +31,39 @@ cdef inline void _keep_item(KeyState* state, Slice item) noexcept nogil:
     state.item_size = <uint32_t>item.size
 
 
+cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
+    """Steps on to the key behind."""
+    cdef KeyState* keys = walk.request.keys
+    cdef KeyState* state = &keys[walk.cursor]
+    walk.cursor = state.next
+    # Between request and reply the other processes had the cache.
+    if walk.cursor >= 0:
+        prefetch(&keys[walk.cursor])
+    return state
+
+
+cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef const KeyState* state
+    cdef const uint8_t* key
+    if walk.cursor < 0:
+        return 0
+    state = &request.keys[walk.cursor]
+    key = request.block.data + request.offset + state.offset
+    size = reply_item(block.data + start, size, key, state.size, request.plan.engine.limits.value_max)
+    if size > 0:
+        _keep_item(_next_key(walk), Slice(block, start, size))
+        walk.absent -= 1
+    return size
+
+
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
     """Replies keep the order of the keys, misses left out."""
     cdef Request* request = walk.request
     cdef const uint8_t* asked = request.block.data + request.offset
     cdef KeyState* state
     while walk.cursor >= 0:
-        state = &request.keys[walk.cursor]
-        walk.cursor = state.next
-        # Between request and reply the other processes had the cache.
-        if walk.cursor >= 0:
-            prefetch(&request.keys[walk.cursor])
+        state = _next_key(walk)
         if state.size == size and memcmp(key, asked + state.offset, size) == 0:
             _keep_item(state, item)
             walk.absent -= 1

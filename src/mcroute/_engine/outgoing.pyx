@@ -3,12 +3,12 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
-from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_slice
+from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.meta cimport put_meta
-from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine, KeyState
+from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine
 from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._engine.walks cimport walk_key
 from mcroute._protocol cimport (
@@ -45,6 +45,15 @@ cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
     return out_copy(out, &engine.pool, <const uint8_t*>word, size)
 
 
+cdef size_t _keys_size(const Request* request, int32_t key, bint only_one) noexcept nogil:
+    """Of the keys in a line, each with a space."""
+    cdef size_t size = 0
+    while key >= 0:
+        size += request.keys[key].size + 1
+        key = -1 if only_one else request.keys[key].next
+    return size
+
+
 cdef bint _put_keys(
     OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one
 ) noexcept nogil:
@@ -52,7 +61,7 @@ cdef bint _put_keys(
     cdef const uint8_t* data = request.block.data + request.offset
     cdef char[LINE_MAX] word
     cdef int size
-    cdef KeyState* state
+    cdef uint8_t* room
     if request.view.command >= CMD_GAT:
         size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command),
                         <long long>request.view.exptime)
@@ -60,13 +69,16 @@ cdef bint _put_keys(
             return False
     elif not _put_word(out, engine, request.view.command):
         return False
+    room = out_room(out, &engine.pool, _keys_size(request, key, only_one) + 2)
+    if room == NULL:
+        return False
     while key >= 0:
-        state = &request.keys[key]
         # The byte in front of a key is the space that divides it from what stands before.
-        if not out_copy(out, &engine.pool, data + state.offset - 1, state.size + 1):
-            return False
-        key = -1 if only_one else state.next
-    return out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
+        memcpy(room, data + request.keys[key].offset - 1, request.keys[key].size + 1)
+        room += request.keys[key].size + 1
+        key = -1 if only_one else request.keys[key].next
+    memcpy(room, b"\r\n", 2)
+    return True
 
 
 cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_cas) noexcept nogil:

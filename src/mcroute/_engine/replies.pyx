@@ -12,14 +12,14 @@ from mcroute._engine.blocks cimport Block, Slice, block_drop, out_clear
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
-from mcroute._engine.multigets cimport multiget_item
+from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
     NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
     Request, Server, Walk,
 )
 from mcroute._engine.tokens cimport token_tag
-from mcroute._engine.walks cimport walk_end
+from mcroute._engine.walks cimport walk_end, walk_key
 from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_trips
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
@@ -27,7 +27,7 @@ from mcroute._protocol cimport (
     REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS, REPLY_META_DEBUG,
     REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED,
     REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_SERVER_ERROR,
-    REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_parse,
+    REPLY_STORED, REPLY_TOUCHED, REPLY_VALUE, REPLY_VERSION, ReplyView, reply_item, reply_parse,
 )
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
@@ -207,6 +207,24 @@ cdef bint _is_asked(Walk* walk, const uint8_t* data, ReplyView* view) noexcept n
     return _is_key(data, view, asked + request.view.key_offset, request.view.key_size)
 
 
+cdef size_t _take_next_item(Link* link, Block* block, size_t start, size_t size) noexcept nogil:
+    """The item that is awaited next, which is what nearly all replies are. 0: anything else."""
+    cdef Expected* expected = link_oldest(link)
+    cdef Walk* walk = expected.walk
+    cdef const uint8_t* key
+    cdef size_t key_size = 0
+    if expected.shape != SHAPE_GET or walk == NULL or walk.tags_cas:
+        return 0
+    if walk.is_group:
+        return multiget_next_item(walk, block, start, size)
+    key = walk_key(walk, &key_size)
+    key_size = reply_item(block.data + start, size, key, key_size, link.conn.engine.limits.value_max)
+    if key_size == 0 or size < key_size + 5 or memcmp(block.data + start + key_size, b"END\r\n", 5) != 0:
+        return 0
+    _complete(link, HIT, Slice(block, start, key_size + 5))
+    return key_size + 5
+
+
 cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, ReplyView* view) noexcept nogil:
     """A reply to get. Returns the bytes taken; 0: view.size are needed, or with that 0, out of step."""
     cdef Expected* expected = link_oldest(link)
@@ -288,6 +306,9 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
         return 0
     if link_oldest(link).step > 0:
         return _take_greeting(link, block.data + start, size, need)
+    taken = _take_next_item(link, block, start, size)
+    if taken > 0:
+        return taken
     parsed = reply_parse(block.data + start, size, link.conn.engine.limits.value_max, &view)
     if parsed == PARSED_MORE:
         need[0] = view.size

@@ -25,6 +25,23 @@ cdef inline uint64_t load64(const uint8_t* at) noexcept nogil:
     )
 
 
+cdef extern from * nogil:
+    """
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static __forceinline int mcroute_low_bit(uint64_t n) {
+        unsigned long i;
+        _BitScanForward64(&i, n);
+        return (int)i;
+    }
+    #else
+    static inline int mcroute_low_bit(uint64_t n) { return __builtin_ctzll(n); }
+    #endif
+    """
+    # Index of the lowest bit that is set; of 0 there is none.
+    int low_bit "mcroute_low_bit"(uint64_t n)
+
+
 # The last 0 to 8 bytes as a little-endian number.
 cdef inline uint64_t load_tail(const uint8_t* at, size_t size) noexcept nogil:
     cdef uint64_t value = 0

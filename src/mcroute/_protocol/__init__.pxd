@@ -14,7 +14,7 @@ from mcroute._protocol.refusals cimport (
     ERROR_OPTIONS, ERROR_MODE_SET, ERROR_MODE_ARITHMETIC, ERROR_KEY_CODE, ERROR_DELTA_VALUE,
     ERROR_INITIAL_VALUE, ERROR_NOT_OFFERED, ERROR_TEXT_COUNT, ERROR_TOO_LARGE_SILENT, error_text,
 )
-from mcroute._protocol.replies cimport reply_parse
+from mcroute._protocol.replies cimport reply_item, reply_parse
 from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
 from mcroute._protocol.views cimport (
     MCROUTE_PROTOCOL_API, KEY_MAX, OPAQUE_MAX, CMD_GET, CMD_GETS, CMD_GAT, CMD_GATS, CMD_SET, CMD_ADD,

@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from mcroute._hashing.words cimport load64, low_bit
 from mcroute._protocol.views cimport KEY_MAX
 
 cdef enum:
@@ -21,15 +22,55 @@ cdef struct Line:
     int count               # of all words
     bint tidy               # single spaces, CRLF
 
+# ---- eight bytes at a time: a word's bytes that are looked for have their top bit set in what these return, the
+# first of them for certain (Mycroft's test for a zero byte; what it borrows can only mark later ones)
+
+cdef inline uint64_t marked_zeros(uint64_t word) noexcept nogil:
+    return (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL
+
+
+cdef inline uint64_t marked_spaces(uint64_t word) noexcept nogil:
+    return marked_zeros(word ^ 0x2020202020202020ULL)
+
+
+cdef inline uint64_t marked_no_key(uint64_t word) noexcept nogil:
+    """Spaces, control characters and DEL."""
+    cdef uint64_t low = (word - 0x2121212121212121ULL) & ~word & 0x8080808080808080ULL
+    return low | marked_zeros(word ^ 0x7F7F7F7F7F7F7F7FULL)
+
+
+cdef inline const uint8_t* space_at(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """The next space, or the end."""
+    cdef uint64_t marks
+    while end - at >= 8:
+        marks = marked_spaces(load64(at))
+        if marks:
+            return at + (low_bit(marks) >> 3)
+        at += 8
+    while at < end and at[0] != 32:
+        at += 1
+    return at
+
+
+cdef inline const uint8_t* key_end(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """The next byte that no key has, or the end."""
+    cdef uint64_t marks
+    while end - at >= 8:
+        marks = marked_no_key(load64(at))
+        if marks:
+            return at + (low_bit(marks) >> 3)
+        at += 8
+    while at < end and at[0] > 32 and at[0] != 127:
+        at += 1
+    return at
+
+
+# ---- words of a line
+
 # True for 1 to 250 bytes, none a control character or a space.
 cdef inline bint key_is_valid(const uint8_t* key, size_t size) noexcept nogil:
-    cdef size_t i
-    cdef uint8_t bad = 0
-    if size - 1 >= KEY_MAX:     # 0 wraps around
-        return False
-    for i in range(size):
-        bad |= (key[i] <= 0x20) | (key[i] == 0x7F)
-    return not bad
+    # 0 wraps around.
+    return size - 1 < KEY_MAX and key_end(key, key + size) == key + size
 
 
 cdef inline bint word_is(const Word* word, const char* text, size_t size) noexcept nogil:
@@ -76,8 +117,7 @@ cdef inline void split_line(Line* line) noexcept nogil:
             at += 1
             continue
         start = at
-        while at < line.end and at[0] != 32:
-            at += 1
+        at = space_at(at, line.end)
         line.last.start = start
         line.last.size = at - start
         if line.count < WORDS_MAX:
@@ -89,15 +129,19 @@ cdef inline void split_line(Line* line) noexcept nogil:
                 line.tidy = False
 
 
+cdef inline uint32_t skip_spaces(const uint8_t* data, uint32_t offset, uint32_t end) noexcept nogil:
+    while offset < end and data[offset] == 32:
+        offset += 1
+    return offset
+
+
 # Next key of a get line: from offset, sets key_offset/key_size, returns the offset behind it, 0 at the end.
 cdef inline uint32_t request_next_key(const uint8_t* data, uint32_t offset, uint32_t keys_end,
                                       uint32_t* key_offset, uint32_t* key_size) noexcept nogil:
-    while offset < keys_end and data[offset] == 32:
-        offset += 1
+    offset = skip_spaces(data, offset, keys_end)
     if offset >= keys_end:
         return 0
     key_offset[0] = offset
-    while offset < keys_end and data[offset] != 32:
-        offset += 1
+    offset = space_at(data + offset, data + keys_end) - data
     key_size[0] = offset - key_offset[0]
     return offset

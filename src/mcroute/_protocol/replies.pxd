@@ -7,3 +7,7 @@ from mcroute._protocol.views cimport ReplyView
 
 # Parses the first reply line (with its data block) of data[0:size]. `value_max` caps VALUE and VA.
 cdef int reply_parse(const uint8_t* data, size_t size, uint64_t value_max, ReplyView* view) noexcept nogil
+# The size of the VALUE that data[0:size] begins with, line and data block, if that is the whole item of this valid
+# key, without a CAS token. 0: whatever else, which reply_parse tells. What a get is nearly always answered with.
+cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, size_t key_size,
+                       uint64_t value_max) noexcept nogil

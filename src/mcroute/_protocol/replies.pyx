@@ -223,3 +223,40 @@ cdef int reply_parse(const uint8_t* data, size_t size, uint64_t value_max, Reply
         return _bad_reply(view)
     view.kind = kind
     return PARSED_OK
+
+
+cdef enum:
+    ITEM_REST = 14          # bytes of the shortest item beside its key: "VALUE ", " 0 0", two line ends
+    DIGITS_MAX = 10         # more of them are left to reply_parse, which minds overflow
+
+
+cdef inline const uint8_t* _digits(const uint8_t* at, const uint8_t* end, uint64_t* number) noexcept nogil:
+    """Behind the digits, of which there may be none."""
+    cdef uint64_t value = 0
+    if end - at > DIGITS_MAX:
+        end = at + DIGITS_MAX
+    while at < end and <uint8_t>(at[0] - 48) <= 9:
+        value = value * 10 + <uint8_t>(at[0] - 48)
+        at += 1
+    number[0] = value
+    return at
+
+
+cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, size_t key_size,
+                       uint64_t value_max) noexcept nogil:
+    cdef const uint8_t* end = data + size
+    cdef const uint8_t* start = data + 6 + key_size
+    cdef const uint8_t* at
+    cdef uint64_t number = 0
+    cdef size_t whole
+    if size < key_size + ITEM_REST or memcmp(data, b"VALUE ", 6) != 0 or memcmp(data + 6, key, key_size) != 0:
+        return 0
+    at = _digits(start + 1, end, &number)
+    if start[0] != 32 or at == start + 1 or number > 0xFFFFFFFFU or end - at < 4 or at[0] != 32:
+        return 0
+    start = at
+    at = _digits(start + 1, end, &number)
+    if at == start + 1 or number > value_max or end - at < 4 or at[0] != 13 or at[1] != 10:
+        return 0
+    whole = at + 2 - data + <size_t>number + 2
+    return whole if whole <= size and data[whole - 2] == 13 and data[whole - 1] == 10 else 0

@@ -9,7 +9,8 @@ from libc.string cimport memchr, memcmp, memset
 
 from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
-    Line, Word, key_is_valid, read_i64, read_u64, request_next_key, split_line, word_is,
+    Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line,
+    word_is,
 )
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
@@ -19,8 +20,8 @@ from mcroute._protocol.refusals cimport (
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
     CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH,
-    CMD_VERBOSITY, CMD_VERSION, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_CANONICAL,
-    REQ_NOREPLY, REQ_WANTS_CAS,
+    CMD_VERBOSITY, CMD_VERSION, KEY_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64,
+    REQ_CANONICAL, REQ_NOREPLY, REQ_WANTS_CAS,
 )
 
 cdef enum:
@@ -76,19 +77,20 @@ cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* v
             view.exptime != <int>view.exptime)
         at = next_at
     while True:
-        next_at = request_next_key(data, at, end, &key_at, &key_size)
-        if next_at == 0:
+        key_at = skip_spaces(data, at, end)
+        if key_at == end:
             break
         line.tidy &= key_at == at + 1
         if bad_time:
             return _refuse(view, ERROR_EXPTIME)
-        if not key_is_valid(data + key_at, key_size):
+        at = key_end(data + key_at, data + end) - data
+        key_size = at - key_at
+        if key_size - 1 >= KEY_MAX or (at < end and data[at] != 32):
             return _refuse(view, ERROR_FORMAT)
         if view.key_count == 0:
             view.key_offset = key_at
             view.key_size = key_size
         view.key_count += 1
-        at = next_at
     if view.key_count == 0:
         return _refuse(view, ERROR_FORMAT)
     view.keys_end = at
