@@ -13,4 +13,6 @@ from mcroute._hashing cimport (
     hash_one_at_a_time, hash_sha384, hash_spooky32, hash_xxh3, key_hash_find,
 )
 from mcroute._protocol cimport *
-from mcroute._ring cimport MCROUTE_RING_API, Ring, RingTable, ring_owner, ring_owners, ring_size, ring_table
+from mcroute._ring cimport (
+    MCROUTE_RING_API, Ring, RingTable, ring_owner, ring_owner_each, ring_owners, ring_size, ring_table,
+)

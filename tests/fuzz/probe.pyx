@@ -17,14 +17,15 @@ from mcroute._protocol cimport (
     COMMAND_COUNT, ENCODE_EXTRA, ERROR_TEXT_COUNT, KEY_MAX, OPAQUE_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE,
     PARSED_OK, REPLY_KIND_COUNT, REPLY_META_VALUE, REPLY_VALUE, REQ_CANONICAL, REQ_NOREPLY, Limits, ReplyView,
     RequestView, default_limits, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
-    error_text, key_is_valid, reply_parse, request_next_key, request_parse,
+    error_text, key_is_valid, reply_item, reply_parse, request_next_key, request_parse,
 )
-from mcroute._ring cimport Ring, RingTable, ring_owner, ring_owners, ring_size, ring_table
+from mcroute._ring cimport Ring, RingTable, ring_owner, ring_owner_each, ring_owners, ring_size, ring_table
 
 cdef enum:
     VALUE_MAX = 4096            # small, so that too large a value is soon found
     GET_LINE_MAX = 4096
     REPLY_LINE_MAX = 8192       # longer ones are out of step
+    DIGITS_MAX = 10             # of a number, in what is read without the parser
     CUTS = 48                   # prefixes tried of a message, evenly spread
 
 # A refused request's line, and the longest data block that memcached would swallow behind it.
@@ -207,6 +208,37 @@ cdef int _check_reply_cuts(const uint8_t* data, size_t size, const ReplyView* wh
     return 0
 
 
+cdef size_t _item_by_key(const uint8_t* data, size_t size, const uint8_t* key, size_t key_size) except? 1:
+    cdef uint8_t* block = _copy(data, size)
+    cdef uint8_t* name = _copy(key, key_size)
+    cdef size_t item = reply_item(block, size, name, key_size, VALUE_MAX)
+    free(block)
+    free(name)
+    return item
+
+
+cdef int _check_item(const uint8_t* data, size_t size, int parsed, const ReplyView* view) except -1:
+    """Looking for the item of a key finds what the parser does, if that is an item of that key without more."""
+    cdef uint8_t[KEY_MAX] other
+    cdef size_t key_size = 0
+    cdef size_t item
+    while 6 + key_size < size and key_size <= KEY_MAX and data[6 + key_size] > 32:
+        key_size += 1
+    if size < 6 or not key_is_valid(data + 6, key_size):
+        return 0
+    item = _item_by_key(data, size, data + 6, key_size)
+    if parsed != PARSED_OK or view.kind != REPLY_VALUE or view.has_cas:
+        assert item == 0
+        return 0
+    words = bytes(data[view.key_offset + key_size:view.line_size]).split()
+    assert item == view.size or (item == 0 and max(len(word) for word in words) > DIGITS_MAX)
+    memcpy(other, data + 6, key_size)
+    other[key_size - 1] ^= 1
+    assert _item_by_key(data, size, other, key_size) == 0
+    assert key_size == 1 or _item_by_key(data, size, data + 6, key_size - 1) == 0
+    return 0
+
+
 def check_replies(const uint8_t[::1] data not None):
     """Reads `data` as the bytes of one server. Returns how many replies it held, up to the first bad one."""
     cdef ReplyView view
@@ -218,6 +250,7 @@ def check_replies(const uint8_t[::1] data not None):
     while start < size:
         memset(&view, 0xA5, sizeof(view))
         parsed = _parse_reply(at + start, size - start, &view)
+        _check_item(at + start, size - start, parsed, &view)
         if parsed == PARSED_MORE:
             assert size - start < view.size <= REPLY_LINE_MAX + VALUE_MAX + 2
             return count
@@ -256,7 +289,9 @@ def look_up(Ring ring not None, const uint8_t[::1] key not None, skip, int count
     cdef uint8_t* block = _copy(&key[0] if size else NULL, size)
     cdef int* out = <int*>malloc(count * sizeof(int))
     cdef uint64_t* mask = NULL
-    cdef int owner, found, i
+    cdef const uint8_t* each = block
+    cdef int owner, found
+    cdef int i = 0
     try:
         if out == NULL:
             raise MemoryError
@@ -264,6 +299,8 @@ def look_up(Ring ring not None, const uint8_t[::1] key not None, skip, int count
         with nogil:
             owner = ring_owner(table, block, size, mask)
             found = ring_owners(table, block, size, mask, count, out)
+            ring_owner_each(table, &each, &size, 1, &i)
+        assert skip is not None or i == owner
         return owner, [out[i] for i in range(found)]
     finally:
         free(block)

@@ -8,7 +8,7 @@ from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORE
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
-from mcroute._engine.caching cimport prefetch_all
+from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.histograms cimport histogram_add

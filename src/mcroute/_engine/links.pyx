@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.caching cimport prefetch_all
+from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT, Request,
 )

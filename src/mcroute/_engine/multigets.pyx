@@ -10,18 +10,27 @@ from libc.string cimport memcmp
 
 from mcroute._engine.answers cimport request_answer_joined, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport block_keep, block_new
-from mcroute._engine.caching cimport prefetch
+from mcroute._hashing.caching cimport prefetch
 from mcroute._engine.combining cimport failed_over, first_go_on, may_retry, random_number
 from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED,
-    REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanTable,
+    REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanPool, PlanTable, Server,
 )
 from mcroute._protocol cimport reply_item, request_next_key
+from mcroute._ring cimport ring_owner_each
 from mcroute._engine.walks cimport (
     walk_ask, walk_fails, walk_free, walk_link, walk_new, walk_resolve, walk_run, walk_server,
 )
 
+cdef enum:
+    KEYS_A_ROUND = 32           # that are looked up together
+
+
 cdef Slice NOTHING = Slice(NULL, 0, 0)
+
+
+cdef inline const uint8_t* _text(const Request* request, const KeyState* state) noexcept nogil:
+    return request.block.data + request.offset + state.offset
 
 
 cdef inline void _keep_item(KeyState* state, Slice item) noexcept nogil:
@@ -45,12 +54,11 @@ cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
 cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size) noexcept nogil:
     cdef Request* request = walk.request
     cdef const KeyState* state
-    cdef const uint8_t* key
     if walk.cursor < 0:
         return 0
     state = &request.keys[walk.cursor]
-    key = request.block.data + request.offset + state.offset
-    size = reply_item(block.data + start, size, key, state.size, request.plan.engine.limits.value_max)
+    size = reply_item(block.data + start, size, _text(request, state), state.size,
+                      request.plan.engine.limits.value_max)
     if size > 0:
         _keep_item(_next_key(walk), Slice(block, start, size))
         walk.absent -= 1
@@ -60,11 +68,10 @@ cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t si
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
     """Replies keep the order of the keys, misses left out."""
     cdef Request* request = walk.request
-    cdef const uint8_t* asked = request.block.data + request.offset
     cdef KeyState* state
     while walk.cursor >= 0:
         state = _next_key(walk)
-        if state.size == size and memcmp(key, asked + state.offset, size) == 0:
+        if state.size == size and memcmp(key, _text(request, state), size) == 0:
             _keep_item(state, item)
             walk.absent -= 1
             return True
@@ -96,7 +103,7 @@ cdef int _key_node(Request* request, int node, const KeyState* state) noexcept n
     """Behind the switches, which only some plans have."""
     if not _is_switch(&request.plan.nodes[node]):
         return node
-    return walk_resolve(request, node, request.block.data + request.offset + state.offset, state.size)
+    return walk_resolve(request, node, _text(request, state), state.size)
 
 
 cdef int _child(Request* request, PlanNode* first, const KeyState* state) noexcept nogil:
@@ -158,14 +165,18 @@ cdef Walk* _new_part(Request* request, Link* link, PlanNode* ask) noexcept nogil
 
 
 cdef void _join(Request* request, int32_t key, int node) noexcept nogil:
-    """Makes the key one of its link's part; it is walked by itself where it cannot be."""
     cdef KeyState* state = &request.keys[key]
-    cdef const uint8_t* text = request.block.data + request.offset + state.offset
+    cdef const uint8_t* text = _text(request, state)
     cdef PlanNode* ask = _shared_ask(request, node, state)
     cdef Link* link = NULL
-    cdef Walk* part
     if ask != NULL:
         link = walk_link(walk_server(request, ask, text, state.size), text, state.size)
+    _join_part(request, key, node, ask, link)
+
+
+cdef void _join_part(Request* request, int32_t key, int node, PlanNode* ask, Link* link) noexcept nogil:
+    """Makes the key one of its link's part; it is walked by itself where it cannot be."""
+    cdef Walk* part
     if link == NULL or (link.group != NULL and link.group.tags_cas != ask.tags_cas):
         _walk_key(request, key, node)
         return
@@ -180,6 +191,39 @@ cdef void _join(Request* request, int32_t key, int node) noexcept nogil:
         request.keys[part.cursor].next = key
     part.cursor = key
     part.absent += 1
+
+
+cdef void _join_owners(Request* request, int32_t first, int count, int node, PlanNode* ask) noexcept nogil:
+    """The keys go to their owners in one pool."""
+    cdef PlanPool* pool = &request.plan.pools[ask.pool]
+    cdef (const uint8_t*)[KEYS_A_ROUND] texts
+    cdef size_t[KEYS_A_ROUND] sizes
+    cdef int[KEYS_A_ROUND] owners
+    cdef Server* server
+    cdef int i
+    for i in range(count):
+        texts[i] = _text(request, &request.keys[first + i])
+        sizes[i] = request.keys[first + i].size
+    ring_owner_each(pool.ring, texts, sizes, count, owners)
+    for i in range(count):
+        server = request.plan.engine.servers[pool.server_ids[owners[i]]]
+        _join_part(request, first + i, node, ask, walk_link(server, texts[i], sizes[i]))
+
+
+cdef void _join_all(Request* request, int root) noexcept nogil:
+    cdef PlanNode* ask = NULL
+    cdef int32_t count = <int32_t>request.key_count
+    cdef int32_t first = 0
+    cdef int32_t i
+    if not _is_switch(&request.plan.nodes[root]):
+        ask = _shared_ask(request, root, request.keys)
+    if ask != NULL and ask.rank == 0 and request.plan.pools[ask.pool].size > 1:
+        while first < count:
+            _join_owners(request, first, min(count - first, <int32_t>KEYS_A_ROUND), root, ask)
+            first += KEYS_A_ROUND
+        return
+    for i in range(count):
+        _join(request, i, _key_node(request, root, &request.keys[i]))
 
 
 cdef void _ask_part(Walk** at) noexcept nogil:
@@ -235,7 +279,6 @@ cdef bint _lay_out_keys(Request* request) noexcept nogil:
 cdef void multiget_begin(Request* request) noexcept nogil:
     cdef PlanTable* plan = request.plan
     cdef int root = plan.root
-    cdef uint32_t i
     if not _lay_out_keys(request):
         request.outcome = OVERLOADED
         request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
@@ -246,8 +289,7 @@ cdef void multiget_begin(Request* request) noexcept nogil:
     request.start = <uint32_t>random_number(plan.engine)
     if plan.nodes[root].kind == NODE_SWITCH_COMMAND:
         root = plan.children[plan.nodes[root].children + request.group]
-    for i in range(request.key_count):
-        _join(request, <int32_t>i, _key_node(request, root, &request.keys[i]))
+    _join_all(request, root)
     _ask_parts(request)
     _part_ended(request)
     request_walk_ended(request)

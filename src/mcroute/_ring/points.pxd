@@ -6,6 +6,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._ring.table cimport RingTable
 
 cdef int points_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil
+# The owners of several texts; their places in the table are asked for ahead.
+cdef void points_owners(const RingTable* table, const uint8_t** texts, size_t* sizes, size_t count,
+                        int* owners) noexcept nogil
 cdef int wide_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil
 cdef int slots_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil
 # The failover order is the order of first appearance, walking on from the key.

@@ -3,9 +3,14 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from mcroute._hashing.caching cimport prefetch
 from mcroute._hashing.md5 cimport hash_md5
 from mcroute._hashing.words cimport load32, load64_big, swap32
 from mcroute._ring.table cimport RingTable, in_mask, put_in_mask, text_hash
+
+
+cdef enum:
+    PLACES_A_ROUND = 16
 
 
 # Index of the first point at or behind the place, or behind it.
@@ -50,6 +55,26 @@ cdef int points_at(const RingTable* table, unsigned int place) noexcept nogil:
 
 cdef int points_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil:
     return <int>table.points[point_at(table, <uint32_t>text_hash(table, text, size))].server
+
+
+cdef void points_owners(const RingTable* table, const uint8_t** texts, size_t* sizes, size_t count,
+                        int* owners) noexcept nogil:
+    cdef uint32_t[PLACES_A_ROUND] places
+    cdef size_t i, round_size
+    # Each lookup waits twice for memory, once for the bucket and once for the point: all of a round wait together.
+    while count > 0:
+        round_size = min(count, <size_t>PLACES_A_ROUND)
+        for i in range(round_size):
+            places[i] = <uint32_t>text_hash(table, texts[i], sizes[i])
+            prefetch(&table.buckets[places[i] >> table.shift])
+        for i in range(round_size):
+            prefetch(&table.points[table.buckets[places[i] >> table.shift]])
+        for i in range(round_size):
+            owners[i] = points_at(table, places[i])
+        texts += round_size
+        sizes += round_size
+        owners += round_size
+        count -= round_size
 
 
 cdef int wide_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil:

@@ -28,6 +28,9 @@ cdef int ring_size(const RingTable* table) noexcept nogil
 # -1 when every server is skipped.
 cdef int ring_owner(const RingTable* table, const uint8_t* key, size_t size,
                     const uint64_t* skip) noexcept nogil
+# The owners of `count` keys, as ring_owner has them with nobody skipped; faster than one by one.
+cdef void ring_owner_each(const RingTable* table, const uint8_t** keys, size_t* sizes, size_t count,
+                          int* out) noexcept nogil
 # The first `count` distinct owners in failover order, written to out; returns how many there were.
 cdef int ring_owners(const RingTable* table, const uint8_t* key, size_t size, const uint64_t* skip,
                      int count, int* out) noexcept nogil

@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 
 from mcroute._ring.building cimport table_bytes, table_fill, table_free
 from mcroute._ring.keys cimport KeyText, key_drop, key_read
+from mcroute._ring.points cimport points_owner, points_owners
 from mcroute._ring.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
 
 from mcroute.placement import Inherited, inherit, own_placement
@@ -57,6 +58,16 @@ cdef int ring_owner(const RingTable* table, const uint8_t* key, size_t size,
     if skip == NULL or not in_mask(skip, owner):
         return owner
     return owner if ring_owners(table, key, size, skip, 1, &owner) else -1
+
+
+cdef void ring_owner_each(const RingTable* table, const uint8_t** keys, size_t* sizes, size_t count,
+                          int* out) noexcept nogil:
+    cdef size_t i
+    if table.owner == points_owner and not table.reads_key:
+        points_owners(table, keys, sizes, count, out)
+        return
+    for i in range(count):
+        out[i] = owner_of(table, keys[i], sizes[i])
 
 
 cdef int walk_from(const RingTable* table, const uint8_t* key, size_t size, uint64_t* taken, int count,
@@ -164,9 +175,12 @@ cdef int route_held(const RingTable* table, tuple held, const uint8_t** data, si
             copies.append(copy)
             borrow_key(copy, &data[i], &sizes[i])
     with nogil:
-        for i in range(count):
-            out[i] = ring_owner(table, data[i], sizes[i], words)
-            worst = min(worst, out[i])
+        if words == NULL:
+            ring_owner_each(table, data, sizes, count, out)
+        else:
+            for i in range(count):
+                out[i] = ring_owner(table, data[i], sizes[i], words)
+                worst = min(worst, out[i])
     if worst < 0:
         raise LookupError("every server that may own a key is skipped")
     return 0
