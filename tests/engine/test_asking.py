@@ -52,6 +52,20 @@ def test_values_of_every_size_arrive_in_any_pieces(one: Network, size: int) -> N
     assert one.got(client) == reply
 
 
+def test_quit_alone_closes_the_session_and_nobody_elses(one: Network) -> None:
+    client, other = one.client(), one.client()
+    one.send(client, b"get k\r\n")
+    one.reply(0, b"END\r\n")
+    assert one.got(client) == b"END\r\n"
+    one.send(client, b"quit\r\n")
+    one.turn()
+    assert one.got(client) == b""
+    assert one.closed == [client]
+    one.send(other, b"quit\r\n")
+    one.turn()
+    assert one.closed == [client, other]
+
+
 def test_replies_leave_in_the_order_of_the_requests() -> None:
     net = network(PoolRoute(pool(4)), 4)
     client = net.client()

@@ -84,7 +84,11 @@ cdef inline uint8_t* out_room(OutQueue* out, BlockPool* pool, size_t size) noexc
     return out_extend(out, pool, size)
 
 cdef inline bint out_copy(OutQueue* out, BlockPool* pool, const uint8_t* data, size_t size) noexcept nogil:
-    cdef uint8_t* room = out_room(out, pool, size)
+    cdef uint8_t* room
+    if size == 0:
+        # A piece without bytes would never leave.
+        return True
+    room = out_room(out, pool, size)
     if room == NULL:
         return False
     memcpy(room, data, size)
