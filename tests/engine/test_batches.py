@@ -34,11 +34,16 @@ class Net:
         self.client = self.net.client()
         self.other = self.net.client()
 
-    def ask(self, *servers: int) -> None:
-        self.net.give(self.client, b"".join(b"get %s\r\n" % self.keys[server] for server in servers))
+    def gets(self, *servers: int) -> bytes:
+        return b"".join(b"get %s\r\n" % self.keys[server] for server in servers)
+
+    def give_client(self, requests: bytes) -> None:
+        """In a turn of its own."""
+        self.net.give(self.client, requests)
         assert self.net.step() > 0
-        for server in servers:
-            self.net.asked(server)
+
+    def ask(self, *servers: int) -> None:
+        self.give_client(self.gets(*servers))
 
     def answer(self, server: int) -> bytes:
         """In a turn of its own; what the client has got by the end of it."""
@@ -132,12 +137,12 @@ def test_a_client_that_gives_up_takes_its_batch_with_it(net: Net) -> None:
     net.net.close(net.client)
     assert net.answer(1) == b""
     assert net.busy_turn() == b""
+    counters = net.net.engine.counters()
+    assert counters["sessions_closed"] == 1
 
 
-def test_a_batch_that_ends_with_quit_is_answered_whole(net: Net) -> None:
-    net.ask(0, 1)
-    net.net.give(net.client, b"quit\r\n")
-    net.net.step()
+def test_a_batch_with_quit_in_it_waits_for_nothing(net: Net) -> None:
+    net.give_client(net.gets(0, 1) + b"quit\r\n")
     assert net.answer(0) == net.reply(0)
     assert net.answer(1) == net.reply(1)
     net.net.step()
@@ -154,14 +159,24 @@ def test_a_server_that_is_lost_ends_the_batch_with_its_errors(net: Net) -> None:
     assert b"SERVER_ERROR" in lost
 
 
-def test_a_batch_of_noreply_requests_waits_for_nothing(net: Net) -> None:
-    """Nothing of it is to be sent, so that no turn is made for it."""
-    net.net.give(net.client, b"".join(b"set %s 0 0 1 noreply\r\nx\r\n" % key for key in net.keys))
-    net.net.step()
-    for server in range(SERVERS):
-        net.net.give(net.net.links[server], b"STORED\r\n")
-    net.net.step()
-    assert net.net.got(net.client) == b""
+def test_nothing_waits_for_a_request_without_reply(net: Net) -> None:
+    net.give_client(net.gets(0) + b"set %s 0 0 1 noreply\r\nx\r\n" % net.keys[1])
+    assert net.answer(0) == net.reply(0)
+
+
+def test_what_is_there_when_the_next_caller_asks_does_not_wait_for_him(net: Net) -> None:
+    net.ask(0)
+    # Or else the client's socket would be looked at first.
+    assert net.quiet_turn() == b""
+    net.net.give(net.net.links[0], net.reply(0))
+    net.net.give(net.client, net.gets(1))
+    assert net.net.step() == 2
+    assert net.net.got(net.client) == net.reply(0)
+
+
+def test_many_bytes_do_not_wait(net: Net) -> None:
     net.ask(0, 1)
-    assert net.answer(0) == b""
-    assert net.answer(1) == net.reply(0, 1)
+    large = b"VALUE %s 0 20000\r\n%s\r\nEND\r\n" % (net.keys[0], b"v" * 20_000)
+    net.net.give(net.net.links[0], large)
+    net.net.step()
+    assert net.net.got(net.client) == large

@@ -155,7 +155,7 @@ cdef void session_input(Session* session) noexcept nogil:
     cdef int parsed
     session.conn.input.need = 0
     session.is_paused = False
-    session.is_batch = session.head == NULL
+    session.is_batch = session.head == NULL and session.conn.out.count == 0
     while start < end and not session.conn.is_broken:
         if session.conn.is_closing:
             start = end

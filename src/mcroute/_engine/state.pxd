@@ -187,7 +187,7 @@ cdef struct Session:
     Request* head
     Request* tail
     uint32_t in_flight
-    bint is_batch               # what is in flight has come all at once
+    bint is_batch               # what is in flight, or answered and not sent, has come all at once
     bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
     Session* next               # all sessions of the engine
     Session* previous

@@ -2,9 +2,10 @@
 
 A client that sends a batch of requests goes on when all of them are answered. Their replies come from several servers,
 in several turns, and each of these would cost a system call here and another one there. So those that are there wait
-for the others: until they have come, or the system has had nothing for a turn of the loop, or for a millisecond,
-whichever is first, and once a batch at most. Who goes on sending while replies are due is not kept waiting: that is no
-batch, but several callers on one connection (docs/decisions/0009-batches.md).
+for the others: until these have come, or the system has had nothing for a turn of the loop, or a millisecond has
+passed at the end of a turn, or they are many bytes; whichever is first, and once a batch at most. Who goes on sending
+while replies are due is not kept waiting: that is no batch, but several callers on one connection
+(docs/decisions/0009-batches.md).
 """
 
 from libc.stdint cimport uint32_t
@@ -14,12 +15,17 @@ from mcroute._loop.endpoints cimport endpoint_flush
 from mcroute._loop.links cimport link_end
 from mcroute._loop.listeners cimport session_end
 from mcroute._loop.state cimport STAGE_CONNECTED, Endpoint, LoopLink
+from mcroute._protocol cimport REQ_NOREPLY
+
+cdef enum:
+    GATHER_MAX = 16 * 1024      # bytes: more are worth a system call of their own
 
 
 cdef bint _gathers(const Conn* conn) noexcept nogil:
-    """Whether there are replies of a batch to send, and others to come."""
+    """Whether there are replies of a batch to send, not much, and others to come."""
     cdef const Session* session = <const Session*>conn
-    return (conn.kind == CONN_SESSION and session.is_batch and session.in_flight > 0 and conn.out.count > 0
+    return (conn.kind == CONN_SESSION and session.is_batch and session.in_flight > 0
+            and not session.tail.view.flags & REQ_NOREPLY and 0 < conn.out.bytes < GATHER_MAX
             and not session.is_paused and not conn.is_closing and not conn.is_broken)
 
 

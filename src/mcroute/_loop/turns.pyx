@@ -1,4 +1,4 @@
-"""One turn: what the system has ready, what has become due, an errand, and then everything that is to be sent.
+"""One turn: what the system has ready, what has become due, an errand, and then what is to be sent.
 
 Bytes are sent at the end, so that a turn makes one system call for each connection that has something, however
 many replies or requests it gathered. The clock is read once.

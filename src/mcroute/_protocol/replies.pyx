@@ -245,12 +245,13 @@ cdef inline const uint8_t* _digits(const uint8_t* at, const uint8_t* end, uint64
 cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, size_t key_size,
                        uint64_t value_max) noexcept nogil:
     cdef const uint8_t* end = data + size
-    cdef const uint8_t* start = data + 6 + key_size
+    cdef const uint8_t* start
     cdef const uint8_t* at
     cdef uint64_t number = 0
     cdef size_t whole
     if size < key_size + ITEM_REST or memcmp(data, b"VALUE ", 6) != 0 or memcmp(data + 6, key, key_size) != 0:
         return 0
+    start = data + 6 + key_size
     at = _digits(start + 1, end, &number)
     if start[0] != 32 or at == start + 1 or number > 0xFFFFFFFFU or end - at < 4 or at[0] != 32:
         return 0
