@@ -18,7 +18,9 @@ KEYS_EACH = 20
 SIZES = (300 << 10,) * 2 + (10_000,) * 4 + (200,) * (KEYS_EACH - 6)
 PIPELINE_MAX = 16
 # Which share of the steps is what; the rest are single requests.
-VANISHES, PIPELINES = 0.01, 0.1
+VANISHES, QUITS, PIPELINES = 0.01, 0.01, 0.1
+# Until the proxy has closed the connection of a client that has quit.
+QUIT_PATIENCE_S = 10
 # And of the requests.
 DELETES, SETS, GETS = 0.15, 0.25, 0.45
 
@@ -112,7 +114,10 @@ class SoakWriter:
         if choice < VANISHES:
             self._vanish(client)
             return False
-        count = self.rng.randint(2, PIPELINE_MAX) if choice < VANISHES + PIPELINES else 1
+        if choice < VANISHES + QUITS:
+            await self._quit(client)
+            return False
+        count = self.rng.randint(2, PIPELINE_MAX) if choice < VANISHES + QUITS + PIPELINES else 1
         exchanges = [self._exchange() for _ in range(count)]
         return await self._carry_out(client, exchanges)
 
@@ -147,6 +152,18 @@ class SoakWriter:
             b"".join(exchange.request for exchange in exchanges) + part[: self.rng.randint(0, len(part))]
         )
         client.writer.transport.abort()
+
+    async def _quit(self, client: Connection) -> None:
+        """In good order."""
+        self.tally.kinds["quit"] += 1
+        client.writer.write(b"quit\r\n")
+        try:
+            rest = await asyncio.wait_for(client.reader.read(), QUIT_PATIENCE_S)
+        except (OSError, asyncio.TimeoutError) as error:
+            self.tally.errors.append(error)
+            return
+        if rest:
+            self.tally.errors.append(Failed(rest))
 
     # ---- requests ----
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import probe
 from choices import Choices, require
-from fuzz_clients import KEYS, Client, Writer, is_own_value
+from fuzz_clients import KEYS, Client, Writer, is_own_value, leave_taking
 from fuzz_plans import DEADLINE_S, PLANS, SERVERS
 
 from mcroute._engine.engine import Engine
@@ -126,6 +126,9 @@ class World:
 
     def turn(self) -> None:
         """What a driver does at the end of its turn, until there is nothing left to do."""
+        for client in self.clients:
+            if client is not None and client.has_ended:
+                self.engine.end_input(client.number)
         while numbers := self.take_dirty():
             for number in numbers:
                 self.flush(number)
@@ -204,7 +207,11 @@ class World:
             self.clients[at] = None
         elif action == 1:
             client.has_quit = True
-            self.engine.end_input(client.number)
+            if self.choices.happens():
+                client.write([leave_taking()])
+                self.push(client)
+            else:
+                client.has_ended = True
         elif not client.unsent:
             client.is_honest = False
             client.unsent += self.choices.raw()
@@ -347,6 +354,8 @@ class World:
             if client is not None and client.is_honest:
                 require(not client.owed(), "every request ends", list(client.expected)[:2])
                 require(not client.received, "nothing is said that was not asked", client.received[:80])
+                is_still_here = client.has_quit and not client.unsent
+                require(not is_still_here, "who has quit is sent away", client.number)
 
     def leave(self) -> None:
         for client in self.clients:

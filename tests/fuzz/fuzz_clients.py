@@ -13,6 +13,7 @@ NUMBER = b"n0"
 KEYS = [b"k%d" % i for i in range(6)] + [NUMBER, b"a:1", b"b:2", b"L" * 250]
 SIZES = [0, 1, 30, 100, 2000, 9000, 70_000, 300_000]
 ERROR = rb"(?:SERVER_ERROR|CLIENT_ERROR|ERROR)[^\r\n]*\r\n"
+NEVER = re.compile(rb"(?!)")
 VALUE = re.compile(rb"VALUE (\S+) \d+ (\d+)(?: \d+)?\r\n")
 
 
@@ -33,6 +34,10 @@ class Expected:
     is_get: bool = False
     is_optional: bool = False
     is_silent: bool = False
+
+
+def leave_taking() -> Expected:
+    return Expected(b"quit\r\n", NEVER, is_silent=True)
 
 
 class Writer:
@@ -117,7 +122,8 @@ class Client:
 
     number: int
     is_honest: bool = True
-    has_quit: bool = False
+    has_quit: bool = False  # in words, or
+    has_ended: bool = False  # by ending its half of the connection
     unsent: bytearray = field(default_factory=bytearray)
     begun: deque[Expected] = field(default_factory=deque)  # not taken by the engine as a whole
     taken: int = 0  # bytes of `begun` that the engine has
