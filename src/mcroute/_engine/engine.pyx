@@ -14,13 +14,13 @@ from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.lifetimes cimport (
-    engine_free, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
+    engine_free, engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
     session_close, session_open,
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
-from mcroute._engine.plans cimport CompiledPlan, plan_adopt
+from mcroute._engine.plans cimport CompiledPlan, servers_admit
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
@@ -61,7 +61,7 @@ cdef class Engine:
         if self.state == NULL:
             raise MemoryError
         self.routes = RouteRunner()
-        self._adopt(plan)
+        self.install(plan)
 
     def __dealloc__(self):
         if self.state == NULL:
@@ -72,15 +72,6 @@ cdef class Engine:
 
     # ---- the plan and its servers ----
 
-    cdef _adopt(self, plan):
-        terms = self.roster.admit(plan, self._is_free)
-        cdef CompiledPlan compiled = CompiledPlan(plan, terms)
-        if not plan_adopt(self.state, compiled.terms, compiled.term_count, compiled.table):
-            raise MemoryError
-        if self.compiled is not None:
-            self.older.append(self.compiled)
-        self.compiled = compiled
-
     def _is_free(self, int number):
         return not self.server_in_use(number) and server_is_unlinked(self.state.servers[number])
 
@@ -89,14 +80,30 @@ cdef class Engine:
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
         return len(self.older)
 
+    def admit(self, plan):
+        """Makes the plan's servers known, and returns their ids by name; `install` is to follow.
+
+        Until then nothing is asked of a server that joins: it is the time to open its links. A server that stays
+        (the same name and address) keeps its id, its links and its state; one that is new gets an id that no request
+        refers to any more, is in service, and wants as many links as the server had that had the id before.
+        """
+        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free))
+        if not servers_admit(self.state, compiled.terms, compiled.term_count):
+            raise MemoryError
+        self.admitted = compiled
+        return dict(compiled.ids)
+
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
 
-        A server that stays (the same name and address) keeps its id, its links and its state; one that is new
-        gets an id that no request refers to any more, is in service, and wants its links to be opened: as many
-        as the server had that had the id before.
+        A plan that was not admitted is so first.
         """
-        self._adopt(plan)
+        if self.admitted is None or self.admitted.plan is not plan:
+            self.admit(plan)
+        if self.compiled is not None:
+            self.older.append(self.compiled)
+        self.compiled, self.admitted = self.admitted, None
+        engine_install(self.state, self.compiled.table)
         self.forget_plans()
 
     def server_ids(self):

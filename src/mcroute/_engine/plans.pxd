@@ -21,6 +21,6 @@ cdef class CompiledPlan:
     cdef list rings
     cdef dict ids               # server name -> id
 
-# Makes the servers known to the engine, then installs the table (engine_install). A server whose terms say that it
-# is new begins in service, without a past. False without memory: the engine goes on as it was.
-cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTable* table) noexcept nogil
+# Makes the plan's servers known to the engine, which is due before the table is installed (engine_install). A server
+# whose terms say that it is new begins in service, without a past. False without memory.
+cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noexcept nogil

@@ -8,7 +8,7 @@ from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
-from mcroute._engine.lifetimes cimport engine_install, server_add
+from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.observing cimport server_counts_clear
 from mcroute._engine.words cimport word_trips
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
@@ -168,7 +168,7 @@ cdef class CompiledPlan:
             self.table.text_count = i + 1
 
 
-cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTable* table) noexcept nogil:
+cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noexcept nogil:
     cdef Server* server
     cdef int i
     for i in range(count):
@@ -188,5 +188,4 @@ cdef bint plan_adopt(Engine* engine, const ServerTerms* terms, int count, PlanTa
                 server.own_word.bits = 0
                 server.word = &server.own_word
             server.trips_seen = word_trips(server.word)
-    engine_install(engine, table)
     return True

@@ -14,9 +14,10 @@ from mcroute._engine.connections cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
-from mcroute._engine.plans cimport CompiledPlan, ServerTerms, plan_adopt
+from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
 from mcroute._engine.replies cimport server_fail_over
 from mcroute._engine.state cimport Handed, PlanTable, RouteEvent, RouteOrders
 from mcroute._loop.links cimport (
@@ -44,16 +45,19 @@ cdef enum:
 
 # ---- errands of this module ----
 
-cdef struct Adoption:
+cdef struct Admission:
     ServerTerms* terms
     int count
-    PlanTable* table
     bint is_done
 
 
-cdef void _adopt(Loop* loop, void* argument) noexcept nogil:
-    cdef Adoption* adoption = <Adoption*>argument
-    adoption.is_done = plan_adopt(loop.engine, adoption.terms, adoption.count, adoption.table)
+cdef void _admit(Loop* loop, void* argument) noexcept nogil:
+    cdef Admission* admission = <Admission*>argument
+    admission.is_done = servers_admit(loop.engine, admission.terms, admission.count)
+
+
+cdef void _install(Loop* loop, void* table) noexcept nogil:
+    engine_install(loop.engine, <PlanTable*>table)
 
 
 cdef struct Usage:
@@ -132,6 +136,7 @@ cdef class LoopThread:
     cdef Loop* loop
     cdef Words words            # which servers refer to, to the end
     cdef CompiledPlan compiled
+    cdef CompiledPlan admitted  # not installed yet; else None
     cdef list older             # plans that requests may still be on
     cdef RouteRunner routes
     cdef object hand_to         # keeps the descriptors alive that clients are handed over by
@@ -204,21 +209,28 @@ cdef class LoopThread:
 
     # ---- plans ----
 
-    def adopt(self, plan, list terms, Words words not None):
-        """Requests from now on start on this plan. `terms` are `Roster.admit`'s for it."""
+    def admit(self, plan, list terms, Words words not None):
+        """Makes the plan's servers known: from now on they may be connected to. `terms` are `Roster.admit`'s for it."""
         cdef CompiledPlan compiled = CompiledPlan(plan, terms)
-        cdef Adoption adoption
+        cdef Admission admission
         cdef int i
         self.words = words
         for i in range(compiled.term_count):
             compiled.terms[i].word = words.word(compiled.terms[i].id)
-        adoption = Adoption(compiled.terms, compiled.term_count, compiled.table, False)
-        self._do(_adopt, &adoption)
-        if not adoption.is_done:
+        admission = Admission(compiled.terms, compiled.term_count, False)
+        self._do(_admit, &admission)
+        if not admission.is_done:
             raise MemoryError
+        self.admitted = compiled
+
+    def install(self):
+        """Requests from now on start on the plan that was admitted last; without effect if they do already."""
+        if self.admitted is None:
+            return
+        self._do(_install, self.admitted.table)
         if self.compiled is not None:
             self.older.append(self.compiled)
-        self.compiled = compiled
+        self.compiled, self.admitted = self.admitted, None
         self.forget_plans()
 
     def forget_plans(self):

@@ -21,18 +21,30 @@ class NativeEngine:
         self._words = Words()
         self._roster = Roster()
         self._ids: dict[str, int] = {}
+        self._admitted: Plan | None = None
+        self._admitted_ids: dict[str, int] = {}
 
     # ---- plans ----
 
-    def install(self, plan: Plan) -> None:
-        """As `Engine.install`, in one thread after the other."""
+    def admit(self, plan: Plan) -> Mapping[str, int]:
+        """As `Engine.admit`; requests go on meanwhile."""
         terms = self._roster.admit(plan, self._is_free)
         for server in terms:
             if server.is_new:
                 self._words.forget(server.id)
         for thread in self._threads:
-            thread.adopt(plan, terms, self._words)
-        self._ids = {server.name: server.id for server in terms}
+            thread.admit(plan, terms, self._words)
+        self._admitted = plan
+        self._admitted_ids = {server.name: server.id for server in terms}
+        return dict(self._admitted_ids)
+
+    def install(self, plan: Plan) -> None:
+        """As `Engine.install`, in one thread after the other."""
+        if self._admitted is not plan:
+            self.admit(plan)
+        for thread in self._threads:
+            thread.install()
+        self._ids = self._admitted_ids
 
     def forget_plans(self) -> int:
         """Frees plans that no request is on any more. Returns how many older ones there still are."""

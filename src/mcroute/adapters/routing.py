@@ -33,7 +33,11 @@ _inherited: list[Routing] = []
 class CarriedEngine(SupervisedEngine, Protocol):
     """One engine, or several that act as one."""
 
-    def install(self, plan: Plan) -> None: ...
+    def admit(self, plan: Plan) -> Mapping[str, int]:
+        """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet."""
+
+    def install(self, plan: Plan) -> None:
+        """Requests start on this plan from now on, which was admitted."""
 
     def server_ids(self) -> Mapping[str, int]: ...
 
@@ -131,13 +135,15 @@ class Routing:
         await self.carrier.prepare(plan)
         async with self._changing:
             unflushed = await self.supervision.flush_outdated(plan)
-            self.engine.install(plan)
-            self.plan = plan
-            ids = self.engine.server_ids()
+            ids = self.engine.admit(plan)
             terms = _terms(plan)
             for server in plan.servers:
                 self._keep(ids[server.name], server, *terms[server.name])
             self.supervision.install(plan, ids, unflushed, settings)
+            # Only now: an engine on threads of its own asks the servers at once, and would find some without
+            # links, or in service though they could not be flushed.
+            self.engine.install(plan)
+            self.plan = plan
             for number in self.links.keys() - set(ids.values()):
                 task = self.loop.create_task(self._retire(number))
                 self._retiring.add(task)

@@ -164,7 +164,7 @@ class Supervision:
         unflushed: Sequence[Server],
         settings: SupervisorSettings | None,
     ) -> None:
-        """Supervises the servers of a plan that the engine has just installed."""
+        """Supervises the servers of a plan that the engine has admitted and installs next."""
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
