@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcroute.policy import Failover, MissFailover, Pool, PoolRoute, Replicate, Server
+from mcroute.policy import ByPrefix, Failover, MissFailover, Pool, PoolRoute, Replicate, Route, Server
 
 from .network import Network, network, pool
 
@@ -109,3 +109,39 @@ def test_a_key_is_found_where_any_of_its_servers_has_it(
         assert net.got(client).startswith(b"SERVER_ERROR ")
     else:
         assert net.got(client) == items([key for key in keys if owners[key] & known[key]]) + b"END\r\n"
+
+
+SERVERS = tuple(Server(f"s{i}", "127.0.0.1", 1000 + i) for i in range(8))
+# Two with one ring, one with another, one that needs none, and one with copies.
+POOLS = {
+    b"a": Pool("a", SERVERS[:3]),
+    b"b": Pool("b", SERVERS[:3]),
+    b"c": Pool("c", SERVERS[2:5]),
+    b"d": Pool("d", SERVERS[4:5]),
+    b"e": Pool("e", SERVERS[5:]),
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(POOLS)), st.integers(0, 200)), min_size=2, max_size=100, unique=True
+    )
+)
+def test_keys_of_many_pools_are_one_get_for_each_server(wanted: list[tuple[bytes, int]]) -> None:
+    routes: dict[bytes, Route] = {prefix: PoolRoute(members) for prefix, members in POOLS.items()}
+    routes[b"e"] = Replicate(POOLS[b"e"], copies=3)
+    net = network(ByPrefix(routes, default=routes[b"a"]), len(SERVERS))
+    client = net.client()
+    keys = [b"%s%d" % pair for pair in wanted]
+    net.send(client, get(keys))
+    due: dict[int, list[bytes]] = {}
+    for key in keys:
+        servers = POOLS[key[:1]].servers
+        owner = servers[POOLS[key[:1]].ring().owner(key)]
+        due.setdefault(SERVERS.index(owner), []).append(key)
+    for server in range(len(SERVERS)):
+        assert asked(net, server) == ([due[server]] if server in due else [])
+        if server in due:
+            net.reply(server, items(due[server]) + b"END\r\n")
+    assert net.got(client) == items(keys) + b"END\r\n"

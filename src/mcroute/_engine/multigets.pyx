@@ -17,7 +17,7 @@ from mcroute._engine.state cimport (
     REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanPool, PlanTable, Server,
 )
 from mcroute._protocol cimport reply_item, request_next_key
-from mcroute._ring cimport ring_owner_each
+from mcroute._ring cimport RingTable, ring_owner_each
 from mcroute._engine.walks cimport (
     walk_ask, walk_fails, walk_free, walk_link, walk_new, walk_resolve, walk_run, walk_server,
 )
@@ -193,9 +193,19 @@ cdef void _join_part(Request* request, int32_t key, int node, PlanNode* ask, Lin
     part.absent += 1
 
 
-cdef void _join_owners(Request* request, int32_t first, int count, int node, PlanNode* ask) noexcept nogil:
-    """The keys go to their owners in one pool."""
-    cdef PlanPool* pool = &request.plan.pools[ask.pool]
+cdef const RingTable* _ring_of_owner(Request* request, PlanNode* ask) noexcept nogil:
+    """The ring that says which server the ask is for; NULL where the key's owner is not enough, or not needed."""
+    cdef PlanPool* pool
+    if ask == NULL or ask.rank > 0:
+        return NULL
+    pool = &request.plan.pools[ask.pool]
+    prefetch(pool.server_ids)
+    return pool.ring if pool.size > 1 else NULL
+
+
+cdef void _join_owners(Request* request, int32_t first, int count, const RingTable* ring, int node,
+                       PlanNode* ask, const int* nodes) noexcept nogil:
+    """The keys go to their owners on one ring. `nodes` are those that each has come to; NULL: all to this one."""
     cdef (const uint8_t*)[KEYS_A_ROUND] texts
     cdef size_t[KEYS_A_ROUND] sizes
     cdef int[KEYS_A_ROUND] owners
@@ -204,26 +214,52 @@ cdef void _join_owners(Request* request, int32_t first, int count, int node, Pla
     for i in range(count):
         texts[i] = _text(request, &request.keys[first + i])
         sizes[i] = request.keys[first + i].size
-    ring_owner_each(pool.ring, texts, sizes, count, owners)
+    ring_owner_each(ring, texts, sizes, count, owners)
     for i in range(count):
-        server = request.plan.engine.servers[pool.server_ids[owners[i]]]
+        if nodes != NULL:
+            node = nodes[i]
+            ask = _shared_ask(request, node, &request.keys[first + i])
+        server = request.plan.engine.servers[request.plan.pools[ask.pool].server_ids[owners[i]]]
         _join_part(request, first + i, node, ask, walk_link(server, texts[i], sizes[i]))
 
 
-cdef void _join_all(Request* request, int root) noexcept nogil:
-    cdef PlanNode* ask = NULL
+cdef void _join_all(Request* request, int node) noexcept nogil:
+    """All keys to one node."""
+    cdef PlanNode* ask = _shared_ask(request, node, request.keys)
+    cdef const RingTable* ring = _ring_of_owner(request, ask)
     cdef int32_t count = <int32_t>request.key_count
     cdef int32_t first = 0
-    cdef int32_t i
-    if not _is_switch(&request.plan.nodes[root]):
-        ask = _shared_ask(request, root, request.keys)
-    if ask != NULL and ask.rank == 0 and request.plan.pools[ask.pool].size > 1:
-        while first < count:
-            _join_owners(request, first, min(count - first, <int32_t>KEYS_A_ROUND), root, ask)
+    while first < count:
+        if ring == NULL:
+            _join(request, first, node)
+            first += 1
+        else:
+            _join_owners(request, first, min(count - first, <int32_t>KEYS_A_ROUND), ring, node, ask, NULL)
             first += KEYS_A_ROUND
-        return
-    for i in range(count):
-        _join(request, i, _key_node(request, root, &request.keys[i]))
+
+
+cdef void _join_switched(Request* request, int switch) noexcept nogil:
+    """Each key to the node that the switch says. Those in a row are looked up together if their pools share a ring."""
+    cdef int[KEYS_A_ROUND] nodes
+    cdef int count = 0
+    cdef const RingTable* rings = NULL
+    cdef const RingTable* ring
+    cdef int32_t i
+    cdef int node
+    for i in range(<int32_t>request.key_count):
+        node = walk_resolve(request, switch, _text(request, &request.keys[i]), request.keys[i].size)
+        ring = _ring_of_owner(request, _shared_ask(request, node, &request.keys[i]))
+        if count > 0 and (ring != rings or count == KEYS_A_ROUND):
+            _join_owners(request, i - count, count, rings, 0, NULL, nodes)
+            count = 0
+        if ring == NULL:
+            _join(request, i, node)
+            continue
+        rings = ring
+        nodes[count] = node
+        count += 1
+    if count > 0:
+        _join_owners(request, <int32_t>request.key_count - count, count, rings, 0, NULL, nodes)
 
 
 cdef void _ask_part(Walk** at) noexcept nogil:
@@ -289,7 +325,10 @@ cdef void multiget_begin(Request* request) noexcept nogil:
     request.start = <uint32_t>random_number(plan.engine)
     if plan.nodes[root].kind == NODE_SWITCH_COMMAND:
         root = plan.children[plan.nodes[root].children + request.group]
-    _join_all(request, root)
+    if _is_switch(&plan.nodes[root]):
+        _join_switched(request, root)
+    else:
+        _join_all(request, root)
     _ask_parts(request)
     _part_ended(request)
     request_walk_ended(request)
