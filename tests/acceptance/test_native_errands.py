@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from mcroute.policy import Pool, PoolRoute, compile_plan
-from mcroute.testing import free_port
+from mcroute.policy import (
+    Error,
+    HealthSettings,
+    Null,
+    Pool,
+    PoolRoute,
+    Replicate,
+    ServerState,
+    State,
+    SupervisorSettings,
+    compile_plan,
+)
+from mcroute.testing import EmbeddedServer, free_port
 
 from .carriers import HAS_NATIVE, runner
+from .clients import Client
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute._loop.threads import LoopThread
     from mcroute.adapters import native_carrier
+    from mcroute.adapters.native_engine import NativeEngine
     from mcroute.adapters.native_proxy import Proxy
 
 run = runner("native")
@@ -84,3 +100,172 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
             thread.join()
         # Descriptors go with the loops, which an error's traceback may hold.
         gc.collect()
+
+
+# ---- all threads at one moment ----
+
+
+@contextlib.contextmanager
+def run_by_a_thread(loop: LoopThread) -> Iterator[None]:
+    loop.will_run()
+    running = threading.Thread(target=loop.run)
+    running.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+        running.join()
+
+
+@contextlib.contextmanager
+def one_serves_and_one_is_to_come(
+    bell: int, patience_s: float
+) -> Iterator[tuple[LoopThread, socket.socket, threading.Thread]]:
+    """The second of two loops with the plan `Null`; a client of the first; what changes both to `Error`."""
+    loops = LoopThread(bell, 1, patience_s), LoopThread(bell, 2, patience_s)
+    engine = NativeEngine(loops)
+    engine.install(compile_plan(Null()))
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        loops[0].listen(listener.detach())
+        error = compile_plan(Error("another plan"))
+        engine.admit(error)
+        stack.enter_context(run_by_a_thread(loops[0]))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        loops[1].will_run()
+
+        def install() -> None:
+            with contextlib.suppress(RuntimeError):
+                engine.install(error)
+
+        yield loops[1], client, threading.Thread(target=install)
+
+
+def test_no_thread_serves_by_another_plan_before_all_do(bell: int) -> None:
+    with one_serves_and_one_is_to_come(bell, 10) as (late, client, installing):
+        client.sendall(b"get k\r\n")
+        assert client.recv(100) == b"END\r\n"
+        installing.start()
+        client.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            for _ in range(1000):
+                client.sendall(b"get k\r\n")
+                assert client.recv(100) == b"END\r\n"
+        client.settimeout(10)
+        with run_by_a_thread(late):
+            # It may have begun in the turn before.
+            assert client.recv(100) in (b"END\r\n", b"SERVER_ERROR another plan\r\n")
+            installing.join()
+            client.sendall(b"get k\r\n")
+            assert client.recv(100) == b"SERVER_ERROR another plan\r\n"
+
+
+def test_who_does_not_come_is_not_waited_for_by_the_others(bell: int) -> None:
+    with one_serves_and_one_is_to_come(bell, 2) as (late, client, installing):
+        installing.start()
+        while True:
+            client.sendall(b"get k\r\n")
+            if client.recv(100) == b"SERVER_ERROR another plan\r\n":
+                break
+        installing.join()
+        late.will_run(False)
+
+
+# ---- errands that come to nothing, in the middle of something ----
+
+
+class Late:
+    """A thread that does not come to one errand in time, once."""
+
+    def __init__(self, thread: LoopThread, errand: str) -> None:
+        self._thread = thread
+        self._errand = errand
+        self.was_late = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._errand or self.was_late:
+            return getattr(self._thread, name)
+        self.was_late = True
+        return self._be_late
+
+    def _be_late(self, *_: object) -> None:
+        raise RuntimeError("a thread of the native loop has answered nothing for 30 s")
+
+
+def make_late(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, errand: str) -> Late:
+    """The first thread."""
+    first, *others = proxy.carrier.threads
+    late = Late(first, errand)
+    monkeypatch.setattr(proxy.engine, "_threads", (late, *others))
+    monkeypatch.setattr(proxy.carrier, "threads", (late, *others))
+    return late
+
+
+QUICK = SupervisorSettings(HealthSettings(retry_base_s=0.05, retry_cap_s=0.05))
+
+
+@pytest.mark.parametrize("errand", ["forgive", "fail_over"])
+def test_a_server_comes_back_though_a_thread_did_not_hear_all(
+    errand: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        with EmbeddedServer() as a, EmbeddedServer() as b:
+            plan = compile_plan(Replicate(Pool.of("main", [a.address, b.address]), copies=2))
+            async with Proxy(plan, threads=2, settings=QUICK) as proxy:
+                await proxy.start()
+                late = make_late(monkeypatch, proxy, errand)
+                number = proxy.engine.server_ids()[a.address]
+                proxy.engine._words.put(number, ServerState.EJECTED)
+                proxy.supervision.look_for_trips()
+                assert proxy.supervision.supervisor.state(number) is not State.UP
+                while proxy.engine.server_state(number) != ServerState.UP:
+                    await asyncio.sleep(0.01)
+                assert late.was_late
+                assert "has not been told" in caplog.text
+
+    run(scenario())
+
+
+def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        with EmbeddedServer() as server:
+            plan = compile_plan(PoolRoute(Pool.of("main", [server.address])))
+            async with Proxy(compile_plan(Null()), threads=2) as proxy:
+                await proxy.start()
+                with monkeypatch.context() as patch:
+                    make_late(patch, proxy, "admit")
+                    with pytest.raises(RuntimeError):
+                        await proxy.reload(plan)
+                await proxy.reload(plan)
+                proxy.engine._words.put(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
+                # Without an await: the supervisor would put the last one back.
+                for _ in range(8):
+                    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+                        client.sendall(b"get k\r\n")
+                        assert client.recv(100) == b"SERVER_ERROR server is out of service\r\n"
+
+    run(scenario())
+
+
+def test_a_thread_that_was_not_heard_to_the_end_is_heard_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(native_carrier, "HEAR_AGAIN_S", 0.05)
+
+    async def scenario() -> None:
+        # Another one would make it heard when it rings itself.
+        async with Proxy(compile_plan(Null()), threads=1) as proxy:
+            await proxy.start()
+            late = make_late(monkeypatch, proxy, "heard")
+            client = await Client.to(proxy)
+            for _ in range(2):
+                assert await client.stats()
+            assert late.was_late
+            assert "listened to again" in caplog.text
+            await client.close()
+
+    run(scenario())

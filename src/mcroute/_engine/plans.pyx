@@ -180,12 +180,13 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
         server.trip_after = terms[i].trip_after
         server.reply_timeout = terms[i].reply_timeout
         server.cas_tag = terms[i].cas_tag
+        # Not only if it is new: that is said once, and an admission may have failed in another thread since.
+        if terms[i].word != NULL:
+            server.word = terms[i].word
         if terms[i].is_new:
             server.failures = 0
             server_counts_clear(server)
-            server.word = terms[i].word
-            if server.word == NULL:
+            if terms[i].word == NULL:
                 server.own_word.bits = 0
-                server.word = &server.own_word
             server.trips_seen = word_trips(server.word)
     return True

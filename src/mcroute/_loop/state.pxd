@@ -12,7 +12,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.connections cimport IoVec
-from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX, Conn, Engine, Link
+from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX, Conn, Engine, Link, PlanTable
 from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t, sockaddr_storage, socklen_t
 
 cdef enum:
@@ -99,6 +99,7 @@ ctypedef void (*Errand)(Loop* loop, void* argument) noexcept nogil
 
 cdef struct Loop:
     Engine* engine
+    PlanTable* next_plan        # admitted, and to be installed
     int epoll
     double now                  # seconds, read once a turn
     uint32_t gathering          # sessions, the first of the dirty ones, whose batch is not whole yet

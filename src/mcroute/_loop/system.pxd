@@ -191,6 +191,7 @@ cdef extern from * nogil:
     int pthread_mutex_destroy(pthread_mutex_t* mutex)
     int pthread_cond_wait(pthread_cond_t* signal, pthread_mutex_t* mutex)
     int pthread_cond_signal(pthread_cond_t* signal)
+    int pthread_cond_broadcast(pthread_cond_t* signal)
     int pthread_cond_destroy(pthread_cond_t* signal)
     int mcroute_signal_init(pthread_cond_t* signal)
     bint mcroute_await(pthread_cond_t* signal, pthread_mutex_t* mutex, double until)

@@ -8,6 +8,7 @@ long is an error of its own, RuntimeError, and then the errand is not done.
 cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from mcroute._engine.connections cimport engine_began
@@ -20,6 +21,7 @@ from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
 from mcroute._engine.replies cimport server_fail_over
 from mcroute._engine.state cimport Handed, PlanTable, RouteEvent, RouteOrders
+from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_await, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
     REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
     upstream_look, upstream_settle,
@@ -29,7 +31,7 @@ from mcroute._loop.news cimport link_facts, link_news
 from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
 from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path
 from mcroute._loop.turns cimport (
-    loop_do, loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_step, loop_stop,
+    loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_step, loop_stop,
     sessions_abort, sessions_end,
 )
 from mcroute._loop.words cimport Words
@@ -48,16 +50,22 @@ cdef enum:
 cdef struct Admission:
     ServerTerms* terms
     int count
+    PlanTable* table
     bint is_done
 
 
 cdef void _admit(Loop* loop, void* argument) noexcept nogil:
     cdef Admission* admission = <Admission*>argument
     admission.is_done = servers_admit(loop.engine, admission.terms, admission.count)
+    if admission.is_done:
+        loop.next_plan = admission.table
 
 
-cdef void _install(Loop* loop, void* table) noexcept nogil:
-    engine_install(loop.engine, <PlanTable*>table)
+cdef void _install(Loop* loop, void* meeting) noexcept nogil:
+    meeting_await(<Meeting*>meeting)
+    if loop.next_plan != NULL:
+        engine_install(loop.engine, loop.next_plan)
+        loop.next_plan = NULL
 
 
 cdef struct Usage:
@@ -166,8 +174,11 @@ cdef class LoopThread:
         cdef bint is_done
         with nogil:
             is_done = loop_do(loop, errand, argument)
+        return self._answered(is_done)
+
+    cdef int _answered(self, bint is_done) except -1:
         if not is_done:
-            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.patience:g} s")
+            raise RuntimeError(f"a thread of the native loop has answered nothing for {self.loop.patience:g} s")
         return 0
 
     # ---- life ----
@@ -210,28 +221,28 @@ cdef class LoopThread:
     # ---- plans ----
 
     def admit(self, plan, list terms, Words words not None):
-        """Makes the plan's servers known: from now on they may be connected to. `terms` are `Roster.admit`'s for it."""
+        """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
+
+        `terms` are `Roster.admit`'s for the plan.
+        """
         cdef CompiledPlan compiled = CompiledPlan(plan, terms)
         cdef Admission admission
         cdef int i
         self.words = words
         for i in range(compiled.term_count):
             compiled.terms[i].word = words.word(compiled.terms[i].id)
-        admission = Admission(compiled.terms, compiled.term_count, False)
+        admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
         self._do(_admit, &admission)
         if not admission.is_done:
             raise MemoryError
         self.admitted = compiled
 
-    def install(self):
-        """Requests from now on start on the plan that was admitted last; without effect if they do already."""
+    cdef void _has_installed(self):
         if self.admitted is None:
             return
-        self._do(_install, self.admitted.table)
         if self.compiled is not None:
             self.older.append(self.compiled)
         self.compiled, self.admitted = self.admitted, None
-        self.forget_plans()
 
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
@@ -406,3 +417,35 @@ cdef class LoopThread:
         cdef uint32_t count = 0
         self._do(_count_clients, &count)
         return count
+
+
+def install_plans(list threads not None):
+    """Requests from now on start on the plans that the threads have admitted last; in all of them at one moment.
+
+    Were a request to start on the older plan in one thread after another thread had started one on the newer, a write
+    could be done on a server that nobody reads it from any more. A thread that does not come for a second is not
+    waited for by the others. Raises RuntimeError as any errand, when it has changed plans in those that answer.
+    """
+    cdef LoopThread thread
+    cdef Meeting meeting
+    cdef int count = <int>len(threads)
+    cdef Task* tasks = <Task*>calloc(max(1, count), sizeof(Task))
+    cdef int i
+    if tasks == NULL:
+        raise MemoryError
+    try:
+        for i, thread in enumerate(threads):
+            tasks[i] = Task(thread.own(), _install, &meeting, False)
+        with nogil:
+            meeting_init(&meeting, tasks, count)
+            tasks_do(tasks, count)
+            meeting_clear(&meeting)
+        for i, thread in enumerate(threads):
+            if tasks[i].is_done:
+                thread._has_installed()
+        for i, thread in enumerate(threads):
+            thread._answered(tasks[i].is_done)
+    finally:
+        free(tasks)
+    for thread in threads:
+        thread.forget_plans()

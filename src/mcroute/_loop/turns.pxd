@@ -2,10 +2,10 @@
 
 from libc.stdint cimport uint64_t
 
-from mcroute._loop.state cimport Errand, Loop
+from mcroute._loop.state cimport Loop
 
 # A loop with an engine that has no plan yet; NULL when the system has no memory or descriptor left. `bell` is an
-# eventfd, rung when there is news for the supervising thread; `patience` is in seconds, see loop_do.
+# eventfd, rung when there is news for the supervising thread; `patience` is in seconds, see errands.pxd.
 cdef Loop* loop_new(int bell, uint64_t seed, double patience) noexcept nogil
 # Closes everything. The loop must not be running.
 cdef void loop_free(Loop* loop) noexcept nogil
@@ -14,9 +14,6 @@ cdef void loop_run(Loop* loop) noexcept nogil
 # One turn of a loop that does not run, without waiting, at this time, which then stands still. Returns how many
 # sockets were ready. For who keeps the time himself, as a simulation does.
 cdef int loop_step(Loop* loop, double now) noexcept nogil
-# Has the errand done in the loop's thread, and waits until it is; in the calling one if the loop does not run. False if
-# the loop has not begun it in time: then it is not done later either. Once it has begun, it is waited for to its end.
-cdef bint loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil
 # To be called in a forked child: leaves the parent's connections to it.
 cdef void loop_let_go(Loop* loop) noexcept nogil
 

@@ -15,20 +15,20 @@ from mcroute._engine.state cimport Engine, Session
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
+from mcroute._loop.errands cimport errand_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
 from mcroute._loop.links cimport link_ready, links_check, upstream_leave
 from mcroute._loop.listeners cimport (
     handed_ready, listener_ready, listeners_check, listeners_close, session_end,
 )
 from mcroute._loop.state cimport (
-    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, Errand, LoopLink,
+    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, LoopLink,
 )
 from mcroute._loop.system cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
     O_NONBLOCK, close, epoll_create1, epoll_event, epoll_wait, eventfd, mcroute_block_signals,
-    mcroute_await, mcroute_seconds, mcroute_signal_init, pipe2, pthread_cond_destroy, pthread_cond_signal,
-    pthread_cond_wait, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
-    pthread_mutex_unlock, read, write,
+    mcroute_seconds, mcroute_signal_init, pipe2, pthread_cond_destroy, pthread_mutex_destroy,
+    pthread_mutex_init, read, write,
 )
 
 cdef enum:
@@ -47,25 +47,6 @@ cdef void _session_ready(Endpoint* end, uint32_t events) noexcept nogil:
             session_end(end)
     elif events & (EPOLLERR | EPOLLHUP):
         session_end(end)
-
-
-cdef void _do_errand(Loop* loop) noexcept nogil:
-    cdef uint64_t count
-    cdef Errand errand
-    read(loop.mail.fd, &count, sizeof(count))
-    pthread_mutex_lock(&loop.post)
-    errand = loop.errand
-    loop.errand = NULL
-    loop.is_late = False
-    pthread_mutex_unlock(&loop.post)
-    if errand == NULL:
-        # Taken back: it was too late.
-        return
-    errand(loop, loop.argument)
-    pthread_mutex_lock(&loop.post)
-    loop.is_done = True
-    pthread_cond_signal(&loop.done)
-    pthread_mutex_unlock(&loop.post)
 
 
 cdef void _ring(Loop* loop) noexcept nogil:
@@ -123,7 +104,7 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
         links_check(loop)
     if has_mail:
         # Not among the events: it may close what these are about.
-        _do_errand(loop)
+        errand_run(loop)
     # An errand may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
@@ -145,45 +126,6 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
 
 
 # ---- errands ----
-
-cdef bint _await_done(Loop* loop, double until) noexcept nogil:
-    """Whether the errand was done; else it is taken back. One under way is awaited: it uses the caller's memory."""
-    while not loop.is_done:
-        if loop.errand == NULL:
-            pthread_cond_wait(&loop.done, &loop.post)
-        elif not mcroute_await(&loop.done, &loop.post, until) and loop.errand != NULL:
-            loop.errand = NULL
-            loop.is_late = True
-            return False
-    return True
-
-
-cdef bint _send(Loop* loop, Errand errand, void* argument) noexcept nogil:
-    cdef uint64_t one = 1
-    cdef bint is_done
-    pthread_mutex_lock(&loop.post)
-    loop.errand = errand
-    loop.argument = argument
-    loop.is_done = False
-    write(loop.mail.fd, &one, sizeof(one))
-    # Whoever asks next of a loop that hangs does not wait as long once more.
-    is_done = _await_done(loop, mcroute_seconds() + (0 if loop.is_late else loop.patience))
-    pthread_mutex_unlock(&loop.post)
-    return is_done
-
-
-cdef bint loop_do(Loop* loop, Errand errand, void* argument) noexcept nogil:
-    cdef bint is_done = True
-    pthread_mutex_lock(&loop.callers)
-    if loop.is_running:
-        is_done = _send(loop, errand, argument)
-    else:
-        if not loop.is_stepped:
-            loop.now = mcroute_seconds()
-        errand(loop, argument)
-    pthread_mutex_unlock(&loop.callers)
-    return is_done
-
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
     loop.is_stopping = True

@@ -25,6 +25,7 @@ __all__ = ("NativeCarrier",)
 
 # Told to stop, a thread ends with its turn.
 STOP_S = 5.0
+HEAR_AGAIN_S = 1.0
 
 log = logging.getLogger("mcroute")
 
@@ -45,6 +46,7 @@ class NativeCarrier:
         self.on_stats: Callable[[bytes], bytes]
         self._is_closed = False
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
+        self._hearing_again: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
         self._links: dict[int, NativeLinks] = {}
         self._resolved: dict[tuple[str, int], list[LoopAddress]] = {}
@@ -74,19 +76,30 @@ class NativeCarrier:
             return
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
+        if self._hearing_again is not None:
+            self._hearing_again.cancel()
+            self._hearing_again = None
+        for index in range(len(self.threads)):
+            try:
+                self._hear_thread(index)
+            except Exception:
+                # One that is not heard to the end does not ring again.
+                log.exception("a thread is listened to again in %g s", HEAR_AGAIN_S)
+                if self._hearing_again is None:
+                    self._hearing_again = self._loop.call_later(HEAR_AGAIN_S, self.hear)
+        # What was ejected before each was heard is not rung for.
+        self._supervision.look_for_trips()
+
+    def _hear_thread(self, index: int) -> None:
+        thread = self.threads[index]
         try:
-            for index, thread in enumerate(self.threads):
-                for news in thread.news():
-                    self._tell(news)
-                for number, line in thread.take_handed():
-                    thread.answer(number, self._answer(line))
-                self._run_routes(index)
+            for news in thread.news():
+                self._tell(news)
+            for number, line in thread.take_handed():
+                thread.answer(number, self._answer(line))
+            self._run_routes(index)
         finally:
-            # Whatever went wrong: one that is not heard does not ring again.
-            for thread in self.threads:
-                thread.heard()
-            # What was ejected before that is not rung for.
-            self._supervision.look_for_trips()
+            thread.heard()
 
     def _answer(self, line: bytes) -> bytes:
         try:
@@ -151,8 +164,9 @@ class NativeCarrier:
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in self._timers.values():
-            timer.cancel()
+        for timer in (*self._timers.values(), self._hearing_again):
+            if timer is not None:
+                timer.cancel()
         self._loop.remove_reader(self._bell)
         for thread in self.threads:
             try:

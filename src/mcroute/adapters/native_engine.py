@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 
 from .._engine.roster import Roster
 from .._engine.snapshots import Snapshot
-from .._loop.threads import LoopThread
+from .._loop.threads import LoopThread, install_plans
 from .._loop.words import Words
 from ..policy import Plan, ServerState
 
 __all__ = ("NativeEngine",)
+
+log = logging.getLogger("mcroute")
 
 
 class NativeEngine:
@@ -39,11 +42,10 @@ class NativeEngine:
         return dict(self._admitted_ids)
 
     def install(self, plan: Plan) -> None:
-        """As `Engine.install`, in one thread after the other."""
+        """As `Engine.install`, in all threads at one moment."""
         if self._admitted is not plan:
             self.admit(plan)
-        for thread in self._threads:
-            thread.install()
+        install_plans(list(self._threads))
         self._ids = self._admitted_ids
 
     def forget_plans(self) -> int:
@@ -73,8 +75,7 @@ class NativeEngine:
     ) -> None:
         """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
         if state == ServerState.UP:
-            for thread in self._threads:
-                thread.forgive(server)
+            self._tell_each(lambda thread: thread.forgive(server))
         is_put = True
         if unless_stale:
             is_put = self._words.lift(server)
@@ -86,8 +87,15 @@ class NativeEngine:
             self._words.put(server, ServerState.EJECTED)
         if state == ServerState.EJECTED:
             # The thread that it tripped on has seen to its own requests there already.
-            for thread in self._threads:
-                thread.fail_over(server)
+            self._tell_each(lambda thread: thread.fail_over(server))
+
+    def _tell_each(self, errand: Callable[[LoopThread], None]) -> None:
+        """Also if one hangs: what it does not hear delays its own clients, and all share the word."""
+        for thread in self._threads:
+            try:
+                errand(thread)
+            except RuntimeError:
+                log.exception("a thread has not been told of a server's state")
 
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)
