@@ -5,10 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
+from typing import Any
+
+import pytest
 
 from mcroute._engine.engine import Engine
 from mcroute.adapters.supervision import Supervision
-from mcroute.policy import HealthSettings, Plan, Pool, PoolRoute, SupervisorSettings, compile_plan
+from mcroute.policy import (
+    HealthSettings,
+    Plan,
+    Pool,
+    PoolRoute,
+    ServerState,
+    SupervisorSettings,
+    compile_plan,
+)
 
 SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
 
@@ -33,11 +44,16 @@ def plan(*names: str) -> Plan:
     return compile_plan(PoolRoute(Pool.of("main", [f"{name}:1" for name in names])))
 
 
-def supervised(first: Plan, scenario: Callable[[Watched, Supervision], None]) -> None:
+def supervised(
+    first: Plan,
+    scenario: Callable[[Any, Supervision], None],
+    settings: SupervisorSettings = SETTINGS,
+    kind: type[Watched] = Watched,
+) -> None:
     async def run() -> None:
-        engine = Watched(first)
+        engine = kind(first)
         engine.notes = []
-        supervision = Supervision(first, engine, {}, asyncio.get_running_loop(), Random(1), SETTINGS)
+        supervision = Supervision(first, engine, {}, asyncio.get_running_loop(), Random(1), settings)
         try:
             scenario(engine, supervision)
         finally:
@@ -50,13 +66,13 @@ def test_the_engine_is_told_who_is_the_last_one() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         assert engine.notes == []
         supervision.connect_failed(0)
-        assert engine.notes == [("state", 0, 1), ("keep", 1, True)]
+        # A thread could trip between the two, and none of the pool would serve.
+        assert engine.notes == [("keep", 1, True), ("state", 0, 1)]
 
     supervised(plan("a", "b"), scenario)
 
 
-def test_nobody_is_kept_while_another_one_serves() -> None:
-    """Between the two a thread could trip."""
+def test_the_last_one_is_kept_until_another_one_serves() -> None:
 
     def scenario(engine: Watched, supervision: Supervision) -> None:
         supervision.connect_failed(0)
@@ -65,7 +81,7 @@ def test_nobody_is_kept_while_another_one_serves() -> None:
         supervision.supervisor.tick(now)
         supervision.supervisor.probe_answered(0, now)
         supervision._carry_out(supervision.supervisor.fence_answered(0, (), now))
-        assert engine.notes[:2] == [("keep", 1, False), ("state", 0, 0)]
+        assert engine.notes[-2:] == [("state", 0, 0), ("keep", 1, False)]
 
     supervised(plan("a", "b"), scenario)
 
@@ -79,3 +95,48 @@ def test_another_plan_keeps_others() -> None:
             assert [note for note in engine.notes if note[0] == "keep"] == kept
 
     supervised(plan("a"), scenario)
+
+
+def test_another_plan_keeps_the_last_one_at_every_moment() -> None:
+    def scenario(engine: Watched, supervision: Supervision) -> None:
+        again = plan("a")
+        engine.notes.clear()
+        engine.install(again)
+        supervision.install(again, engine.server_ids(), (), None)
+        assert engine.notes == []
+
+    supervised(plan("a"), scenario)
+
+
+class Seen(Watched):
+    """Takes servers out as a thread does, unseen until it is looked for."""
+
+    out: frozenset[int] = frozenset()
+    stale: frozenset[int] = frozenset()
+
+    def server_state(self, server: int) -> int:
+        return ServerState.EJECTED if server in self.out else super().server_state(server)
+
+    def is_stale(self, server: int) -> bool:
+        return server in self.stale
+
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None:
+        super().set_server_state(server, state, missed, unless_stale)
+        self.out -= {server}
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_of_two_that_go_out_at_once_the_one_without_old_values_is_kept(slow: int) -> None:
+    def scenario(engine: Seen, supervision: Supervision) -> None:
+        engine.out = frozenset({0, 1})
+        engine.stale = frozenset({1 - slow})
+        supervision.look_for_trips()
+        states = [note for note in engine.notes if note[0] == "state"]
+        assert states == [("state", 1 - slow, ServerState.EJECTED), ("state", slow, ServerState.UP)]
+
+    # Else a panic would lift both.
+    supervised(
+        plan("a", "b"), scenario, SupervisorSettings(HealthSettings(jitter=0.0), panic_share=1.0), Seen
+    )

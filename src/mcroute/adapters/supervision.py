@@ -169,14 +169,18 @@ class Supervision:
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
         self._tell_who_is_stale()
-        # Their ids may be others' from now on.
-        self._keep(frozenset())
         before = self._servers
         self._servers = {ids[server.name]: server for server in plan.servers}
+        joining = {
+            number
+            for number, server in self._servers.items()
+            if number not in before or before[number].address != server.address
+        }
+        # The ids of those that have left may be others' from now on.
+        self._keep(self._kept & self._servers.keys() - joining)
         self._out.intersection_update(self._servers)
-        for number, member in self._servers.items():
-            if number not in before or before[number].address != member.address:
-                self._missed_before_loss[number] = missed[number]
+        for number in joining:
+            self._missed_before_loss[number] = missed[number]
         self._lost_at = {n: self._lost_at.get(n, 0.0) for n in self._servers}
         for task, server in self._tasks.items():
             if server not in self._servers:
@@ -221,12 +225,18 @@ class Supervision:
 
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
-        for server in self._servers:
-            if self.supervisor.state(server) is not State.UP:
-                continue
-            is_out = self._engine.server_state(server) == ServerState.EJECTED
-            if is_out or self._engine.is_spared(server):
+        tripped = filter(self._has_tripped, self._servers)
+        # Who may hold old values goes first: of several the last one is kept, and that should not be it.
+        for server in sorted(tripped, key=self._engine.is_stale, reverse=True):
+            # Not one that has been put back because of another one.
+            if self._has_tripped(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
+
+    def _has_tripped(self, server: int) -> bool:
+        """In the engine, unknown to the supervisor."""
+        if self.supervisor.state(server) is not State.UP:
+            return False
+        return self._engine.server_state(server) != ServerState.UP or self._engine.is_spared(server)
 
     def _tell_who_is_stale(self) -> None:
         """A failure of one may lift others."""
@@ -245,22 +255,25 @@ class Supervision:
         if self._is_closed:
             return
         kept = self.supervisor.kept()
-        # Nobody is kept while another one serves already.
-        self._keep(self._kept & kept)
+        # Who is the last one that serves never goes out by a trip: neither who was, nor who will be.
+        self._keep(self._kept | kept)
         for decision in decisions:
-            if isinstance(decision, SetState):
-                self._set_state(decision)
-                self._log_service(decision, why)
-            elif isinstance(decision, Probe):
-                self._start(decision.server, self._probe(decision.server))
-            elif isinstance(decision, Fence):
-                self._start(decision.server, self._fence(decision.server, decision.connections))
-            elif isinstance(decision, Flush):
-                self._start(decision.server, self._flush(decision.server))
-            elif isinstance(decision, PanicChanged):
-                log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
+            self._carry_out_one(decision, why)
         self._keep(kept)
         self._arm()
+
+    def _carry_out_one(self, decision: Decision, why: str) -> None:
+        if isinstance(decision, SetState):
+            self._set_state(decision)
+            self._log_service(decision, why)
+        elif isinstance(decision, Probe):
+            self._start(decision.server, self._probe(decision.server))
+        elif isinstance(decision, Fence):
+            self._start(decision.server, self._fence(decision.server, decision.connections))
+        elif isinstance(decision, Flush):
+            self._start(decision.server, self._flush(decision.server))
+        elif isinstance(decision, PanicChanged):
+            log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
 
     def _keep(self, kept: frozenset[int]) -> None:
         for server in self._kept ^ kept:

@@ -85,7 +85,9 @@ class Supervisor:
         unflushed: Collection[Server] = (),
         settings: SupervisorSettings | None = None,
     ) -> tuple[Decision, ...]:
-        """Goes on with another plan, and returns the state of each of its servers.
+        """Goes on with another plan, and returns the states of its servers.
+
+        Not of those that stay and serve: what the engine has found out about these since is not to be undone.
 
         `ids` are those of its servers by name; without them they are indices. `missed` are the counters of
         missed writes, which for a server that joins are not about itself, or made up for by now. `unflushed`
@@ -96,7 +98,7 @@ class Supervisor:
         """
         ids = dict(plan.server_ids if ids is None else ids)
         known = {identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
-        self._records = {}
+        before, self._records = self._records, {}
         for server in plan.servers:
             record = known.pop(identity(server), None)
             if record is None:
@@ -112,8 +114,10 @@ class Supervisor:
         self._pools = _pools_of(plan, ids)
         self._panics.intersection_update(name for name, _ in self._pools)
         states = [
-            SetState(server, word, missed.get(server) if word is ServerState.UP else None)
-            for server, word in ((s, _ENGINE_WORD[r.health.state]) for s, r in self._records.items())
+            SetState(number, word, missed.get(number) if word is ServerState.UP else None)
+            for number, record in self._records.items()
+            if (word := _ENGINE_WORD[record.health.state]) is not ServerState.UP
+            or before.get(number) is not record
         ]
         # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
         lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
