@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcroute.policy import Null, Plan, Pool, PoolRoute, Replicate, Server, compile_plan
-from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
+from mcroute.adapters import routing
+from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, compile_plan
+from mcroute.testing import EmbeddedServer, free_port
 
 from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Scripted
@@ -125,69 +126,27 @@ def test_reloads_under_load_are_noticed_by_nobody() -> None:
     run_native(scenario())
 
 
-@contextlib.contextmanager
-def asking_at_each_install(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, request: bytes
-) -> Iterator[list[bytes]]:
-    """What a client is answered who asks while a plan is installed and the supervisor has not gone on yet."""
-    replies: list[bytes] = []
-    install = proxy.engine.install
-
-    def install_and_ask(plan: Plan) -> None:
-        install(plan)
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
-            client.sendall(request + b"quit\r\n")
-            with client.makefile("rb") as reader:
-                replies.append(reader.read())
-
-    with monkeypatch.context() as patch:
-        patch.setattr(proxy.engine, "install", install_and_ask)
-        yield replies
-
-
-@native
-def test_a_server_that_joins_is_not_asked_before_it_has_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario() -> None:
-        with EmbeddedServer() as a, EmbeddedServer() as b:
-            plans = [compile_plan(PoolRoute(Pool.of("main", [server.address]))) for server in (a, b)]
-            async with Proxy(plans[0], threads=2) as proxy:
-                await proxy.start()
-                with asking_at_each_install(proxy, monkeypatch, b"get k\r\n") as replies:
-                    for i in (1, 0, 1):
-                        await proxy.reload(plans[i])
-                assert replies == [b"END\r\n"] * 3
-
-    run_native(scenario())
-
-
-@native
-@pytest.mark.acceptance
-@pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH")
-def test_a_server_that_comes_back_unflushed_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = [f"k{i}" for i in range(20)]
-    sets = {
-        value: "".join(f"set {key} 0 0 3\r\n{value}\r\n" for key in keys).encode() for value in ("old", "new")
-    }
-    stored = b"STORED\r\n" * len(keys)
+def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
+    run: Run, carrier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "RETIRE_PATIENCE_S", 0.2)
 
     async def scenario() -> None:
-        # -F: no flush_all.
-        with MemcachedServer("-F") as a, MemcachedServer() as b:
-            both = compile_plan(Replicate(Pool.of("main", [a.address, b.address]), copies=2))
-            one = compile_plan(PoolRoute(Pool.of("main", [b.address])))
-            async with Proxy(both, threads=2) as proxy:
-                await proxy.start()
-                client = await Client.to(proxy)
-                assert await client.ask(sets["old"], stored)
-                await proxy.reload(one)
-                assert await client.ask(sets["new"], stored)
-                request = f"get {' '.join(keys)}\r\n".encode()
-                with asking_at_each_install(proxy, monkeypatch, request) as replies:
-                    await proxy.reload(both)
-                assert [(reply.count(b"new"), reply.count(b"old")) for reply in replies] == [(len(keys), 0)]
-                await client.close()
+        async with Scripted.running() as leaves, Scripted.running() as stays:
+            away = compile_plan(stays.route())
+            proxy = await start_proxy(carrier, leaves.route(reply_timeout_s=20, deadline_s=30))
+            client = await Client.to(proxy)
+            client.writer.write(b"get k\r\n")
+            writer, _ = await leaves.asked()
+            for plan in (away, compile_plan(leaves.route(reply_timeout_s=20, deadline_s=30)), away):
+                await proxy.reload(plan)
+            await asyncio.sleep(0.5)
+            writer.write(b"END\r\n")
+            assert await client.reader.readline() == b"END\r\n"
+            await client.close()
+            await proxy.close()
 
-    run_native(scenario())
+    run(scenario())
 
 
 # ---- connecting ----

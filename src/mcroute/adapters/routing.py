@@ -132,8 +132,8 @@ class Routing:
         if self._retiring:
             # One that comes back at once has to be done with its old requests before it is flushed.
             await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
-        await self.carrier.prepare(plan)
         async with self._changing:
+            await self.carrier.prepare(plan)
             unflushed = await self.supervision.flush_outdated(plan)
             ids = self.engine.admit(plan)
             terms = _terms(plan)
@@ -171,6 +171,8 @@ class Routing:
         if links is not None:
             # Of a server that has left: the engine gives ids again only when nothing is connected by them.
             links.cancel()
+            # What there is to tell of them is not about who gets the number.
+            self.carrier.hear()
         self._connect(number, server, timeout_s, count)
 
     async def _retire(self, number: int) -> None:
@@ -183,7 +185,8 @@ class Routing:
         while links.unanswered and self.loop.time() < patience_ends_at:
             await asyncio.sleep(RETIRE_LOOK_S)
         async with self._changing:
-            if self._has_left(number, links):
+            # Not if it has come back meanwhile, and left once more: another task looks after that.
+            if self._has_left(number, links) and not self.engine.server_in_use(number):
                 await asyncio.gather(*links.cancel(), return_exceptions=True)
                 links.abort()
                 await links.gone()
