@@ -416,6 +416,23 @@ def test_whatever_is_reported_a_server_is_left_and_the_engine_knows_the_states(s
         assert s.next_wakeup() is not None or set(states) == {State.UP}
 
 
+def test_a_suspicion_that_has_grown_old_is_not_due_again_while_a_panic_goes_on():
+    s = supervisor()
+    for server in range(3):
+        s.connect_failed(server, 0.0)
+    s.tripped(3, 0.0)
+    assert s.is_panic("main")
+    for _ in range(100):
+        now = s.next_wakeup()
+        s.tick(now)
+        if now > s.settings.suspect_s:
+            break
+        for server in range(3):
+            s.probe_failed(server, now)
+    assert s.is_panic("main")
+    assert s.next_wakeup() > now
+
+
 @given(script)
 # A suspicion grew old in a tick whose time, by another rounding, was not late enough.
 @example(
@@ -426,6 +443,8 @@ def test_whatever_is_reported_a_server_is_left_and_the_engine_knows_the_states(s
         ("tick", 0, 4.0),
     ]
 )
+# One was suspected, and served on in a panic that others kept up.
+@example([*(("connect_failed", server, 0.0) for server in range(4)), ("tick", 0, 4.0)])
 def test_left_alone_with_servers_that_answer_everything_comes_back(reports):
     s = supervisor()
     now = 0.0

@@ -333,6 +333,9 @@ class Supervisor:
                 decisions += self._refence(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
                 decisions += self._move(server, OVERDUE[record.health.state], now)
+            if record.suspect_at is not None and now >= record.suspect_at + self.settings.suspect_s:
+                # It would be due again and again, as long as others keep a panic up.
+                record.suspect_at = None
         return (*decisions, *self._watch_panics(now))
 
     def _refence(self, server: int, now: float) -> list[Decision]:
