@@ -126,6 +126,13 @@ def test_reloads_under_load_are_noticed_by_nobody() -> None:
     run_native(scenario())
 
 
+async def answer_flushes(server: Scripted) -> None:
+    while True:
+        writer, request = await server.asked()
+        assert request == b"flush_all\r\n"
+        writer.write(b"OK\r\n")
+
+
 def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
     run: Run, carrier: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,9 +145,12 @@ def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
             client = await Client.to(proxy)
             client.writer.write(b"get k\r\n")
             writer, _ = await leaves.asked()
+            flushing = [asyncio.create_task(answer_flushes(server)) for server in (leaves, stays)]
             for plan in (away, compile_plan(leaves.route(reply_timeout_s=20, deadline_s=30)), away):
                 await proxy.reload(plan)
             await asyncio.sleep(0.5)
+            for task in flushing:
+                task.cancel()
             writer.write(b"END\r\n")
             assert await client.reader.readline() == b"END\r\n"
             await client.close()

@@ -10,17 +10,19 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from mcroute.adapters import routing
 from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, compile_plan
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
 
 from .carriers import HAS_NATIVE, runner
-from .clients import Client
+from .clients import Client, Scripted
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute.adapters import native_carrier, native_links
     from mcroute.adapters.native_proxy import Proxy
+    from mcroute.adapters.supervision import Links
 
 run = runner("native")
 
@@ -98,35 +100,82 @@ async def reload_together(proxy: Proxy, *plans: Plan) -> None:
     await asyncio.gather(*reloads)
 
 
-def test_late_news_of_a_server_that_left_is_not_about_who_has_its_number(
+def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As if what they were asked had been answered at the last moment: their links have not been closed yet.
+    monkeypatch.setattr(routing, "RETIRE_PATIENCE_S", 0)
+    retire = routing.Routing._retire
+
     async def scenario() -> None:
-        with EmbeddedServer() as stays, EmbeddedServer() as joins:
-            both, one, other = (
+        may_retire = asyncio.Event()
+
+        async def retire_later(owner: routing.Routing, number: int, links: Links) -> None:
+            await may_retire.wait()
+            await retire(owner, number, links)
+
+        monkeypatch.setattr(routing.Routing, "_retire", retire_later)
+        with EmbeddedServer() as stays, EmbeddedServer() as one, EmbeddedServer() as two:
+            first, less, other = (
                 compile_plan(PoolRoute(Pool.of("main", [stays.address, *more])))
-                for more in ([f"127.0.0.1:{free_port()}"], [], [joins.address])
+                for more in (
+                    [f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"],
+                    [],
+                    [one.address, two.address],
+                )
             )
-            async with Proxy(both, threads=2) as proxy:
+            async with Proxy(first, threads=2) as proxy:
                 await proxy.start()
                 admit = proxy.engine.admit
 
                 def admit_slowly(plan: Plan) -> Mapping[str, int]:
                     ids = admit(plan)
                     if plan is other:
-                        # Meanwhile the one that left is tried, and refuses.
+                        # Meanwhile those that left are tried, and refuse.
                         time.sleep(0.6)
                     return ids
 
                 monkeypatch.setattr(proxy.engine, "admit", admit_slowly)
-                before = max(proxy.engine.server_ids().values())
-                await reload_together(proxy, one, other)
-                assert proxy.engine.server_ids()[joins.address] == before
+                before = set(proxy.engine.server_ids().values())
+                await proxy.reload(less)
+                await proxy.reload(other)
+                may_retire.set()
+                assert set(proxy.engine.server_ids().values()) == before
+                while not all(links.are_connected for links in proxy.supervision.links.values()):
+                    await asyncio.sleep(0.01)
                 await asyncio.sleep(0.05)
-                assert proxy.supervision.supervisor.state(before) is State.UP
+                assert {proxy.supervision.supervisor.state(number) for number in before} == {State.UP}
+                # They have heard their own news: of their first connection nothing is left to be said.
+                assert proxy.supervision._missed_before_loss == {}
                 client = await Client.to(proxy)
                 for i in range(50):
                     assert await client.ask(b"get k%d\r\n" % i) == b"END\r\n"
+                await client.close()
+
+    run(scenario())
+
+
+def test_a_server_that_comes_back_is_flushed_when_it_has_answered_also_by_the_next_reload() -> None:
+    async def scenario() -> None:
+        async with Scripted.running() as leaves, Scripted.running() as stays:
+            here, away = (
+                compile_plan(server.route(reply_timeout_s=20, deadline_s=30)) for server in (leaves, stays)
+            )
+            async with Proxy(here, threads=2) as proxy:
+                await proxy.start()
+                client = await Client.to(proxy)
+                client.writer.write(b"set k 0 0 1\r\nx\r\n")
+                writer, request = await leaves.asked()
+                assert request == b"set k 0 0 1\r\nx\r\n"
+                reloading = asyncio.create_task(reload_together(proxy, away, here))
+                await asyncio.sleep(0.4)
+                assert leaves.is_idle
+                writer.write(b"STORED\r\n")
+                assert await client.reader.readline() == b"STORED\r\n"
+                writer, request = await leaves.asked()
+                assert request == b"flush_all\r\n"
+                writer.write(b"OK\r\n")
+                await reloading
                 await client.close()
 
     run(scenario())

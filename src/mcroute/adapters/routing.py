@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class CarriedEngine(SupervisedEngine, Protocol):
         """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet."""
 
     def install(self, plan: Plan) -> None:
-        """Requests start on this plan from now on, which was admitted."""
+        """From now on requests start on this plan, which was admitted before."""
 
     def server_ids(self) -> Mapping[str, int]: ...
 
@@ -100,6 +100,7 @@ class Routing:
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.TimerHandle | None = None
+        self._installing = asyncio.Lock()  # one plan after the other
         self._changing = asyncio.Lock()  # the plan and its links
         _living.add(self)
 
@@ -129,27 +130,46 @@ class Routing:
         A server that left an earlier plan and comes back is flushed before. Servers that are not in the plan
         lose their links when no request needs them any more.
         """
-        if self._retiring:
-            # One that comes back at once has to be done with its old requests before it is flushed.
-            await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
-        async with self._changing:
+        async with self._installing:
+            if self._retiring:
+                # One that comes back at once has to be done with its old requests before it is flushed.
+                await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
             await self.carrier.prepare(plan)
-            unflushed = await self.supervision.flush_outdated(plan)
-            ids = self.engine.admit(plan)
-            terms = _terms(plan)
-            for server in plan.servers:
-                self._keep(ids[server.name], server, *terms[server.name])
-            self.supervision.install(plan, ids, unflushed, settings)
-            # Only now: an engine on threads of its own asks the servers at once, and would find some without
-            # links, or in service though they could not be flushed.
-            self.engine.install(plan)
-            self.plan = plan
-            for number in self.links.keys() - set(ids.values()):
-                task = self.loop.create_task(self._retire(number))
-                self._retiring.add(task)
-                task.add_done_callback(self._retiring.discard)
-            self.carrier.schedule()
-        self._forget_plans()
+            async with self._changing:
+                unflushed = await self.supervision.flush_outdated(plan)
+                self._change(plan, unflushed, settings)
+            self._forget_plans()
+
+    def _change(self, plan: Plan, unflushed: Sequence[Server], settings: SupervisorSettings | None) -> None:
+        ids = self.engine.admit(plan)
+        self._part_from_others({ids[server.name]: server for server in plan.servers})
+        terms = _terms(plan)
+        for server in plan.servers:
+            self._keep(ids[server.name], server, *terms[server.name])
+        self.supervision.install(plan, ids, unflushed, settings)
+        # Only now: an engine on threads of its own asks the servers at once, and would find some without
+        # links, or in service though they could not be flushed.
+        self.engine.install(plan)
+        self.plan = plan
+        for number in self.links.keys() - set(ids.values()):
+            task = self.loop.create_task(self._retire(number, self.links[number]))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        self.carrier.schedule()
+
+    def _part_from_others(self, servers: Mapping[int, Server]) -> None:
+        """From those that have left, and whose numbers are these servers' now."""
+        others = [
+            number
+            for number, server in servers.items()
+            if number in self.links and self.links[number].server.address != server.address
+        ]
+        for number in others:
+            # The engine gives numbers again only when nothing is connected by them.
+            self.links.pop(number).cancel()
+        if others:
+            # What there is to tell of them is not about their successors, who have nothing to tell yet.
+            self.carrier.hear()
 
     def _forget_plans(self) -> None:
         if self._forgetting is not None:
@@ -161,23 +181,15 @@ class Routing:
     def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
         links = self.links.get(number)
-        if links is not None and links.server.address == server.address:
-            links.set_timeout(timeout_s)
-            if count != len(links):
-                log.warning(
-                    "server %s keeps %d links: another number takes a restart", server.name, len(links)
-                )
+        if links is None:
+            self._connect(number, server, timeout_s, count)
             return
-        if links is not None:
-            # Of a server that has left: the engine gives ids again only when nothing is connected by them.
-            links.cancel()
-            # What there is to tell of them is not about who gets the number.
-            self.carrier.hear()
-        self._connect(number, server, timeout_s, count)
+        links.set_timeout(timeout_s)
+        if count != len(links):
+            log.warning("server %s keeps %d links: another number takes a restart", server.name, len(links))
 
-    async def _retire(self, number: int) -> None:
+    async def _retire(self, number: int, links: Links) -> None:
         """Closes the links of a server that has left, once no request needs them."""
-        links = self.links[number]
         while self._has_left(number, links) and self.engine.server_in_use(number):
             await asyncio.sleep(RETIRE_LOOK_S)
         # What has timed out may yet be executed, until its reply has come.
