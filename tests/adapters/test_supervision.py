@@ -73,7 +73,6 @@ def test_the_engine_is_told_who_is_the_last_one() -> None:
 
 
 def test_the_last_one_is_kept_until_another_one_serves() -> None:
-
     def scenario(engine: Watched, supervision: Supervision) -> None:
         supervision.connect_failed(0)
         engine.notes.clear()
@@ -90,8 +89,9 @@ def test_another_plan_keeps_others() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         for names, kept in ((("a", "b"), [("keep", 0, False)]), (("b",), [("keep", 1, True)])):
             engine.notes.clear()
-            engine.install(plan(*names))
-            supervision.install(plan(*names), engine.server_ids(), (), None)
+            another = plan(*names)
+            supervision.install(another, engine.admit(another), (), None)
+            engine.install(another)
             assert [note for note in engine.notes if note[0] == "keep"] == kept
 
     supervised(plan("a"), scenario)
@@ -101,8 +101,8 @@ def test_another_plan_keeps_the_last_one_at_every_moment() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         again = plan("a")
         engine.notes.clear()
+        supervision.install(again, engine.admit(again), (), None)
         engine.install(again)
-        supervision.install(again, engine.server_ids(), (), None)
         assert engine.notes == []
 
     supervised(plan("a"), scenario)

@@ -145,3 +145,19 @@ def test_keys_of_many_pools_are_one_get_for_each_server(wanted: list[tuple[bytes
         if server in due:
             net.reply(server, items(due[server]) + b"END\r\n")
     assert net.got(client) == items(keys) + b"END\r\n"
+
+
+@pytest.mark.parametrize("count", [31, 32, 33, 64, 65, 100])
+def test_a_row_of_keys_of_one_prefix_may_be_long(count: int) -> None:
+    """Owners are looked up for 32 keys at a time."""
+    routes = {prefix: PoolRoute(members) for prefix, members in POOLS.items()}
+    net = network(ByPrefix(routes, default=routes[b"a"]), len(SERVERS))
+    client = net.client()
+    keys = [b"d", *(b"ab"[i % 2 : i % 2 + 1] + b"%d" % i for i in range(count)), b"c1"]
+    net.send(client, get(keys))
+    for server in range(len(SERVERS)):
+        for part in asked(net, server):
+            owners = [POOLS[key[:1]].servers[POOLS[key[:1]].ring().owner(key)] for key in part]
+            assert {SERVERS.index(owner) for owner in owners} == {server}
+            net.reply(server, items(part) + b"END\r\n")
+    assert net.got(client) == items(keys) + b"END\r\n"

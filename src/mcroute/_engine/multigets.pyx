@@ -242,24 +242,24 @@ cdef void _join_switched(Request* request, int switch) noexcept nogil:
     """Each key to the node that the switch says. Those in a row are looked up together if their pools share a ring."""
     cdef int[KEYS_A_ROUND] nodes
     cdef int count = 0
-    cdef const RingTable* rings = NULL
+    cdef const RingTable* shared = NULL
     cdef const RingTable* ring
     cdef int32_t i
     cdef int node
     for i in range(<int32_t>request.key_count):
         node = walk_resolve(request, switch, _text(request, &request.keys[i]), request.keys[i].size)
         ring = _ring_of_owner(request, _shared_ask(request, node, &request.keys[i]))
-        if count > 0 and (ring != rings or count == KEYS_A_ROUND):
-            _join_owners(request, i - count, count, rings, 0, NULL, nodes)
+        if count > 0 and (ring != shared or count == KEYS_A_ROUND):
+            _join_owners(request, i - count, count, shared, 0, NULL, nodes)
             count = 0
         if ring == NULL:
             _join(request, i, node)
             continue
-        rings = ring
+        shared = ring
         nodes[count] = node
         count += 1
     if count > 0:
-        _join_owners(request, <int32_t>request.key_count - count, count, rings, 0, NULL, nodes)
+        _join_owners(request, <int32_t>request.key_count - count, count, shared, 0, NULL, nodes)
 
 
 cdef void _ask_part(Walk** at) noexcept nogil:

@@ -1,4 +1,4 @@
-"""What one thread has done in others: errands, which a loop runs between two of its turns."""
+"""Errands: work that one thread gives to others, which a loop does between two of its turns."""
 
 from mcroute._loop.state cimport Errand, Loop
 from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t
@@ -23,7 +23,7 @@ cdef struct Meeting:
     pthread_mutex_t lock
     pthread_cond_t all_here
     int missing
-    double until                # who is there by then waits no longer
+    double until                # nobody waits longer than that
 
 cdef void meeting_init(Meeting* meeting, const Task* tasks, int count) noexcept nogil
 cdef void meeting_clear(Meeting* meeting) noexcept nogil

@@ -8,9 +8,9 @@ from mcroute._loop.system cimport (
     pthread_mutex_lock, pthread_mutex_unlock, read, write,
 )
 
-# Seconds. A process that is stopped, or whose machine is, for a while has waited for one slice, and not that long.
+# Seconds that are waited at a time. While a process is stopped, or its machine, only one of these passes.
 cdef double SLICE = 1.0
-# Far above what a turn takes; so long the clients of loops that have come to a meeting wait for one that hangs.
+# Seconds, far above what a turn takes. If a loop hangs, the clients of the others wait for so long.
 cdef double MEETING = 1.0
 
 

@@ -1,7 +1,7 @@
 """A loop as a Python object: what the supervising thread may ask of it.
 
 Every method but `run` hands the loop an errand and waits, without the GIL, until the loop has done it between two
-of its turns. That takes microseconds; the loop itself waits for nobody. A loop that does not come to it for very
+of its turns. That takes microseconds; the loop itself waits for nobody, but for other loops at `install_plans`. A loop that does not come to it for very
 long is an error of its own, RuntimeError, and then the errand is not done.
 """
 
@@ -54,7 +54,7 @@ cdef struct Admission:
     bint is_done
 
 
-cdef void _admit(Loop* loop, void* argument) noexcept nogil:
+cdef void _admit_servers(Loop* loop, void* argument) noexcept nogil:
     cdef Admission* admission = <Admission*>argument
     admission.is_done = servers_admit(loop.engine, admission.terms, admission.count)
     if admission.is_done:
@@ -62,7 +62,8 @@ cdef void _admit(Loop* loop, void* argument) noexcept nogil:
 
 
 cdef void _install(Loop* loop, void* meeting) noexcept nogil:
-    meeting_await(<Meeting*>meeting)
+    if loop.is_running:
+        meeting_await(<Meeting*>meeting)
     if loop.next_plan != NULL:
         engine_install(loop.engine, loop.next_plan)
         loop.next_plan = NULL
@@ -174,11 +175,8 @@ cdef class LoopThread:
         cdef bint is_done
         with nogil:
             is_done = loop_do(loop, errand, argument)
-        return self._answered(is_done)
-
-    cdef int _answered(self, bint is_done) except -1:
         if not is_done:
-            raise RuntimeError(f"a thread of the native loop has answered nothing for {self.loop.patience:g} s")
+            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.patience:g} s")
         return 0
 
     # ---- life ----
@@ -232,17 +230,20 @@ cdef class LoopThread:
         for i in range(compiled.term_count):
             compiled.terms[i].word = words.word(compiled.terms[i].id)
         admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
-        self._do(_admit, &admission)
+        self._do(_admit_servers, &admission)
         if not admission.is_done:
             raise MemoryError
         self.admitted = compiled
 
+    def has_admitted(self):
+        """Whether there is a plan to be installed."""
+        return self.admitted is not None
+
     cdef void _has_installed(self):
-        if self.admitted is None:
-            return
-        if self.compiled is not None:
-            self.older.append(self.compiled)
+        before = self.compiled
         self.compiled, self.admitted = self.admitted, None
+        if before is not None:
+            self.older.append(before)
 
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
@@ -424,28 +425,26 @@ def install_plans(list threads not None):
 
     Were a request to start on the older plan in one thread after another thread had started one on the newer, a write
     could be done on a server that nobody reads it from any more. A thread that does not come for a second is not
-    waited for by the others. Raises RuntimeError as any errand, when it has changed plans in those that answer.
+    waited for by the others. Returns whether all have come to it; those that have not may be asked again.
     """
     cdef LoopThread thread
     cdef Meeting meeting
-    cdef int count = <int>len(threads)
+    cdef list behind = [thread for thread in threads if thread.has_admitted()]
+    cdef int count = <int>len(behind)
     cdef Task* tasks = <Task*>calloc(max(1, count), sizeof(Task))
     cdef int i
     if tasks == NULL:
         raise MemoryError
     try:
-        for i, thread in enumerate(threads):
+        for i, thread in enumerate(behind):
             tasks[i] = Task(thread.own(), _install, &meeting, False)
         with nogil:
             meeting_init(&meeting, tasks, count)
             tasks_do(tasks, count)
             meeting_clear(&meeting)
-        for i, thread in enumerate(threads):
+        for i, thread in enumerate(behind):
             if tasks[i].is_done:
                 thread._has_installed()
-        for i, thread in enumerate(threads):
-            thread._answered(tasks[i].is_done)
+        return all([tasks[i].is_done for i in range(count)])
     finally:
         free(tasks)
-    for thread in threads:
-        thread.forget_plans()

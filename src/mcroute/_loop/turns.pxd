@@ -17,7 +17,7 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil
 # To be called in a forked child: leaves the parent's connections to it.
 cdef void loop_let_go(Loop* loop) noexcept nogil
 
-# ---- errands ----
+# ---- what is asked of it, as errands ----
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil
 # All news has been looked at: the bell is to be rung for later ones.

@@ -125,7 +125,7 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
     return _turn(loop, 0)
 
 
-# ---- errands ----
+# ---- what is asked of it, as errands ----
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
     loop.is_stopping = True

@@ -26,11 +26,13 @@ class NativeEngine:
         self._ids: dict[str, int] = {}
         self._admitted: Plan | None = None
         self._admitted_ids: dict[str, int] = {}
+        self._are_late = False  # some threads, for the installed plan
 
     # ---- plans ----
 
     def admit(self, plan: Plan) -> Mapping[str, int]:
         """As `Engine.admit`; requests go on meanwhile."""
+        self._admitted = None
         terms = self._roster.admit(plan, self._is_free)
         for server in terms:
             if server.is_new:
@@ -45,12 +47,25 @@ class NativeEngine:
         """As `Engine.install`, in all threads at one moment."""
         if self._admitted is not plan:
             self.admit(plan)
-        install_plans(list(self._threads))
         self._ids = self._admitted_ids
+        self._are_late = not install_plans(list(self._threads))
+        if self._are_late:
+            log.error("a thread goes by the plan of before, until it answers")
 
     def forget_plans(self) -> int:
-        """Frees plans that no request is on any more. Returns how many older ones there still are."""
-        return sum(thread.forget_plans() for thread in self._threads)
+        """Frees plans that no request is on any more. Returns how many older ones there still are.
+
+        A thread that was late for the installed plan is asked again.
+        """
+        if self._are_late:
+            self._are_late = not install_plans(list(self._threads))
+        return self._are_late + sum(self._forget_plans(thread) for thread in self._threads)
+
+    def _forget_plans(self, thread: LoopThread) -> int:
+        try:
+            return thread.forget_plans()
+        except RuntimeError:
+            return 1
 
     def _is_free(self, server: int) -> bool:
         return not self.server_in_use(server) and all(t.is_unlinked(server) for t in self._threads)
@@ -59,7 +74,11 @@ class NativeEngine:
         return dict(self._ids)
 
     def server_in_use(self, server: int) -> bool:
-        return any(thread.server_in_use(server) for thread in self._threads)
+        """Also if nobody can tell, because a thread does not answer."""
+        try:
+            return any(thread.server_in_use(server) for thread in self._threads)
+        except RuntimeError:
+            return True
 
     def snapshot(self) -> Snapshot:
         """Of all threads together."""

@@ -176,7 +176,7 @@ class Supervision:
             for number, server in self._servers.items()
             if number not in before or before[number].address != server.address
         }
-        # The ids of those that have left may be others' from now on.
+        # A number that another server has now is nobody's who was kept.
         self._keep(self._kept & self._servers.keys() - joining)
         self._out.intersection_update(self._servers)
         for number in joining:
