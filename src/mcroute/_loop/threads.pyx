@@ -1,8 +1,8 @@
 """A loop as a Python object: what the supervising thread may ask of it.
 
 Every method but `run` hands the loop an errand and waits, without the GIL, until the loop has done it between two
-of its turns. That takes microseconds; the loop itself waits for nobody, but for other loops at `install_plans`. A loop that does not come to it for very
-long is an error of its own, RuntimeError, and then the errand is not done.
+of its turns. That takes microseconds; the loop itself waits for nobody, except for other loops in `install_plans`. A
+loop that does not come to it for very long is an error of its own, RuntimeError, and then the errand is not done.
 """
 
 cimport cython
