@@ -81,7 +81,10 @@ class Exchange:
 
 
 class SoakWriter:
-    """One client, on one connection after the other."""
+    """One client, on one pair of connections after the other: what it says on one it sees on the other.
+
+    They may be two threads' of the proxy, between which nothing orders the requests but that it awaits each.
+    """
 
     def __init__(self, port: int, number: int, seed: int, tally: SoakTally) -> None:
         self.port = port
@@ -97,8 +100,8 @@ class SoakWriter:
             self.tally.errors.append(error)
         while not over.is_set():
             try:
-                async with connected(self.port) as client:
-                    while not over.is_set() and await self._step(client):
+                async with connected(self.port) as one, connected(self.port) as two:
+                    while not over.is_set() and await self._step(self.rng.choice((one, two))):
                         await asyncio.sleep(2 * pause_s * self.rng.random())
             except OSError as error:
                 self.tally.errors.append(error)
