@@ -6,22 +6,22 @@ loop that does not come to it for very long is an error of its own, RuntimeError
 """
 
 cimport cython
-from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from mcroute._engine.connections cimport engine_began
-from mcroute._engine.custom cimport routes_apply, routes_take
+from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
-from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
-from mcroute._engine.lifetimes cimport engine_install
-from mcroute._engine.links cimport server_is_unlinked
+from mcroute._engine.handed cimport handed_lines
 from mcroute._engine.observing cimport engine_snapshot
-from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
-from mcroute._engine.replies cimport server_fail_over
-from mcroute._engine.state cimport Handed, PlanTable, RouteEvent, RouteOrders
-from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_await, meeting_clear, meeting_init, tasks_do
+from mcroute._engine.plans cimport CompiledPlan
+from mcroute._engine.state cimport Handed, RouteEvent
+from mcroute._loop.duties cimport (
+    Admission, Answer, Idleness, Usage, handed_lines_take, handed_reply, plan_admit, plan_count_refs,
+    plan_install, route_events_take, route_orders_apply, server_forgive, server_let_fail_over,
+    server_see_if_idle, sessions_count,
+)
+from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
     REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
     upstream_look, upstream_settle,
@@ -43,87 +43,6 @@ PATIENCE_S = 30.0
 cdef enum:
     # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
     ROUNDS_MAX = 16
-
-
-# ---- errands of this module ----
-
-cdef struct Admission:
-    ServerTerms* terms
-    int count
-    PlanTable* table
-    bint is_done
-
-
-cdef void _admit_servers(Loop* loop, void* argument) noexcept nogil:
-    cdef Admission* admission = <Admission*>argument
-    admission.is_done = servers_admit(loop.engine, admission.terms, admission.count)
-    if admission.is_done:
-        loop.next_plan = admission.table
-
-
-cdef void _install(Loop* loop, void* meeting) noexcept nogil:
-    if loop.is_running:
-        meeting_await(<Meeting*>meeting)
-    if loop.next_plan != NULL:
-        engine_install(loop.engine, loop.next_plan)
-        loop.next_plan = NULL
-
-
-cdef struct Usage:
-    PlanTable* table
-    uint32_t refs
-
-
-cdef void _count_refs(Loop* loop, void* argument) noexcept nogil:
-    cdef Usage* usage = <Usage*>argument
-    usage.refs = usage.table.refs
-
-
-cdef struct Idleness:
-    int server
-    bint is_idle
-
-
-cdef void _look_for_work(Loop* loop, void* argument) noexcept nogil:
-    cdef Idleness* idleness = <Idleness*>argument
-    idleness.is_idle = (idleness.server >= loop.engine.server_count
-                        or server_is_unlinked(loop.engine.servers[idleness.server]))
-
-
-cdef void _forgive(Loop* loop, void* argument) noexcept nogil:
-    loop.engine.servers[(<int*>argument)[0]].failures = 0
-
-
-cdef void _fail_over(Loop* loop, void* argument) noexcept nogil:
-    engine_began(loop.engine, loop.now)
-    server_fail_over(loop.engine.servers[(<int*>argument)[0]])
-
-
-cdef void _count_clients(Loop* loop, void* argument) noexcept nogil:
-    (<uint32_t*>argument)[0] = loop.sessions
-
-
-cdef void _take_routes(Loop* loop, void* argument) noexcept nogil:
-    (<RouteEvent**>argument)[0] = routes_take(loop.engine)
-
-
-cdef void _apply_routes(Loop* loop, void* argument) noexcept nogil:
-    routes_apply(loop.engine, <RouteOrders*>argument, loop.now)
-
-
-cdef void _take_handed(Loop* loop, void* argument) noexcept nogil:
-    (<Handed**>argument)[0] = handed_take(loop.engine)
-
-
-cdef struct Answer:
-    uint64_t number
-    const uint8_t* reply
-    size_t size
-
-
-cdef void _answer(Loop* loop, void* argument) noexcept nogil:
-    cdef Answer* answer = <Answer*>argument
-    handed_answer(loop.engine, answer.number, answer.reply, answer.size)
 
 
 cdef bint _make(address, Address* out) except -1:
@@ -230,7 +149,7 @@ cdef class LoopThread:
         for i in range(compiled.term_count):
             compiled.terms[i].word = words.word(compiled.terms[i].id)
         admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
-        self._do(_admit_servers, &admission)
+        self._do(plan_admit, &admission)
         if not admission.is_done:
             raise MemoryError
         self.admitted = compiled
@@ -257,7 +176,7 @@ cdef class LoopThread:
 
     cdef uint32_t _refs(self, CompiledPlan compiled) except? 0:
         cdef Usage usage = Usage(compiled.table, 0)
-        self._do(_count_refs, &usage)
+        self._do(plan_count_refs, &usage)
         return usage.refs
 
     def server_in_use(self, int server):
@@ -272,7 +191,7 @@ cdef class LoopThread:
     def is_unlinked(self, int server):
         """Whether the server's links are closed, and nothing waits for them."""
         cdef Idleness idleness = Idleness(server, True)
-        self._do(_look_for_work, &idleness)
+        self._do(server_see_if_idle, &idleness)
         return idleness.is_idle
 
     # ---- requests that need the interpreter ----
@@ -285,24 +204,24 @@ cdef class LoopThread:
         cdef RouteEvent* events = NULL
         cdef int done
         for done in range(ROUNDS_MAX):
-            self._do(_take_routes, &events)
+            self._do(route_events_take, &events)
             if events == NULL and done > 0:
                 break
             self.routes.feed(events)
             self.routes.step(now)
-            self._do(_apply_routes, self.routes.orders())
+            self._do(route_orders_apply, self.routes.orders())
         return self.routes.next_due()
 
     def take_handed(self):
         """As `Engine.take_handed`."""
         cdef Handed* taken = NULL
-        self._do(_take_handed, &taken)
+        self._do(handed_lines_take, &taken)
         return handed_lines(taken)
 
     def answer(self, number, bytes reply not None):
         """As `Engine.answer`; without effect when the client has gone."""
         cdef Answer answer = Answer(number, reply, len(reply))
-        self._do(_answer, &answer)
+        self._do(handed_reply, &answer)
 
     def snapshot(self):
         """As `Engine.snapshot`; the loop does not notice."""
@@ -347,11 +266,11 @@ cdef class LoopThread:
 
     def forgive(self, int server):
         """Failures before this moment do not count towards the trip rule."""
-        self._do(_forgive, &server)
+        self._do(server_forgive, &server)
 
     def fail_over(self, int server):
         """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
-        self._do(_fail_over, &server)
+        self._do(server_let_fail_over, &server)
 
     def links(self, int server):
         """A `LinkFacts` for each of the server's links."""
@@ -416,7 +335,7 @@ cdef class LoopThread:
     def clients(self):
         """How many sessions are open."""
         cdef uint32_t count = 0
-        self._do(_count_clients, &count)
+        self._do(sessions_count, &count)
         return count
 
 
@@ -437,7 +356,7 @@ def install_plans(list threads not None):
         raise MemoryError
     try:
         for i, thread in enumerate(behind):
-            tasks[i] = Task(thread.own(), _install, &meeting, False)
+            tasks[i] = Task(thread.own(), plan_install, &meeting, False)
         with nogil:
             meeting_init(&meeting, tasks, count)
             tasks_do(tasks, count)

@@ -1,0 +1,40 @@
+"""What the supervising thread has a loop do with its engine. Each is an errand; its argument is said behind it."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from mcroute._engine.plans cimport ServerTerms
+from mcroute._engine.state cimport PlanTable
+from mcroute._loop.state cimport Loop
+
+cdef struct Admission:
+    ServerTerms* terms
+    int count
+    PlanTable* table
+    bint is_done                # afterwards; False without memory
+
+cdef struct Usage:
+    PlanTable* table
+    uint32_t refs               # afterwards
+
+cdef struct Idleness:
+    int server
+    bint is_idle                # afterwards: its links are closed, and nothing waits for them
+
+cdef struct Answer:
+    uint64_t number
+    const uint8_t* reply
+    size_t size
+
+cdef void plan_admit(Loop* loop, void* argument) noexcept nogil             # Admission
+# The plan that was admitted last, when all loops have come to the meeting.
+cdef void plan_install(Loop* loop, void* meeting) noexcept nogil            # Meeting
+cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil        # Usage
+cdef void server_see_if_idle(Loop* loop, void* argument) noexcept nogil     # Idleness
+cdef void server_forgive(Loop* loop, void* argument) noexcept nogil         # int
+cdef void server_let_fail_over(Loop* loop, void* argument) noexcept nogil   # int
+cdef void sessions_count(Loop* loop, void* argument) noexcept nogil         # uint32_t
+cdef void route_events_take(Loop* loop, void* argument) noexcept nogil      # RouteEvent*
+cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil     # RouteOrders
+cdef void handed_lines_take(Loop* loop, void* argument) noexcept nogil      # Handed*
+cdef void handed_reply(Loop* loop, void* argument) noexcept nogil           # Answer
