@@ -247,7 +247,7 @@ cdef void _join_switched(Request* request, int switch) noexcept nogil:
     cdef int32_t i
     cdef int node
     for i in range(<int32_t>request.key_count):
-        node = walk_resolve(request, switch, _text(request, &request.keys[i]), request.keys[i].size)
+        node = _key_node(request, switch, &request.keys[i])
         ring = _ring_of_owner(request, _shared_ask(request, node, &request.keys[i]))
         if count > 0 and (ring != shared or count == KEYS_A_ROUND):
             _join_owners(request, i - count, count, shared, 0, NULL, nodes)

@@ -250,6 +250,9 @@ class Supervisor:
         record = self._records[server]
         if record.health.state is not State.UP:
             return True
+        return self._is_suspected(record, now)
+
+    def _is_suspected(self, record: Record, now: float) -> bool:
         # The very sum of next_wakeup: a difference may be rounded to the other side, and the tick be in vain.
         return record.suspect_at is not None and now < record.suspect_at + self.settings.suspect_s
 
@@ -333,8 +336,8 @@ class Supervisor:
                 decisions += self._refence(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
                 decisions += self._move(server, OVERDUE[record.health.state], now)
-            if record.suspect_at is not None and now >= record.suspect_at + self.settings.suspect_s:
-                # It would be due again and again, as long as others keep a panic up.
+            if not self._is_suspected(record, now):
+                # What has grown old would be due again and again, as long as others keep a panic up.
                 record.suspect_at = None
         return (*decisions, *self._watch_panics(now))
 
