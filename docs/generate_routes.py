@@ -119,14 +119,23 @@ def _said(plan: Plan, node: Node) -> str:
         return "asked of the key's server"
     if isinstance(node, First):
         start = ", beginning anywhere" if node.random_start else ""
-        until = "one does not fail" if node.failing is Failing.ERROR else "one has the key"
+        until = UNTIL[node.failing]
         return f"asked of one after the other until {until}{start}"
     if isinstance(node, All):
         return f"sent to all {len(node.children)} at once; {_acknowledged(node)}"
     if isinstance(node, Then):
-        return "done by the first in service; answered when the others' copies are deleted (`gat`: touched)"
+        return (
+            "done by the first that can; answered when the others are deleted (`gat`: touched); `add`: on all"
+        )
     assert isinstance(node, Detach)
     return "answered at once, as by an empty cache; sent to all, whose replies nobody awaits"
+
+
+UNTIL = {
+    Failing.ERROR: "one does not fail",
+    Failing.ERROR_OR_MISS: "one has the key",
+    Failing.ERROR_IN_TIME: "one does not fail, or times out",
+}
 
 
 def _acknowledged(node: All) -> str:

@@ -21,7 +21,6 @@ def net() -> Network:
     ("first", "second", "answer"),
     [
         (b"STORED\r\n", b"STORED\r\n", b"STORED\r\n"),
-        (b"STORED\r\n", b"SERVER_ERROR out of memory storing object\r\n", b"STORED\r\n"),
         (b"SERVER_ERROR a\r\n", b"SERVER_ERROR a\r\n", b"SERVER_ERROR a\r\n"),
         (b"STORED\r\n", None, b"STORED\r\n"),
         (None, b"STORED\r\n", b"STORED\r\n"),
@@ -41,6 +40,75 @@ def test_a_set_reaches_both_copies(
         else:
             net.reply(server, reply)
     assert net.got(client) == answer
+
+
+@pytest.mark.parametrize("refusal", [b"SERVER_ERROR out of memory\r\n", b"ERROR\r\n", b"CLIENT_ERROR no\r\n"])
+@pytest.mark.parametrize("refuses_first", [False, True])
+def test_a_copy_that_refuses_a_write_loses_its_old_value_before_the_answer(
+    net: Network, refusal: bytes, refuses_first: bool
+) -> None:
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    for server in OWNERS:
+        net.asked(server)
+    refusing, storing = OWNERS
+    if refuses_first:
+        net.reply(refusing, refusal)
+        assert net.asked(refusing) == b""
+    net.reply(storing, b"STORED\r\n")
+    if not refuses_first:
+        net.reply(refusing, refusal)
+    assert net.got(client) == b""
+    assert net.asked(refusing) == b"delete k1\r\n"
+    net.reply(refusing, b"DELETED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.server_state(refusing) == 0
+
+
+def test_a_copy_that_refuses_the_delete_too_is_out_of_service(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[0], b"SERVER_ERROR busy\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    net.reply(OWNERS[0], b"SERVER_ERROR busy\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.is_stale(OWNERS[0])
+    assert net.engine.server_state(OWNERS[0]) == 1
+
+
+def test_what_all_copies_refuse_is_deleted_nowhere(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"touch k1 5\r\n")
+    for server in OWNERS:
+        net.reply(server, b"CLIENT_ERROR no\r\n")
+    assert net.got(client) == b"CLIENT_ERROR no\r\n"
+    assert [net.asked(server) for server in OWNERS] == [b"touch k1 5\r\n"] * 2
+
+
+def test_a_copy_that_refuses_after_the_answer_is_deleted_then() -> None:
+    net = network(Replicate(pool(3), copies=2, write="first"), 3)
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    net.asked(OWNERS[0])
+    net.reply(OWNERS[0], b"SERVER_ERROR no\r\n")
+    assert net.asked(OWNERS[0]) == b"delete k1\r\n"
+    net.reply(OWNERS[0], b"DELETED\r\n")
+    assert net.got(client) == b""
+
+
+def test_the_first_answer_waits_for_the_delete_of_who_refused_before_it() -> None:
+    net = network(Replicate(pool(3), copies=2, write="first"), 3)
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n")
+    net.reply(OWNERS[0], b"SERVER_ERROR no\r\n")
+    net.asked(OWNERS[0])
+    net.reply(OWNERS[1], b"STORED\r\n")
+    assert net.asked(OWNERS[0]) == b"delete k1\r\n"
+    assert net.got(client) == b""
+    net.reply(OWNERS[0], b"NOT_FOUND\r\n")
+    assert net.got(client) == b"STORED\r\n"
 
 
 def test_a_delete_that_misses_on_one_copy_is_a_delete(net: Network) -> None:
@@ -98,14 +166,6 @@ def test_incr_runs_on_one_copy_and_takes_the_other_back(net: Network) -> None:
     assert net.got(client) == b""
     net.reply(OWNERS[1], b"DELETED\r\n")
     assert net.got(client) == b"5\r\n"
-
-
-def test_an_add_that_finds_the_key_leaves_the_other_copy_alone(net: Network) -> None:
-    client = net.client()
-    net.send(client, b"add k1 0 0 1\r\nx\r\n")
-    net.reply(OWNERS[0], b"NOT_STORED\r\n")
-    assert net.asked(OWNERS[1]) == b""
-    assert net.got(client) == b"NOT_STORED\r\n"
 
 
 def test_an_append_moves_on_when_its_server_is_out_of_service(net: Network) -> None:

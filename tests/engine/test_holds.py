@@ -40,6 +40,9 @@ def test_what_comes_later_waits_for_the_write(net: Network, failure: str, later:
     net.send(net.client(), b"delete other\r\n")
     assert net.asked(0) + net.asked(1) == b"delete other\r\n"
     net.reply(1, b"STORED\r\n" + b"DELETED\r\n" * (failure == "lost"))
+    if failure == "refused":
+        assert net.asked(0) == b"delete k\r\n"
+        net.reply(0, b"DELETED\r\n" * 2)
     assert net.got(client) == b"STORED\r\n"
     # The server that lost the write is out of service for having missed it.
     assert b" k" in net.asked(failure == "lost")
@@ -69,6 +72,8 @@ def test_they_begin_in_their_order(net: Network) -> None:
     net.send(first, GET + b"set k 0 0 1\r\n2\r\n")
     net.send(second, b"append k 0 0 1\r\n3\r\n")
     net.reply(1, b"STORED\r\n")
+    assert net.asked(0) == b"delete k\r\n"
+    net.reply(0, b"DELETED\r\n")
     assert net.asked(0) == GET + b"set k 0 0 1\r\n2\r\n" + b"append k 0 0 1\r\n3\r\n"
 
 
@@ -79,14 +84,18 @@ def test_a_write_that_waits_may_hold_the_key_next(net: Network) -> None:
     net.send(client, b"touch k 1\r\n" + GET)
     net.asked(0)
     net.reply(1, b"STORED\r\n")
+    assert net.asked(0) == b"delete k\r\n"
+    net.reply(0, b"DELETED\r\n")
     net.asked(1)
     # Both have begun; the touch fails, and the get, sent before that, does not wait any more.
     assert net.asked(0) == b"touch k 1\r\n" + GET
-    net.reply(0, b"SERVER_ERROR no\r\n")
+    net.reply(0, b"SERVER_ERROR no\r\nEND\r\n")
     assert net.asked(1) == b"touch k 1\r\n"
     net.send(client, GET)
     assert net.asked(0) == b""
     net.reply(1, b"TOUCHED\r\n")
+    assert net.asked(0) == b"delete k\r\n"
+    net.reply(0, b"DELETED\r\n")
     assert net.asked(0) == GET
 
 

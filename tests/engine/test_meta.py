@@ -60,7 +60,7 @@ def test_a_reply_without_our_opaque_is_nobodys(one: Network, reply: bytes) -> No
     assert one.closed == [one.links[0]]
 
 
-def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
+def test_a_meta_set_and_a_meta_add_reach_both_copies() -> None:
     net = network(Replicate(pool(3), copies=2), 3)
     owners = pool(3).ring().owners(b"k1", 2)
     client = net.client()
@@ -69,9 +69,15 @@ def test_a_meta_set_reaches_both_copies_and_a_meta_add_one() -> None:
         net.reply(server, b"HD O%s\r\n" % opaque(net.asked(server)))
     assert net.got(client) == b"HD\r\n"
     net.send(client, b"ms k1 1 ME\r\nx\r\n")
-    net.reply(owners[0], b"HD O%s\r\n" % opaque(net.asked(owners[0])))
-    assert net.asked(owners[1]) == b"delete k1\r\n"
-    net.reply(owners[1], b"NOT_FOUND\r\n")
+    for server in owners:
+        look = net.asked(server)
+        assert look.startswith(b"mg k1 u O")
+        net.reply(server, b"EN O%s\r\n" % opaque(look))
+    for server in owners:
+        add = net.asked(server)
+        assert add.startswith(b"ms k1 1 ME O")
+        assert net.got(client) == b""
+        net.reply(server, b"HD O%s\r\n" % opaque(add))
     assert net.got(client) == b"HD\r\n"
 
 

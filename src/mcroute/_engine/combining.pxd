@@ -4,16 +4,23 @@ from libc.stdint cimport uint64_t
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.state cimport Engine, PlanNode, Walk
+from mcroute._engine.state cimport Engine, PlanNode, Request, Walk
 
 # The walk has come to its node, which is no ask.
 cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil
-# A child has ended; `number` tells a python node which.
+# A child has ended; `number` is its Walk.number.
 cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
 # A walk at a first node goes on with this child: so many others have been tried, and come to `best`.
 cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil
 # Whether another server may be asked after this outcome; takes a token of the retry budget if that costs one.
 cdef bint may_retry(Engine* engine, int outcome) noexcept nogil
+
+# For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or any; whether the request has
+# ended, so that nothing is begun for it; holds the key if the request may have left.
+cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil
+cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint always) noexcept nogil
+cdef bint combine_is_over(Request* request) noexcept nogil
+cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil
 
 cdef uint64_t random_number(Engine* engine) noexcept nogil
 

@@ -1,22 +1,22 @@
-"""What a node makes of its children: one after the other, all at once, one for the others, none waited for."""
+"""What a node makes of its children: one after the other, all at once, none waited for.
 
-from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint64_t
+What must not run twice has a module of its own, once.pyx.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
 from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.holds cimport hold_key
+from mcroute._engine.once cimport once_child_ended, once_start
 from mcroute._engine.state cimport (
-    DELETED, EJECTED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOST, MISS, NODE_ALL,
-    NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_THEN, NUMBER, OVERLOADED,
-    REFUSED_BY_SERVER, RETRIES_MAX, STORED, TIMEOUT, TOUCHED, Engine, PlanNode, PlanTable, Request,
-    Server, Text,
+    CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, NODE_ALL, NODE_CONSTANT,
+    NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_THEN, OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, TIMEOUT,
+    PlanTable, Request, Text,
 )
-from mcroute._engine.tokens cimport TAG_BITS, token_of_request
-from mcroute._engine.walks cimport (
-    walk_carry, walk_end, walk_free, walk_key, walk_new, walk_run, walk_server,
-)
+from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children
+from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -29,7 +29,7 @@ cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil:
     elif node.kind == NODE_ALL:
         _all_start(walk)
     elif node.kind == NODE_THEN:
-        _then_start(walk)
+        once_start(walk)
     elif node.kind == NODE_DETACH:
         _detach(walk, node)
     elif node.kind == NODE_CONSTANT:
@@ -40,23 +40,41 @@ cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil:
 
 cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
     cdef int kind = walk.request.plan.nodes[walk.node].kind
-    if kind == NODE_ALL:
-        _all_child_ended(walk, outcome, reply)
+    if number == UNDONE:
+        _undone(walk, kind)
+    elif kind == NODE_ALL:
+        _all_child_ended(walk, number, outcome, reply)
     elif kind == NODE_THEN:
-        _then_child_ended(walk, outcome, reply)
+        once_child_ended(walk, number, outcome, reply)
     elif kind == NODE_PYTHON:
         route_child_ended(walk, number, outcome, reply)
     else:
-        _first_child_ended(walk, outcome, reply)
+        _first_child_ended(walk, number, outcome, reply)
 
 
-cdef void _run_child(Walk* walk, int index) noexcept nogil:
+cdef void _undone(Walk* walk, int kind) noexcept nogil:
+    walk.position -= 1
+    if kind == NODE_ALL:
+        _all_conclude(walk)
+    elif walk.position == 0:
+        walk_end(walk, walk.best, walk.best_reply)
+
+
+cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* child = walk_new(walk.request, walk, walk.request.plan.children[node.children + index])
     if child == NULL:
-        combine_child_ended(walk, 0, OVERLOADED, NOTHING)
+        combine_child_ended(walk, index, OVERLOADED, NOTHING)
         return
+    child.number = index
+    child.purpose = <uint8_t>purpose
     walk_run(child)
+
+
+cdef bint _refuses_alone(Walk* walk, int outcome) noexcept nogil:
+    """A copy that refused a write keeps its old value. A refused delete has missed a write already, see walk_end."""
+    return (outcome == REFUSED_BY_SERVER and walk.request.group > GROUP_LAST_READ
+            and walk.request.group != GROUP_DELETE and walk.request.group != GROUP_FLUSH)
 
 
 cdef uint64_t random_number(Engine* engine) noexcept nogil:
@@ -74,7 +92,7 @@ cdef void _first_next(Walk* walk) noexcept nogil:
     cdef int child = walk.next_child % node.child_count
     walk.next_child = child + 1
     walk.children_asked += 1
-    _run_child(walk, child)
+    run_child(walk, child, CARRY_OUT)
 
 
 cdef void _fill_retries(Engine* engine) noexcept nogil:
@@ -101,12 +119,12 @@ cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
     return True
 
 
-cdef bint _is_over(Request* request) noexcept nogil:
+cdef bint combine_is_over(Request* request) noexcept nogil:
     # An answer alone does not end it: what is detached, or slower than the fastest, is carried out too.
     return request.is_done and request.deadline.at <= request.plan.engine.now
 
 
-cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:
+cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
     # What was never sent goes on in the moment in which it came: nothing has passed it.
     if outcome != EJECTED and outcome != OVERLOADED:
         hold_key(walk)
@@ -115,25 +133,32 @@ cdef void _hold_if_sent(Walk* walk, int outcome) noexcept nogil:
 cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil:
     walk.next_child = child
     walk.children_asked = tried
-    _take_if_better(walk, best, NOTHING, False)
+    combine_take_if_better(walk, best, NOTHING, False)
     _first_next(walk)
 
 
-cdef void _first_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
+cdef bint _is_good_enough(PlanNode* node, int outcome) noexcept nogil:
+    return outcome < REFUSED_BY_SERVER and not (node.on_miss and outcome == MISS)
+
+
+cdef void _first_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    _take_if_better(walk, outcome, reply, node.answer_last)
-    if outcome >= REFUSED_BY_SERVER or (node.on_miss and outcome == MISS):
-        if (walk.children_asked < node.child_count and not _is_over(walk.request)
-                and may_retry(walk.request.plan.engine, outcome)):
-            if outcome >= REFUSED_BY_SERVER:
-                failed_over(walk.request.plan.engine, outcome)
-            _hold_if_sent(walk, outcome)
-            _first_next(walk)
-            return
-    walk_end(walk, walk.best, walk.best_reply)
+    cdef Engine* engine = walk.request.plan.engine
+    combine_take_if_better(walk, outcome, reply, node.answer_last)
+    if _refuses_alone(walk, outcome):
+        walk.absent |= undo_bit(walk, child)
+    if (not _is_good_enough(node, outcome) and not (outcome == TIMEOUT and node.stops_late)
+            and walk.children_asked < node.child_count and not combine_is_over(walk.request)
+            and may_retry(engine, outcome)):
+        if outcome >= REFUSED_BY_SERVER:
+            failed_over(engine, outcome)
+        hold_if_sent(walk, outcome)
+        _first_next(walk)
+    elif outcome >= REFUSED_BY_SERVER or undo_children(walk, walk.absent):
+        walk_end(walk, walk.best, walk.best_reply)
 
 
-cdef void _take_if_better(Walk* walk, int outcome, Slice reply, bint always) noexcept nogil:
+cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint always) noexcept nogil:
     cdef int rank = walk.request.plan.merge[walk.request.group][outcome]
     if rank >= walk.best_rank and not always:
         return
@@ -154,19 +179,28 @@ cdef void _all_start(Walk* walk) noexcept nogil:
     # One more than there are, so that children which end at once do not end the walk before all were asked.
     walk.children_asked = count + 1
     for i in range(count):
-        _run_child(walk, i)
+        run_child(walk, i, CARRY_OUT)
     _all_settle(walk)
 
 
 cdef void _all_settle(Walk* walk) noexcept nogil:
-    """One thing less to wait for. The walk answers once, and is freed with the last of its children."""
+    """One child less to wait for. Copies that refused what another one did lose the key before the answer."""
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef uint32_t refused = walk.absent
+    walk.children_asked -= 1
+    if refused != 0 and walk.good > 0 and (walk.children_asked == 0 or walk.good >= node.need):
+        walk.absent = 0
+        undo_children(walk, refused)
+    _all_conclude(walk)
+
+
+cdef void _all_conclude(Walk* walk) noexcept nogil:
+    """The walk answers once, and is freed with the last of its children."""
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* parent = walk.parent
     cdef Slice reply = walk.best_reply
-    cdef bint is_last
-    walk.children_asked -= 1
-    is_last = walk.children_asked == 0
-    if walk.cursor == 0 and (is_last or walk.good >= node.need):
+    cdef bint is_last = walk.children_asked == 0 and walk.position == 0
+    if walk.cursor == 0 and (is_last or (walk.good >= node.need and walk.position == 0)):
         walk.cursor = 1
         if walk.good < node.least and walk.best < REFUSED_BY_SERVER:
             walk.best = walk.failure
@@ -176,101 +210,15 @@ cdef void _all_settle(Walk* walk) noexcept nogil:
         walk_free(walk)
 
 
-cdef void _all_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
+cdef void _all_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
     walk.good += outcome < REFUSED_BY_SERVER
     if outcome >= REFUSED_BY_SERVER:
         walk.failure = outcome
+    if _refuses_alone(walk, outcome):
+        walk.absent |= undo_bit(walk, child)
     if walk.cursor == 0:
-        _take_if_better(walk, outcome, reply, False)
+        combine_take_if_better(walk, outcome, reply, False)
     _all_settle(walk)
-
-
-# ---- then ----
-
-cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
-    """The child whose server gave the token; -1 for a foreign one."""
-    cdef PlanTable* plan = walk.request.plan
-    cdef PlanNode* node = &plan.nodes[walk.node]
-    cdef size_t size
-    cdef const uint8_t* key = walk_key(walk, &size)
-    cdef Server* server
-    cdef int i
-    for i in range(node.child_count):
-        server = walk_server(walk.request, &plan.nodes[plan.children[node.children + i]], key, size)
-        if server != NULL and server.cas_tag == token & ((1 << TAG_BITS) - 1):
-            return i
-    return -1
-
-
-cdef void _then_start(Walk* walk) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    cdef uint64_t token = 0
-    cdef int child
-    if not token_of_request(walk.request, &token):
-        _first_next(walk)
-        return
-    child = _child_of_token(walk, token)
-    if child < 0:
-        walk_end(walk, EXISTS, NOTHING)
-        return
-    # No other server knows this token: none is tried after it.
-    walk.next_child = child
-    walk.children_asked = node.child_count - 1
-    _first_next(walk)
-
-
-cdef bint _has_changed(Request* request, int outcome) noexcept nogil:
-    """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
-    if outcome == HIT:
-        return request.group == GROUP_READ_TOUCH
-    if outcome == TIMEOUT:
-        # It may be executed yet, and be read: the others must not bring back what was before.
-        return request.group > GROUP_LAST_READ
-    return outcome == STORED or outcome == NUMBER or outcome == DELETED or outcome == TOUCHED
-
-
-cdef void _then_undo_others(Walk* walk) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    cdef int answered = walk.next_child - 1
-    cdef Walk* child
-    cdef int i
-    walk.cursor = 1
-    walk.children_asked = node.child_count
-    for i in range(node.child_count):
-        if i == answered:
-            continue
-        child = walk_new(walk.request, walk, walk.request.plan.children[node.children + i])
-        if child == NULL:
-            walk.children_asked -= 1
-            continue
-        child.is_undo = True
-        walk_run(child)
-
-
-cdef void _then_settle(Walk* walk) noexcept nogil:
-    walk.children_asked -= 1
-    if walk.children_asked == 0:
-        walk_end(walk, walk.best, walk.best_reply)
-
-
-cdef void _then_child_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
-    if walk.cursor == 1:
-        _then_settle(walk)
-        return
-    _take_if_better(walk, outcome, reply, True)
-    if outcome > REFUSED_BY_SERVER and walk.children_asked < node.child_count and not _is_over(walk.request):
-        if may_retry(walk.request.plan.engine, outcome):
-            failed_over(walk.request.plan.engine, outcome)
-            _hold_if_sent(walk, outcome)
-            _first_next(walk)
-            return
-    if not _has_changed(walk.request, outcome):
-        walk_end(walk, walk.best, walk.best_reply)
-        return
-    _then_undo_others(walk)
-    # The walk itself was counted as the one that answered.
-    _then_settle(walk)
 
 
 # ---- detach, constant ----

@@ -41,6 +41,13 @@ cdef bint _has_flag(const uint8_t* data, RequestView* view, const char* letters)
             letter += 1
 
 
+cdef bint meta_vivifies(Request* request) noexcept nogil:
+    cdef RequestView* view = &request.view
+    if view.command != CMD_META_ARITHMETIC and (view.command != CMD_META_SET or view.meta_mode not in (b'a', b'p')):
+        return False
+    return _has_flag(request.block.data + request.offset, view, b"N")
+
+
 cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
     """What depends on one copy's cas, lease or mode is asked of one copy; the rest is like its classic twin."""
     if view.command == CMD_META_SET:

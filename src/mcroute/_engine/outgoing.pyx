@@ -8,7 +8,7 @@ from libc.string cimport memcmp, memcpy
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.meta cimport put_meta
-from mcroute._engine.state cimport SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, Engine
+from mcroute._engine.state cimport LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, Engine
 from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._engine.walks cimport walk_key
 from mcroute._protocol cimport (
@@ -148,6 +148,19 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
     return out_copy(out, &engine.pool, <uint8_t*>line, size)
 
 
+cdef bint _put_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
+    """Whether the copy has the key, without its value, and without a mark of use (u) in the server's LRU."""
+    cdef RequestView* view = &walk.request.view
+    cdef const char* key = <const char*>walk.request.block.data + walk.request.offset + view.key_offset
+    cdef char[LINE_MAX] line
+    cdef int size
+    command[0] = CMD_META_GET
+    engine.next_opaque += 1
+    size = snprintf(line, LINE_MAX, b"mg %.*s%s u O%u\r\n", <int>view.key_size, key,
+                    <const char*>b" b" if view.flags & REQ_BASE64 else <const char*>b"", engine.next_opaque)
+    return out_copy(out, &engine.pool, <uint8_t*>line, size)
+
+
 cdef bint _may_go_verbatim(Walk* walk) noexcept nogil:
     cdef RequestView* view = &walk.request.view
     if not view.flags & REQ_CANONICAL or view.flags & REQ_NOREPLY:
@@ -161,8 +174,10 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
     cdef OutQueue* out = &link.conn.out
     cdef int command = request.view.command
     cdef bint queued
-    if walk.is_undo:
+    if walk.purpose == UNDO:
         queued = _put_undo(out, engine, walk, &command)
+    elif walk.purpose == LOOK:
+        queued = _put_look(out, engine, walk, &command)
     elif walk.first_key >= 0:
         queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
     elif command >= CMD_META_GET and command != CMD_META_DEBUG:

@@ -46,6 +46,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
         node.tags_cas = source.tags_cas
     elif node.kind == NODE_FIRST:
         node.on_miss = source.failing == nodes.Failing.ERROR_OR_MISS
+        node.stops_late = source.failing == nodes.Failing.ERROR_IN_TIME
         node.random_start = source.random_start
         node.answer_last = source.answer_last
     elif node.kind == NODE_ALL:

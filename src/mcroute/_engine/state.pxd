@@ -71,6 +71,11 @@ cdef enum Outcome:
     TIMEOUT
     OVERLOADED
 
+cdef enum Purpose:              # of an ask
+    CARRY_OUT = 0               # the request itself
+    UNDO                        # takes the key back (delete), or passes its new lifetime on (touch)
+    LOOK                        # finds out whether the copy has the key
+
 cdef enum NodeKind:
     NODE_ASK
     NODE_FIRST
@@ -94,6 +99,7 @@ cdef struct PlanNode:
     bint on_miss                # first: a miss is not good enough
     bint random_start           # first
     bint answer_last            # first
+    bint stops_late             # first: nothing is asked after a timeout
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
     PrefixTable* prefixes       # switch by prefix: which child; the last one is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
@@ -249,20 +255,20 @@ cdef struct Walk:
     Route* route                # of a python node
     int node
     int next_child
-    int children_asked          # first: how many were tried; all: how many run
-    int good
-    uint32_t position
+    int children_asked          # first, then: how many were tried, or run; all: how many run
+    int good                    # all: how many succeeded; then: bits of children, see once.pyx
+    uint32_t position           # ask: in its link's queue; others: undos under way
     int32_t first_key           # of a multiget's part, -1: the request has one key
-    int32_t cursor              # of a part: the key that comes next; all, then: 1 once its outcome is known
-    uint32_t absent             # of a part: keys without an item yet
+    int32_t cursor              # of a part: the key that comes next; all: 1 once it has answered; then: its stage
+    uint32_t absent             # of a part: keys without an item yet; others: bits of children, see undo.pxd
     int server                  # ask: whose id, -1 if none
-    int number                  # among the children of a python node, in the order in which they were asked
+    int number                  # python: in the order in which they were asked; others: index of the child, or UNDONE
     uint8_t best                # Outcome with the least rank so far
     uint8_t best_rank
     uint8_t failure             # all: Outcome of the last child that failed
+    uint8_t purpose             # Purpose of an ask
     # True or false, in a byte each.
     uint8_t is_group
-    uint8_t is_undo             # ask: takes the key back (delete), or its new lifetime over (touch)
     uint8_t is_embedded         # Request.walk
     uint8_t tags_cas            # ask: as its node's
     uint8_t is_detached         # its outcome is nobody's

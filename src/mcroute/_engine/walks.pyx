@@ -22,8 +22,8 @@ from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multi
 from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.prefixes cimport prefixes_find
 from mcroute._engine.state cimport (
-    COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
+    COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOOK, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
+    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
 )
 from mcroute._engine.words cimport word_miss, word_serves
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
@@ -206,7 +206,7 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
     """
     cdef Engine* engine = walk.request.plan.engine
     cdef Server* server
-    if walk.parent == NULL or (walk.request.group <= GROUP_LAST_READ and not walk.is_undo):
+    if walk.parent == NULL or walk.purpose == LOOK or (walk.request.group <= GROUP_LAST_READ and walk.purpose != UNDO):
         return
     server = engine.servers[walk.server]
     counter_add(&server.counts.missed_writes, 1)
@@ -217,7 +217,7 @@ cdef void _missed(Walk* walk, int outcome) noexcept nogil:
 
 cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
     """A server in trouble did not delete. What a CLIENT_ERROR says is the request's fault, on every copy."""
-    return (outcome == REFUSED_BY_SERVER and (walk.is_undo or walk.request.group == GROUP_DELETE)
+    return (outcome == REFUSED_BY_SERVER and (walk.purpose == UNDO or walk.request.group == GROUP_DELETE)
             and reply.block != NULL and reply.block.data[reply.offset] == b'S')
 
 

@@ -120,12 +120,16 @@ def _constant(node: Constant) -> str:
 
 def _combinator(node: Node) -> str:
     if isinstance(node, First):
-        until = "no error" if node.failing is Failing.ERROR else "a hit"
+        until = {
+            Failing.ERROR: "no error",
+            Failing.ERROR_OR_MISS: "a hit",
+            Failing.ERROR_IN_TIME: "no error, or a timeout",
+        }[node.failing]
         return f"one after the other until {until}" + (", from any on" if node.random_start else "")
     if isinstance(node, All):
         return f"all {len(node.children)} at once, answer after {node.need} good, {node.least} at least"
     if isinstance(node, Then):
-        return "the first that is in service, then undo the key on the others"
+        return "the first that can do it, then undo the key on the others; an add on all"
     if isinstance(node, Detach):
         return "without waiting, answer as an empty cache"
     assert isinstance(node, Python)

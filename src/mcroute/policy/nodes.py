@@ -52,6 +52,7 @@ class Failing(IntEnum):
 
     ERROR = 0  # any outcome from REFUSED_BY_SERVER on
     ERROR_OR_MISS = 1
+    ERROR_IN_TIME = 2  # any but TIMEOUT, after which the command may still be executed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,15 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """Ask the first live child; if that changed the key, undo the other children's copies, then answer.
+    """Ask the children in order until one does it; undo the key on the other children, then answer.
 
-    For what must not be repeated on every copy (incr, cas, append, add): the children after the one that
-    answered receive a delete of the key (or, after gat, a touch), and the reply waits for them.
+    For what must not be repeated on every copy (incr, cas, append, gat): a child that is out of service,
+    fails or has nothing under the key is followed by the next one. When one has done it, the others receive
+    a delete of the key (after gat: a touch), and the reply waits for them. A refusal that follows a timeout
+    is answered as the timeout: the child that was late may have done it.
+
+    A command that creates the key (add, and meta commands that vivify) first looks whether any child has it.
+    An add then goes to all children at once; it succeeds if no child refuses it and none in service fails.
     """
 
     children: tuple[int, ...]

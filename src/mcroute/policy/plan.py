@@ -175,7 +175,7 @@ class _Compiler:
         children = self._some(route, group, place)
         if group is Group.FLUSH:
             return self._all(children, len(children), len(children))
-        return self._first(children, Failing.ERROR)
+        return self._first(children, _failing(group))
 
     def miss_failover(self, route: r.MissFailover, group: Group, place: str) -> int:
         children = self._some(route, group, place)
@@ -183,7 +183,7 @@ class _Compiler:
             return self._first(children, Failing.ERROR_OR_MISS)
         if group in (Group.DELETE, Group.TOUCH, Group.FLUSH):
             return self._all(children, len(children), len(children))
-        return self._first(children, Failing.ERROR)
+        return self._first(children, _failing(group))
 
     def all_sync(self, route: r.AllSync, group: Group, place: str) -> int:
         children = self._some(route, group, place)
@@ -223,6 +223,12 @@ class _Compiler:
 
     def error(self, route: r.Error, group: Group, place: str) -> int:
         return self.add(Constant(route.message))
+
+
+def _failing(group: Group) -> Failing:
+    """What makes a route without copies go on to its next child."""
+    once = (Group.STORE_IF, Group.ARITHMETIC)
+    return Failing.ERROR_IN_TIME if group in once else Failing.ERROR
 
 
 def _acknowledged(write: r.WriteMode, group: Group, copies: int) -> tuple[int, int]:

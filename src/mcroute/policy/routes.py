@@ -51,7 +51,8 @@ class Replicate:
     `"quorum"`: when more than half have succeeded, and only then with success;
     `"first"`: when one has succeeded, except deletes, which wait for all: a delete answered early leaves a
     copy that can be read; `"async"`: when one has succeeded, deletes too.
-    What must not run twice (incr, cas, add, append) runs on one copy and deletes the others.
+    What must not run twice (incr, cas, append) runs on one copy and deletes the others; an add is stored on
+    all copies, or on none.
     """
 
     pool: Pool
@@ -81,7 +82,8 @@ class _Several:
 class Failover(_Several):
     """Asks the first route, and the next one only when that failed: error, timeout or ejected server.
 
-    A miss is an answer. flush_all goes to all children.
+    A miss is an answer. What must not run twice (incr, cas, add, append) is not repeated after a timeout.
+    flush_all goes to all children.
     """
 
 

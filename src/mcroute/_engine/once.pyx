@@ -1,0 +1,234 @@
+"""Commands that must not run twice: one copy carries them out, the others lose the key (decisions/0001-then-node.md).
+
+    ASKING    one child after the other, until one has done it; then the others are undone
+    LOOKING   all children at once whether they have the key: due before a command that creates it
+    ADDING    all children at once, after none had the key: an add is a lock, which no single copy may hold alone
+
+A child that timed out may do it yet. Then nothing but the success of a later child says what has become of the
+command: a client that would have to be told a refusal is told the timeout.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from mcroute._engine.combining cimport (
+    combine_is_over, combine_take_if_better, failed_over, hold_if_sent, may_retry, run_child,
+)
+from mcroute._engine.holds cimport hold_key
+from mcroute._engine.meta cimport meta_vivifies
+from mcroute._engine.state cimport (
+    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NOT_FOUND, NOT_STORED,
+    NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, PlanNode, PlanTable, Request, Server,
+)
+from mcroute._engine.tokens cimport TAG_BITS, token_of_request
+from mcroute._engine.undo cimport undo_bit, undo_bits, undo_children
+from mcroute._engine.walks cimport walk_end, walk_key, walk_server
+from mcroute._protocol cimport CMD_ADD, CMD_META_SET
+
+cdef enum:                      # Walk.cursor
+    ASKING = 0
+    LOOKING
+    ADDING
+
+# Walk.good: children that may have done it without saying so (they timed out), or, when adding, that did it.
+# Walk.absent: children that have nothing under the key, so that nothing is to be undone there.
+
+cdef Slice NOTHING = Slice(NULL, 0, 0)
+
+
+# ---- starting ----
+
+cdef bint _adds(Request* request) noexcept nogil:
+    return request.view.command == CMD_ADD or (request.view.command == CMD_META_SET and request.view.meta_mode == b'e')
+
+
+cdef bint _creates(Request* request) noexcept nogil:
+    return _adds(request) or meta_vivifies(request)
+
+
+cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
+    """The child whose server gave the token; -1 for a foreign one."""
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[walk.node]
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    cdef Server* server
+    cdef int i
+    for i in range(node.child_count):
+        server = walk_server(walk.request, &plan.nodes[plan.children[node.children + i]], key, size)
+        if server != NULL and server.cas_tag == token & ((1 << TAG_BITS) - 1):
+            return i
+    return -1
+
+
+cdef void once_start(Walk* walk) noexcept nogil:
+    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+    cdef uint64_t token = 0
+    cdef int child
+    if not token_of_request(walk.request, &token):
+        if _creates(walk.request):
+            # Later requests for the key come after what it creates, not between the look and that.
+            hold_key(walk)
+            _run_all(walk, LOOKING, LOOK)
+        else:
+            _ask_next(walk)
+        return
+    child = _child_of_token(walk, token)
+    if child < 0:
+        walk_end(walk, EXISTS, NOTHING)
+        return
+    # No other server knows this token: none is tried after it.
+    walk.next_child = child
+    walk.children_asked = node.child_count - 1
+    _ask_next(walk)
+
+
+cdef void _ask_next(Walk* walk) noexcept nogil:
+    cdef int child = walk.next_child % walk.request.plan.nodes[walk.node].child_count
+    walk.next_child = child + 1
+    walk.children_asked += 1
+    run_child(walk, child, CARRY_OUT)
+
+
+cdef void _run_all(Walk* walk, int stage, int purpose) noexcept nogil:
+    cdef int count = walk.request.plan.nodes[walk.node].child_count
+    cdef int i
+    walk.cursor = stage
+    walk.failure = HIT
+    # One more than there are, so that children which end at once do not end the stage before all were asked.
+    walk.children_asked = count + 1
+    for i in range(count):
+        run_child(walk, i, purpose)
+    _settle(walk)
+
+
+cdef void _settle(Walk* walk) noexcept nogil:
+    """One child less to wait for, of all that were asked at once."""
+    walk.children_asked -= 1
+    if walk.children_asked > 0:
+        return
+    if walk.cursor == LOOKING:
+        _have_looked(walk)
+    else:
+        _have_added(walk)
+
+
+cdef void once_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    if walk.cursor == LOOKING:
+        _looked(walk, child, outcome)
+    elif walk.cursor == ADDING:
+        _added(walk, child, outcome, reply)
+    else:
+        _asked(walk, child, outcome, reply)
+
+
+# ---- one after the other ----
+
+cdef bint _is_success(Request* request, int outcome) noexcept nogil:
+    """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
+    if outcome == HIT:
+        return request.group == GROUP_READ_TOUCH
+    return outcome == STORED or outcome == NUMBER or outcome == DELETED or outcome == TOUCHED
+
+
+cdef bint _found_nothing(int outcome) noexcept nogil:
+    """Nothing is stored there, nor has become so: adds, which find nothing and store, do not come here."""
+    return outcome == MISS or outcome == NOT_FOUND or outcome == NOT_STORED
+
+
+cdef bint _goes_on(Walk* walk, int outcome) noexcept nogil:
+    if (walk.children_asked >= walk.request.plan.nodes[walk.node].child_count
+            or combine_is_over(walk.request) or not may_retry(walk.request.plan.engine, outcome)):
+        return False
+    if outcome > REFUSED_BY_SERVER:
+        failed_over(walk.request.plan.engine, outcome)
+    return True
+
+
+cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    cdef uint32_t bit = undo_bit(walk, child)
+    combine_take_if_better(walk, outcome, reply, True)
+    if outcome == TIMEOUT:
+        walk.good |= <int>bit
+    elif _found_nothing(outcome):
+        walk.absent |= bit
+    if (outcome > REFUSED_BY_SERVER or _found_nothing(outcome)) and _goes_on(walk, outcome):
+        hold_if_sent(walk, outcome)
+        _ask_next(walk)
+        return
+    if _is_success(walk.request, outcome):
+        _undo(walk, undo_bits(walk) & ~bit & ~walk.absent)
+    elif walk.good != 0 and walk.request.group > GROUP_LAST_READ:
+        # It may be executed yet, and be read: the others must not bring back what was before.
+        combine_take_if_better(walk, TIMEOUT, NOTHING, True)
+        _undo(walk, undo_bits(walk) & ~<uint32_t>walk.good & ~walk.absent)
+    else:
+        walk_end(walk, walk.best, walk.best_reply)
+
+
+cdef void _undo(Walk* walk, uint32_t bits) noexcept nogil:
+    """Ends the walk when the children of these bits have lost the key."""
+    if undo_children(walk, bits):
+        walk_end(walk, walk.best, walk.best_reply)
+
+
+# ---- looking ----
+
+cdef void _looked(Walk* walk, int child, int outcome) noexcept nogil:
+    if outcome == HIT:
+        walk.good |= <int>undo_bit(walk, child)
+    elif outcome == TIMEOUT or outcome == REFUSED_BY_SERVER or outcome == OVERLOADED:
+        # It serves, and may have the key. What is out of service, or lost, is put in order before it is read.
+        walk.failure = outcome
+    _settle(walk)
+
+
+cdef int _first_bit(uint32_t bits) noexcept nogil:
+    cdef int i = 0
+    while bits > 1 and not bits & 1:
+        bits >>= 1
+        i += 1
+    return i
+
+
+cdef void _have_looked(Walk* walk) noexcept nogil:
+    cdef uint32_t holders = <uint32_t>walk.good
+    walk.good = 0
+    if _adds(walk.request) and holders != 0:
+        walk_end(walk, NOT_STORED, NOTHING)
+    elif holders == 0 and walk.failure != HIT or combine_is_over(walk.request):
+        walk_end(walk, walk.failure if walk.failure != HIT else TIMEOUT, NOTHING)
+    elif _adds(walk.request):
+        _run_all(walk, ADDING, CARRY_OUT)
+    else:
+        walk.cursor = ASKING
+        walk.children_asked = 0
+        walk.next_child = _first_bit(holders)
+        _ask_next(walk)
+
+
+# ---- adding ----
+
+cdef void _added(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    if outcome == STORED:
+        walk.good |= <int>undo_bit(walk, child)
+    elif outcome == TIMEOUT:
+        walk.absent |= undo_bit(walk, child)
+    if outcome == TIMEOUT or outcome == REFUSED_BY_SERVER or outcome == OVERLOADED:
+        walk.failure = outcome
+    combine_take_if_better(walk, outcome, reply, False)
+    _settle(walk)
+
+
+cdef void _have_added(Walk* walk) noexcept nogil:
+    """Stored if no copy says otherwise, and none that serves keeps silent."""
+    cdef uint32_t stored = <uint32_t>walk.good
+    cdef uint32_t late = walk.absent
+    if walk.best < REFUSED_BY_SERVER and walk.best != STORED:
+        # Another proxy's add has won one of the copies.
+        _undo(walk, stored | late)
+    elif stored != 0 and walk.failure != HIT:
+        # The late one may hold somebody's value, which is not to be deleted there.
+        combine_take_if_better(walk, walk.failure, NOTHING, True)
+        _undo(walk, stored)
+    else:
+        walk_end(walk, walk.best, walk.best_reply)

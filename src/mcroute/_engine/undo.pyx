@@ -1,0 +1,48 @@
+"""A copy that refused a write, or did one that its client was refused, must not be read: its key is deleted.
+
+The reply waits for that. A copy whose delete fails has missed a write, and goes out of service like any other
+(docs/decisions/0003-missed-write.md).
+"""
+
+from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable
+from mcroute._engine.walks cimport walk_new, walk_run
+
+cdef enum:
+    BITS = 32
+
+
+cdef uint32_t undo_bit(Walk* walk, int child) noexcept nogil:
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[walk.node]
+    if child >= BITS or plan.nodes[plan.children[node.children + child]].kind != NODE_ASK:
+        return 0
+    return <uint32_t>1 << child
+
+
+cdef uint32_t undo_bits(Walk* walk) noexcept nogil:
+    cdef uint32_t bits = 0
+    cdef int i
+    for i in range(walk.request.plan.nodes[walk.node].child_count):
+        bits |= undo_bit(walk, i)
+    return bits
+
+
+cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[walk.node]
+    cdef Walk* child
+    cdef int i
+    # One more than there are, so that undos which end at once do not end the walk before all have begun.
+    walk.position += 1
+    for i in range(BITS):
+        if not bits >> i & 1:
+            continue
+        child = walk_new(walk.request, walk, plan.children[node.children + i])
+        if child == NULL:
+            continue
+        child.purpose = UNDO
+        child.number = UNDONE
+        walk.position += 1
+        walk_run(child)
+    walk.position -= 1
+    return walk.position == 0

@@ -1,0 +1,253 @@
+"""Commands that must not run twice, with two copies: who does them, what is undone, what is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcroute.policy import Failover, Pool, PoolRoute, Replicate, Server
+
+from .network import Network, network, pool
+
+pytestmark = pytest.mark.usefixtures("driver")
+
+FIRST, SECOND = OWNERS = pool(3).ring().owners(b"k1", 2)
+ADD = b"add k1 0 0 1\r\nx\r\n"
+INCR = b"incr k1 1\r\n"
+MISS, HIT = b"EN O%s\r\n", b"HD O%s\r\n"
+
+
+@pytest.fixture
+def net() -> Network:
+    return network(Replicate(pool(3), copies=2), 3)
+
+
+def look(net: Network, server: int, answer: bytes) -> None:
+    """The server is asked whether it has the key."""
+    asked = net.asked(server)
+    assert asked.startswith(b"mg k1 u O")
+    net.reply(server, answer.replace(b"%s", asked.split(b"O")[1].strip()))
+
+
+def looked(net: Network, *answers: bytes) -> int:
+    """A client's add, behind its looks."""
+    client = net.client()
+    net.send(client, ADD)
+    for server, answer in zip(OWNERS, answers, strict=True):
+        look(net, server, answer)
+    return client
+
+
+# ---- add ----
+
+
+def test_an_add_goes_to_all_copies_when_none_has_the_key(net: Network) -> None:
+    client = looked(net, MISS, MISS)
+    assert [net.asked(server) for server in OWNERS] == [ADD, ADD]
+    net.reply(FIRST, b"STORED\r\n")
+    assert net.got(client) == b""
+    net.reply(SECOND, b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+
+
+@pytest.mark.parametrize("holder", [0, 1])
+def test_an_add_is_refused_when_any_copy_has_the_key_and_creates_nothing(
+    net: Network, holder: int
+) -> None:
+    client = looked(net, *(HIT if i == holder else MISS for i in range(2)))
+    assert [net.asked(server) for server in OWNERS] == [b"", b""]
+    assert net.got(client) == b"NOT_STORED\r\n"
+
+
+def test_requests_for_the_key_wait_behind_the_look(net: Network) -> None:
+    client, other = net.client(), net.client()
+    net.send(client, ADD)
+    net.send(other, b"get k1\r\n" + ADD)
+    for server in OWNERS:
+        look(net, server, MISS)
+    assert [net.asked(server) for server in OWNERS] == [ADD, ADD]
+    for server in OWNERS:
+        net.reply(server, b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.asked(FIRST).startswith(b"get k1\r\nmg k1 u O")
+
+
+def test_an_add_without_a_server_that_is_out_counts_as_missed_there(net: Network) -> None:
+    net.engine.set_server_state(FIRST, 1)
+    client = net.client()
+    net.send(client, ADD)
+    assert not net.engine.missed_writes(FIRST)
+    look(net, SECOND, MISS)
+    net.reply(SECOND, b"STORED\r\n")
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.missed_writes(FIRST) == 1
+
+
+def test_an_add_that_cannot_look_is_not_sent(net: Network) -> None:
+    client = net.client()
+    net.send(client, ADD)
+    look(net, SECOND, MISS)
+    net.asked(FIRST)
+    net.wait(0.6)
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"
+    assert [net.asked(server) for server in OWNERS] == [b"", b""]
+    # A look changes nothing: the copy has missed no write by it.
+    assert not net.engine.missed_writes(FIRST)
+
+
+def test_an_add_that_timed_out_on_one_copy_is_undone_on_the_other(net: Network) -> None:
+    client = looked(net, MISS, MISS)
+    net.asked(SECOND)
+    net.reply(SECOND, b"STORED\r\n")
+    net.wait(0.6)
+    assert net.asked(SECOND) == b"delete k1\r\n"
+    assert net.got(client) == b""
+    net.reply(SECOND, b"DELETED\r\n")
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"
+
+
+@pytest.mark.parametrize("winner", [0, 1])
+def test_of_two_proxies_adds_none_wins_one_copy_each(net: Network, winner: int) -> None:
+    client = looked(net, MISS, MISS)
+    for server in OWNERS:
+        net.asked(server)
+    mine, theirs = OWNERS[winner], OWNERS[1 - winner]
+    net.reply(mine, b"STORED\r\n")
+    net.reply(theirs, b"NOT_STORED\r\n")
+    assert net.asked(mine) == b"delete k1\r\n"
+    assert net.asked(theirs) == b""
+    net.reply(mine, b"DELETED\r\n")
+    assert net.got(client) == b"NOT_STORED\r\n"
+
+
+def test_an_add_that_one_copy_cannot_store_is_undone(net: Network) -> None:
+    client = looked(net, MISS, MISS)
+    for server in OWNERS:
+        net.asked(server)
+    net.reply(FIRST, b"SERVER_ERROR out of memory\r\n")
+    net.reply(SECOND, b"STORED\r\n")
+    assert net.asked(SECOND) == b"delete k1\r\n"
+    net.reply(SECOND, b"DELETED\r\n")
+    assert net.got(client) == b"SERVER_ERROR a server refused\r\n"
+
+
+def test_an_add_whose_copy_is_lost_meanwhile_stands_on_the_other(net: Network) -> None:
+    client = looked(net, MISS, MISS)
+    net.reply(SECOND, b"STORED\r\n")
+    net.lose(FIRST)
+    assert net.got(client) == b"STORED\r\n"
+    assert net.engine.is_stale(FIRST)
+
+
+# ---- one after the other ----
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing", "done"),
+    [
+        (INCR, b"NOT_FOUND\r\n", b"6\r\n"),
+        (b"append k1 0 0 1\r\nx\r\n", b"NOT_STORED\r\n", b"STORED\r\n"),
+        (b"replace k1 0 0 1\r\nx\r\n", b"NOT_STORED\r\n", b"STORED\r\n"),
+        (b"gat 60 k1\r\n", b"END\r\n", b"VALUE k1 0 1\r\nx\r\nEND\r\n"),
+    ],
+)
+def test_a_copy_that_has_nothing_is_followed_by_the_next(
+    net: Network, command: bytes, nothing: bytes, done: bytes
+) -> None:
+    client = net.client()
+    net.send(client, command)
+    assert [net.asked(server) for server in OWNERS] == [command, b""]
+    net.reply(FIRST, nothing)
+    assert net.asked(SECOND) == command
+    net.reply(SECOND, done)
+    # There is nothing to undo on the first.
+    assert net.asked(FIRST) == b""
+    assert net.got(client) == done
+
+
+def test_what_no_copy_has_is_told_so(net: Network) -> None:
+    client = net.client()
+    net.send(client, INCR)
+    net.reply(FIRST, b"NOT_FOUND\r\n")
+    net.reply(SECOND, b"NOT_FOUND\r\n")
+    assert net.got(client) == b"NOT_FOUND\r\n"
+
+
+def test_a_cas_is_asked_of_no_other_copy(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"gets k1\r\n")
+    net.asked(FIRST)
+    net.reply(FIRST, b"VALUE k1 0 1 7\r\nx\r\nEND\r\n")
+    token = net.got(client).split()[4]
+    net.send(client, b"cas k1 0 0 1 %s\r\ny\r\n" % token)
+    assert net.asked(FIRST) == b"cas k1 0 0 1 7\r\ny\r\n"
+    net.reply(FIRST, b"NOT_FOUND\r\n")
+    assert net.asked(SECOND) == b""
+    assert net.got(client) == b"NOT_FOUND\r\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (INCR, b"NOT_FOUND\r\n"),
+        (b"append k1 0 0 1\r\nx\r\n", b"NOT_STORED\r\n"),
+        (b"replace k1 0 0 1\r\nx\r\n", b"NOT_STORED\r\n"),
+    ],
+)
+def test_a_refusal_behind_a_timeout_is_told_as_the_timeout(
+    net: Network, command: bytes, refusal: bytes
+) -> None:
+    """The first copy may have executed it."""
+    client = net.client()
+    net.send(client, command)
+    net.wait(0.6)
+    assert net.asked(SECOND) == command
+    net.asked(FIRST)
+    net.reply(SECOND, refusal)
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"
+    # The copy that may have done it keeps what it has.
+    assert net.asked(FIRST) == b""
+
+
+def test_a_success_behind_a_timeout_is_undone_where_it_may_happen_again(net: Network) -> None:
+    client = net.client()
+    net.send(client, INCR)
+    net.wait(0.6)
+    net.asked(FIRST)
+    net.reply(SECOND, b"6\r\n")
+    assert net.asked(FIRST) == b"delete k1\r\n"
+    net.reply(FIRST, b"6\r\nDELETED\r\n")
+    assert net.got(client) == b"6\r\n"
+
+
+@pytest.mark.parametrize("holder", [0, 1])
+def test_what_creates_a_counter_counts_where_it_is(net: Network, holder: int) -> None:
+    client = net.client()
+    net.send(client, b"ma k1 N0 v\r\n")
+    for i, server in enumerate(OWNERS):
+        look(net, server, HIT if i == holder else MISS)
+    asked = net.asked(OWNERS[holder])
+    assert asked.startswith(b"ma k1 N0 v O")
+    assert net.asked(OWNERS[1 - holder]) == b""
+    net.reply(OWNERS[holder], b"VA 1 O%s\r\n6\r\n" % asked.split(b"O")[1].strip())
+    assert net.asked(OWNERS[1 - holder]) == b"delete k1\r\n"
+    net.reply(OWNERS[1 - holder], b"NOT_FOUND\r\n")
+    assert net.got(client) == b"VA 1\r\n6\r\n"
+
+
+# ---- without copies ----
+
+
+@pytest.mark.parametrize("command", [ADD, INCR])
+def test_a_failover_asks_no_spare_after_a_timeout(command: bytes) -> None:
+    """The first pool may have executed it, and the spare knows nothing of that."""
+    pools = [PoolRoute(Pool(f"p{i}", (Server(f"s{i}", "127.0.0.1", i + 1),))) for i in range(2)]
+    net = network(Failover(pools), 2)
+    client = net.client()
+    net.send(client, command)
+    net.wait(0.6)
+    assert net.asked(1) == b""
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"
+    # Where it cannot have been executed, the spare is asked.
+    net.engine.set_server_state(0, 1)
+    net.send(client, command)
+    assert net.asked(1) == command
