@@ -21,6 +21,7 @@ from mcroute.policy import compile_plan
 TURNS_MAX = 10_000
 HELLO, GREETING = b"version\r\n", b"VERSION 1.6\r\n"
 CLIENTS = 1000  # their numbers begin there
+NOON = 100.0
 
 
 class Peer:
@@ -100,10 +101,15 @@ class LoopEngine(NativeEngine):
 
 
 class LoopNetwork:
-    """As `Network`. A server that is lost refuses connections; who connects has been greeted already."""
+    """As `Network`. A server that is lost refuses connections; who connects has been greeted already.
 
-    def __init__(self, route: object, servers: int) -> None:
-        self.now = 100.0
+    `shared` is a loop that has stepped, and the engine of several that it is one of; see `pair`.
+    """
+
+    def __init__(
+        self, route: object, servers: int, shared: tuple[LoopThread, NativeEngine, int] | None = None
+    ) -> None:
+        self.now = NOON
         self.sent: dict[int, bytes] = {}
         self.closed: list[int] = []
         self.links = list(range(servers))
@@ -111,13 +117,16 @@ class LoopNetwork:
         self._peers: dict[int, Peer] = {}
         self._listeners: dict[int, socket.socket] = {}
         self._clients = CLIENTS
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._bell = new_bell() if shared is None else shared[2]
         # Not by a method of its own, which would keep it.
         weakref.finalize(self, _close, self._peers, self._listeners, self._room, self._bell)
-        self._loop = LoopThread(self._bell, 7)
-        self._loop.step(self.now)
-        self.engine = LoopEngine(self._loop, self)
-        self.engine.install(compile_plan(route))
+        if shared is None:
+            self._loop = LoopThread(self._bell, 7)
+            self._loop.step(self.now)
+            self.engine: NativeEngine = LoopEngine(self._loop, self)
+            self.engine.install(compile_plan(route))
+        else:
+            self._loop, self.engine, _ = shared
         for server in self.links:
             self._listen(server)
             self._loop.connect(server, 1, 0.5, [str(self._room / str(server))])
@@ -228,6 +237,24 @@ class LoopNetwork:
                 self.sent[number] = self.sent.get(number, b"") + data
             is_busy |= data != b""
         return is_busy
+
+
+def pair(route: object, servers: int) -> tuple[LoopNetwork, LoopNetwork]:
+    """Two networks, whose loops share their servers' words; each has its own connection to each server."""
+    bells = [new_bell(), new_bell()]
+    loops = [LoopThread(bell, 7 + bell) for bell in bells]
+    for loop in loops:
+        loop.step(NOON)
+    engine = NativeEngine(loops)
+    engine.install(compile_plan(route))
+    first, second = (
+        LoopNetwork(route, servers, (loop, engine, bell)) for loop, bell in zip(loops, bells, strict=True)
+    )
+    return first, second
+
+
+def new_bell() -> int:
+    return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
 def _close(peers: dict[int, Peer], listeners: dict[int, socket.socket], room: Path, bell: int) -> None:

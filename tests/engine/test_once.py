@@ -50,9 +50,7 @@ def test_an_add_goes_to_all_copies_when_none_has_the_key(net: Network) -> None:
 
 
 @pytest.mark.parametrize("holder", [0, 1])
-def test_an_add_is_refused_when_any_copy_has_the_key_and_creates_nothing(
-    net: Network, holder: int
-) -> None:
+def test_an_add_is_refused_when_any_copy_has_the_key_and_creates_nothing(net: Network, holder: int) -> None:
     client = looked(net, *(HIT if i == holder else MISS for i in range(2)))
     assert [net.asked(server) for server in OWNERS] == [b"", b""]
     assert net.got(client) == b"NOT_STORED\r\n"

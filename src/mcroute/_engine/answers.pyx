@@ -8,6 +8,7 @@ from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORE
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
 )
+from mcroute._engine.claims cimport claim_release
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
@@ -94,6 +95,8 @@ cdef Engine* _engine_of(Request* request) noexcept nogil:
 
 cdef void request_walk_ended(Request* request) noexcept nogil:
     request.walks -= 1
+    if request.walks == 0 and request.claim != 0:
+        claim_release(request)
     if request.walks == 0 and request.hold != NULL:
         hold_release(request)
     if request.walks == 0 and request.is_answered:

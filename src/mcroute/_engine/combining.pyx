@@ -127,7 +127,7 @@ cdef bint combine_is_over(Request* request) noexcept nogil:
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
     # What was never sent goes on in the moment in which it came: nothing has passed it.
     if outcome != EJECTED and outcome != OVERLOADED:
-        hold_key(walk)
+        hold_key(walk.request)
 
 
 cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil:

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, block_drop, block_new, out_sent
+from mcroute._engine.claims cimport claims_due, claims_resume
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
@@ -210,7 +211,9 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
         walk_expire(request)
     if may_haunt:
         _haunt(engine)
-    engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now))
+    if engine.waiting != NULL:
+        claims_resume(engine)
+    engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now), claims_due(engine))
     engine_resume(engine, now)
     if _failovers(engine) != failovers:
         # Asked of a server that the loop above had looked at already.

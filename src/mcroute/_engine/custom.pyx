@@ -101,7 +101,7 @@ cdef void route_begin(Walk* walk) noexcept nogil:
     block_keep(event.piece.block)
     _append(engine, event)
     # It begins at the end of the turn: what comes later in this turn must not overtake a write.
-    hold_key(walk)
+    hold_key(walk.request)
 
 
 cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:

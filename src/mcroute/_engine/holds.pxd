@@ -4,10 +4,10 @@ A write that failed on one server is asked of another later than it came. A requ
 to that other server at once, would otherwise be undone by the older write.
 """
 
-from mcroute._engine.state cimport Engine, Request, Walk
+from mcroute._engine.state cimport Engine, Request
 
-# The walk's request goes on at another server than the one that it was sent to, or begins later than it came.
-cdef void hold_key(Walk* walk) noexcept nogil
+# The request goes on at another server than the one that it was sent to, or begins later than it came.
+cdef void hold_key(Request* request) noexcept nogil
 # Whether the request, which has not begun, has to wait: then walks_resume begins it.
 cdef bint hold_waits(Request* request) noexcept nogil
 # The last walk of a request that held a key has ended.

@@ -14,8 +14,7 @@ cdef Hold** _bucket(Engine* engine, uint32_t key_hash) noexcept nogil:
     return &engine.holds[key_hash & (HOLD_BUCKETS - 1)]
 
 
-cdef void hold_key(Walk* walk) noexcept nogil:
-    cdef Request* request = walk.request
+cdef void hold_key(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Hold* hold
     cdef Hold** bucket

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from mcroute._engine.answers cimport request_taken, session_abandon
+from mcroute._engine.claims cimport claims_abandon
 from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init
 from mcroute._engine.connections cimport engine_began, engine_resume
 from mcroute._engine.counters cimport counter_add, show
@@ -102,7 +103,8 @@ cdef void _end_all(Engine* engine) noexcept nogil:
         server = engine.servers[i]
         for j in range(server.link_count):
             link_closed(server.links[j], engine.now)
-    while engine.routes.first != NULL or engine.released != NULL:
+    while engine.routes.first != NULL or engine.released != NULL or engine.waiting != NULL:
+        claims_abandon(engine)
         routes_abandon(engine)
         walks_resume(engine)
     routes_abandon(engine)
@@ -124,6 +126,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
         engine.plan.refs -= 1
     pool_clear(&engine.pool)
     free(engine.dirty)
+    free(engine.slot_ghosts)
     free(engine)
 
 

@@ -5,6 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
+from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT, Request,
@@ -91,6 +92,7 @@ cdef void link_arrived(Link* link) noexcept nogil:
     if expected.is_ghost:
         link.server.ghosts -= 1
         word_haunt(link.server.word, False)
+        claim_unhaunt(link.conn.engine, expected.slot)
     if expected.walk == NULL:
         link.orphans -= 1
     else:
@@ -101,9 +103,10 @@ cdef void link_arrived(Link* link) noexcept nogil:
         _prefetch_request(link_oldest(link).walk)
 
 
-cdef void _haunt(Link* link, Expected* expected) noexcept nogil:
+cdef void _haunt(Link* link, Expected* expected, Walk* walk) noexcept nogil:
     if command_changes(expected.command) and not expected.is_ghost:
         expected.is_ghost = True
+        expected.slot = claim_haunt(walk)
         link.server.ghosts += 1
         word_haunt(link.server.word, True)
 
@@ -114,7 +117,7 @@ cdef void link_haunt(Link* link) noexcept nogil:
     for i in range(link.count):
         expected = &link.ring[(link.head + i) & (link.slots - 1)]
         if expected.walk != NULL and expected.walk.request.is_done and expected.walk.request.outcome == TIMEOUT:
-            _haunt(link, expected)
+            _haunt(link, expected, expected.walk)
 
 
 cdef void link_orphan(Walk* walk) noexcept nogil:
@@ -124,7 +127,7 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
         return
     expected = &link.ring[walk.position & (link.slots - 1)]
     expected.walk = NULL
-    _haunt(link, expected)
+    _haunt(link, expected, walk)
     link.orphans += 1
     walk.link = NULL
 

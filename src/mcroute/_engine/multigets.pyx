@@ -279,7 +279,7 @@ cdef void _ask_parts(Request* request) noexcept nogil:
         return
     request.is_asking = True
     while at[0] != NULL:
-        if walk_fails(at[0].link.server, at[0].link):
+        if walk_fails(at[0], at[0].link.server, at[0].link):
             _ask_part(at)
         else:
             at = &at[0].spare

@@ -67,7 +67,7 @@ cdef void once_start(Walk* walk) noexcept nogil:
     if not token_of_request(walk.request, &token):
         if _creates(walk.request):
             # Later requests for the key come after what it creates, not between the look and that.
-            hold_key(walk)
+            hold_key(walk.request)
             _run_all(walk, LOOKING, LOOK)
         else:
             _ask_next(walk)

@@ -10,7 +10,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.observing cimport server_counts_clear
-from mcroute._engine.words cimport word_trips
+from mcroute._engine.words cimport word_outs
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 
 from mcroute._ring cimport Ring, ring_table
@@ -28,6 +28,9 @@ KINDS = {
     nodes.Constant: NODE_CONSTANT,
     nodes.Python: NODE_PYTHON,
 }
+
+# Below these, more than one server may be asked for a key.
+COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
 
 
 cdef _lay_out_node(PlanNode* node, source, list children, list texts):
@@ -144,6 +147,9 @@ cdef class CompiledPlan:
         self.table.node_count = <int>len(plan.nodes)
         for i, node in enumerate(plan.nodes):
             _lay_out_node(&self.table.nodes[i], node, children, texts)
+            self.table.has_copies |= isinstance(node, COMBINING)
+            self.table.answers_early |= (isinstance(node, (nodes.Detach, nodes.Python))
+                                         or isinstance(node, nodes.All) and node.need < len(node.children))
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))
         if self.table.children == NULL:
             raise MemoryError
@@ -189,5 +195,5 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
             server_counts_clear(server)
             if terms[i].word == NULL:
                 server.own_word.bits = 0
-            server.trips_seen = word_trips(server.word)
+            server.outs_seen = word_outs(server.word)
     return True

@@ -20,7 +20,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end, walk_key
-from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_trips
+from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_outs
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
@@ -107,11 +107,11 @@ cdef void _answered(Server* server) noexcept nogil:
 
 
 cdef void server_fail_over(Server* server) noexcept nogil:
-    cdef uint64_t trips = word_trips(server.word)
+    cdef uint64_t outs = word_outs(server.word)
     cdef int i
-    if trips == server.trips_seen or word_state(server.word) == SERVER_UP:
+    if outs == server.outs_seen or word_state(server.word) == SERVER_UP:
         return
-    server.trips_seen = trips
+    server.outs_seen = outs
     for i in range(server.link_count):
         _drop_expected(server.links[i])
 

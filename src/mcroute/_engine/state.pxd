@@ -129,6 +129,8 @@ cdef struct PlanTable:
     double deadline             # of a request: the longest of the pools'
     double shortest             # of all timeouts: nothing is overdue sooner than that after it began
     uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
+    bint has_copies             # more than one server may be asked for a key
+    bint answers_early          # a write may be answered before all servers that it went to have answered
     double retry_share
     double retry_floor
 
@@ -156,7 +158,7 @@ cdef struct Server:
     uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row
     uint32_t trip_after
-    uint64_t trips_seen         # of the word's: what waited then has failed over
+    uint64_t outs_seen          # of the word's: what waited then has failed over
     double reply_timeout
     Link* links[LINKS_MAX]
     int link_count
@@ -211,7 +213,8 @@ cdef struct Expected:
     uint8_t shape
     uint8_t command
     uint8_t step                # of the handshake, from 1; 0: a request
-    bint is_ghost               # its client was told that it timed out, and it may still change something
+    uint8_t is_ghost            # its client was told that it timed out, and it may still change something
+    uint32_t slot               # of a ghost, see claims.pxd
 
 cdef enum LinkState:
     LINK_CLOSED
@@ -281,7 +284,7 @@ cdef struct Request:            # small, since thousands are in flight and none 
     PlanTable* plan
     Request* next_handed        # to the driver
     uint64_t handed             # its number among these
-    Request* next_waiting       # behind the same hold, or to be begun now
+    Request* next_waiting       # behind the same hold, for other engines, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     RequestView view
     Block* block                # the client's bytes, from `offset`
@@ -294,12 +297,14 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint32_t groups_open        # multiget: parts without an outcome
     uint32_t start              # multiget: where the children begin that are tried from a random one on
     uint32_t walks              # at work for it
+    uint32_t claim              # its slot, plus 1; 0: none
     uint8_t group               # policy.nodes.Group
     uint8_t outcome             # Outcome of the answer
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
     uint8_t is_done             # the reply is known (true or false)
     uint8_t is_answered         # and handed to the session
     uint8_t is_asking           # multiget: its parts, one after the other
+    uint8_t is_haunted          # another engine's ghost of its key may be executed any time
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef struct Hold:               # see holds.pxd
@@ -375,6 +380,10 @@ cdef struct EngineCounts:
     uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
     Histogram durations[COMMAND_COUNT]  # of requests
 
+cdef struct Claims:             # see claims.pxd
+    uint64_t ghosts             # in all slots
+    uint64_t* slots
+
 cdef struct Engine:
     BlockPool pool
     Limits limits
@@ -403,6 +412,14 @@ cdef struct Engine:
     uint32_t hold_count
     Request* released           # behind holds that are no more, in the order in which they came
     Request* last_released
+    Claims* claims              # shared with the engines of other threads; NULL: there are none
+    int claimant                # this engine's number there
+    uint32_t* slot_ghosts       # those of this engine, by slot
+    uint64_t ghosts             # and of all slots
+    Request* waiting            # for other engines, in the order in which they came
+    Request* last_waiting
+    bint wakes_others           # something that they wait for was released: for the driver to tell them
+    bint is_ending
     Deadlines routes            # that are not over
     uint32_t route_count        # with those that are over, and not told or not left yet
     uint32_t routes_max

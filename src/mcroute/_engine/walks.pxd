@@ -27,7 +27,7 @@ cdef Walk* walk_new(Request* request, Walk* parent, int node) noexcept nogil
 cdef void walk_run(Walk* walk) noexcept nogil
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil
 # Whether an ask of this server would end without being sent.
-cdef bint walk_fails(Server* server, Link* link) noexcept nogil
+cdef bint walk_fails(Walk* walk, Server* server, Link* link) noexcept nogil
 cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept nogil
 cdef void walk_free(Walk* walk) noexcept nogil
 # The node behind the switches; the server of an ask node for a key, NULL if the pool has none of that rank.

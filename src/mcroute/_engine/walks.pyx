@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memset, strlen
 
 from mcroute._engine.answers cimport conn_break, request_answer, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport Block, block_drop, slice_drop
+from mcroute._engine.claims cimport claim_waits
 from mcroute._engine.combining cimport combine_child_ended, combine_start
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.holds cimport hold_waits
@@ -25,7 +26,7 @@ from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOOK, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
     NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
 )
-from mcroute._engine.words cimport word_miss, word_serves
+from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_miss, word_state
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
 from mcroute._ring cimport ring_owner, ring_owners
 
@@ -136,19 +137,26 @@ cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, s
     return request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
 
 
-cdef bint _can_ask(Server* server, Link* link, int* reason) noexcept nogil:
-    return server != NULL and word_serves(server.word, server.ghosts) and link_takes(link, reason)
+cdef bint _shuns(Walk* walk, Server* server) noexcept nogil:
+    """Another engine's ghost may follow what this walk sends. A read that no other copy can answer takes the risk."""
+    return (walk.request.is_haunted and word_has_others_ghosts(server.word, server.ghosts)
+            and (walk.parent != NULL or walk.is_group or walk.request.group > GROUP_LAST_READ))
 
 
-cdef bint walk_fails(Server* server, Link* link) noexcept nogil:
+cdef bint _can_ask(Walk* walk, Server* server, Link* link, int* reason) noexcept nogil:
+    return (server != NULL and word_state(server.word) == SERVER_UP and not _shuns(walk, server)
+            and link_takes(link, reason))
+
+
+cdef bint walk_fails(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason
-    return not _can_ask(server, link, &reason)
+    return not _can_ask(walk, server, link, &reason)
 
 
 cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     cdef int reason = EJECTED
     walk.server = server.id if server != NULL else -1
-    if _can_ask(server, link, &reason):
+    if _can_ask(walk, server, link, &reason):
         if send_request(link, walk):
             counter_add(&server.counts.requests, 1)
             return
@@ -255,7 +263,9 @@ cdef void walks_resume(Engine* engine) noexcept nogil:
 
 
 cdef void walk_begin(Request* request) noexcept nogil:
-    if request.plan.engine.hold_count > 0 and hold_waits(request):
+    if request.plan.engine.hold_count > 0 and request.hold == NULL and hold_waits(request):
+        return
+    if request.plan.engine.claims != NULL and claim_waits(request):
         return
     if request.view.command <= CMD_GATS and request.view.key_count > 1:
         multiget_begin(request)

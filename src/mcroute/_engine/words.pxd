@@ -12,7 +12,8 @@ nothing since it was put in order, and nobody may see the one without the other.
 the word before its client hears of it, so no engine reads that copy afterwards.
 
 A ghost on a link of our own is no danger: what is asked next stands behind it. One on another engine's link may
-be executed at any time, so that the server is not asked until it is answered or its link is fenced.
+be executed at any time. Until it is answered, or its link is fenced, the server is not asked for the ghost's key;
+claims.pxd says which keys have ghosts.
 
 Ejections have a cap, which the supervisor knows and publishes as KEPT: nobody gains by a trip that it would lift at
 once. The bit is about failures alone. What may hold old values goes out of service also if it is kept, until the
@@ -53,7 +54,7 @@ cdef enum ServerState:
 
 cdef struct ServerWord:
     uint64_t bits
-    uint64_t trips              # only grows; counted before it is seen in the bits
+    uint64_t outs               # times it was taken out of service, or tried to; counted before it is seen in the bits
 
 cdef enum:
     STATE_MASK = 3
@@ -68,16 +69,15 @@ cdef enum:
 cdef inline int word_state(ServerWord* word) noexcept nogil:
     return <int>(mcroute_load(&word.bits) & STATE_MASK)
 
-cdef inline uint64_t word_trips(ServerWord* word) noexcept nogil:
-    return mcroute_load(&word.trips)
+cdef inline uint64_t word_outs(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.outs)
 
 cdef inline uint64_t word_missed(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) >> MISSED_SHIFT
 
-cdef inline bint word_serves(ServerWord* word, uint32_t own_ghosts) noexcept nogil:
-    """Whether an engine with so many ghosts of its own may ask the server."""
-    cdef uint64_t bits = mcroute_load(&word.bits)
-    return bits & STATE_MASK == SERVER_UP and (bits >> GHOSTS_SHIFT & GHOSTS_MASK) == own_ghosts
+cdef inline bint word_has_others_ghosts(ServerWord* word, uint32_t own_ghosts) noexcept nogil:
+    """Whether any engine but one with so many ghosts has one there."""
+    return (mcroute_load(&word.bits) >> GHOSTS_SHIFT & GHOSTS_MASK) != own_ghosts
 
 cdef inline bint word_is_spared(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) & SPARED != 0
@@ -87,7 +87,7 @@ cdef inline int word_trip(ServerWord* word) noexcept nogil:
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef int mark
     if bits & STATE_MASK == SERVER_UP:
-        mcroute_more(&word.trips)
+        mcroute_more(&word.outs)
     while bits & STATE_MASK == SERVER_UP:
         mark = SPARED if bits & KEPT else SERVER_EJECTED
         if bits & <uint64_t>mark:
@@ -108,6 +108,8 @@ cdef inline bint word_eject(ServerWord* word) noexcept nogil:
         after = bits | STALE
         if bits & STATE_MASK == SERVER_UP:
             after |= SERVER_EJECTED
+        if bits & STATE_MASK == SERVER_UP:
+            mcroute_more(&word.outs)
         if mcroute_swap(&word.bits, bits, after):
             return bits & STATE_MASK == SERVER_UP
         bits = mcroute_load(&word.bits)
@@ -124,6 +126,7 @@ cdef inline bint word_miss(ServerWord* word, bint ejects) noexcept nogil:
             after |= STALE
         if is_taken_out:
             after |= SERVER_EJECTED
+            mcroute_more(&word.outs)
         if mcroute_swap(&word.bits, bits, after):
             return is_taken_out
         bits = mcroute_load(&word.bits)

@@ -117,6 +117,8 @@ cdef struct Loop:
     int hand_count
     int hand_next
     uint32_t sessions           # open
+    int* wake_fds               # of the loops that share servers, in the order of their engines' numbers
+    int wake_count
     Endpoint mail
     Errand errand               # that nobody has begun yet; this and the next three by `post`
     void* argument

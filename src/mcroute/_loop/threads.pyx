@@ -10,6 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_lines
@@ -137,7 +138,24 @@ cdef class LoopThread:
 
     # ---- plans ----
 
-    def admit(self, plan, list terms, Words words not None):
+    def wake_fd(self):
+        """An eventfd: writing to it makes the loop take a turn."""
+        return self.own().mail.fd
+
+    def share(self, Words words not None, int number):
+        """Acts on these words from now on, by this number, together with the other threads that do.
+
+        Due before the first plan is admitted.
+        """
+        self.words = words
+        if words.claims == NULL:
+            return
+        if not claims_join(self.own().engine, words.claims, number):
+            raise MemoryError
+        self.loop.wake_fds = words.wake_fds
+        self.loop.wake_count = words.wake_count
+
+    def admit(self, plan, list terms):
         """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
 
         `terms` are `Roster.admit`'s for the plan.
@@ -145,9 +163,8 @@ cdef class LoopThread:
         cdef CompiledPlan compiled = CompiledPlan(plan, terms)
         cdef Admission admission
         cdef int i
-        self.words = words
         for i in range(compiled.term_count):
-            compiled.terms[i].word = words.word(compiled.terms[i].id)
+            compiled.terms[i].word = self.words.word(compiled.terms[i].id)
         admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
         self._do(plan_admit, &admission)
         if not admission.is_done:

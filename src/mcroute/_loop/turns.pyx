@@ -9,7 +9,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.connections cimport engine_check, engine_resume
+from mcroute._engine.claims cimport claims_resume
+from mcroute._engine.connections cimport engine_began, engine_check, engine_resume
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.state cimport Engine, Session
 from mcroute._loop.endpoints cimport (
@@ -83,6 +84,22 @@ cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
         handed_ready(end.loop)
 
 
+cdef void _look_at_claims(Loop* loop) noexcept nogil:
+    """Whoever wrote to this loop's eventfd may have released a key."""
+    if loop.engine.waiting != NULL:
+        engine_began(loop.engine, loop.now)
+        claims_resume(loop.engine)
+
+
+cdef void _wake_others(Loop* loop) noexcept nogil:
+    cdef uint64_t one = 1
+    cdef int i
+    loop.engine.wakes_others = False
+    for i in range(loop.wake_count):
+        if i + 1 != loop.engine.claimant:
+            write(loop.wake_fds[i], &one, sizeof(one))
+
+
 cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     cdef epoll_event[EVENTS_A_TURN] events
     cdef Endpoint* end
@@ -105,9 +122,12 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     if has_mail:
         # Not among the events: it may close what these are about.
         errand_run(loop)
+        _look_at_claims(loop)
     # An errand may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
+    if loop.engine.wakes_others:
+        _wake_others(loop)
     if not loop.has_rung:
         _ring(loop)
     return count

@@ -1,8 +1,12 @@
-"""What the engines of one proxy share about its servers."""
+"""What the engines of one proxy share: a word for each server, and the table of claimed keys."""
 
+from mcroute._engine.state cimport Claims
 from mcroute._engine.words cimport ServerWord
 
 cdef class Words:
     cdef ServerWord** words
     cdef int count
+    cdef Claims* claims         # NULL: there is one engine
+    cdef int* wake_fds          # an eventfd for each engine
+    cdef int wake_count
     cdef ServerWord* word(self, int server) except NULL

@@ -1,11 +1,16 @@
-"""The servers' words of one proxy, on which all of its engines act."""
+"""The servers' words and the claimed keys of one proxy, on which all of its engines act."""
 
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
+from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.words cimport (
     word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
 )
+
+from mcroute._loop.system cimport close
+
+import os
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** out, size_t alignment, size_t size)
@@ -15,13 +20,34 @@ cdef enum:
 
 
 cdef class Words:
-    """One word a server, by its number; made when first asked for, and never moved."""
+    """One word a server, by its number; made when first asked for, and never moved.
+
+    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
+    are duplicated, so that nobody writes to what another has closed. Raises ValueError for more than 255.
+    """
+
+    def __cinit__(self, wake_fds=()):
+        if len(wake_fds) > CLAIMANTS_MAX:
+            raise ValueError(f"{len(wake_fds)} threads: at most {CLAIMANTS_MAX} share servers")
+        if len(wake_fds) < 2:
+            return
+        self.claims = claims_new()
+        self.wake_fds = <int*>malloc(len(wake_fds) * sizeof(int))
+        if self.claims == NULL or self.wake_fds == NULL:
+            raise MemoryError
+        for fd in wake_fds:
+            self.wake_fds[self.wake_count] = os.dup(fd)
+            self.wake_count += 1
 
     def __dealloc__(self):
         cdef int i
         for i in range(self.count):
             free(self.words[i])
         free(self.words)
+        for i in range(self.wake_count):
+            close(self.wake_fds[i])
+        free(self.wake_fds)
+        claims_free(self.claims)
 
     cdef ServerWord* word(self, int server) except NULL:
         cdef ServerWord** more

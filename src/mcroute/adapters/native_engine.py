@@ -21,7 +21,9 @@ class NativeEngine:
 
     def __init__(self, threads: Sequence[LoopThread]) -> None:
         self._threads = threads
-        self._words = Words()
+        self._words = Words([thread.wake_fd() for thread in threads])
+        for number, thread in enumerate(threads, 1):
+            thread.share(self._words, number)
         self._roster = Roster()
         self._ids: dict[str, int] = {}
         self._admitted: Plan | None = None
@@ -38,7 +40,7 @@ class NativeEngine:
             if server.is_new:
                 self._words.forget(server.id)
         for thread in self._threads:
-            thread.admit(plan, terms, self._words)
+            thread.admit(plan, terms)
         self._admitted = plan
         self._admitted_ids = {server.name: server.id for server in terms}
         return dict(self._admitted_ids)

@@ -1,0 +1,273 @@
+"""A table of words that engines on several threads change by compare-and-swap."""
+
+from libc.math cimport INFINITY
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport calloc, free
+
+from mcroute._engine.answers cimport request_walk_ended
+from mcroute._engine.holds cimport hold_key
+from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUCH, PlanTable, Server
+from mcroute._engine.walks cimport walk_begin
+from mcroute._engine.words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
+from mcroute._hashing cimport hash_murmur3_32
+from mcroute._protocol cimport request_next_key
+
+cdef enum:
+    SEED = 0x636C6169           # not the rings': keys of one server are not to share slots
+    EVERY_KEY = CLAIM_SLOTS     # one slot more: ghosts that are about several keys
+    OWNER_MASK = 0xFF
+    CLAIMS_SHIFT = 8
+    CLAIMS_MASK = 0xFFFFFF
+
+    WAITED_SHIFT = 32
+    GHOSTS_SHIFT = 33
+
+cdef uint64_t ONE_CLAIM = <uint64_t>1 << CLAIMS_SHIFT
+cdef uint64_t WAITED = <uint64_t>1 << WAITED_SHIFT
+cdef uint64_t ONE_GHOST = <uint64_t>1 << GHOSTS_SHIFT
+
+# Seconds. A server that goes out of service releases no slot: what waits for its ghosts has to look by itself.
+cdef double LOOK_AGAIN = 0.005
+
+
+# ---- the table ----
+
+cdef Claims* claims_new() noexcept nogil:
+    cdef Claims* claims = <Claims*>calloc(1, sizeof(Claims))
+    if claims == NULL:
+        return NULL
+    claims.slots = <uint64_t*>calloc(CLAIM_SLOTS + 1, sizeof(uint64_t))
+    if claims.slots == NULL:
+        free(claims)
+        return NULL
+    return claims
+
+
+cdef void claims_free(Claims* claims) noexcept nogil:
+    if claims != NULL:
+        free(claims.slots)
+        free(claims)
+
+
+cdef bint claims_join(Engine* engine, Claims* claims, int number) noexcept nogil:
+    if engine.slot_ghosts == NULL:
+        engine.slot_ghosts = <uint32_t*>calloc(CLAIM_SLOTS + 1, sizeof(uint32_t))
+    if engine.slot_ghosts == NULL:
+        return False
+    engine.claims = claims
+    engine.claimant = number
+    return True
+
+
+cdef inline uint32_t _slot(const uint8_t* key, size_t size) noexcept nogil:
+    return hash_murmur3_32(key, size, SEED) & (CLAIM_SLOTS - 1)
+
+
+cdef uint32_t _slot_of(Request* request) noexcept nogil:
+    return _slot(request.block.data + request.offset + request.view.key_offset, request.view.key_size)
+
+
+cdef inline void _add(uint64_t* at, uint64_t what) noexcept nogil:
+    cdef uint64_t bits = mcroute_load(at)
+    while not mcroute_swap(at, bits, bits + what):
+        bits = mcroute_load(at)
+
+
+# ---- who has a slot ----
+
+cdef inline uint64_t _claims(uint64_t bits) noexcept nogil:
+    return bits >> CLAIMS_SHIFT & CLAIMS_MASK
+
+
+cdef inline bint _is_taken(Engine* engine, uint64_t bits) noexcept nogil:
+    """By another engine."""
+    return _claims(bits) > 0 and <int>(bits & OWNER_MASK) != engine.claimant
+
+
+cdef bint _has_others_ghosts(Engine* engine, uint32_t slot) noexcept nogil:
+    return mcroute_load(&engine.claims.slots[slot]) >> GHOSTS_SHIFT > engine.slot_ghosts[slot]
+
+
+cdef bint _any_slot(Request* request, bint (*holds)(Engine*, uint32_t) noexcept nogil) noexcept nogil:
+    """Whether this holds for the slot of any of the request's keys."""
+    cdef Engine* engine = request.plan.engine
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef uint32_t offset = request.view.key_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    if request.view.key_count <= 1:
+        return holds(engine, _slot_of(request))
+    while True:
+        offset = request_next_key(data, offset, request.view.keys_end, &start, &size)
+        if offset == 0:
+            return False
+        if holds(engine, _slot(data + start, size)):
+            return True
+
+
+cdef bint _leaves_word(uint64_t* at, uint64_t bits) noexcept nogil:
+    """Whether it stands there that somebody waits. Not if the word has changed since."""
+    return bits & WAITED != 0 or mcroute_swap(at, bits, bits | WAITED)
+
+
+cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
+    """Whether another engine has the slot; then that one tells when it has no more."""
+    cdef uint64_t* at = &engine.claims.slots[slot]
+    cdef uint64_t bits = mcroute_load(at)
+    while _is_taken(engine, bits):
+        if _leaves_word(at, bits):
+            return True
+        bits = mcroute_load(at)
+    return False
+
+
+cdef bint _is_haunted(Request* request) noexcept nogil:
+    """Whether another engine has a ghost of one of the request's keys."""
+    cdef Engine* engine = request.plan.engine
+    if mcroute_load(&engine.claims.ghosts) == engine.ghosts:
+        return False
+    return _has_others_ghosts(engine, EVERY_KEY) or _any_slot(request, _has_others_ghosts)
+
+
+cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
+    """Whether a server that serves has another engine's ghost. One that is out is fenced before it serves again."""
+    cdef Server* server
+    cdef int i
+    for i in range(engine.server_count):
+        server = engine.servers[i]
+        if word_state(server.word) == SERVER_UP and word_has_others_ghosts(server.word, server.ghosts):
+            return True
+    return False
+
+
+cdef bint _waits_for_ghosts(Request* request) noexcept nogil:
+    """For as long as a reply may take. Then the server that is silent has missed this write."""
+    cdef PlanTable* plan = request.plan
+    return (plan.engine.now < request.deadline.at - plan.deadline + plan.shortest and _is_haunted(request)
+            and _is_any_server_haunted(plan.engine))
+
+
+cdef bint _take(Request* request) noexcept nogil:
+    """Takes the slot of the request's key; else leaves word that somebody waits for it."""
+    cdef Engine* engine = request.plan.engine
+    cdef uint32_t slot = _slot_of(request)
+    cdef uint64_t* at = &engine.claims.slots[slot]
+    cdef uint64_t bits = mcroute_load(at)
+    cdef bint must_wait = _waits_for_ghosts(request)
+    while True:
+        if must_wait or _is_taken(engine, bits):
+            if _leaves_word(at, bits):
+                return False
+        elif mcroute_swap(at, bits, (bits & ~<uint64_t>OWNER_MASK | <uint64_t>engine.claimant) + ONE_CLAIM):
+            request.claim = slot + 1
+            return True
+        bits = mcroute_load(at)
+
+
+cdef void _wake_if_waited(Engine* engine, uint64_t* at) noexcept nogil:
+    cdef uint64_t bits = mcroute_load(at)
+    while bits & WAITED:
+        if mcroute_swap(at, bits, bits & ~WAITED):
+            engine.wakes_others = True
+            return
+        bits = mcroute_load(at)
+
+
+cdef void claim_release(Request* request) noexcept nogil:
+    cdef Engine* engine = request.plan.engine
+    cdef uint64_t* at = &engine.claims.slots[request.claim - 1]
+    _add(at, 0 - ONE_CLAIM)
+    request.claim = 0
+    if _claims(mcroute_load(at)) == 0:
+        _wake_if_waited(engine, at)
+
+
+# ---- waiting ----
+
+cdef void _wait(Request* request) noexcept nogil:
+    cdef Engine* engine = request.plan.engine
+    # It must not be freed while it waits, also when its deadline has come meanwhile.
+    request.walks += 1
+    request.next_waiting = NULL
+    if engine.waiting == NULL:
+        engine.waiting = request
+    else:
+        engine.last_waiting.next_waiting = request
+    engine.last_waiting = request
+    engine.next_check = min(engine.next_check, claims_due(engine))
+
+
+cdef bint _writes_a_key(Request* request) noexcept nogil:
+    if request.group == GROUP_READ_TOUCH:
+        return request.view.key_count <= 1
+    return request.group > GROUP_LAST_READ and request.group != GROUP_FLUSH
+
+
+cdef bint claim_waits(Request* request) noexcept nogil:
+    cdef PlanTable* plan = request.plan
+    if plan.engine.is_ending:
+        return False
+    if not _writes_a_key(request):
+        # A write that was answered before all copies had it is read on a copy only by who stands behind it.
+        if plan.answers_early and _any_slot(request, _waits_for_slot):
+            _wait(request)
+            return True
+    elif not _take(request) if plan.has_copies else _waits_for_ghosts(request):
+        # What comes later in this engine must not pass it.
+        hold_key(request)
+        _wait(request)
+        return True
+    request.is_haunted = _is_haunted(request)
+    return False
+
+
+cdef void claims_resume(Engine* engine) noexcept nogil:
+    cdef Request* waiting = engine.waiting
+    cdef Request* request
+    engine.waiting = NULL
+    engine.last_waiting = NULL
+    while waiting != NULL:
+        request = waiting
+        waiting = request.next_waiting
+        if not request.is_done:
+            walk_begin(request)
+        request_walk_ended(request)
+
+
+cdef double claims_due(Engine* engine) noexcept nogil:
+    return engine.now + LOOK_AGAIN if engine.waiting != NULL else INFINITY
+
+
+cdef void claims_abandon(Engine* engine) noexcept nogil:
+    engine.is_ending = True
+    claims_resume(engine)
+
+
+# ---- ghosts ----
+
+cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef Engine* engine = request.plan.engine
+    cdef uint32_t slot = EVERY_KEY
+    if engine.claims == NULL:
+        return 0
+    if walk.first_key < 0 and request.view.key_count <= 1 and request.group != GROUP_FLUSH:
+        slot = _slot_of(request)
+    engine.slot_ghosts[slot] += 1
+    engine.ghosts += 1
+    _add(&engine.claims.slots[slot], ONE_GHOST)
+    _add(&engine.claims.ghosts, 1)
+    return slot
+
+
+cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil:
+    cdef uint64_t* at
+    if engine.claims == NULL:
+        return
+    at = &engine.claims.slots[slot]
+    engine.slot_ghosts[slot] -= 1
+    engine.ghosts -= 1
+    _add(&engine.claims.ghosts, 0 - <uint64_t>1)
+    _add(at, 0 - ONE_GHOST)
+    _wake_if_waited(engine, at)
