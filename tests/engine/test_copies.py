@@ -260,6 +260,29 @@ def test_a_copy_whose_write_timed_out_may_be_lifted(net: Network) -> None:
     assert net.engine.server_state(OWNERS[0]) == 0
 
 
+@pytest.mark.python_face("how many links there are is the loop's own; see test_claims for two threads")
+def test_what_waits_on_another_link_leaves_a_server_that_missed_a_write(net: Network) -> None:
+    second = net.engine.open_link(OWNERS[0], 1)
+    net.engine.link_connected(second)
+    keys = [k for i in range(99) if pool(3).ring().owners(k := b"j%d" % i, 1) == [OWNERS[0]]]
+    for key in keys:
+        net.send(net.client(), b"get %s\r\n" % key)
+    waiting = net.got(second)
+    assert waiting
+    # The other link is lost, and what is written then cannot be sent.
+    net.lose(OWNERS[0])
+    for key in keys:
+        net.send(net.client(), b"delete %s\r\n" % key)
+    assert net.engine.is_stale(OWNERS[0])
+    for server in range(3):
+        net.asked(server)
+    # As the supervisor does when it is told.
+    net.engine.set_server_state(OWNERS[0], 1)
+    net.turn()
+    asked = b"".join(net.asked(server) for server in range(3))
+    assert sorted(asked.splitlines()) == sorted(waiting.splitlines())
+
+
 def test_a_read_that_is_lost_changes_nothing(net: Network) -> None:
     client = net.client()
     net.send(client, b"get k1\r\n")

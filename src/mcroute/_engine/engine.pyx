@@ -21,6 +21,7 @@ from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, servers_admit
+from mcroute._engine.replies cimport server_fail_over
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
@@ -350,7 +351,7 @@ cdef class Engine:
         """Puts a server into service (0), or out of it (1 ejected, 2 returning).
 
         With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
-        `unless_stale`, if `is_stale` does not hold.
+        `unless_stale`, if `is_stale` does not hold. What waits on a server that is ejected fails over.
         """
         cdef Server* target = self.server(server)
         cdef bint is_put = True
@@ -364,6 +365,9 @@ cdef class Engine:
             word_put(target.word, SERVER_EJECTED)
         if state == SERVER_UP:
             target.failures = 0
+        elif state == SERVER_EJECTED:
+            engine_began(self.state, self.state.now)
+            server_fail_over(target)
 
     def keep(self, int server, bint is_kept):
         """Whether failures in a row leave the server in service; a write that it missed never does."""

@@ -120,6 +120,8 @@ class Driver:
         if alarms > self._alarms:
             self._alarms = alarms
             self.on_alarm()
+            # What waited on a server that went out of service goes on elsewhere.
+            self.schedule()
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()
