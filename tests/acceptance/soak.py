@@ -28,7 +28,7 @@ from .outages import Faults, Outages
 from .service import Service, service
 from .soak_clients import SoakTally, SoakWriter
 
-__all__ = ("Outcome", "Settings", "soak")
+__all__ = ("Outcome", "Settings", "beside", "soak")
 
 SERVERS = 4
 SAMPLES = 200
@@ -77,7 +77,7 @@ class Watch:
                 self.outages.begin(address)
                 if address != faults.under:
                     self.undue[address] += 1
-            elif is_server and rest.endswith(" serves again"):
+            elif is_server and " serves again" in rest:
                 self.counts["returns"] += 1
                 self.out.discard(address)
                 if address != faults.under:
@@ -186,7 +186,8 @@ def _counts(counts: Counter[str]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _beside(*works: Awaitable[None]) -> AsyncIterator[None]:
+async def beside(*works: Awaitable[None]) -> AsyncIterator[None]:
+    """Runs these until the end of the block. Raises what one of them has raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         yield
@@ -222,7 +223,7 @@ async def soak(settings: Settings, directory: Path) -> Outcome:
             faults = Faults(servers, tally.outages, watch.out, Random(rng.random()), settings.longest_fault_s)
             writers = [SoakWriter(port, i, settings.seed, tally) for i in range(settings.clients)]
             before = watch.descriptors()
-            async with _beside(
+            async with beside(
                 watch.listen(faults),
                 watch.measure(settings.seconds / SAMPLES),
                 _reload(proxy, texts, settings.longest_fault_s, Random(rng.random())),

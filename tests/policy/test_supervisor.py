@@ -18,6 +18,7 @@ from mcroute.policy import (
     Probe,
     Server,
     ServerState,
+    ServerStats,
     SetState,
     State,
     Supervisor,
@@ -27,6 +28,8 @@ from mcroute.policy import (
 
 UP, EJECTED, RETURNING = ServerState.UP, ServerState.EJECTED, ServerState.RETURNING
 SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
+# One flush_all of this one leaves nothing.
+EXACT = ServerStats(version="1.6.18", has_cas=True)
 
 
 def supervisor(size=4):
@@ -66,7 +69,7 @@ def test_a_server_that_missed_writes_is_flushed_before_it_serves():
     s.probe_answered(0, 1.1)
     assert s.fence_answered(0, (), 1.2) == (Flush(0),)
     assert s.state(0) is State.FLUSHING
-    assert s.flush_answered(0, 1.3) == (SetState(0, UP),)
+    assert s.flush_answered(0, EXACT, 1.3) == (SetState(0, UP),)
 
 
 def test_what_a_flush_made_up_for_is_not_flushed_again():
@@ -75,7 +78,7 @@ def test_what_a_flush_made_up_for_is_not_flushed_again():
     s.missed_writes(0, 3)
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
-    s.flush_answered(0, now)
+    s.flush_answered(0, EXACT, now)
     now = probed(s, now=100.0)
     s.missed_writes(0, 3)
     s.probe_answered(0, now)
@@ -126,7 +129,7 @@ def test_a_link_lost_during_the_flush_sends_the_server_back():
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
     s.link_lost(0, "late", 1)
-    assert s.flush_answered(0, now) == (SetState(0, EJECTED),)
+    assert s.flush_answered(0, EXACT, now) == (SetState(0, EJECTED),)
 
 
 def test_each_stage_that_fails_or_is_not_reported_on_waits_for_another_probe():
@@ -160,7 +163,7 @@ def test_each_stage_that_fails_or_is_not_reported_on_waits_for_another_probe():
 
 def test_late_reports_change_nothing():
     s = supervisor()
-    assert s.probe_answered(0, 0.0) == s.fence_answered(0, (), 0.0) == s.flush_answered(0, 0.0) == ()
+    assert s.probe_answered(0, 0.0) == s.fence_answered(0, (), 0.0) == s.flush_answered(0, EXACT, 0.0) == ()
     assert s.probe_failed(0, 0.0) == s.fence_failed(0, 0.0) == s.flush_failed(0, 0.0) == ()
 
 
@@ -246,7 +249,7 @@ def test_in_a_panic_a_server_that_missed_a_write_is_put_in_order_first():
     now = s.next_wakeup()
     s.missed_writes(0, 1)
     s.fence_answered(0, (), now)
-    s.flush_answered(0, now)
+    s.flush_answered(0, EXACT, now)
     assert 0 in s.kept()
 
 
@@ -349,7 +352,7 @@ def test_a_server_that_comes_back_and_could_not_be_flushed_is_before_it_serves()
     assert s.tick(2.0) == (Probe(2),)
     s.probe_answered(2, 2.1)
     assert s.fence_answered(2, (), 2.1) == (Flush(2),)
-    assert s.flush_answered(2, 2.1) == (SetState(2, UP),)
+    assert s.flush_answered(2, EXACT, 2.1) == (SetState(2, UP),)
     s.tripped(2, 200.0)
     s.tick(s.next_wakeup())
     s.probe_answered(2, 201.0)
@@ -385,7 +388,7 @@ REPORTS = {
     "probe_failed": lambda s, i, now: s.probe_failed(i, now),
     "fence_answered": lambda s, i, now: s.fence_answered(i, (), now),
     "fence_failed": lambda s, i, now: s.fence_failed(i, now),
-    "flush_answered": lambda s, i, now: s.flush_answered(i, now),
+    "flush_answered": lambda s, i, now: s.flush_answered(i, EXACT, now),
     "flush_failed": lambda s, i, now: s.flush_failed(i, now),
     "tick": lambda s, i, now: s.tick(now),
 }
@@ -467,7 +470,7 @@ def test_left_alone_with_servers_that_answer_everything_comes_back(reports):
             elif isinstance(decision, Fence):
                 pending += s.fence_answered(decision.server, (), now)
             elif isinstance(decision, Flush):
-                pending += s.flush_answered(decision.server, now)
+                pending += s.flush_answered(decision.server, EXACT, now)
     assert [s.state(i) for i in range(4)] == [State.UP] * 4
 
 
@@ -512,7 +515,7 @@ def test_returns_and_flushes_are_counted():
     s.missed_writes(0, 1)
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
-    s.flush_answered(0, now)
+    s.flush_answered(0, EXACT, now)
     tally = s.servers()["s0:1"].tally
     assert (tally.flushes, tally.returns) == (1, 1)
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Mapping
 
 from ..errors import RemoteProtocolError
-from ..policy import Server
+from ..policy import Server, ServerStats
 
 __all__ = (
     "OtherAddresses",
     "flush",
     "listed_connections",
     "local_address",
+    "look",
     "probe",
     "spell_address",
     "stats",
@@ -66,9 +68,52 @@ async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
         writer.transport.abort()
 
 
-async def flush(server: Server) -> None:
-    """Returns when the server is empty. Raises OSError or RemoteProtocolError."""
-    await _ask(server, b"flush_all\r\n", b"OK\r\n")
+async def flush(server: Server, delay_s: int = 0) -> ServerStats:
+    """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
+
+    Raises OSError or RemoteProtocolError.
+    """
+    reader, writer = await _connect(server)
+    try:
+        commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
+        for command in (*commands, b"flush_all\r\n"):
+            writer.write(command)
+            line = await _line(reader)
+            if line == b"OK\r\n":
+                return await _look(server, reader, writer)
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
+    finally:
+        writer.transport.abort()
+
+
+async def look(server: Server) -> ServerStats:
+    """The server's `stats`, empty if it has none. Raises OSError or RemoteProtocolError."""
+    reader, writer = await _connect(server)
+    try:
+        return await _look(server, reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ServerStats:
+    try:
+        rows = await _stats(server, reader, writer, b"")
+        settings = await _stats(server, reader, writer, b"settings")
+    except RemoteProtocolError:
+        return ServerStats()
+    return ServerStats(
+        version=rows.get(b"version", b"").decode("latin-1"),
+        pid=_number(rows, b"pid"),
+        uptime=_number(rows, b"uptime"),
+        items=_number(rows, b"curr_items"),
+        passes=_number(rows, b"lru_maintainer_juggles"),
+        has_cas=settings.get(b"cas_enabled") == b"yes",
+    )
+
+
+def _number(rows: Mapping[bytes, bytes], name: bytes) -> int | None:
+    value = rows.get(name, b"")
+    return int(value) if value.isdigit() else None
 
 
 async def listed_connections(server: Server) -> set[str]:

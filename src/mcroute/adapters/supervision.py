@@ -18,11 +18,15 @@ from ..policy import (
     Decision,
     Fence,
     Flush,
+    Flushing,
+    FlushStep,
+    Look,
     PanicChanged,
     Plan,
     Probe,
     Server,
     ServerState,
+    ServerStats,
     SetState,
     State,
     Supervisor,
@@ -38,6 +42,8 @@ CONTROL_TIMEOUT_S = 2.0
 # Behind an address translation nobody can say whether a lost connection is still there. After this time since
 # the last loss, with the server answering, what was sent on it counts as executed or lost.
 BLIND_FENCE_S = 20.0
+# A reload waits so long for the flush of servers that come back; later they are out of service meanwhile.
+RELOAD_FLUSH_S = 5.0
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 log = logging.getLogger("mcroute")
@@ -134,7 +140,7 @@ class Supervision:
         # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
         self._lost_at = dict.fromkeys(self._servers, 0.0)
-        self._tasks: dict[asyncio.Task[None], int] = {}  # stages under way, and whose
+        self._stages: dict[int, asyncio.Task[None]] = {}  # the last one of each server, until it ends
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._kept: frozenset[int] = frozenset()  # as the engine knows
@@ -145,17 +151,28 @@ class Supervision:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
+        for task in self._stages.values():
             task.cancel()
 
     # ---- another plan ----
 
     async def flush_outdated(self, plan: Plan) -> list[Server]:
-        """Flushes servers that come back by this plan. Returns those that could not be flushed."""
+        """Flushes servers that come back by this plan. Returns those of which nothing is certain yet."""
         servers = self.supervisor.outdated(plan)
-        flushes = (in_time(control.flush(server), CONTROL_TIMEOUT_S) for server in servers)
+        flushes = (in_time(self._empty(server), RELOAD_FLUSH_S) for server in servers)
         results = await asyncio.gather(*flushes, return_exceptions=True)
         return [server for server, result in zip(servers, results, strict=True) if result is not None]
+
+    async def _empty(self, server: Server) -> None:
+        """Returns when a flush of the server is certain. Raises TimeoutError, and as `control.flush`."""
+        settings = self.supervisor.settings.flush
+        flushing = Flushing(settings)
+        while True:
+            delay_s = None if flushing.step is FlushStep.LOOK else flushing.delay_s
+            step = flushing.heard(await _stats_after_flush(server, delay_s), self._loop.time())
+            if step is FlushStep.DONE:
+                return
+            await asyncio.sleep(0 if step is FlushStep.FLUSH_NOW else settings.again_s)
 
     def install(
         self,
@@ -182,13 +199,13 @@ class Supervision:
         for number in joining:
             self._missed_before_loss[number] = missed[number]
         self._lost_at = {n: self._lost_at.get(n, 0.0) for n in self._servers}
-        for task, server in self._tasks.items():
+        for server, task in self._stages.items():
             if server not in self._servers:
                 task.cancel()
         decisions = self.supervisor.install(
             plan, self._loop.time(), ids=ids, missed=missed, unflushed=unflushed, settings=settings
         )
-        self._carry_out(decisions, "it has missed writes while it was not in use, and could not be flushed")
+        self._carry_out(decisions, "it has missed writes while it was not in use, and is not flushed yet")
 
     # ---- what links and the engine report ----
 
@@ -270,8 +287,8 @@ class Supervision:
             self._start(decision.server, self._probe(decision.server))
         elif isinstance(decision, Fence):
             self._start(decision.server, self._fence(decision.server, decision.connections))
-        elif isinstance(decision, Flush):
-            self._start(decision.server, self._flush(decision.server))
+        elif isinstance(decision, (Flush, Look)):
+            self._start(decision.server, self._flush(decision))
         elif isinstance(decision, PanicChanged):
             log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
 
@@ -311,9 +328,16 @@ class Supervision:
         self._carry_out(self.supervisor.tick(self._loop.time()))
 
     def _start(self, server: int, stage: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(stage)
-        self._tasks[task] = server
-        task.add_done_callback(self._tasks.pop)
+        """One stage at a time: what an earlier one would report is not about this one."""
+        before = self._stages.pop(server, None)
+        if before is not None and before is not asyncio.current_task():
+            before.cancel()
+        task = self._stages[server] = self._loop.create_task(stage)
+        task.add_done_callback(lambda task: self._ended(server, task))
+
+    def _ended(self, server: int, stage: asyncio.Task[None]) -> None:
+        if self._stages.get(server) is stage:
+            del self._stages[server]
 
     def _report_missed(self, server: int) -> None:
         self.supervisor.missed_writes(server, self._engine.missed_writes(server))
@@ -338,7 +362,7 @@ class Supervision:
         try:
             still_listed = await self._still_listed(server, connections)
         except FAILURES as error:
-            log.warning("server %s cannot be fenced: %s", self._name(server), error)
+            log.warning("server %s cannot be fenced: %s", self._name(server), _reason(error))
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         self._report_missed(server)
@@ -357,11 +381,29 @@ class Supervision:
         # A new link may have got the address of a lost one, which then exists no more.
         return (connections & listed) - self.links[server].addresses
 
-    async def _flush(self, server: int) -> None:
+    async def _flush(self, decision: Flush | Look) -> None:
+        server = decision.server
         try:
-            await in_time(control.flush(self._servers[server]), CONTROL_TIMEOUT_S)
-        except FAILURES:
+            delay_s = decision.delay_s if isinstance(decision, Flush) else None
+            stats = await _stats_after_flush(self._servers[server], delay_s)
+        except FAILURES as error:
+            log.warning("server %s cannot be flushed: %s", self._name(server), _reason(error))
             self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))
             return
         self._report_missed(server)
-        self._carry_out(self.supervisor.flush_answered(server, self._loop.time()))
+        self._carry_out(self.supervisor.flush_answered(server, stats, self._loop.time()))
+        if self.supervisor.state(server) is State.EJECTED:
+            timeout_s = self.supervisor.settings.flush.timeout_s
+            why = f"not certain after {timeout_s:g} s, or a connection was lost meanwhile"
+            log.warning("server %s cannot be flushed: %s", self._name(server), why)
+
+
+async def _stats_after_flush(server: Server, delay_s: int | None) -> ServerStats:
+    """None: without a flush."""
+    asking = control.look(server) if delay_s is None else control.flush(server, delay_s)
+    return await in_time(asking, CONTROL_TIMEOUT_S)
+
+
+def _reason(error: BaseException) -> str:
+    """Some exceptions have no text."""
+    return str(error) or type(error).__name__

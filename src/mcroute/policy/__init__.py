@@ -1,7 +1,8 @@
 """Every opinion of mcroute: what to ask, whom to trust, when to give up. Pure Python, no I/O, no clock."""
 
-from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
+from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
 from .explain import Explanation, explain
+from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
@@ -43,9 +44,13 @@ __all__ = (
     "Failover",
     "Fence",
     "Flush",
+    "FlushSettings",
+    "FlushStep",
+    "Flushing",
     "Group",
     "Health",
     "HealthSettings",
+    "Look",
     "MissFailover",
     "Null",
     "Outcome",
@@ -62,6 +67,7 @@ __all__ = (
     "Server",
     "ServerReport",
     "ServerState",
+    "ServerStats",
     "SetState",
     "State",
     "Step",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ("Decision", "Fence", "Flush", "PanicChanged", "Probe", "ServerState", "SetState")
+__all__ = ("Decision", "Fence", "Flush", "Look", "PanicChanged", "Probe", "ServerState", "SetState")
 
 
 class ServerState(IntEnum):
@@ -57,7 +57,18 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Send flush_all. Report `flush_answered` or `flush_failed`."""
+    """Send flush_all, then read `stats`. Report `flush_answered` with what they say, or `flush_failed`.
+
+    `delay_s` is its argument, 0 for none; a server that refuses it gets none.
+    """
+
+    server: int
+    delay_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read `stats` of a server that is being flushed. Report as for `Flush`."""
 
     server: int
 
@@ -70,4 +81,4 @@ class PanicChanged:
     is_panic: bool
 
 
-Decision = SetState | Probe | Fence | Flush | PanicChanged
+Decision = SetState | Probe | Fence | Flush | Look | PanicChanged

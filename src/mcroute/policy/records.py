@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from .flushing import Flushing
 from .health import Health
 from .reports import Tally
 from .servers import Server
@@ -25,8 +26,9 @@ class Record:
     missed: int = 0  # the engines' counter, which only grows
     missed_settled: int = 0  # the counter's value up to which a flush has made up for it
     fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
-    refence_at: float | None = None
-    fence_ends_at: float = 0.0
+    again_at: float | None = None  # the stage goes on: another fence, flush, or look
+    stage_ends_at: float = 0.0
+    flushing: Flushing | None = None  # in that stage
     was_away: bool = False  # part of no plan for a while, and not flushed since
     is_stale: bool = False  # missed a write for good since it was in order
     tally: Tally = field(default_factory=Tally)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
-from .decisions import Decision, Fence, Flush, PanicChanged, Probe, ServerState, SetState
+from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
+from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
 from .records import Departed, Record, identity
@@ -47,6 +48,7 @@ class SupervisorSettings:
     refence_s: float = 0.5
     # ... and for so long in one return; then it waits for its next retry time, like after any failure.
     fence_patience_s: float = 30.0
+    flush: FlushSettings = field(default_factory=FlushSettings)
 
 
 class Supervisor:
@@ -164,8 +166,8 @@ class Supervisor:
         for record in self._records.values():
             if record.health.due_at is not None:
                 yield record.health.due_at
-            if record.refence_at is not None:
-                yield record.refence_at
+            if record.again_at is not None:
+                yield record.again_at
         if self._panics:
             # A panic ends when enough suspicions have grown old.
             suspected = (r.suspect_at for r in self._records.values() if r.health.state is State.UP)
@@ -298,32 +300,48 @@ class Supervisor:
         if self.state(server) is not State.FENCING:
             return ()
         record = self._records[server]
-        if record.refence_at is not None:
+        if record.again_at is not None:
             return ()
         # A link that was lost while this fence was under way was not asked for, and is not settled by it.
         record.lost -= record.fencing - set(still_listed)
         if not record.lost:
             return tuple(self._move(server, Event.FENCED, now))
-        if now >= record.fence_ends_at:
+        if now >= record.stage_ends_at:
             return tuple(self._move(server, Event.FENCE_FAILED, now))
-        record.refence_at = now + self.settings.refence_s
+        record.again_at = now + self.settings.refence_s
         return ()
 
     def fence_failed(self, server: int, now: float) -> tuple[Decision, ...]:
         return tuple(self._move(server, Event.FENCE_FAILED, now))
 
-    def flush_answered(self, server: int, now: float) -> tuple[Decision, ...]:
-        """The server is empty; what it misses until it serves would have found nothing."""
-        if self.state(server) is not State.FLUSHING:
+    def flush_answered(self, server: int, stats: ServerStats, now: float) -> tuple[Decision, ...]:
+        """The server has carried out a flush_all, or was looked at, and then said this of itself.
+
+        When the flush is certain the server is empty, and what it misses until it serves finds nothing there.
+        """
+        record = self._records.get(server)
+        if record is None or record.health.state is not State.FLUSHING or record.again_at is not None:
             return ()
-        record = self._records[server]
         if record.lost:
             # A link was lost since the fence: its writes may yet follow the flush.
             return tuple(self._move(server, Event.FLUSH_FAILED, now))
+        assert record.flushing is not None
+        step = record.flushing.heard(stats, now)
+        if step is not FlushStep.DONE:
+            return self._flush_goes_on(server, step, now)
         record.tally.flushes += 1
         record.missed_settled = record.missed
         record.was_away = False
         return tuple(self._move(server, Event.FLUSHED, now))
+
+    def _flush_goes_on(self, server: int, step: FlushStep, now: float) -> tuple[Decision, ...]:
+        record = self._records[server]
+        if now >= record.stage_ends_at:
+            return tuple(self._move(server, Event.FLUSH_FAILED, now))
+        if step is FlushStep.FLUSH_NOW:
+            return tuple(self._again(server, now))
+        record.again_at = now + self.settings.flush.again_s
+        return ()
 
     def flush_failed(self, server: int, now: float) -> tuple[Decision, ...]:
         return tuple(self._move(server, Event.FLUSH_FAILED, now))
@@ -332,8 +350,8 @@ class Supervisor:
         """What has become due. Call at `next_wakeup()`, or at any time."""
         decisions: list[Decision] = []
         for server, record in tuple(self._records.items()):
-            if record.refence_at is not None and now >= record.refence_at:
-                decisions += self._refence(server, now)
+            if record.again_at is not None and now >= record.again_at:
+                decisions += self._again(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
                 decisions += self._move(server, OVERDUE[record.health.state], now)
             if not self._is_suspected(record, now):
@@ -341,17 +359,24 @@ class Supervisor:
                 record.suspect_at = None
         return (*decisions, *self._watch_panics(now))
 
-    def _refence(self, server: int, now: float) -> list[Decision]:
+    def _again(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
-        record.refence_at = None
+        record.again_at = None
         # Awaiting this answer is a new stage of its own, with the whole time for it.
         record.health = record.health.renewed(now, self.settings.health)
-        return self._fence(server)
+        return self._fence(server) if record.health.state is State.FENCING else self._flush(server)
 
     def _fence(self, server: int) -> list[Decision]:
         record = self._records[server]
         record.fencing = frozenset(record.lost)
         return [Fence(server, record.fencing)]
+
+    def _flush(self, server: int) -> list[Decision]:
+        record = self._records[server]
+        assert record.flushing is not None
+        if record.flushing.step is FlushStep.LOOK:
+            return [Look(server)]
+        return [Flush(server, record.flushing.delay_s)]
 
     # ---- the one place where a state changes ----
 
@@ -363,7 +388,7 @@ class Supervisor:
         record.health = before.after(event, now, self.settings.health, self._rng)
         if record.health is before:
             return []
-        record.refence_at = None
+        record.again_at = None
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]
         # A trip is always confirmed: the engine may have put its own word there meanwhile.
@@ -383,12 +408,14 @@ class Supervisor:
         if state is State.PROBING:
             return [Probe(server)]
         if state is State.FENCING:
-            record.fence_ends_at = now + self.settings.fence_patience_s
+            record.stage_ends_at = now + self.settings.fence_patience_s
             return self._fence(server)
         if state is State.FLUSHING:
             if not record.missed_something:
                 return self._move(server, Event.NOTHING_MISSED, now)
-            return [Flush(server)]
+            record.flushing = Flushing(self.settings.flush)
+            record.stage_ends_at = now + self.settings.flush.timeout_s
+            return self._flush(server)
         return []
 
 

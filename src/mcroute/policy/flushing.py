@@ -1,0 +1,129 @@
+"""When a flush is certain: what `flush_all` leaves behind, and how often it has to be sent.
+
+Up to memcached 1.6.24 (with CAS) one `flush_all` leaves nothing. Later versions compare whole seconds, and
+an item gets the time of its last LRU bump, which may be queued when the flush comes. So `flush_all` is
+sent in each second of the server's clock until its LRU maintainer has carried out what was queued before, and
+then once more. ADR 0007 has the proof.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ("FlushSettings", "FlushStep", "Flushing", "ServerStats", "is_flushed_at_once")
+
+# A pass that began before we looked, the two halves of a bump buffer that wraps, and no more.
+PASSES = 3
+# Versions in which flush_all compares CAS ids, which a bump does not change.
+EXACT_FROM, EXACT_BEFORE = (1, 4, 23), (1, 6, 25)
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStats:
+    """What a server says about itself after a flush; what it does not say is None or empty."""
+
+    version: str = ""
+    pid: int | None = None
+    uptime: int | None = None  # whole seconds, of the clock that flush_all goes by
+    items: int | None = None  # linked ones, flushed or not
+    passes: int | None = None  # of its LRU maintainer: `lru_maintainer_juggles`; None if it has none
+    has_cas: bool = False
+
+    @property
+    def release(self) -> tuple[int, ...] | None:
+        """The version as numbers; None if it is not that of a release."""
+        match = VERSION.fullmatch(self.version)
+        return None if match is None else tuple(map(int, match.groups()))
+
+
+def is_flushed_at_once(stats: ServerStats) -> bool:
+    """Whether one plain flush_all has left nothing that can ever be read."""
+    release = stats.release
+    is_exact = release is not None and EXACT_FROM <= release < EXACT_BEFORE and stats.has_cas
+    return is_exact or stats.items == 0
+
+
+@dataclass(frozen=True, slots=True)
+class FlushSettings:
+    """Times in seconds."""
+
+    # Between two flushes of a return: a few in each second of the server's clock.
+    again_s: float = 0.25
+    # A flush that is not certain by then has failed, and is tried again like any other stage.
+    timeout_s: float = 30.0
+    # For servers that do not tell their uptime: more than three passes of an idle LRU maintainer take.
+    blind_s: float = 5.0
+
+
+class FlushStep(Enum):
+    """What comes next."""
+
+    FLUSH = "flush"  # after a pause
+    FLUSH_NOW = "flush now"  # the last one
+    LOOK = "look"  # read `stats` after a pause
+    DONE = "done"
+
+
+class Flushing:
+    """One server's flush. It is told the server's `stats` after each step, and says which step is next."""
+
+    def __init__(self, settings: FlushSettings) -> None:
+        self.step = FlushStep.FLUSH  # the next one
+        self.delay_s = 0  # the argument of its flush_all
+        self._settings = settings
+        self._seen: ServerStats | None = None
+        self._start: tuple[ServerStats, float] | None = None  # of the seconds that have a flush each
+        self._last: tuple[ServerStats, float] | None = None  # after the last flush
+        self._is_drained = False
+
+    def heard(self, stats: ServerStats, now: float) -> FlushStep:
+        """The server has carried out the last step, and then said this of itself. Returns the next one."""
+        self.step = self._next(stats, now)
+        return self.step
+
+    def _next(self, stats: ServerStats, now: float) -> FlushStep:
+        seen, self._seen = self._seen, stats
+        if seen is None and is_flushed_at_once(stats):
+            return FlushStep.DONE
+        if seen is None or _is_broken(seen, stats):
+            self._start, self._last, self._is_drained = (stats, now), None, False
+            # There an argument of 1 means: also what has the time of this second.
+            self.delay_s = 0 if stats.release is not None and stats.release < EXACT_BEFORE else 1
+            return FlushStep.FLUSH
+        if self._last is not None:
+            return FlushStep.DONE if self._is_over(stats, now) else FlushStep.LOOK
+        if self._is_drained:
+            self._last = (stats, now)
+            return FlushStep.LOOK
+        self._is_drained = self._has_drained(stats, now)
+        return FlushStep.FLUSH_NOW if self._is_drained else FlushStep.FLUSH
+
+    def _has_drained(self, stats: ServerStats, now: float) -> bool:
+        """No bump is queued any more that was queued before the flushes began."""
+        assert self._start is not None
+        before, since = self._start
+        if stats.uptime is None:
+            return now - since >= self._settings.blind_s
+        if stats.passes is None or before.passes is None:
+            return True
+        return stats.passes >= before.passes + PASSES
+
+    def _is_over(self, stats: ServerStats, now: float) -> bool:
+        """What is stored from now on stays: the last flush is about the second in which it was sent."""
+        assert self._last is not None
+        flushed, since = self._last
+        # A server of another kind may take the argument for a delay, as the documentation does.
+        seconds = 1 if stats.release is not None else 2
+        if stats.uptime is None or flushed.uptime is None:
+            return now - since > seconds
+        return stats.uptime >= flushed.uptime + seconds
+
+
+def _is_broken(before: ServerStats, after: ServerStats) -> bool:
+    """A second has passed without a flush, or the server was restarted."""
+    if before.pid != after.pid or before.uptime is None or after.uptime is None:
+        return before.pid != after.pid or before.uptime != after.uptime
+    return not before.uptime <= after.uptime <= before.uptime + 1

@@ -1,0 +1,295 @@
+"""Servers that stop and return, many at once, while their keys are read and written: no old value may stay.
+
+    python -m tests.acceptance.returns --returns 500 [--memcached PATH] [--carrier asyncio] [--others 1]
+
+Each pool has two servers and two copies of each key; in each cycle one server of every pool is stopped,
+misses writes and deletes, and returns. Then no key may be read with an older value than its last, and the
+server itself may hold none. With `--others` clients beside the proxy read the servers all the time, also
+while they are flushed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from mcroute.testing import MemcachedServer, free_port
+
+from .load import Connection, Failed, Ledger, Tally, connected, spell
+from .service import Service, service
+from .soak import beside
+
+__all__ = ("Settings", "returns")
+
+KEYS = 30
+# Each pool's client does so many requests in a second, and as many go to a server that has just stopped.
+RATE = 100
+PENDING = 5
+# Until a server that goes on serves again.
+RETURN_S = 60.0
+# Stops that do not take a server out of service are tried so often.
+TRIES = 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    returns: int = 500
+    pools: int = 8
+    others: int = 0
+    carrier: str = "native"
+    threads: int = 2
+    memcached: str | None = None
+    seed: int = 1
+
+
+@dataclass
+class Log:
+    """Which servers the proxy has out of service, and how often one came back."""
+
+    proxy: Service
+    out: set[str] = field(default_factory=set)
+    returns: int = 0
+    odd: list[str] = field(default_factory=list)
+
+    async def listen(self) -> None:
+        while line := (await self.proxy.line()).rstrip("\n"):
+            _, is_server, rest = line.partition(" WARNING server ")
+            address = rest.partition(" ")[0]
+            if is_server and " is out of service: " in rest:
+                self.out.add(address)
+            elif is_server and " serves again" in rest:
+                self.out.discard(address)
+                self.returns += 1
+            else:
+                self.odd.append(line)
+
+
+class Pair:
+    """A pool of two servers, and the client that owns its keys."""
+
+    def __init__(self, number: int, servers: Sequence[MemcachedServer], settings: Settings) -> None:
+        self.name = f"p{number}"
+        self.servers = servers
+        self.rng = Random(f"{settings.seed}/{number}")
+        self.tally = Tally()
+        self.ledger = Ledger((f"{self.name}:{i}" for i in range(KEYS)), self.tally)
+        self.held: list[str] = []  # old values on a server that serves again
+        self.stopped = servers[0]
+        self._pending: list[Connection] = []
+        # One request a key at a time: then it is known what each may see.
+        self._turns = {key: asyncio.Lock() for key in self.ledger.allowed}
+
+    def text(self) -> str:
+        members = ", ".join(f'"{server.address}"' for server in self.servers)
+        return f"""
+            [pools.{self.name}]
+            servers = [{members}]
+            reply_timeout_s = 0.15
+            deadline_s = 5
+        """
+
+    async def work(self, port: int, over: asyncio.Event) -> None:
+        """Reads and writes, on connections that may be two threads' of the proxy."""
+        async with connected(port) as one, connected(port) as two:
+            while not over.is_set():
+                await self._step(self.rng.choice((one, two)))
+                await asyncio.sleep(2 * self.rng.random() / RATE)
+
+    async def _step(self, client: Connection) -> None:
+        key = self.rng.choice(list(self.ledger.allowed))
+        choice = self.rng.random()
+        self.tally.count += 1
+        if choice < 0.6:
+            await self._read(client, key)
+        else:
+            await self._write(client, key, None if choice < 0.7 else self.ledger.next(key))
+
+    async def _read(self, client: Connection, key: str) -> None:
+        async with self._turns[key]:
+            try:
+                self.ledger.check(key, await client.get(key))
+            except Failed as error:
+                self.tally.errors.append(error)
+
+    async def _write(self, client: Connection, key: str, sequence: int | None) -> None:
+        async with self._turns[key]:
+            try:
+                if sequence is None:
+                    await client.delete(key)
+                else:
+                    await client.set(key, spell(key, sequence))
+            except Failed as error:
+                self.ledger.unclear(key, sequence)
+                self.tally.errors.append(error)
+            else:
+                self.ledger.done(key, sequence)
+
+    async def others(self, rng: Random) -> None:
+        """A client beside the proxy that reads; what it reads is not looked at."""
+        keys = list(self.ledger.allowed)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(server.port)) for server in self.servers]
+            await asyncio.gather(*(self._other(client, keys, rng) for client in clients))
+
+    async def _other(self, client: Connection, keys: Sequence[str], rng: Random) -> None:
+        while True:
+            await client.get(rng.choice(keys))
+            await asyncio.sleep(rng.random() / RATE)
+
+    # ---- a cycle ----
+
+    async def stop(self, port: int) -> None:
+        self.stopped = self.rng.choice(self.servers)
+        self.stopped.pause()
+        # What is being read when it stops is carried out when it goes on.
+        for key in self.rng.sample(list(self.ledger.allowed), PENDING):
+            client = Connection(*await asyncio.open_connection("127.0.0.1", port))
+            client.writer.write(f"get {key}\r\n".encode())
+            self._pending.append(client)
+
+    async def overwrite(self, port: int) -> None:
+        """All keys, so that the server misses each of them."""
+        async with connected(port) as client:
+            for key in self.ledger.allowed:
+                await self._write(client, key, self.ledger.next(key))
+
+    async def check(self, port: int) -> None:
+        """When the server serves again, and nothing is written."""
+        for client in self._pending:
+            client.writer.transport.abort()
+        self._pending.clear()
+        async with connected(port) as one, connected(port) as two:
+            for client in (one, two):
+                for key in self.ledger.allowed:
+                    await self._read(client, key)
+        for server in self.servers:
+            # The server is asked last: that unlinks what it has flushed.
+            direct = Connection(*await asyncio.open_connection(server.host, server.port))
+            tally = Tally()
+            ledger = Ledger((), tally)
+            ledger.allowed = self.ledger.allowed
+            for key in self.ledger.allowed:
+                ledger.check(key, await direct.get(key))
+            self.held += tally.faults
+            await direct.close()
+
+
+@dataclass
+class Outcome:
+    pairs: list[Pair]
+    log: Log
+    seconds: float
+
+    def wrong(self) -> list[str]:
+        found = [f"read: {fault}" for pair in self.pairs for fault in pair.tally.faults]
+        found += [f"held: {fault}" for pair in self.pairs for fault in pair.held]
+        return found + [f"log: {line}" for line in self.log.odd]
+
+    def report(self) -> str:
+        requests = sum(pair.tally.count for pair in self.pairs)
+        errors = sum(len(pair.tally.errors) for pair in self.pairs)
+        old = sum(len(pair.tally.faults) for pair in self.pairs)
+        held = sum(len(pair.held) for pair in self.pairs)
+        return (
+            f"{self.log.returns} returns in {self.seconds:.0f} s, {requests} requests, {errors} errors, "
+            f"{old} old values read, {held} held by a server that serves"
+        )
+
+
+def _text(port: int, pairs: Sequence[Pair]) -> str:
+    routes = ", ".join(
+        f'"{pair.name}:" = {{ type = "replicate", pool = "{pair.name}", copies = 2 }}' for pair in pairs
+    )
+    return f"""
+        route = {{ type = "by_prefix", routes = {{ {routes} }}, default = {{ type = "error" }} }}
+        [proxy]
+        listen = "127.0.0.1:{port}"
+        [health]
+        retry_base_s = 0.05
+        retry_cap_s = 0.2
+    """ + "".join(pair.text() for pair in pairs)
+
+
+@contextlib.asynccontextmanager
+async def _working(pairs: Sequence[Pair], port: int, others: int) -> AsyncIterator[None]:
+    over = asyncio.Event()
+    work = asyncio.gather(*(pair.work(port, over) for pair in pairs))
+    async with beside(*(pair.others(Random(i)) for pair in pairs for i in range(others))):
+        yield
+        over.set()
+        await work
+
+
+async def _until(log: Log, wanted: set[str], patience_s: float) -> bool:
+    until = asyncio.get_running_loop().time() + patience_s
+    while log.out != wanted and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.01)
+    return log.out == wanted
+
+
+async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, others: int) -> None:
+    async with _working(pairs, port, others):
+        # The more seconds, the more different times do items have, and the deeper do they lie.
+        await asyncio.sleep(rng.uniform(0.3, 2.5))
+        for pair in pairs:
+            await pair.stop(port)
+        await asyncio.gather(*(pair.overwrite(port) for pair in pairs))
+        await _until(log, {pair.stopped.address for pair in pairs}, 2.0)
+        for pair in rng.sample(list(pairs), len(pairs)):
+            pair.stopped.resume()
+            await asyncio.sleep(rng.uniform(0, 0.1))
+        if not await _until(log, set(), RETURN_S):
+            raise TimeoutError(f"{log.out} are still out of service")
+    for pair in pairs:
+        await pair.check(port)
+
+
+async def returns(settings: Settings, directory: Path) -> Outcome:
+    """Raises TimeoutError if a server does not come back into service."""
+    rng, port = Random(settings.seed), free_port()
+    with contextlib.ExitStack() as stack:
+        pairs = []
+        for number in range(settings.pools):
+            servers = [
+                stack.enter_context(MemcachedServer("-t", "2", binary=settings.memcached)) for _ in range(2)
+            ]
+            pairs.append(Pair(number, servers, settings))
+        file = directory / "mcroute.toml"
+        started = asyncio.get_running_loop().time()
+        async with service(settings.carrier, file, _text(port, pairs), port, settings.threads) as proxy:
+            log = Log(proxy)
+            async with beside(log.listen()):
+                for _ in range(TRIES):
+                    if log.returns >= settings.returns:
+                        break
+                    await _cycle(pairs, port, log, rng, settings.others)
+        return Outcome(pairs, log, asyncio.get_running_loop().time() - started)
+
+
+def main() -> int:
+    known = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known.add_argument("--returns", type=int, default=Settings.returns)
+    known.add_argument("--pools", type=int, default=Settings.pools)
+    known.add_argument("--others", type=int, default=Settings.others, help="clients beside the proxy")
+    known.add_argument("--carrier", default=Settings.carrier, choices=("native", "asyncio"))
+    known.add_argument("--threads", type=int, default=Settings.threads)
+    known.add_argument("--memcached", help="the binary; $MEMCACHED, or the one on the PATH")
+    known.add_argument("--seed", type=int, default=Settings.seed)
+    settings = Settings(**vars(known.parse_args()))
+    with tempfile.TemporaryDirectory() as directory:
+        outcome = asyncio.run(returns(settings, Path(directory)))
+    print(outcome.report())
+    for fault in outcome.wrong()[:50]:
+        print(fault)
+    return 1 if outcome.wrong() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
