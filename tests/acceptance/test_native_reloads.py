@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from mcroute.adapters import routing
+from mcroute._engine.roster import Identity
+from mcroute.adapters import addresses, routing
 from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, compile_plan
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
 
@@ -20,7 +21,7 @@ from .clients import Client, Scripted
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.adapters import native_carrier, native_links
+    from mcroute.adapters import native_links
     from mcroute.adapters.native_proxy import Proxy
     from mcroute.adapters.supervision import Links
 
@@ -128,8 +129,8 @@ def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
                 await proxy.start()
                 admit = proxy.engine.admit
 
-                def admit_slowly(plan: Plan) -> Mapping[str, int]:
-                    ids = admit(plan)
+                def admit_slowly(plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
+                    ids = admit(plan, renamed)
                     if plan is other:
                         # Meanwhile those that left are tried, and refuse.
                         time.sleep(0.6)
@@ -188,7 +189,7 @@ def test_a_reload_does_not_forget_what_names_of_another_one_mean(monkeypatch: py
             async def resolve(_: Server) -> list[tuple[str, int]]:
                 return [("127.0.0.1", server.port)]
 
-            monkeypatch.setattr(native_carrier, "resolve", resolve)
+            monkeypatch.setattr(addresses, "resolve", resolve)
             monkeypatch.setattr(native_links, "resolve", resolve)
             plain = compile_plan(PoolRoute(Pool.of("main", [server.address])))
             named = compile_plan(PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),))))

@@ -18,7 +18,7 @@ from mcroute.adapters.asyncio_links import ServerLinks
 from mcroute.adapters.routing import Routing
 from mcroute.asyncio import Client as InProcess
 from mcroute.errors import ServerFailure
-from mcroute.policy import AllSync, Pool, PoolRoute, Route, compile_plan
+from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, compile_plan
 from mcroute.policy.servers import LINKS_MAX
 from mcroute.testing import EmbeddedServer
 
@@ -37,6 +37,9 @@ class Observer:
 
     def connect_failed(self, server: int) -> None:
         self.failed += 1
+
+    def located(self, server: int, place: Place) -> None:
+        pass
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         self.lost.append((local_address, writes_in_flight))

@@ -46,3 +46,24 @@ def test_of_several_pools_the_least_patience_counts() -> None:
     plan = compile_plan(ByPrefix({b"x:": PoolRoute(hasty)}, default=PoolRoute(strict)))
     (terms,) = Roster().admit(plan, lambda _: False)
     assert (terms.trip_after, terms.reply_timeout_s) == (2, 0.1)
+
+
+def test_a_server_that_was_renamed_keeps_its_number() -> None:
+    roster = Roster()
+    first, later = plan_of("a", "b"), plan_of("b", "c")
+    numbers(roster, first)
+    identity = {server.name: (server.name, server.address) for server in (*first.servers, *later.servers)}
+    terms = roster.admit(later, lambda _: False, {identity["c"]: identity["a"]})
+    assert {t.name: (t.id, t.is_new) for t in terms} == {"b": (1, False), "c": (0, False)}
+
+
+def test_two_servers_may_swap_names_and_a_number_in_the_way_stays_somebodys() -> None:
+    roster = Roster()
+    numbers(roster, plan_of("a", "b", "c"))
+    a, b, c = ((name, ("127.0.0.1", 1000 + ord(name))) for name in "abc")
+    terms = roster.admit(plan_of("b", "c"), lambda _: False, {b: c, c: b})
+    assert {t.name: (t.id, t.is_new) for t in terms} == {"b": (2, False), "c": (1, False)}
+    # `a` has left, and `b` gets its name: the number that `a` had is given away when it is free.
+    terms = roster.admit(plan_of("a", "c"), lambda _: False, {a: b})
+    assert {t.name: (t.id, t.is_new) for t in terms} == {"a": (2, False), "c": (1, False)}
+    assert numbers(roster, plan_of("a", "c", "d"), 0)["d"] == (0, True)

@@ -368,7 +368,7 @@ def test_a_server_that_left_with_a_lost_link_is_fenced_when_it_comes_back():
     ids = {"s0:1": 0, "s1:1": 1, "s2:1": 3}
     assert s.install(plan_of("s0:1", "s1:1", "s2:1"), 2.0, ids=ids) == (SetState(3, EJECTED),)
     s.tick(2.0)
-    assert s.probe_answered(3, 2.1)[1:] == (Fence(3, frozenset({"a", "b"})),)
+    assert s.probe_answered(3, 2.1)[1:] == (Fence(3, frozenset({"a", "b"}), awaits_departed=True),)
 
 
 def test_a_server_at_another_address_is_another_one():

@@ -81,14 +81,15 @@ cdef class Engine:
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
         return len(self.older)
 
-    def admit(self, plan):
+    def admit(self, plan, renamed=None):
         """Makes the plan's servers known, and returns their ids by name; `install` is to follow.
 
         Until then nothing is asked of a server that joins: it is the time to open its links. A server that stays
-        (the same name and address) keeps its id, its links and its state; one that is new gets an id that no request
-        refers to any more, is in service, and wants as many links as the server had that had the id before.
+        (the same name and address, or `renamed` from a server with other ones) keeps its id, its links and its state;
+        one that is new gets an id that no request refers to any more, is in service, and wants as many links as the
+        server had that had the id before. `renamed` maps pairs of name and address to those of the installed plan.
         """
-        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free))
+        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed or {}))
         if not servers_admit(self.state, compiled.terms, compiled.term_count):
             raise MemoryError
         self.admitted = compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._hashing import murmur3_32
@@ -10,12 +11,14 @@ from .._hashing import murmur3_32
 if TYPE_CHECKING:
     from ..policy.nodes import Plan
 
-__all__ = ("Roster", "ServerTerms")
+__all__ = ("NO_RENAMES", "Identity", "Roster", "ServerTerms")
 
 TAGS_KEPT = 4096  # names of servers, also of those that have left
 TAG_MASK = 0xFFFF
 
 Address = tuple[str, int] | str
+Identity = tuple[str, Address]
+NO_RENAMES: Mapping[Identity, Identity] = MappingProxyType({})
 
 
 class ServerTerms(NamedTuple):
@@ -36,12 +39,16 @@ class Roster:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, Address], int] = {}
+        self._numbers: dict[Identity, int] = {}
         self._tags: dict[str, int] = {}
 
-    def admit(self, plan: Plan, is_free: Callable[[int], bool]) -> list[ServerTerms]:
+    def admit(
+        self, plan: Plan, is_free: Callable[[int], bool], renamed: Mapping[Identity, Identity] = NO_RENAMES
+    ) -> list[ServerTerms]:
         """Terms for each server of the plan. A newcomer takes the number of a server that is gone for good,
-        which `is_free` says, else the next."""
+        which `is_free` says, else the next. A server that was `renamed` keeps its number: from its new name
+        and address to its earlier ones."""
+        self._rename(renamed)
         wanted = {(server.name, server.address) for server in plan.servers}
         tags = self._tags_of([server.name for server in plan.servers])
         patience = _patience(plan)
@@ -55,7 +62,16 @@ class Roster:
             terms.append(ServerTerms(server.name, number, is_new, tags[server.name], *patience[server.name]))
         return terms
 
-    def _free_number(self, wanted: set[tuple[str, Address]], is_free: Callable[[int], bool]) -> int:
+    def _rename(self, renamed: Mapping[Identity, Identity]) -> None:
+        known = {later: earlier for later, earlier in renamed.items() if earlier in self._numbers}
+        numbers = {later: self._numbers.pop(earlier) for later, earlier in known.items()}
+        for later, number in numbers.items():
+            if later in self._numbers:
+                # Its number stays somebody's, until it is given away.
+                self._numbers["", f"{later} before {number}"] = self._numbers[later]
+            self._numbers[later] = number
+
+    def _free_number(self, wanted: set[Identity], is_free: Callable[[int], bool]) -> int:
         for identity, number in self._numbers.items():
             if identity not in wanted and is_free(number):
                 del self._numbers[identity]

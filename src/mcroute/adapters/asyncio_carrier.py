@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .._engine.engine import Engine
 from ..policy import Plan, Server, SupervisorSettings
+from .addresses import LoopAddress, locate
 from .asyncio_driver import Driver, Result
 from .asyncio_links import ServerLinks
 from .routing import Routing
@@ -48,10 +49,13 @@ class AsyncioCarrier:
     def hear(self) -> None:
         """Nothing: what happens is told as it happens."""
 
-    async def prepare(self, plan: Plan) -> None:
-        """Nothing: each link looks up the name of its host when it connects."""
+    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+        return await locate(plan)
 
-    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> ServerLinks:
+    def connect(
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+    ) -> ServerLinks:
+        # Each link looks up the name of its host when it connects.
         links = ServerLinks(self.driver, number, server, timeout_s, count, self._supervision, self._rng)
         self._links = [*(known for known in self._links if known.is_kept), links]
         return links

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ..errors import RemoteProtocolError
 from ..policy import Server, ServerStats
+from .addresses import resolve
 
 __all__ = (
     "OtherAddresses",
@@ -139,9 +140,15 @@ async def listed_connections(server: Server) -> set[str]:
 
 
 async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if server.path:
-        return await asyncio.open_unix_connection(server.path, limit=ANSWER_MAX)
-    return await asyncio.open_connection(server.host, server.port, limit=ANSWER_MAX)
+    error: OSError | None = None
+    for address in await resolve(server):
+        try:
+            if isinstance(address, str):
+                return await asyncio.open_unix_connection(address, limit=ANSWER_MAX)
+            return await asyncio.open_connection(*address, limit=ANSWER_MAX)
+        except OSError as refused:
+            error = refused
+    raise error or OSError(f"{server.name} has no address")
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from random import Random
 from typing import Protocol, TypeVar, cast
 
-from ..policy import Server
+from ..policy import Place, Server
+from .addresses import LoopAddress, place_of, resolve
 from .asyncio_control import local_address
 from .asyncio_driver import Driver, notice_silent_end, sender
 
@@ -50,6 +51,9 @@ class LinkObserver(Protocol):
     def connected(self, server: int) -> None: ...
 
     def connect_failed(self, server: int) -> None: ...
+
+    def located(self, server: int, place: Place) -> None:
+        """Where the next connection leads to."""
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         """Whether requests may go on waiting for the next connection."""
@@ -149,13 +153,11 @@ class Link(asyncio.BufferedProtocol):
         self._hurried.clear()
         loop = self._driver.loop
         try:
-            if self.server.path:
-                connecting = loop.create_unix_connection(lambda: self, self.server.path)
-                await in_time(connecting, self.timeout_s)
-            else:
-                connected = loop.create_connection(lambda: self, self.server.host, self.server.port)
-                await in_time(connected, self.timeout_s)
-        except (OSError, asyncio.TimeoutError, ValueError):  # ValueError: the name of no host
+            # Not within the time to connect: a name server that is slow is not the server's fault.
+            addresses = await resolve(self.server)
+            self._observer.located(self._id, place_of(self.server, addresses))
+            await in_time(self._connect_to(addresses), self.timeout_s)
+        except (OSError, asyncio.TimeoutError):
             if self._transport is not None:
                 # Connected in the same moment as time ran out.
                 return True
@@ -164,6 +166,22 @@ class Link(asyncio.BufferedProtocol):
             self._driver.schedule()
             return False
         return True
+
+    async def _connect_to(self, addresses: Sequence[LoopAddress]) -> None:
+        """Raises the OSError of the last address if none can be connected to."""
+        loop = self._driver.loop
+        error: OSError | None = None
+        for address in addresses:
+            try:
+                if isinstance(address, str):
+                    await loop.create_unix_connection(lambda: self, address)
+                else:
+                    await loop.create_connection(lambda: self, *address)
+            except OSError as refused:
+                error = refused
+            else:
+                return
+        raise error or OSError(f"{self.server.name} has no address")
 
     async def _pause(self, attempt: int) -> None:
         """Growing, with jitter so that many proxies do not come at once; ends early when in a hurry."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 
 from ..policy import Server
+from .addresses import LoopAddress
 from .asyncio_driver import Driver
 from .asyncio_link import Link, LinkObserver
 
@@ -71,6 +73,12 @@ class ServerLinks:
         """For connections that will be made."""
         for link in self._links:
             link.timeout_s = timeout_s
+
+    def set_server(self, server: Server, addresses: Sequence[LoopAddress]) -> None:
+        """The same server under another name or address: for connections that will be made."""
+        self.server = server
+        for link in self._links:
+            link.server = server
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect each of them is over."""

@@ -8,15 +8,15 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .._loop.news import LinkNews
 from .._loop.threads import LoopThread
 from ..policy import Plan, Server
+from .addresses import LoopAddress, locate
 from .asyncio_control import spell_address
 from .asyncio_link import warn_of_strangers
-from .native_addresses import LoopAddress, is_name, resolve
 from .native_engine import NativeEngine
 from .native_links import NativeLinks
 from .supervision import Supervision
@@ -49,7 +49,6 @@ class NativeCarrier:
         self._hearing_again: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
         self._links: dict[int, NativeLinks] = {}
-        self._resolved: dict[tuple[str, int], list[LoopAddress]] = {}
         self._loop.add_reader(self._bell, self.hear)
 
     def begin(self) -> None:
@@ -136,24 +135,21 @@ class NativeCarrier:
 
     # ---- what they are told ----
 
-    async def prepare(self, plan: Plan) -> None:
-        """Looks the names of hosts up, each for itself; one that is not known is tried again later."""
-        names = [server for server in plan.servers if is_name(server)]
-        wanted = {(server.host, server.port) for server in names}
-        self._resolved = {name: known for name, known in self._resolved.items() if name in wanted}
-        found = await asyncio.gather(*(resolve(server) for server in names), return_exceptions=True)
-        for server, addresses in zip(names, found, strict=True):
-            if isinstance(addresses, list):
-                self._resolved[server.host, server.port] = addresses
+    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+        return await locate(plan)
 
-    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> NativeLinks:
-        addresses = self._resolved.get((server.host, server.port), [])
-        if server.path:
-            addresses = [server.path]
-        elif not is_name(server):
-            addresses = [(server.host, server.port)]
+    def connect(
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+    ) -> NativeLinks:
         self._links[number] = NativeLinks(
-            self.threads, number, server, timeout_s, count, addresses, self.hear
+            self.threads,
+            number,
+            server,
+            timeout_s,
+            count,
+            addresses,
+            self.hear,
+            self._supervision.located,
         )
         return self._links[number]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from .._engine.roster import Roster
+from .._engine.roster import NO_RENAMES, Identity, Roster
 from .._engine.snapshots import Snapshot
 from .._loop.threads import LoopThread, install_plans
 from .._loop.words import Words
@@ -32,10 +32,10 @@ class NativeEngine:
 
     # ---- plans ----
 
-    def admit(self, plan: Plan) -> Mapping[str, int]:
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] = NO_RENAMES) -> Mapping[str, int]:
         """As `Engine.admit`; requests go on meanwhile."""
         self._admitted = None
-        terms = self._roster.admit(plan, self._is_free)
+        terms = self._roster.admit(plan, self._is_free, renamed)
         for server in terms:
             if server.is_new:
                 self._words.forget(server.id)

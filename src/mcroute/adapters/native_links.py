@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from .._loop.news import LinkFacts
 from .._loop.threads import LoopThread
-from ..policy import Server
+from ..policy import Place, Server
+from .addresses import LoopAddress, is_name, place_of, resolve
 from .asyncio_control import spell_address
-from .native_addresses import LoopAddress, is_name, resolve
 
 __all__ = ("NativeLinks",)
 
@@ -29,8 +29,9 @@ class NativeLinks:
         server: Server,
         timeout_s: float,
         count: int,
-        addresses: list[LoopAddress],
+        addresses: Sequence[LoopAddress],
         hear: Callable[[], None],
+        located: Callable[[int, Place], None],
     ) -> None:
         self.server = server
         self._threads = threads
@@ -39,6 +40,7 @@ class NativeLinks:
         self._count = count
         self._addresses = addresses
         self._hear = hear
+        self._located = located
         self._is_cancelled = False
         self._resolving: asyncio.Task[None] | None = None
         self._connect()
@@ -82,6 +84,13 @@ class NativeLinks:
         self._timeout_s = timeout_s
         self._connect()
 
+    def set_server(self, server: Server, addresses: Sequence[LoopAddress]) -> None:
+        """The same server under another name or address: for connections that will be made."""
+        self.server = server
+        if addresses:
+            self._addresses = addresses
+            self._connect()
+
     def look_up_again(self) -> None:
         """The server could not be connected to: its name may mean another address by now."""
         # News of a server that has left may be late: its number is perhaps another's by now.
@@ -97,6 +106,8 @@ class NativeLinks:
             return
         if addresses != self._addresses:
             self._addresses = addresses
+            # Before anything can be asked there.
+            self._located(self._id, place_of(self.server, addresses))
             self._connect()
 
     async def tried(self) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Protocol
 
+from .._engine.roster import Identity
 from .._engine.snapshots import Snapshot
-from ..policy import Plan, Server, SupervisorSettings
+from ..policy import Places, Plan, Server, SupervisorSettings
+from .addresses import LoopAddress, place_of
 from .supervision import Links, SupervisedEngine, Supervision
 
 __all__ = ("CarriedEngine", "Carrier", "Routing")
@@ -33,8 +35,11 @@ _inherited: list[Routing] = []
 class CarriedEngine(SupervisedEngine, Protocol):
     """One engine, or several that act as one."""
 
-    def admit(self, plan: Plan) -> Mapping[str, int]:
-        """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet."""
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
+        """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet.
+
+        `renamed` servers, from name and address to the earlier ones, keep their ids.
+        """
 
     def install(self, plan: Plan) -> None:
         """From now on requests start on this plan, which was admitted before."""
@@ -58,11 +63,13 @@ class Carrier(Protocol):
     def supervise(self, supervision: Supervision) -> None:
         """Who is told, from now on, how links fare and that the engine has taken a server out."""
 
-    async def prepare(self, plan: Plan) -> None:
-        """What takes time before the plan can be installed and its servers be connected to."""
+    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+        """The addresses of the plan's servers by name, as far as they are to be had in a short time."""
 
-    def connect(self, number: int, server: Server, timeout_s: float, count: int) -> Links:
-        """Begins to connect `count` links to the server of this id."""
+    def connect(
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+    ) -> Links:
+        """Begins to connect `count` links to the server of this id; without addresses, when it has some."""
 
     def begin(self) -> None:
         """Carries from now on."""
@@ -94,6 +101,7 @@ class Routing:
         self.carrier = carrier
         self.engine = carrier.engine
         self.links: dict[int, Links] = {}  # by the server's id
+        self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
         self.supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
         carrier.supervise(self.supervision)
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
@@ -104,18 +112,25 @@ class Routing:
         self._changing = asyncio.Lock()  # the plan and its links
         _living.add(self)
 
+    async def prepare(self) -> None:
+        """Looks the servers' names up, for `begin`, as far as that takes no longer than one lookup may."""
+        self._addresses = await self.carrier.prepare(self.plan)
+
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
         terms = _terms(self.plan)
         ids = self.engine.server_ids()
         for server in self.plan.servers:
-            self._connect(ids[server.name], server, *terms[server.name])
+            number = ids[server.name]
+            self.supervision.located(number, place_of(server, self._addresses.get(server.name, ())))
+            self._connect(number, server, *terms[server.name])
         self.carrier.begin()
 
     def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         # The engine divides the keys among all links that the id has ever had.
         count = self._counts[number] = max(count, self._counts.get(number, 0))
-        self.links[number] = self.carrier.connect(number, server, timeout_s, count)
+        addresses = self._addresses.get(server.name, [])
+        self.links[number] = self.carrier.connect(number, server, timeout_s, count, addresses)
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
@@ -134,19 +149,33 @@ class Routing:
             if self._retiring:
                 # One that comes back at once has to be done with its old requests before it is flushed.
                 await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
-            await self.carrier.prepare(plan)
+            addresses = await self.carrier.prepare(plan)
+            places = {server.name: place_of(server, addresses[server.name]) for server in plan.servers}
             async with self._changing:
-                unflushed = await self.supervision.flush_outdated(plan)
-                self._change(plan, unflushed, settings)
+                unflushed = await self.supervision.flush_outdated(plan, places)
+                self._addresses = addresses
+                self._change(plan, places, unflushed, settings)
             self._forget_plans()
 
-    def _change(self, plan: Plan, unflushed: Sequence[Server], settings: SupervisorSettings | None) -> None:
-        ids = self.engine.admit(plan)
+    def _change(
+        self, plan: Plan, places: Places, unflushed: Sequence[Server], settings: SupervisorSettings | None
+    ) -> None:
+        before = {server.name: server for server in self.plan.servers}
+        stays = self.supervision.supervisor.continued(plan, places)
+        renamed = {
+            (server.name, server.address): (earlier.name, earlier.address)
+            for server in plan.servers
+            if server.name in stays and _is_renamed(server, earlier := before[stays[server.name]])
+        }
+        ids = self.engine.admit(plan, renamed)
+        for server in plan.servers:
+            if (server.name, server.address) in renamed:
+                self.links[ids[server.name]].set_server(server, self._addresses[server.name])
         self._part_from_others({ids[server.name]: server for server in plan.servers})
         terms = _terms(plan)
         for server in plan.servers:
             self._keep(ids[server.name], server, *terms[server.name])
-        self.supervision.install(plan, ids, unflushed, settings)
+        self.supervision.install(plan, ids, unflushed, settings, places)
         # Only now: an engine on threads of its own asks the servers at once, and would find some without
         # links, or in service though they could not be flushed.
         self.engine.install(plan)
@@ -232,6 +261,10 @@ class Routing:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
         self.carrier.let_go()
+
+
+def _is_renamed(server: Server, earlier: Server) -> bool:
+    return server.name != earlier.name or server.address != earlier.address
 
 
 def _terms(plan: Plan) -> dict[str, tuple[float, int]]:

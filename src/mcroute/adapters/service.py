@@ -90,7 +90,7 @@ class Service:
         prometheus-client.
         """
         try:
-            await self._routing.carrier.prepare(self.plan)
+            await self._routing.prepare()
             self._routing.begin()
             await self._routing.tried()
             if metrics is not None:

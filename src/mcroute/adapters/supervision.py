@@ -22,6 +22,8 @@ from ..policy import (
     FlushStep,
     Look,
     PanicChanged,
+    Place,
+    Places,
     Plan,
     Probe,
     Server,
@@ -33,6 +35,7 @@ from ..policy import (
     SupervisorSettings,
 )
 from . import asyncio_control as control
+from .addresses import LoopAddress, place_of
 from .asyncio_link import in_time
 
 __all__ = ("Links", "SupervisedEngine", "Supervision")
@@ -44,6 +47,8 @@ CONTROL_TIMEOUT_S = 2.0
 BLIND_FENCE_S = 20.0
 # A reload waits so long for the flush of servers that come back; later they are out of service meanwhile.
 RELOAD_FLUSH_S = 5.0
+# The links of servers that have left are looked at so often.
+DEPARTED_LOOK_S = 0.02
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 log = logging.getLogger("mcroute")
@@ -100,6 +105,9 @@ class Links(Protocol):
     def set_timeout(self, timeout_s: float) -> None:
         """For connections that will be made."""
 
+    def set_server(self, server: Server, addresses: Sequence[LoopAddress]) -> None:
+        """The same server under another name or address: for connections that will be made."""
+
     async def tried(self) -> None:
         """Returns when the first attempt to connect each of them is over."""
 
@@ -132,7 +140,8 @@ class Supervision:
         settings: SupervisorSettings | None,
     ) -> None:
         self.links = links
-        self.supervisor = Supervisor(plan, rng, settings)
+        places = {server.name: place_of(server) for server in plan.servers}
+        self.supervisor = Supervisor(plan, rng, settings, places)
         self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
         self._loop = loop
@@ -156,9 +165,9 @@ class Supervision:
 
     # ---- another plan ----
 
-    async def flush_outdated(self, plan: Plan) -> list[Server]:
+    async def flush_outdated(self, plan: Plan, places: Places | None = None) -> list[Server]:
         """Flushes servers that come back by this plan. Returns those of which nothing is certain yet."""
-        servers = self.supervisor.outdated(plan)
+        servers = self.supervisor.outdated(plan, places)
         flushes = (in_time(self._empty(server), RELOAD_FLUSH_S) for server in servers)
         results = await asyncio.gather(*flushes, return_exceptions=True)
         return [server for server, result in zip(servers, results, strict=True) if result is not None]
@@ -180,19 +189,16 @@ class Supervision:
         ids: Mapping[str, int],
         unflushed: Sequence[Server],
         settings: SupervisorSettings | None,
+        places: Places | None = None,
     ) -> None:
         """Supervises the servers of a plan that the engine has admitted and installs next."""
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
         self._tell_who_is_stale()
-        before = self._servers
+        stays = self.supervisor.continued(plan, places)
         self._servers = {ids[server.name]: server for server in plan.servers}
-        joining = {
-            number
-            for number, server in self._servers.items()
-            if number not in before or before[number].address != server.address
-        }
+        joining = {number for number, server in self._servers.items() if server.name not in stays}
         # A number that another server has now is nobody's who was kept.
         self._keep(self._kept & self._servers.keys() - joining)
         self._out.intersection_update(self._servers)
@@ -203,9 +209,16 @@ class Supervision:
             if server not in self._servers:
                 task.cancel()
         decisions = self.supervisor.install(
-            plan, self._loop.time(), ids=ids, missed=missed, unflushed=unflushed, settings=settings
+            plan,
+            self._loop.time(),
+            ids=ids,
+            missed=missed,
+            unflushed=unflushed,
+            settings=settings,
+            places=places,
         )
-        self._carry_out(decisions, "it has missed writes while it was not in use, and is not flushed yet")
+        why = "it may have missed writes while it was not in use, or had another name, and is not flushed yet"
+        self._carry_out(decisions, why)
 
     # ---- what links and the engine report ----
 
@@ -223,6 +236,15 @@ class Supervision:
         self._carry_out(
             self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
         )
+
+    def located(self, server: int, place: Place) -> None:
+        """The server's address means this place from now on."""
+        decisions = self.supervisor.located(server, place, self._loop.time())
+        if decisions and server in self.links:
+            # They lead to where it was.
+            self.links[server].abort()
+        if decisions:
+            self._carry_out(decisions, "its name means another address now")
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet.
@@ -286,7 +308,7 @@ class Supervision:
         elif isinstance(decision, Probe):
             self._start(decision.server, self._probe(decision.server))
         elif isinstance(decision, Fence):
-            self._start(decision.server, self._fence(decision.server, decision.connections))
+            self._start(decision.server, self._fence(decision))
         elif isinstance(decision, (Flush, Look)):
             self._start(decision.server, self._flush(decision))
         elif isinstance(decision, PanicChanged):
@@ -350,8 +372,12 @@ class Supervision:
         else:
             self._carry_out(self.supervisor.probe_answered(server, self._loop.time()))
 
-    async def _fence(self, server: int, connections: frozenset[str]) -> None:
+    async def _fence(self, decision: Fence) -> None:
+        server, connections = decision.server, decision.connections
         links = self.links[server]
+        if decision.awaits_departed and not await self._have_departed():
+            self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
+            return
         try:
             await in_time(links.settled(), CONTROL_TIMEOUT_S)
         except asyncio.TimeoutError:
@@ -367,6 +393,15 @@ class Supervision:
             return
         self._report_missed(server)
         self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time()))
+
+    async def _have_departed(self) -> bool:
+        """Awaits the end of the links of servers that have left. Whether it came in time."""
+        ends_at = self._loop.time() + CONTROL_TIMEOUT_S
+        while self.links.keys() - self._servers.keys():
+            if self._loop.time() >= ends_at:
+                return False
+            await asyncio.sleep(DEPARTED_LOOK_S)
+        return True
 
     async def _still_listed(self, server: int, connections: frozenset[str]) -> frozenset[str]:
         """Those of our lost connections that the server still has, or may have."""

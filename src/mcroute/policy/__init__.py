@@ -6,6 +6,7 @@ from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
+from .places import Place, Places
 from .plan import compile_plan
 from .reports import Cause, PoolReport, ServerReport, Tally
 from .routes import (
@@ -55,6 +56,8 @@ __all__ = (
     "Null",
     "Outcome",
     "PanicChanged",
+    "Place",
+    "Places",
     "Plan",
     "Pool",
     "PoolReport",

@@ -48,11 +48,13 @@ class Fence:
     """Await an answer behind the last request on every open link, then read `stats conns`.
 
     `connections` are the local addresses of lost links. Report `fence_answered` with those of them which the
-    server still lists, or `fence_failed`.
+    server still lists, or `fence_failed`. With `awaits_departed`, first await the end of the links of all
+    servers that have left: one of them may lead to this server.
     """
 
     server: int
     connections: frozenset[str]
+    awaits_departed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

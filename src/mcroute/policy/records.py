@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import count
 
 from .flushing import Flushing
 from .health import Health
+from .places import Place, PlaceTable
 from .reports import Tally
-from .servers import Server
 
-__all__ = ("Departed", "Record", "identity")
+__all__ = ("Departed", "Record")
 
 DEPARTED_MAX = 1024
 
@@ -19,6 +20,7 @@ DEPARTED_MAX = 1024
 class Record:
     """A server of the plan. Times are those of the supervisor's `now`."""
 
+    place: Place  # all endpoints that the server's address has meant
     health: Health = field(default_factory=Health)
     is_unreachable: bool = False  # refused the last connection: no panic brings it back
     suspect_at: float | None = None  # last failure since it last proved itself
@@ -43,32 +45,56 @@ class Record:
         return bool(self.lost) or self.was_away or self.is_stale
 
 
-def identity(server: Server) -> Server:
-    """A server with another weight is the same one; with another name or address it is not."""
-    return replace(server, weight=1)
+@dataclass(slots=True)
+class _Absence:
+    place: Place
+    number: int
+    lost: set[str]
 
 
 class Departed:
-    """Servers that have left, so that they are flushed if they come back: the last 1024.
+    """Places whose servers have left, so that they are flushed if they come back: the last 1024.
 
-    With each are the lost links whose writes it may still execute.
+    With each are the lost links whose writes the server may still execute.
     """
 
     def __init__(self) -> None:
-        self._lost: dict[Server, set[str]] = {}  # oldest first
+        self._absences: dict[int, _Absence] = {}  # oldest first
+        self._places = PlaceTable()
+        self._serials = count()
         self._lost_by_id: dict[int, set[str]] = {}  # the same sets, for links that outlive the departure
 
-    def __contains__(self, server: Server) -> bool:
-        return identity(server) in self._lost
+    def has_been(self, place: Place) -> bool:
+        """Whether a server that has left may have been there."""
+        return bool(self._places.near(place))
 
-    def add(self, server: Server, number: int, lost: set[str]) -> None:
-        self._lost[identity(server)] = self._lost_by_id[number] = lost
-        if len(self._lost) > DEPARTED_MAX:
-            del self._lost[next(iter(self._lost))]
+    def add(self, place: Place, number: int, lost: set[str]) -> None:
+        serial = next(self._serials)
+        self._absences[serial] = _Absence(place, number, lost)
+        self._places.add(serial, place)
+        self._lost_by_id[number] = lost
+        if len(self._absences) > DEPARTED_MAX:
+            self._remove(next(iter(self._absences)))
 
-    def pop(self, server: Server) -> set[str]:
-        """It is back: its lost links, none if it had not left."""
-        return self._lost.pop(identity(server), set())
+    def _remove(self, serial: int) -> None:
+        del self._absences[serial]
+        self._places.remove(serial)
+
+    def pop(self, place: Place) -> set[str]:
+        """A server has come back to the place: its lost links, none if no server has left from there.
+
+        A link of the former ids that is lost later is added to the returned set.
+        """
+        lost: set[str] = set()
+        for serial in self._places.near(place):
+            absence = self._absences[serial]
+            lost |= absence.lost
+            if absence.number in self._lost_by_id:
+                self._lost_by_id[absence.number] = lost
+            # Else another server may be the one that has left.
+            if place and absence.place:
+                self._remove(serial)
+        return lost
 
     def forget_ids(self, numbers: Iterable[int]) -> None:
         """These ids are other servers' from now on."""

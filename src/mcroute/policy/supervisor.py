@@ -21,7 +21,8 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Server
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
-from .records import Departed, Record, identity
+from .places import Place, Places, PlaceTable, continued, spelled
+from .records import Departed, Record
 from .reports import Cause, PoolReport, ServerReport
 from .servers import Server
 
@@ -56,26 +57,45 @@ class Supervisor:
 
     Every method returns the decisions to carry out, in order. Servers are ids: indices into `plan.servers`,
     until `install` says otherwise. A report on a server that is not in the plan (any more) changes nothing.
+
+    `places` are those of the plan's servers by name, empty where a name is not looked up yet; without them
+    each address is a place.
     """
 
-    def __init__(self, plan: Plan, rng: Random, settings: SupervisorSettings | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        rng: Random,
+        settings: SupervisorSettings | None = None,
+        places: Places | None = None,
+    ) -> None:
         self.plan = plan
         self.settings = settings or SupervisorSettings()
         self._rng = rng
         self._ids: Mapping[str, int] = dict(plan.server_ids)
-        self._records = {number: Record() for number in self._ids.values()}
+        places = _places_of(plan, places)
+        self._records = {number: Record(places[name]) for name, number in self._ids.items()}
         self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
         self._departed = Departed()
 
     # ---- another plan ----
 
-    def outdated(self, plan: Plan) -> tuple[Server, ...]:
+    def continued(self, plan: Plan, places: Places | None = None) -> dict[str, str]:
+        """For that plan's servers which are in the present one, by name: the name that each has there."""
+        places = _places_of(plan, places)
+        before = {s.name: (s, self._records[self._ids[s.name]].place) for s in self.plan.servers}
+        return continued(before, {s.name: (s, places[s.name]) for s in plan.servers})
+
+    def outdated(self, plan: Plan, places: Places | None = None) -> tuple[Server, ...]:
         """Servers of that plan which left an earlier one, and have missed what was written since.
 
         They are to be flushed before the plan is installed.
         """
-        return tuple(server for server in plan.servers if server in self._departed)
+        stays = self.continued(plan, places)
+        places = _places_of(plan, places)
+        joining = (server for server in plan.servers if server.name not in stays)
+        return tuple(server for server in joining if self._departed.has_been(places[server.name]))
 
     def install(
         self,
@@ -86,6 +106,7 @@ class Supervisor:
         missed: Mapping[int, int] = MappingProxyType({}),
         unflushed: Collection[Server] = (),
         settings: SupervisorSettings | None = None,
+        places: Places | None = None,
     ) -> tuple[Decision, ...]:
         """Goes on with another plan, and returns the states of its servers.
 
@@ -93,22 +114,30 @@ class Supervisor:
 
         `ids` are those of its servers by name; without them they are indices. `missed` are the counters of
         missed writes, which for a server that joins are not about itself, or made up for by now. `unflushed`
-        are those of `outdated` that could not be flushed: they begin out of service.
+        are those of `outdated` that could not be flushed: they begin out of service. So do servers that join
+        at a place which cannot be told, or which may be that of a server that is out of service or leaves.
 
-        A server that stays at its address keeps its record. If a pool is left with none but ejected servers,
-        those that are slow come back at once.
+        A server that stays at its place keeps its record, whatever its name is. If a pool is left with none
+        but ejected servers, those that are slow come back at once.
         """
         ids = dict(plan.server_ids if ids is None else ids)
-        known = {identity(server): self._records[self._ids[server.name]] for server in self.plan.servers}
+        stays = self.continued(plan, places)
+        places = _places_of(plan, places)
+        known = {name: self._records[number] for name, number in self._ids.items()}
+        staying = {name: known.pop(old) for name, old in stays.items()}
+        unsafe = self._unsafe_places(known)
+        for name, record in known.items():
+            self._departed.add(record.place, self._ids[name], record.lost)
         before, self._records = self._records, {}
         for server in plan.servers:
-            record = known.pop(identity(server), None)
-            if record is None:
-                record = self._join(server, server in unflushed, now)
+            place = places[server.name]
+            if server.name not in staying:
+                is_unsafe = server in unflushed or not place or bool(unsafe.near(place))
+                record = self._join(place, is_unsafe, now)
                 record.missed = record.missed_settled = missed.get(ids[server.name], 0)
+            elif not (record := staying[server.name]).place.isdisjoint(place):
+                record.place |= place
             self._records[ids[server.name]] = record
-        for server, record in known.items():
-            self._departed.add(server, self._ids[server.name], record.lost)
         self._departed.forget_ids(self._records)
         self.settings = settings or self.settings
         self.plan = plan
@@ -125,13 +154,36 @@ class Supervisor:
         lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
-    def _join(self, server: Server, is_unflushed: bool, now: float) -> Record:
-        lost = self._departed.pop(server)
-        if not is_unflushed and not lost:
-            return Record(lost=lost)
-        record = Record(Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+    def _unsafe_places(self, leaving: Collection[str]) -> PlaceTable:
+        """Places of servers which leave, with requests under way, and of those which may hold old values."""
+        unsafe = PlaceTable()
+        for name, number in self._ids.items():
+            record = self._records[number]
+            if name in leaving or record.has_debts or record.health.state is not State.UP:
+                unsafe.add(number, record.place)
+        return unsafe
+
+    def _join(self, place: Place, is_unsafe: bool, now: float) -> Record:
+        lost = self._departed.pop(place)
+        if not is_unsafe and not lost:
+            return Record(place, lost=lost)
+        record = Record(place, Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
         record.tally.eject(Cause.AWAY)
         return record
+
+    def located(self, server: int, place: Place, now: float) -> tuple[Decision, ...]:
+        """The server's address means this place from now on. At another one than before it is not trusted."""
+        record = self._records.get(server)
+        if record is None or not place:
+            return ()
+        before, record.place = record.place, place
+        if not before or not before.isdisjoint(place):
+            record.place |= before
+            return ()
+        self._departed.add(before, server, record.lost)
+        record.lost = self._departed.pop(place)
+        record.was_away = True
+        return self._failed(server, now, Cause.AWAY)
 
     # ---- looking at it ----
 
@@ -369,7 +421,7 @@ class Supervisor:
     def _fence(self, server: int) -> list[Decision]:
         record = self._records[server]
         record.fencing = frozenset(record.lost)
-        return [Fence(server, record.fencing)]
+        return [Fence(server, record.fencing, record.was_away)]
 
     def _flush(self, server: int) -> list[Decision]:
         record = self._records[server]
@@ -422,3 +474,7 @@ class Supervisor:
 def _pools_of(plan: Plan, ids: Mapping[str, int]) -> list[tuple[str, tuple[int, ...]]]:
     """Name and server ids of the pools that users named: those which the cap is about."""
     return [(pool.name, tuple(ids[server.name] for server in pool.servers)) for pool in plan.named_pools]
+
+
+def _places_of(plan: Plan, places: Places | None) -> Places:
+    return {server.name: spelled(server) for server in plan.servers} if places is None else places

@@ -1,0 +1,154 @@
+"""Names of hosts, looked up in a few threads of their own: a silent name server holds nothing else up.
+
+The system's lookup cannot be cancelled, and may outlive the interest in its answer: so the threads are
+daemons, and each name is looked up once at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "find")
+
+# How long one waits for an answer. What comes later serves the next one.
+LOOKUP_TIMEOUT_S = 0.5
+# A name that was found before has its old addresses meanwhile.
+REFRESH_TIMEOUT_S = 0.05
+THREADS_MAX = 8
+# A name that was not found is looked up again after this time, then after twice that ...
+RETRY_BASE_S = 0.25
+RETRY_CAP_S = 30.0
+# Names of earlier configurations are forgotten beyond so many.
+NAMES_MAX = 4096
+
+
+@dataclass(slots=True)
+class _Name:
+    host: str
+    pending: Future[None] | None = None
+    addresses: tuple[str, ...] = ()  # the last that were found
+    failures: int = 0  # in a row
+    retry_at: float = 0.0
+    error: OSError = field(default_factory=OSError)
+
+
+def _system(host: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} cannot be the name of a host") from error
+    return list(dict.fromkeys(_numeric(*address) for *_, address in found))
+
+
+def _numeric(host: str | int, port: int | bytes, flow: int = 0, scope: int = 0) -> str:
+    return f"{host}%{scope}" if scope else str(host)
+
+
+class Lookups:
+    """Looks names up by `look`, which may block, in at most `threads` threads at once; for any loop."""
+
+    def __init__(self, look: Callable[[str], Sequence[str]] = _system, threads: int = THREADS_MAX) -> None:
+        self._look = look
+        self._threads_max = threads
+        self._lock = threading.Lock()
+        self._names: dict[str, _Name] = {}
+        # Names that were found wait before those that were not: these may keep a thread for long.
+        self._waiting: list[tuple[int, int, _Name]] = []
+        self._serials = itertools.count()
+        self._running = 0
+
+    async def find(self, host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
+        """The numeric addresses of a host, in the order of preference; those found before if need be.
+
+        Raises OSError after `timeout_s` seconds without an answer, and for a name that is not known.
+        """
+        with self._lock:
+            name = self._named(host)
+            if name.pending is None and time.monotonic() >= name.retry_at:
+                self._begin(name)
+            pending = name.pending
+            timeout_s = min(timeout_s, REFRESH_TIMEOUT_S) if name.addresses else timeout_s
+        if pending is not None:
+            answered = asyncio.wrap_future(pending)
+            try:
+                await asyncio.wait((answered,), timeout=timeout_s)
+            finally:
+                answered.cancel()
+        if name.addresses:
+            return name.addresses
+        if name.pending is not None:
+            raise OSError(f"no name server has answered for {host} yet")
+        raise name.error
+
+    def _named(self, host: str) -> _Name:
+        name = self._names.get(host)
+        if name is None:
+            if len(self._names) >= NAMES_MAX:
+                self._names = {h: n for h, n in self._names.items() if n.pending is not None}
+            name = self._names[host] = _Name(host)
+        return name
+
+    def _begin(self, name: _Name) -> None:
+        name.pending = Future()
+        # Whoever waits for it in vain does not cancel it for others.
+        name.pending.set_running_or_notify_cancel()
+        heapq.heappush(self._waiting, (name.failures, next(self._serials), name))
+        if self._running < self._threads_max:
+            threading.Thread(target=self._work, name="mcroute-lookup", daemon=True).start()
+            self._running += 1
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                *_, name = heapq.heappop(self._waiting)
+            self._look_up(name)
+
+    def _look_up(self, name: _Name) -> None:
+        addresses: tuple[str, ...] = ()
+        error = OSError(f"{name.host} has no address")
+        try:
+            addresses = tuple(self._look(name.host))
+        except OSError as caught:
+            error = caught
+        except Exception as caught:
+            error = OSError(f"{name.host} cannot be looked up: {caught}")
+        with self._lock:
+            pending, name.pending = name.pending, None
+            if addresses:
+                name.addresses, name.failures, name.retry_at = addresses, 0, 0.0
+            else:
+                name.error = error
+                pause = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(name.failures, 16))
+                name.failures += 1
+                name.retry_at = time.monotonic() + pause
+        assert pending is not None
+        pending.set_result(None)
+
+
+_lookups = Lookups()
+
+
+async def find(host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
+    """As `Lookups.find`, by the system, for the whole process."""
+    return await _lookups.find(host, timeout_s)
+
+
+def _forget_threads() -> None:
+    global _lookups
+    _lookups = Lookups()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_threads)

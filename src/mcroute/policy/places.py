@@ -1,0 +1,100 @@
+"""Places of servers: what a server missed belongs to its place, under any name and spelling of its address.
+
+A place is a set of endpoints: numeric addresses with ports, or paths. Names of hosts are looked up elsewhere.
+The empty place is one that cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TypeAlias
+
+from .servers import Server
+
+__all__ = ("Endpoint", "Place", "PlaceTable", "Places", "continued", "spelled")
+
+# (numeric host, port), or the path of a unix socket.
+Endpoint: TypeAlias = "tuple[str, int] | str"
+Place: TypeAlias = frozenset[Endpoint]
+Places: TypeAlias = Mapping[str, Place]  # by the server's name
+
+# One process may listen on both; two rarely share the port.
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+def spelled(server: Server) -> Place:
+    """The address as it is written, for a server whose host is not looked up."""
+    return frozenset((server.address,))
+
+
+def _marks(place: Place) -> Iterator[Hashable]:
+    """Two places with a mark in common may be one."""
+    for endpoint in place:
+        yield endpoint
+        if isinstance(endpoint, tuple) and endpoint[0] in _LOOPBACK:
+            yield "loopback", endpoint[1]
+
+
+def continued(
+    before: Mapping[str, tuple[Server, Place]], after: Mapping[str, tuple[Server, Place]]
+) -> dict[str, str]:
+    """For servers of a later plan, by name: the name that the same server has in the earlier plan.
+
+    A server is the same one if its name and address are, else if its place is, and no other one's. Its id and
+    its links go on; a server that is at several earlier servers' places continues none.
+    """
+    same = {
+        name: name
+        for name, (server, _) in after.items()
+        if name in before and _is_same(before[name][0], server)
+    }
+    leaving = _by_endpoint({name: place for name, (_, place) in before.items() if name not in same})
+    joining = {name: place for name, (_, place) in after.items() if name not in same}
+    claimed: dict[str, list[str]] = defaultdict(list)
+    for name, place in joining.items():
+        found = {old for endpoint in place for old in leaving.get(endpoint, ())}
+        for old in found:
+            # A second claim, by either side, makes it nobody's.
+            claimed[old] += [name] if len(found) == 1 else [name, name]
+    return same | {names[0]: old for old, names in claimed.items() if len(names) == 1}
+
+
+def _is_same(a: Server, b: Server) -> bool:
+    return a.name == b.name and a.address == b.address
+
+
+def _by_endpoint(places: Places) -> Mapping[Endpoint, list[str]]:
+    found: dict[Endpoint, list[str]] = defaultdict(list)
+    for name, place in places.items():
+        for endpoint in place:
+            found[endpoint].append(name)
+    return found
+
+
+class PlaceTable:
+    """Numbers by place: `near` finds those whose place may be the same one."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, Place] = {}
+        self._marked: dict[Hashable, set[int]] = defaultdict(set)
+        self._unknown: set[int] = set()
+
+    def add(self, key: int, place: Place) -> None:
+        self._places[key] = place
+        if not place:
+            self._unknown.add(key)
+        for mark in _marks(place):
+            self._marked[mark].add(key)
+
+    def remove(self, key: int) -> None:
+        for mark in _marks(self._places.pop(key)):
+            self._marked[mark].discard(key)
+            if not self._marked[mark]:
+                del self._marked[mark]
+        self._unknown.discard(key)
+
+    def near(self, place: Place) -> set[int]:
+        if not place:
+            return set(self._places)
+        return self._unknown.union(*(self._marked.get(mark, ()) for mark in _marks(place)))

@@ -1,0 +1,177 @@
+"""What was missed belongs to the place, under any name and spelling of its address."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from mcroute.policy import (
+    Fence,
+    Flush,
+    HealthSettings,
+    Place,
+    Plan,
+    Pool,
+    PoolRoute,
+    Probe,
+    Server,
+    ServerState,
+    SetState,
+    State,
+    Supervisor,
+    SupervisorSettings,
+    compile_plan,
+)
+from mcroute.policy.places import PlaceTable
+
+SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
+EJECTED, UP = ServerState.EJECTED, ServerState.UP
+
+
+def at(*hosts: str, port: int = 1) -> Place:
+    return frozenset((host, port) for host in hosts)
+
+
+UNKNOWN = at()
+
+
+def plan_of(**addresses: str) -> Plan:
+    servers = tuple(Server(name, host, 1) for name, host in addresses.items())
+    return compile_plan(PoolRoute(Pool("main", servers)))
+
+
+def supervised(plan: Plan, **places: Place) -> Supervisor:
+    return Supervisor(plan, Random(1), SETTINGS, places or None)
+
+
+def returned(s: Supervisor, number: int, now: float) -> list[object]:
+    """The decisions of a return in which every stage succeeds."""
+    seen: list[object] = []
+    decisions = list(s.tick(now))
+    while decisions:
+        decision = decisions.pop(0)
+        if decision == Probe(number):
+            decisions += s.probe_answered(number, now)
+        elif isinstance(decision, Fence):
+            decisions += s.fence_answered(number, (), now)
+        elif isinstance(decision, Flush):
+            decisions += s.flush_answered(number, now)
+        seen.append(decision)
+    return seen
+
+
+def test_a_server_with_another_name_is_as_it_was_and_keeps_its_id() -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    s.tripped(0, 0.0)
+    s.missed_writes(0, 3)
+    s.link_lost(0, "x", 1)
+    later = plan_of(z="h1", b="h2")
+    assert s.continued(later) == {"z": "a", "b": "b"}
+    assert s.install(later, 0.5, ids={"z": 0, "b": 1}) == (SetState(0, EJECTED),)
+    s.tick(1.0)
+    assert s.probe_answered(0, 1.0)[-1] == Fence(0, frozenset({"x"}))
+    assert s.fence_answered(0, (), 1.0) == (Flush(0),)
+
+
+@pytest.mark.parametrize("spelled", [at("127.0.0.1"), at("127.0.0.1", "::1")])
+def test_another_spelling_of_the_same_address_changes_nothing(spelled: Place) -> None:
+    s = supervised(plan_of(a="127.0.0.1", b="h2"), a=at("127.0.0.1"), b=at("h2"))
+    s.tripped(0, 0.0)
+    later = plan_of(a="localhost", b="h2")
+    places = {"a": spelled, "b": at("h2")}
+    assert s.continued(later, places)["a"] == "a"
+    assert s.install(later, 0.5, places=places) == (SetState(0, EJECTED),)
+
+
+def test_the_record_does_not_follow_a_name_to_another_address() -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    s.tripped(0, 0.0)
+    swapped = plan_of(a="h2", b="h1")
+    assert s.continued(swapped) == {"a": "b", "b": "a"}
+    s.install(swapped, 0.5, ids={"a": 1, "b": 0})
+    assert {name: report.state for name, report in s.servers().items()} == {"a": State.UP, "b": State.EJECTED}
+
+
+def test_the_other_loopback_address_of_a_server_that_is_out_begins_out() -> None:
+    s = supervised(plan_of(a="127.0.0.1", b="h2"))
+    s.tripped(0, 0.0)
+    later = plan_of(a="::1", b="h2")
+    assert s.continued(later) == {"b": "b"}
+    assert s.install(later, 0.5, ids={"a": 2, "b": 1}) == (SetState(2, EJECTED),)
+    seen = returned(s, 2, 0.5)
+    # A link to where it was may still hold writes.
+    assert Fence(2, frozenset(), awaits_departed=True) in seen
+    assert seen[-2:] == [Flush(2), SetState(2, UP)]
+
+
+def test_a_server_at_the_places_of_two_earlier_ones_begins_out() -> None:
+    s = supervised(plan_of(a="h1", b="h2", c="h3"))
+    s.link_lost(0, "x", 1)
+    later = plan_of(m="both", c="h3")
+    places = {"m": at("h1", "h2"), "c": at("h3")}
+    assert s.continued(later, places) == {"c": "c"}
+    assert s.install(later, 0.5, ids={"m": 3, "c": 2}, places=places) == (SetState(3, EJECTED),)
+    # Also a link that is lost while it closes is fenced.
+    s.link_lost(1, "y", 1)
+    s.tick(0.5)
+    assert s.probe_answered(3, 0.5)[-1] == Fence(3, frozenset({"x", "y"}), awaits_departed=True)
+
+
+def test_a_server_whose_place_cannot_be_told_begins_out_and_is_flushed() -> None:
+    s = supervised(plan_of(a="h1"))
+    later = plan_of(a="h1", b="nowhere")
+    places = {"a": at("h1"), "b": UNKNOWN}
+    assert s.install(later, 0.5, places=places) == (SetState(1, EJECTED),)
+    assert Flush(1) in returned(s, 1, 0.5)
+
+
+def test_one_that_joins_while_the_place_of_another_that_is_out_is_unknown_begins_out() -> None:
+    s = supervised(plan_of(a="nowhere", b="h2"), a=UNKNOWN, b=at("h2"))
+    s.tripped(0, 0.0)
+    places = {"a": UNKNOWN, "b": at("h2"), "c": at("h3")}
+    decisions = s.install(plan_of(a="nowhere", b="h2", c="h3"), 0.5, places=places)
+    assert SetState(2, EJECTED) in decisions
+
+
+def test_a_server_that_left_is_known_again_by_its_place() -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    s.install(plan_of(b="h2"), 1.0, ids={"b": 1})
+    back = plan_of(b="h2", z="alias", y="h9")
+    places = {"b": at("h2"), "z": at("h1"), "y": at("h9")}
+    assert [server.name for server in s.outdated(back, places)] == ["z"]
+    assert s.install(
+        back, 2.0, unflushed=s.outdated(back, places), places=places, ids={"b": 1, "z": 0, "y": 2}
+    ) == (
+        SetState(0, EJECTED),
+        SetState(2, UP),
+    )
+
+
+def test_an_address_that_means_another_place_now_is_not_trusted() -> None:
+    s = supervised(plan_of(a="name", b="h2"), a=UNKNOWN, b=at("h2"))
+    assert s.located(0, at("h1"), 0.0) == ()
+    assert s.located(0, at("h1", "h3"), 0.0) == ()
+    assert s.located(0, UNKNOWN, 0.0) == ()
+    assert s.located(0, at("h5"), 0.0) == (SetState(0, EJECTED),)
+    assert Flush(0) in returned(s, 0, 1.0)
+    # The former place has missed what was written meanwhile.
+    later = plan_of(a="name", b="h2", c="h1")
+    assert [server.name for server in s.outdated(later, {"a": at("h5"), "b": at("h2"), "c": at("h1")})] == [
+        "c"
+    ]
+    assert s.located(0, at("h1"), 300.0) == (SetState(0, EJECTED),)
+
+
+def test_places_are_found_by_any_endpoint_and_unknown_ones_always() -> None:
+    table = PlaceTable()
+    table.add(1, at("h1", "h2"))
+    table.add(2, at("127.0.0.1"))
+    table.add(3, UNKNOWN)
+    assert table.near(at("h2")) == {1, 3}
+    assert table.near(at("::1")) == {2, 3}
+    assert table.near(at("::1", port=2)) == {3}
+    assert table.near(UNKNOWN) == {1, 2, 3}
+    table.remove(3)
+    table.remove(1)
+    assert table.near(at("h2")) == set()
