@@ -225,7 +225,9 @@ def test_every_module_has_its_line() -> None:
 def test_decisions_are_numbered_and_listed() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Decisions")[2]
-    for number, page in enumerate(pages, 1):
+    # A number may be missing while a decision is on its way; none is given twice.
+    assert len({page.name[:4] for page in pages}) == len(pages)
+    for page in pages:
         title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        assert page.name.startswith(f"{number:04}-") and title.startswith(f"{number:04}: ")
+        assert re.match(r"\d{4}-", page.name) and title.startswith(f"{page.name[:4]}: ")
         assert f"[{title}](decisions/{page.name})" in listed
