@@ -17,6 +17,7 @@ from mcroute.policy import (
     Probe,
     Server,
     ServerState,
+    ServerStats,
     SetState,
     State,
     Supervisor,
@@ -56,7 +57,7 @@ def returned(s: Supervisor, number: int, now: float) -> list[object]:
         elif isinstance(decision, Fence):
             decisions += s.fence_answered(number, (), now)
         elif isinstance(decision, Flush):
-            decisions += s.flush_answered(number, now)
+            decisions += s.flush_answered(number, ServerStats(items=0), now)
         seen.append(decision)
     return seen
 
