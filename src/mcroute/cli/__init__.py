@@ -10,6 +10,11 @@ _EXTRAS = {"click": "proxy", "tomli": "proxy", "rich": "demo", "matplotlib": "pl
 
 def main() -> None:
     """Runs the command of `sys.argv` and exits: 0 done, 2 a mistake in the configuration or the command."""
+    if "proxy" in sys.argv[1:2]:
+        # Before anything else is imported: by default SIGHUP ends a process.
+        from .signals import note_signals  # noqa: PLC0415
+
+        note_signals()
     try:
         # Imported late: what they need is an extra, and its absence is explained.
         from .commands import mcroute  # noqa: PLC0415

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
 from ..config import Config
 from ..errors import ConfigError
+from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
     from ..adapters.native_proxy import Proxy as NativeProxy
@@ -24,9 +25,6 @@ Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 
 # Descriptors that a proxy asks for, if it may have them: each client takes one.
 DESCRIPTORS = 1 << 20
-
-_ENDING = ("SIGTERM", "SIGINT")
-_RELOADING = ("SIGHUP",)
 
 log = logging.getLogger("mcroute")
 
@@ -81,18 +79,20 @@ def _make(config: Config) -> tuple[Proxy, str]:
 async def _serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, str], None]) -> None:
     stopped, hung_up = asyncio.Event(), asyncio.Event()
     # Before the start: connecting to servers takes a while, and may be interrupted too.
-    _on_signals(_ENDING, stopped.set)
-    _on_signals(_RELOADING, hung_up.set)
+    _on_signals(ENDING, stopped)
+    _on_signals(RELOADING, hung_up)
     proxy, how = _make(config)
     at = config.proxy
-    await proxy.start(at.host, at.port, path=at.path, metrics=at.metrics)
+    starting = asyncio.create_task(proxy.start(at.host, at.port, path=at.path, metrics=at.metrics))
+    if not await _ends_before(starting, stopped):
+        return
     reloading = _Reloading(proxy, config, reread)
     task = asyncio.create_task(reloading.whenever(hung_up))
     try:
         listening(at.listen if at.path else f"{at.host}:{proxy.port}", how)
         await stopped.wait()
     finally:
-        _on_signals(_ENDING, None)
+        _on_signals(ENDING, None)
         task.cancel()
         await proxy.close(reloading.config.proxy.drain_timeout_s)
 
@@ -149,17 +149,32 @@ def _difference(before: Config, after: Config) -> str:
     return f"servers {len(new)}, {' '.join(changes) or 'the same'}"
 
 
-def _on_signals(names: tuple[str, ...], handler: Callable[[], None] | None) -> None:
+async def _ends_before(task: asyncio.Task[None], event: asyncio.Event) -> bool:
+    """Whether the task ends before the event, at which it is cancelled. Raises what the task does."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not task.done():
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return not task.cancelled()
+
+
+def _on_signals(names: tuple[str, ...], event: asyncio.Event | None) -> None:
+    """Signals of these names set the event from now on, and those that were noted before do so at once."""
     loop = asyncio.get_running_loop()
     for name in names:
         number = getattr(signal, name, None)
         if number is None:
             continue
         try:
-            if handler is None:
+            if event is None:
                 loop.remove_signal_handler(number)
             else:
-                loop.add_signal_handler(number, handler)
+                loop.add_signal_handler(number, event.set)
         except NotImplementedError:
             # Windows: Ctrl-C is a KeyboardInterrupt, which closes the proxy too; nothing reloads.
-            return
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    if event is not None and noted_signals(names):
+        event.set()

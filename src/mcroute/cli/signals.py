@@ -1,0 +1,34 @@
+"""Signals that come before the proxy can act on them: noted from the first moment, and made up for."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+__all__ = ("ENDING", "RELOADING", "note_signals", "noted_signals")
+
+ENDING = ("SIGTERM", "SIGINT")
+RELOADING = ("SIGHUP",)
+
+_noted: set[int] = set()
+
+
+def note_signals() -> None:
+    """From now on these signals do not end the process: each one that comes is noted."""
+    for name in (*ENDING, *RELOADING):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, _note)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    # A second one ends the process as the system has it.
+    if number in _noted and signal.Signals(number).name in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    _noted.add(number)
+
+
+def noted_signals(names: tuple[str, ...]) -> bool:
+    """Whether one of these has come. To be asked when somebody else handles them."""
+    return any(getattr(signal, name, None) in _noted for name in names)
