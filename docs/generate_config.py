@@ -7,6 +7,7 @@ from pathlib import Path
 from mcroute.config.schema import (
     COMMAND_KINDS,
     HEALTH,
+    LIMITS,
     PANIC,
     PLACEMENT,
     POOL,
@@ -16,6 +17,7 @@ from mcroute.config.schema import (
     ROUTES,
     SECTIONS,
     SERVER,
+    Kind,
     Option,
 )
 
@@ -60,7 +62,7 @@ def page() -> str:
     example = (DOCS.parent / "examples" / "proxy.toml").read_text(encoding="utf-8")
     parts = [
         OPENING.format(example=example),
-        *section("proxy", PROXY),
+        *section("proxy", (*PROXY, *LIMITS)),
         *section("pools", POOL),
         "A server is an address, or a table of these:\n",
         table(SERVER),
@@ -105,6 +107,8 @@ def expected(option: Option) -> str:
 def default(option: Option) -> str:
     if option.default is REQUIRED:
         return f"required, as in `{option.example}`"
+    if option.kind is Kind.SIZE:
+        return f"`{option.example}`" if option.default else "none"
     if isinstance(option.default, str):
         return f'`"{option.default}"`' if option.default else "none"
     return "none" if option.default is None else f"`{option.default}`"

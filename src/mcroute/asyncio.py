@@ -25,7 +25,7 @@ from .adapters.client_errors import (
     WrongLoop,
 )
 from .adapters.client_requests import Serde
-from .policy import Plan, Route, SupervisorSettings, compile_plan
+from .policy import Limits, Plan, Route, SupervisorSettings, compile_plan
 
 if TYPE_CHECKING:
     from .config import Config
@@ -56,6 +56,7 @@ async def start_proxy(
     port: int | None = None,
     *,
     settings: SupervisorSettings | None = None,
+    limits: Limits | None = None,
     rng: Random | None = None,
     path: str = "",
     metrics: tuple[str, int] | None = None,
@@ -74,10 +75,11 @@ async def start_proxy(
         port = config.proxy.port if port is None else port
         path = config.proxy.path if not host else path
         settings = settings or config.supervisor
+        limits = limits or config.proxy.limits
         metrics = metrics or config.proxy.metrics
         plan = config.plan
     else:
         plan = route if isinstance(route, Plan) else compile_plan(cast("Route", route))
-    proxy = Proxy(plan, settings=settings, rng=rng)
+    proxy = Proxy(plan, settings=settings, limits=limits, rng=rng)
     await proxy.start(host or "127.0.0.1", port or 0, path=path, metrics=metrics)
     return proxy

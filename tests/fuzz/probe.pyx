@@ -25,6 +25,7 @@ cdef enum:
     VALUE_MAX = 4096            # small, so that too large a value is soon found
     GET_LINE_MAX = 4096
     REPLY_LINE_MAX = 8192       # longer ones are out of step
+    VALUE_SAID_MAX = 1 << 30    # the same of values
     DIGITS_MAX = 10             # of a number, in what is read without the parser
     CUTS = 48                   # prefixes tried of a message, evenly spread
 
@@ -194,6 +195,23 @@ cdef int _check_reply(const uint8_t* data, const ReplyView* view) except -1:
     return 0
 
 
+cdef int _check_skipped(const uint8_t* data, size_t size, const ReplyView* view) except -1:
+    """A value that is too large is told by its line alone, and so is where it ends."""
+    cdef ReplyView again
+    assert view.kind == REPLY_VALUE or view.kind == REPLY_META_VALUE
+    assert 0 < view.line_size <= size and data[view.line_size - 1] == c"\n"
+    assert VALUE_MAX < view.value_size <= VALUE_SAID_MAX
+    assert view.size == view.line_size + view.value_size + 2
+    assert view.key_offset + view.key_size <= view.line_size
+    assert view.opaque_offset + view.opaque_size <= view.line_size
+    memset(&again, 0xA5, sizeof(again))
+    assert _parse_reply(data, view.line_size, &again) == PARSED_BAD
+    assert again.size == view.size and again.kind == view.kind
+    memset(&again, 0xA5, sizeof(again))
+    assert _parse_reply(data, view.line_size - 1, &again) == PARSED_MORE
+    return 0
+
+
 cdef int _check_reply_cuts(const uint8_t* data, size_t size, const ReplyView* whole) except -1:
     cdef ReplyView view
     cdef size_t step = size // CUTS + 1
@@ -257,6 +275,11 @@ def check_replies(const uint8_t[::1] data not None):
         if parsed == PARSED_CLOSE:
             assert view.error < ERROR_TEXT_COUNT
             return count
+        if parsed == PARSED_BAD:
+            _check_skipped(at + start, size - start, &view)
+            start += <size_t>view.size
+            count += 1
+            continue
         assert parsed == PARSED_OK
         assert view.size <= size - start
         count += 1

@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport call_forget, conn_mark
+from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.calls cimport call_begin, calls_take
 from mcroute._engine.connections cimport (
     conn_buffer, conn_received, engine_began, engine_check, engine_resume,
@@ -384,6 +385,17 @@ cdef class Engine:
         Since it was last put into service. A write that timed out says nothing yet.
         """
         return word_is_stale(self.server(server).word)
+
+    def set_limits(self, limits):
+        """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
+        cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
+                                    limits.link_memory_max)
+        engine_set_bounds(self.state, &bounds)
+
+    def set_item_size_max(self, int server, uint64_t size):
+        """The server stores values of up to so many bytes: larger ones are not read from it."""
+        cdef Said said = Said(server, size)
+        server_said(self.state, &said)
 
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""

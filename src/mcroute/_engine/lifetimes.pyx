@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from mcroute._engine.answers cimport request_taken, session_abandon
+from mcroute._engine.bounds cimport engine_bound_values
 from mcroute._engine.claims cimport claims_abandon
 from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init
 from mcroute._engine.connections cimport engine_began, engine_resume
@@ -16,7 +17,7 @@ from mcroute._engine.links cimport link_expect_greeting
 from mcroute._engine.replies cimport link_lost
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, SCRIPT_MAX,
-    Conn, Request, Walk,
+    VALUE_MAX_UNKNOWN, Conn, Request, Walk,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._protocol cimport default_limits
@@ -51,6 +52,7 @@ cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil:
     if engine.plan != NULL:
         engine.plan.refs -= 1
     engine.plan = plan
+    engine_bound_values(engine)
 
 
 cdef Server* server_add(Engine* engine) noexcept nogil:
@@ -66,6 +68,7 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
     server.next = engine.newest_server
     show(<void**>&engine.newest_server, server)
     server.word = &server.own_word
+    server.value_max = VALUE_MAX_UNKNOWN
     engine.servers[server.id] = server
     engine.server_count += 1
     return server
@@ -201,6 +204,7 @@ cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
 
 cdef void link_connecting(Link* link) noexcept nogil:
     link.state = LINK_CONNECTING
+    link.conn.swallow = 0
     link.script_size = 0
     link.greeting_size = 0
     link.conn.is_broken = False

@@ -8,7 +8,7 @@ from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
-    GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, TIMEOUT, Request,
+    GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
 )
 from mcroute._engine.words cimport word_haunt
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
@@ -53,6 +53,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.shape = shape
     expected.command = command
     expected.step = 0
+    expected.skipped = SKIPPED_NOTHING
     expected.is_ghost = False
     expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:

@@ -12,7 +12,7 @@ cdef bint meta_vivifies(Request* request) noexcept nogil
 # server's own CAS token if tokens are tagged. False without memory.
 cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque, bint tags_cas) noexcept nogil
 # Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
-cdef bint meta_matches(Expected* expected, const unsigned char* data, ReplyView* view) noexcept nogil
+cdef bint meta_matches(Expected* expected, const unsigned char* data, const ReplyView* view) noexcept nogil
 # A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.
 cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil
 # The reply with the client's opaque put back, in a block of its own; NULL without memory.

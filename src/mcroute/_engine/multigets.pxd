@@ -11,7 +11,9 @@ cdef void multiget_begin(Request* request) noexcept nogil
 # A VALUE has come for a part. False when its key is not one of those that are still to come.
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil
 # The size of the item of the key that comes next, kept, if the block has the whole of it from `start` on; else 0.
-cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size) noexcept nogil
+cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size, size_t value_max) noexcept nogil
+# The same, of an item that is not kept: the whole get fails by it.
+cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil
 # A key that was walked by itself has ended.
 cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil
 # A link's part has ended: its replies were taken as they came, keys without one are misses or failures.

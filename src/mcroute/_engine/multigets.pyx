@@ -51,31 +51,45 @@ cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
     return state
 
 
-cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size) noexcept nogil:
+cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size, size_t value_max) noexcept nogil:
     cdef Request* request = walk.request
     cdef const KeyState* state
     if walk.cursor < 0:
         return 0
     state = &request.keys[walk.cursor]
-    size = reply_item(block.data + start, size, _text(request, state), state.size,
-                      request.plan.engine.limits.value_max)
+    size = reply_item(block.data + start, size, _text(request, state), state.size, value_max)
     if size > 0:
         _keep_item(_next_key(walk), Slice(block, start, size))
         walk.absent -= 1
     return size
 
 
-cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
-    """Replies keep the order of the keys, misses left out."""
-    cdef Request* request = walk.request
+cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
+    """Among those that are to come; the ones before it have no item. NULL: it is not one of them."""
     cdef KeyState* state
     while walk.cursor >= 0:
         state = _next_key(walk)
-        if state.size == size and memcmp(key, _text(request, state), size) == 0:
-            _keep_item(state, item)
-            walk.absent -= 1
-            return True
-    return False
+        if state.size == size and memcmp(key, _text(walk.request, state), size) == 0:
+            return state
+    return NULL
+
+
+cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
+    """Replies keep the order of the keys, misses left out."""
+    cdef KeyState* state = _find_key(walk, key, size)
+    if state == NULL:
+        return False
+    _keep_item(state, item)
+    walk.absent -= 1
+    return True
+
+
+cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
+    if _find_key(walk, key, size) == NULL:
+        return False
+    # The key stays without an item: where its plan says so, the next server is asked, in vain.
+    walk.request.failure = REFUSED_BY_SERVER
+    return True
 
 
 cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil:

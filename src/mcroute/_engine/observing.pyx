@@ -100,6 +100,8 @@ cdef object _server(Server* server):
             "timeouts": counts.timeouts,
             "missed_writes": counts.missed_writes,
             "desyncs": counts.desyncs,
+            "too_large": counts.too_large,
+            "unkept": counts.unkept,
             "connects": counts.connects,
             "connects_failed": counts.connects_failed,
             "disconnects": counts.disconnects,

@@ -1,6 +1,6 @@
 """The plan as the engine walks it: policy.nodes.Plan laid out in C."""
 
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.state cimport Engine, PlanTable
 from mcroute._engine.words cimport ServerWord
@@ -11,6 +11,7 @@ cdef struct ServerTerms:        # roster.ServerTerms in C
     uint16_t cas_tag
     uint32_t trip_after
     double reply_timeout
+    uint64_t value_max          # 0: as large as the server stores
     ServerWord* word            # NULL: the engine's own, shared with nobody
 
 cdef class CompiledPlan:

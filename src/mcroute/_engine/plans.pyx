@@ -8,6 +8,7 @@ from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
+from mcroute._engine.bounds cimport server_bound_values
 from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.observing cimport server_counts_clear
 from mcroute._engine.words cimport word_outs
@@ -111,7 +112,7 @@ cdef class CompiledPlan:
         self.term_count = <int>len(terms)
         for i, server in enumerate(terms):
             self.terms[i] = ServerTerms(server.id, server.is_new, server.cas_tag, server.trip_after,
-                                        server.reply_timeout_s, NULL)
+                                        server.reply_timeout_s, server.value_max, NULL)
 
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
@@ -187,13 +188,16 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
         server.trip_after = terms[i].trip_after
         server.reply_timeout = terms[i].reply_timeout
         server.cas_tag = terms[i].cas_tag
+        server.value_set = terms[i].value_max
         # Not only if it is new: that is said once, and an admission may have failed in another thread since.
         if terms[i].word != NULL:
             server.word = terms[i].word
         if terms[i].is_new:
             server.failures = 0
+            server.value_said = 0
             server_counts_clear(server)
             if terms[i].word == NULL:
                 server.own_word.bits = 0
             server.outs_seen = word_outs(server.word)
+        server_bound_values(server)
     return True

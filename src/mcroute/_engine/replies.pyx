@@ -4,7 +4,7 @@ from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, strlen
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
@@ -15,15 +15,17 @@ from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link
 from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
-    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, STORED, TIMEOUT, TOUCHED, Engine, Expected,
+    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_TOO_LARGE, STORED, TIMEOUT, TOUCHED, Engine, Expected,
     Request, Server, Walk,
 )
+from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
 from mcroute._engine.tokens cimport token_tag
 from mcroute._engine.walks cimport walk_end, walk_key
 from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_outs
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
-    CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_MORE, PARSED_OK,
+    CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_BAD, PARSED_CLOSE,
+    PARSED_MORE, PARSED_OK,
     REPLY_CLIENT_ERROR, REPLY_DELETED, REPLY_END, REPLY_ERROR, REPLY_EXISTS, REPLY_META_DEBUG,
     REPLY_META_EXISTS, REPLY_META_HIT, REPLY_META_MISS, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED,
     REPLY_META_VALUE, REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_SERVER_ERROR,
@@ -67,7 +69,7 @@ for _command in range(<int>COMMAND_COUNT):
     KINDS[_command] = _kinds(_command) | 1 << REPLY_ERROR | 1 << REPLY_CLIENT_ERROR | 1 << REPLY_SERVER_ERROR
 
 
-cdef int _outcome(int kind, int command) noexcept nogil:
+cdef int reply_outcome(int kind, int command) noexcept nogil:
     """What a one-line reply means to the command; -1: no server says that to it, the link is out of step."""
     if not KINDS[command] >> kind & 1:
         return -1
@@ -96,7 +98,7 @@ cdef int _outcome(int kind, int command) noexcept nogil:
     return -1
 
 
-cdef bint _is_key(const uint8_t* data, ReplyView* view, const uint8_t* key, size_t size) noexcept nogil:
+cdef bint _is_key(const uint8_t* data, const ReplyView* view, const uint8_t* key, size_t size) noexcept nogil:
     return view.key_size == size and memcmp(data + view.key_offset, key, size) == 0
 
 
@@ -155,7 +157,7 @@ cdef void _time_reply(Server* server, double seconds) noexcept nogil:
     histogram_add(server.replies, seconds)
 
 
-cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
+cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
     _answered(link.server)
@@ -172,9 +174,9 @@ cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
     if walk != NULL and walk.tags_cas:
         tagged = token_tag(link.conn.engine, reply.block.data + reply.offset, reply.size, link.server)
     if tagged == NULL:
-        _complete(link, outcome, reply)
+        link_complete(link, outcome, reply)
         return
-    _complete(link, outcome, Slice(tagged, 0, tagged.fill))
+    link_complete(link, outcome, Slice(tagged, 0, tagged.fill))
     block_drop(tagged)
 
 
@@ -194,7 +196,7 @@ cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyVi
     return is_asked
 
 
-cdef bint _is_asked(Walk* walk, const uint8_t* data, ReplyView* view) noexcept nogil:
+cdef bint reply_is_asked(Walk* walk, const uint8_t* data, const ReplyView* view) noexcept nogil:
     cdef Request* request
     cdef const uint8_t* asked
     if walk == NULL:
@@ -213,15 +215,15 @@ cdef size_t _take_next_item(Link* link, Block* block, size_t start, size_t size)
     cdef Walk* walk = expected.walk
     cdef const uint8_t* key
     cdef size_t key_size = 0
-    if expected.shape != SHAPE_GET or walk == NULL or walk.tags_cas:
+    if expected.shape != SHAPE_GET or walk == NULL or walk.tags_cas or expected.skipped:
         return 0
     if walk.is_group:
-        return multiget_next_item(walk, block, start, size)
+        return multiget_next_item(walk, block, start, size, link.server.value_max)
     key = walk_key(walk, &key_size)
-    key_size = reply_item(block.data + start, size, key, key_size, link.conn.engine.limits.value_max)
+    key_size = reply_item(block.data + start, size, key, key_size, link.server.value_max)
     if key_size == 0 or size < key_size + 5 or memcmp(block.data + start + key_size, b"END\r\n", 5) != 0:
         return 0
-    _complete(link, HIT, Slice(block, start, key_size + 5))
+    link_complete(link, HIT, Slice(block, start, key_size + 5))
     return key_size + 5
 
 
@@ -237,28 +239,34 @@ cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, Reply
                 return 0
             return view.size
         # One key has one item; the whole reply is handed on as one piece.
+        if expected.skipped:
+            view.size = 0
+            return 0
         if size < view.size + 5:
             view.size += 5
             return 0
-        if memcmp(data + view.size, b"END\r\n", 5) != 0 or not _is_asked(walk, data, view):
+        if memcmp(data + view.size, b"END\r\n", 5) != 0 or not reply_is_asked(walk, data, view):
             view.size = 0
             return 0
         view.size += 5
         _complete_tagged(link, HIT, Slice(block, start, view.size))
         return view.size
-    if view.kind == REPLY_END:
-        _complete(link, MISS, Slice(block, start, view.size))
+    if view.kind == REPLY_END and expected.skipped:
+        skip_ended(link)
         return view.size
-    if _outcome(view.kind, expected.command) != REFUSED_BY_SERVER:
+    if view.kind == REPLY_END:
+        link_complete(link, MISS, Slice(block, start, view.size))
+        return view.size
+    if reply_outcome(view.kind, expected.command) != REFUSED_BY_SERVER:
         view.size = 0
         return 0
-    _complete(link, REFUSED_BY_SERVER, Slice(block, start, view.size))
+    link_complete(link, REFUSED_BY_SERVER, Slice(block, start, view.size))
     return view.size
 
 
 cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
-    cdef int outcome = _outcome(view.kind, expected.command)
+    cdef int outcome = reply_outcome(view.kind, expected.command)
     cdef Block* restored
     if outcome < 0 or (expected.command >= CMD_META_GET and not meta_matches(expected, block.data + start, view)):
         view.size = 0
@@ -266,16 +274,28 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     if expected.walk != NULL and view.opaque_size > 0 and expected.command >= CMD_META_GET:
         restored = meta_restore(expected.walk.request, block.data + start, view)
         if restored == NULL:
-            _complete(link, LOST, NOTHING)
+            link_complete(link, LOST, NOTHING)
             return <size_t>view.size
         _complete_tagged(link, outcome, Slice(restored, 0, restored.fill))
         block_drop(restored)
         return <size_t>view.size
-    _complete(link, outcome, Slice(block, start, view.size))
+    link_complete(link, outcome, Slice(block, start, view.size))
     return view.size
 
 
-cdef void _desynced(Link* link) noexcept nogil:
+cdef bint _equals(const uint8_t* data, size_t size, const char* text) noexcept nogil:
+    return size == strlen(text) and memcmp(data, text, size) == 0
+
+
+cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept nogil:
+    """Memcached throws away replies that it has not sent yet when it says that: whose request this is nobody knows."""
+    if _equals(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
+        return link.count > 1
+    return (_equals(line, size, b"SERVER_ERROR out of memory reading request\r\n")
+            or _equals(line, size, b"SERVER_ERROR Out of memory during read\r\n"))
+
+
+cdef void link_desynced(Link* link, const uint8_t* data, size_t size) noexcept nogil:
     counter_add(&link.server.counts.desyncs, 1)
     counter_add(&link.conn.engine.counts.desyncs, 1)
     conn_break(&link.conn)
@@ -290,7 +310,7 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
     if end != NULL:
         size = end + 1 - data
     if not link_greeted(link, data, size):
-        _desynced(link)
+        link_desynced(link, data, size)
         return 0
     link_arrived(link)
     return size
@@ -309,11 +329,14 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
     taken = _take_next_item(link, block, start, size)
     if taken > 0:
         return taken
-    parsed = reply_parse(block.data + start, size, link.conn.engine.limits.value_max, &view)
+    parsed = reply_parse(block.data + start, size, link.server.value_max, &view)
     if parsed == PARSED_MORE:
         need[0] = view.size
         return 0
     taken = 0
+    if parsed == PARSED_OK and view.kind == REPLY_SERVER_ERROR and _loses_order(
+            link, block.data + start, view.line_size):
+        parsed = PARSED_CLOSE
     if parsed == PARSED_OK:
         if link_oldest(link).shape == SHAPE_GET:
             taken = _take_get(link, block, start, size, &view)
@@ -324,16 +347,25 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
         if view.size > 0:
             need[0] = view.size
             return 0
-    _desynced(link)
+    elif parsed == PARSED_BAD:
+        taken = skip_begin(link, block.data + start, &view, SKIPPED_TOO_LARGE)
+        if taken > 0:
+            return taken
+    link_desynced(link, block.data + start, size)
     return 0
 
 
 cdef void link_input(Link* link) noexcept nogil:
     cdef size_t taken
+    cdef size_t start
     cdef size_t need = 0
     cdef Block* block = link.conn.input.block
     while link.conn.input.start < link.conn.input.end and not link.conn.is_broken:
-        taken = _take(link, block, link.conn.input.start, link.conn.input.end - link.conn.input.start, &need)
+        start = link.conn.input.start
+        if link.conn.swallow > 0:
+            link.conn.input.start += skip_on(link, block.data + start, link.conn.input.end - start)
+            continue
+        taken = _take(link, block, start, link.conn.input.end - start, &need)
         if taken == 0:
             break
         link.conn.input.start += taken

@@ -30,6 +30,7 @@ class ServerTerms(NamedTuple):
     cas_tag: int
     trip_after: int
     reply_timeout_s: float
+    value_max: int  # bytes; 0: as large as the server stores
 
 
 class Roster:
@@ -97,11 +98,12 @@ class Roster:
         return self._tags
 
 
-def _patience(plan: Plan) -> dict[str, tuple[int, float]]:
-    """By name: failures before it trips, and the time for a reply. Of several pools the least."""
-    patience: dict[str, tuple[int, float]] = {}
+def _patience(plan: Plan) -> dict[str, tuple[int, float, int]]:
+    """By name: failures before it trips, time for a reply, largest value. See ServerTerms."""
+    patience: dict[str, tuple[int, float, int]] = {}
     for pool in plan.pools:
+        own = (pool.trip_after, pool.reply_timeout_s, pool.value_max)
         for server in pool.servers:
-            trip_after, timeout_s = patience.get(server.name, (pool.trip_after, pool.reply_timeout_s))
-            patience[server.name] = (min(trip_after, pool.trip_after), min(timeout_s, pool.reply_timeout_s))
+            trip_after, timeout_s, value_max = patience.get(server.name, own)
+            patience[server.name] = (min(trip_after, own[0]), min(timeout_s, own[1]), max(value_max, own[2]))
     return patience

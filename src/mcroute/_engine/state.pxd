@@ -29,6 +29,7 @@ cdef enum:
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
     RETRIES_MAX = 100           # tokens that the retry budget holds
+    VALUE_MAX_UNKNOWN = 1 << 20  # bytes: of a server that does not say, memcached's default
     NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
 
 cdef struct Engine
@@ -142,6 +143,8 @@ cdef struct ServerCounts:
     uint64_t timeouts
     uint64_t missed_writes      # by this engine, see the word
     uint64_t desyncs
+    uint64_t too_large          # values that were not kept because of that
+    uint64_t unkept             # for want of memory
     uint64_t connects
     uint64_t connects_failed
     uint64_t disconnects
@@ -160,6 +163,9 @@ cdef struct Server:
     uint32_t trip_after
     uint64_t outs_seen          # of the word's: what waited then has failed over
     double reply_timeout
+    uint64_t value_max          # bytes: larger values are not kept
+    uint64_t value_set          # that bound as the configuration has it; 0: it does not say
+    uint64_t value_said         # the largest value that the server stores; 0: it has not said
     Link* links[LINKS_MAX]
     int link_count
     ServerCounts counts
@@ -186,7 +192,7 @@ cdef struct Conn:
     Engine* engine
     Input input
     OutQueue out
-    uint64_t swallow            # bytes of a refused request's data block that are still to be skipped
+    uint64_t swallow            # bytes of a refused data block, or of a reply that is not kept, still to be skipped
     uint64_t id
     void* user                  # the driver's
 
@@ -206,6 +212,11 @@ cdef enum ReplyShape:
     SHAPE_STATS                 # STAT lines until END
     SHAPE_META_GET              # one line, and a data block behind VA
 
+cdef enum Skipped:
+    SKIPPED_NOTHING = 0
+    SKIPPED_TOO_LARGE           # a value larger than Server.value_max
+    SKIPPED_NO_MEMORY           # for a value
+
 cdef struct Expected:
     Walk* walk                  # NULL: an orphan, whose reply is dropped
     double sent_at
@@ -213,6 +224,7 @@ cdef struct Expected:
     uint8_t shape
     uint8_t command
     uint8_t step                # of the handshake, from 1; 0: a request
+    uint8_t skipped             # why a part of the reply was read past, see Skipped
     uint8_t is_ghost            # its client was told that it timed out, and it may still change something
     uint32_t slot               # of a ghost, see claims.pxd
 
@@ -386,7 +398,8 @@ cdef struct Claims:             # see claims.pxd
 
 cdef struct Engine:
     BlockPool pool
-    Limits limits
+    Limits limits               # value_max: the next one's, or the largest of the plan's servers'
+    uint64_t value_set          # as the driver was told; 0: nothing
     PlanTable* plan
     Server** servers            # by id
     Server* newest_server

@@ -72,7 +72,7 @@ cdef Block* token_tag(Engine* engine, const uint8_t* reply, size_t size, Server*
     cdef char[DIGITS] digits
     cdef size_t count
     cdef Block* block
-    if reply_parse(reply, size, engine.limits.value_max, &view) != PARSED_OK or not view.has_cas:
+    if reply_parse(reply, size, <uint64_t>-1, &view) != PARSED_OK or not view.has_cas:
         return NULL
     if not _find_token(reply, &view, &start, &found):
         return NULL

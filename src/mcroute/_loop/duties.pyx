@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
+from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.connections cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.handed cimport handed_answer, handed_take
@@ -46,6 +47,14 @@ cdef void server_forgive(Loop* loop, void* argument) noexcept nogil:
 cdef void server_let_fail_over(Loop* loop, void* argument) noexcept nogil:
     engine_began(loop.engine, loop.now)
     server_fail_over(loop.engine.servers[(<int*>argument)[0]])
+
+
+cdef void server_limit(Loop* loop, void* said) noexcept nogil:
+    server_said(loop.engine, <Said*>said)
+
+
+cdef void engine_limit(Loop* loop, void* bounds) noexcept nogil:
+    engine_set_bounds(loop.engine, <Bounds*>bounds)
 
 
 cdef void sessions_count(Loop* loop, void* argument) noexcept nogil:

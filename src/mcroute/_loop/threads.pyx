@@ -10,6 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from mcroute._engine.bounds cimport Bounds, Said
 from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
@@ -18,9 +19,9 @@ from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Handed, RouteEvent
 from mcroute._loop.duties cimport (
-    Admission, Answer, Idleness, Usage, handed_lines_take, handed_reply, plan_admit, plan_count_refs,
-    plan_install, route_events_take, route_orders_apply, server_forgive, server_let_fail_over,
-    server_see_if_idle, sessions_count,
+    Admission, Answer, Idleness, Usage, engine_limit, handed_lines_take, handed_reply, plan_admit,
+    plan_count_refs, plan_install, route_events_take, route_orders_apply, server_forgive,
+    server_let_fail_over, server_limit, server_see_if_idle, sessions_count,
 )
 from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
@@ -288,6 +289,17 @@ cdef class LoopThread:
     def fail_over(self, int server):
         """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
         self._do(server_let_fail_over, &server)
+
+    def set_limits(self, limits):
+        """As `Engine.set_limits`: this thread's share."""
+        cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
+                                    limits.link_memory_max)
+        self._do(engine_limit, &bounds)
+
+    def set_item_size_max(self, int server, uint64_t size):
+        """As `Engine.set_item_size_max`."""
+        cdef Said said = Said(server, size)
+        self._do(server_limit, &said)
 
     def links(self, int server):
         """A `LinkFacts` for each of the server's links."""

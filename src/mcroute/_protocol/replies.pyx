@@ -6,7 +6,7 @@ from libc.string cimport memchr, memcmp, memset
 from mcroute._protocol.lexing cimport key_is_valid, read_u64, request_next_key
 from mcroute._protocol.refusals cimport ERROR_CHUNK, ERROR_FORMAT, ERROR_LINE_LONG, ERROR_TOO_LARGE
 from mcroute._protocol.views cimport (
-    OPAQUE_MAX, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REPLY_BUSY, REPLY_CLIENT_ERROR, REPLY_DELETED,
+    OPAQUE_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REPLY_BUSY, REPLY_CLIENT_ERROR, REPLY_DELETED,
     REPLY_END, REPLY_ERROR, REPLY_EXISTS, REPLY_META_DEBUG, REPLY_META_EXISTS, REPLY_META_HIT,
     REPLY_META_MISS, REPLY_META_NOOP, REPLY_META_NOT_FOUND, REPLY_META_NOT_STORED, REPLY_META_VALUE,
     REPLY_NOT_FOUND, REPLY_NOT_STORED, REPLY_NUMBER, REPLY_OK, REPLY_RESET, REPLY_SERVER_ERROR, REPLY_STAT,
@@ -15,6 +15,7 @@ from mcroute._protocol.views cimport (
 
 cdef enum:
     REPLY_LINE_MAX = 8192
+    VALUE_SAID_MAX = 1 << 30    # bytes: no memcached keeps larger values, whatever its options
 
 
 cdef inline int _bad_reply(ReplyView* view) noexcept nogil:
@@ -23,11 +24,13 @@ cdef inline int _bad_reply(ReplyView* view) noexcept nogil:
 
 
 cdef int _reply_block(const uint8_t* data, size_t size, uint64_t value_max, ReplyView* view) noexcept nogil:
-    if view.value_size > value_max:
-        view.error = ERROR_TOO_LARGE
-        return PARSED_CLOSE
+    if view.value_size > VALUE_SAID_MAX:
+        return _bad_reply(view)
     view.value_offset = view.line_size
     view.size = view.line_size + view.value_size + 2
+    if view.value_size > value_max:
+        view.error = ERROR_TOO_LARGE
+        return PARSED_BAD
     if size < view.size:
         return PARSED_MORE
     if data[view.size - 2] != 13 or data[view.size - 1] != 10:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
-from ..policy import Outcome, Plan, SupervisorSettings
+from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
 from .asyncio_link import in_time
@@ -27,8 +27,16 @@ class Calls:
     A task may be cancelled at any point: its request runs on unobserved, and its reply goes nowhere.
     """
 
-    def __init__(self, plan: Plan, settings: SupervisorSettings | None, rng: Random | None) -> None:
-        self.routing, self._driver = asyncio_routing(plan, settings=settings, rng=rng, on_results=self._ended)
+    def __init__(
+        self,
+        plan: Plan,
+        settings: SupervisorSettings | None,
+        limits: Limits | None,
+        rng: Random | None,
+    ) -> None:
+        self.routing, self._driver = asyncio_routing(
+            plan, settings=settings, limits=limits, rng=rng, on_results=self._ended
+        )
         self._engine = self._driver.engine
         self._loop = self.routing.loop
         # None: sent without waiting. What was cancelled is not here.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .._engine.engine import Engine
-from ..policy import Plan, Server, SupervisorSettings
+from ..policy import Limits, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, locate
 from .asyncio_driver import Driver, Result
 from .asyncio_links import ServerLinks
@@ -75,6 +75,7 @@ def asyncio_routing(
     plan: Plan,
     *,
     settings: SupervisorSettings | None = None,
+    limits: Limits | None = None,
     rng: Random | None = None,
     on_results: Callable[[list[Result]], None] | None = None,
 ) -> tuple[Routing, Driver]:
@@ -84,4 +85,4 @@ def asyncio_routing(
     """
     rng = rng or Random()
     carrier = AsyncioCarrier(plan, rng, on_results)
-    return Routing(plan, carrier, settings=settings, rng=rng), carrier.driver
+    return Routing(plan, carrier, settings=settings, limits=limits, rng=rng), carrier.driver

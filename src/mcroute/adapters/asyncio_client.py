@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, TypeVar, cast
 
 from ..policy import (
+    Limits,
     Plan,
     Pool,
     PoolRoute,
@@ -56,11 +57,13 @@ class Client:
         allow_unicode_keys: bool = False,
         encoding: str = "ascii",
         settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
         rng: Random | None = None,
     ) -> None:
         """`serde` turns values into bytes and back; without it bytes, str and numbers are stored, and bytes
         come back. `key_prefix` goes before every key. `default_noreply` is for the writes of which pymemcache
-        says so: they return before they are done, and their failures are not told.
+        says so: they return before they are done, and their failures are not told. `limits` bounds
+        values, and the memory that requests under way take.
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
@@ -69,6 +72,7 @@ class Client:
         self.default_noreply = default_noreply
         self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys)
         self._settings = settings
+        self._limits = limits
         self._rng = rng
         self._patience_s = _patience_s(self.plan)
         self._calls: Calls | None = None
@@ -135,7 +139,7 @@ class Client:
             raise ClientClosed("the client is closed; connect opens it again")
         calls = self._calls
         if calls is None or calls.routing.is_inherited:
-            self._calls = calls = Calls(self.plan, self._settings, self._rng)
+            self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng)
         self._check_loop(calls)
         return calls
 

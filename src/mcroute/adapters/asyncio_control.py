@@ -20,6 +20,7 @@ __all__ = (
     "local_address",
     "look",
     "probe",
+    "settings",
     "spell_address",
     "stats",
     "version",
@@ -65,6 +66,19 @@ async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
     reader, writer = await _connect(server)
     try:
         return await _stats(server, reader, writer, arguments)
+    finally:
+        writer.transport.abort()
+
+
+async def settings(server: Server) -> dict[bytes, bytes]:
+    """How the server was started. Raises OSError or RemoteProtocolError; a stranger is not asked."""
+    reader, writer = await _connect(server)
+    try:
+        writer.write(b"version\r\n")
+        line = await _line(reader)
+        if not line.startswith(b"VERSION "):
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to version")
+        return await _stats(server, reader, writer, b"settings")
     finally:
         writer.transport.abort()
 

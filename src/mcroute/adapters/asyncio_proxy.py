@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from ..policy import Plan, SupervisorSettings
+from ..policy import Limits, Plan, SupervisorSettings
 from .asyncio_carrier import AsyncioCarrier
 from .asyncio_driver import Driver
 from .asyncio_session import Session
@@ -23,12 +23,17 @@ class Proxy(Service):
     """
 
     def __init__(
-        self, plan: Plan, *, settings: SupervisorSettings | None = None, rng: Random | None = None
+        self,
+        plan: Plan,
+        *,
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random | None = None,
     ) -> None:
         rng = rng or Random()
         carrier = AsyncioCarrier(plan, rng)
         self.engine = carrier.engine
-        routing = Routing(plan, carrier, settings=settings, rng=rng)
+        routing = Routing(plan, carrier, settings=settings, limits=limits, rng=rng)
         super().__init__(routing, carrier, _AsyncioFront(carrier.driver))
 
 

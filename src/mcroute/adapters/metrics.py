@@ -155,6 +155,12 @@ def _replies(seen: Observation) -> Iterator[Sample]:
         yield (name,), server.latencies
 
 
+def _skipped(seen: Observation) -> Iterator[Sample]:
+    for name, server in seen.snapshot.servers.items():
+        yield (name, "too_large"), server.counters["too_large"]
+        yield (name, "no_memory"), server.counters["unkept"]
+
+
 def _waiting(server: ServerSnapshot) -> int:
     return server.counters["requests"] - server.counters["dropped"] - server.latencies.count
 
@@ -371,6 +377,14 @@ METRICS = (
         "Connections to the server that ended, whoever ended them.",
         ("server",),
         _counted_of_servers("disconnects"),
+    ),
+    Metric(
+        COUNTER,
+        "values_skipped_total",
+        "Values of the server that were read past and answered with SERVER_ERROR: larger than value_max, or "
+        "for want of memory.",
+        ("server", "reason"),
+        _skipped,
     ),
     Metric(
         COUNTER,

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
 
-from ..policy import Plan, Route, SupervisorSettings, compile_plan
+from ..policy import Limits, Plan, Route, SupervisorSettings, compile_plan
 from .metrics import Observation
 from .native_proxy import Proxy
 
@@ -27,7 +27,8 @@ class NativeProxy:
     Clients are served by `threads` threads (default: one a core, at most 4) which need no interpreter;
     another thread supervises the servers. `route` is a route or a compiled plan; it listens on `host` and
     `port` (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and
-    a port for Prometheus. Methods may be called from any thread, one at a time. Linux only.
+    a port for Prometheus; `limits` bounds memory and values. Methods may be called from any thread,
+    one at a time. Linux only.
     """
 
     def __init__(
@@ -39,13 +40,14 @@ class NativeProxy:
         path: str = "",
         threads: int | None = None,
         settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
         metrics: tuple[str, int] | None = None,
         rng: Random | None = None,
     ) -> None:
         self.plan = _plan(route)
         self.port = port
         self._where = (host, port, path, metrics)
-        self._how = (threads, settings, rng)
+        self._how = (threads, settings, limits, rng)
         self._supervisor: threading.Thread | None = None
         self._pid = 0
 
@@ -69,12 +71,12 @@ class NativeProxy:
         atexit.register(_stop, weakref.ref(self))
 
     async def _serve(self, started: Future[None]) -> None:
-        threads, settings, rng = self._how
+        threads, settings, limits, rng = self._how
         host, port, path, metrics = self._where
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         try:
-            self._proxy = Proxy(self.plan, threads=threads, settings=settings, rng=rng)
+            self._proxy = Proxy(self.plan, threads=threads, settings=settings, limits=limits, rng=rng)
             await self._proxy.start(host, port, path=path, metrics=metrics)
         except BaseException as error:
             started.set_exception(error)

@@ -9,7 +9,7 @@ from .._engine.roster import NO_RENAMES, Identity, Roster
 from .._engine.snapshots import Snapshot
 from .._loop.threads import LoopThread, install_plans
 from .._loop.words import Words
-from ..policy import Plan, ServerState
+from ..policy import Limits, Plan, ServerState
 
 __all__ = ("NativeEngine",)
 
@@ -117,6 +117,14 @@ class NativeEngine:
                 errand(thread)
             except RuntimeError:
                 log.exception("a thread has not been told of a server's state")
+
+    def set_limits(self, limits: Limits) -> None:
+        """The process's, which the threads share."""
+        share = limits.share(len(self._threads))
+        self._tell_each(lambda thread: thread.set_limits(share))
+
+    def set_item_size_max(self, server: int, size: int) -> None:
+        self._tell_each(lambda thread: thread.set_item_size_max(server, size))
 
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)

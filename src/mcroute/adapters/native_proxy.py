@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 
 from .._loop.threads import LoopThread
-from ..policy import Plan, SupervisorSettings
+from ..policy import Limits, Plan, SupervisorSettings
 from .listening import listening_path, listening_sockets
 from .native_carrier import NativeCarrier
 from .routing import Routing
@@ -38,12 +38,13 @@ class Proxy(Service):
         *,
         threads: int | None = None,
         settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
         rng: Random | None = None,
     ) -> None:
         rng = rng or Random()
         self.carrier = NativeCarrier(plan, threads or default_threads(), rng)
         self.engine = self.carrier.engine
-        routing = Routing(plan, self.carrier, settings=settings, rng=rng)
+        routing = Routing(plan, self.carrier, settings=settings, limits=limits, rng=rng)
         super().__init__(routing, self.carrier, _NativeFront(self.carrier.threads))
 
 

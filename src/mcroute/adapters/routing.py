@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .._engine.roster import Identity
 from .._engine.snapshots import Snapshot
-from ..policy import Places, Plan, Server, SupervisorSettings
+from ..policy import Limits, Places, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, place_of
 from .supervision import Links, SupervisedEngine, Supervision
 
@@ -52,6 +52,9 @@ class CarriedEngine(SupervisedEngine, Protocol):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
 
     def snapshot(self) -> Snapshot: ...
+
+    def set_limits(self, limits: Limits) -> None:
+        """Bounds of memory and of clients' values, from now on."""
 
 
 class Carrier(Protocol):
@@ -94,12 +97,19 @@ class Routing:
     """
 
     def __init__(
-        self, plan: Plan, carrier: Carrier, *, settings: SupervisorSettings | None = None, rng: Random
+        self,
+        plan: Plan,
+        carrier: Carrier,
+        *,
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random,
     ) -> None:
         self.plan = plan
         self.loop = asyncio.get_running_loop()
         self.carrier = carrier
         self.engine = carrier.engine
+        self.engine.set_limits(limits or Limits())
         self.links: dict[int, Links] = {}  # by the server's id
         self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
         self.supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
@@ -138,6 +148,7 @@ class Routing:
             await links.tried()
         # So that nobody is asked who is known to be away.
         self.carrier.hear()
+        await self.supervision.sizes_known()
 
     async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
         """Goes on with another plan: later requests begin on it, those in flight end on theirs.
@@ -247,6 +258,7 @@ class Routing:
         try:
             tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.supervision.closed()
         finally:
             # Also when the closing itself is cancelled, or a thread hangs.
             try:

@@ -49,6 +49,11 @@ BLIND_FENCE_S = 20.0
 RELOAD_FLUSH_S = 5.0
 # The links of servers that have left are looked at so often.
 DEPARTED_LOOK_S = 0.02
+# A server that does not say how large its values may be is asked again, then taken to have the default.
+SIZE_TRIES = 4
+SIZE_RETRY_S = 1.0
+# What requests that come at the beginning wait for it at most.
+SIZE_WAIT_S = 0.5
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 log = logging.getLogger("mcroute")
@@ -73,6 +78,9 @@ class SupervisedEngine(Protocol):
         """Whether it has missed a write for good since it was put into service."""
 
     def missed_writes(self, server: int) -> int: ...
+
+    def set_item_size_max(self, server: int, size: int) -> None:
+        """The server stores values of up to `size` bytes."""
 
 
 class Links(Protocol):
@@ -150,6 +158,7 @@ class Supervision:
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
         self._lost_at = dict.fromkeys(self._servers, 0.0)
         self._stages: dict[int, asyncio.Task[None]] = {}  # the last one of each server, until it ends
+        self._sizing: dict[int, asyncio.Task[None]] = {}  # servers asked for their largest value
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._kept: frozenset[int] = frozenset()  # as the engine knows
@@ -160,8 +169,14 @@ class Supervision:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._stages.values():
+        for task in (*self._stages.values(), *self._sizing.values()):
             task.cancel()
+
+    async def closed(self) -> None:
+        """Returns when what `close` gave up has ended, connections included."""
+        await asyncio.gather(*self._stages.values(), *self._sizing.values(), return_exceptions=True)
+        # Transports report their end in the next turn of the loop.
+        await asyncio.sleep(0)
 
     # ---- another plan ----
 
@@ -223,6 +238,7 @@ class Supervision:
     # ---- what links and the engine report ----
 
     def connected(self, server: int) -> None:
+        self._ask_size(server)
         self.supervisor.connected(server)
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
@@ -286,6 +302,39 @@ class Supervision:
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
         self._tell_who_is_stale()
         self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
+
+    # ---- how large values are ----
+
+    def _ask_size(self, number: int) -> None:
+        """It may have been started anew, with another -I."""
+        if self._is_closed or number not in self._servers or number in self._sizing:
+            return
+        task = self._loop.create_task(self._learn_size(number, self._servers[number]))
+        self._sizing[number] = task
+        task.add_done_callback(lambda _: self._sizing.pop(number, None))
+
+    async def _learn_size(self, number: int, server: Server) -> None:
+        for attempt in range(SIZE_TRIES):
+            await asyncio.sleep(attempt * SIZE_RETRY_S)
+            try:
+                said = await in_time(control.settings(server), CONTROL_TIMEOUT_S)
+                size = int(said[b"item_size_max"])
+            except KeyError:
+                # It answers, and has no such setting: no memcached, and as good as one by default.
+                return
+            except FAILURES:
+                continue
+            if size > 0 and self._servers.get(number) == server:
+                self._engine.set_item_size_max(number, size)
+            return
+
+    async def sizes_known(self) -> None:
+        """Returns when servers that have just been connected to have said how large their values may be.
+
+        After `SIZE_WAIT_S` at the latest: until a server has said so it is taken for one with the default.
+        """
+        if self._sizing:
+            await asyncio.wait(tuple(self._sizing.values()), timeout=SIZE_WAIT_S)
 
     # ---- decisions ----
 

@@ -68,10 +68,15 @@ def _make(config: Config) -> tuple[Proxy, str]:
     if config.proxy.loop == "native" and not has_native:
         raise ConfigError("proxy.loop", "the native loop is for Linux; write asyncio")
     if config.proxy.loop == "asyncio" or not has_native:
-        return AsyncioProxy(config.plan, settings=config.supervisor), "asyncio"
+        return AsyncioProxy(config.plan, settings=config.supervisor, limits=config.proxy.limits), "asyncio"
     from ..adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
 
-    native = NativeProxy(config.plan, threads=config.proxy.threads or None, settings=config.supervisor)
+    native = NativeProxy(
+        config.plan,
+        threads=config.proxy.threads or None,
+        settings=config.supervisor,
+        limits=config.proxy.limits,
+    )
     count = len(native.carrier.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"
 
@@ -129,7 +134,7 @@ class _Reloading:
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
-        for option in ("listen", "metrics", "loop", "threads"):
+        for option in ("listen", "metrics", "loop", "threads", "limits"):
             before, now = (getattr(settings, option) for settings in (self._begun, config.proxy))
             if now != before:
                 log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(now), _shown(before))

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..placement import Like
 from ..policy.health import HealthSettings
+from ..policy.limits import Limits
 from ..policy.nodes import Plan
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Route
@@ -21,6 +22,7 @@ from ..policy.supervisor import SupervisorSettings
 from .schema import (
     COMMAND_KINDS,
     HEALTH,
+    LIMITS,
     PANIC,
     PLACEMENT,
     POOL,
@@ -48,7 +50,7 @@ class ProxySettings:
 
     `path` is that of a unix socket, listened on instead of host and port. `metrics` is where Prometheus is
     served, None for nowhere. `loop` is "native", "asyncio", or empty for the faster one that there is;
-    `threads` are the native loop's, 0 for one a core, at most 4.
+    `threads` are the native loop's, 0 for one a core, at most 4. `limits` bounds memory and clients' values.
     """
 
     drain_timeout_s: float
@@ -58,6 +60,7 @@ class ProxySettings:
     metrics: tuple[str, int] | None = None
     loop: str = ""
     threads: int = 0
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def listen(self) -> str:
@@ -125,7 +128,7 @@ def _config(raw: dict[str, Any]) -> Config:
     for key in raw:
         if key not in SECTIONS:
             raise ConfigError(inside("", key), f"no such section; {suggest(key, SECTIONS)}")
-    proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), PROXY, "proxy")
+    proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), (*PROXY, *LIMITS), "proxy")
     retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
     pools = _pools(raw.get("pools", {}))
     return Config(
@@ -135,6 +138,7 @@ def _config(raw: dict[str, Any]) -> Config:
             metrics=_metrics(proxy["metrics"]),
             loop=proxy["loop"],
             threads=proxy["threads"],
+            limits=Limits(**{option.name: proxy[option.name] for option in LIMITS}),
         ),
         supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),

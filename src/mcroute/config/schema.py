@@ -14,6 +14,7 @@ from typing import Any, get_args
 from ..placement import DISTRIBUTIONS, SYSTEMS
 from ..policy import routes as r
 from ..policy.health import HealthSettings
+from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
 from ..policy.servers import Pool, Server
 from ..policy.supervisor import SupervisorSettings
@@ -21,6 +22,7 @@ from ..policy.supervisor import SupervisorSettings
 __all__ = (
     "COMMAND_KINDS",
     "HEALTH",
+    "LIMITS",
     "PANIC",
     "PLACEMENT",
     "POOL",
@@ -44,6 +46,7 @@ class Kind(Enum):
     TEXT = "a text in quotes"
     INTEGER = "an integer"
     NUMBER = "a number"
+    SIZE = 'a size in bytes, as 1048576 or "1m"'
     SERVERS = "an array of servers"
     PLACEMENT = "a table of like = system, and the options of that"
     POOL = "the name of a pool"
@@ -86,6 +89,19 @@ def _of(owner: type, name: str, kind: Kind, help: str, **more: Any) -> Option:
     default = _default(owner, name)
     shown = f'"{default}"' if isinstance(default, str) else str(default)
     return Option(name, kind, help, shown, default, **more)
+
+
+def _size(default: int) -> str:
+    """As people write it."""
+    for power, letter in ((30, "g"), (20, "m"), (10, "k")):
+        if default and not default % (1 << power):
+            return f'"{default >> power}{letter}"'
+    return str(default)
+
+
+def _bytes(owner: type, name: str, help: str, **more: Any) -> Option:
+    default = _default(owner, name)
+    return Option(name, Kind.SIZE, help, _size(default), default, **more)
 
 
 def _seconds(owner: type, name: str, help: str, **more: Any) -> Option:
@@ -136,6 +152,38 @@ PROXY = (
         "5",
         5.0,
         "seconds",
+    ),
+)
+
+LIMITS = (
+    Option(
+        "value_max",
+        Kind.SIZE,
+        "A larger value is refused when a client sends it. Left out, the largest that a server stores.",
+        '"8m"',
+        0,
+        most=VALUE_MAX,
+    ),
+    _bytes(
+        Limits,
+        "request_memory_max",
+        "Memory for clients' requests, of all threads together, until they are done. Beyond it values are "
+        "refused with SERVER_ERROR, first of the client that takes most.",
+        least=SHARE_MIN,
+    ),
+    _bytes(
+        Limits,
+        "reply_memory_max",
+        "Memory for servers' replies, of all threads together, until clients have taken them. Beyond it the "
+        "client is closed that leaves most unread; then values without room are answered with SERVER_ERROR.",
+        least=SHARE_MIN,
+    ),
+    _bytes(
+        Limits,
+        "link_memory_max",
+        "Memory for requests that wait to be sent to servers, of all threads together. Beyond it requests "
+        "are refused with SERVER_ERROR before any server is asked.",
+        least=SHARE_MIN,
     ),
 )
 
@@ -243,6 +291,15 @@ POOL = (
         "links",
         Kind.INTEGER,
         "Connections to each server, at most 16; each key has one. A change takes a restart.",
+    ),
+    Option(
+        "value_max",
+        Kind.SIZE,
+        "A larger value is not read from a server: its request is answered with SERVER_ERROR. Left out, each "
+        "server's own limit (`-I`), which it is asked for whenever it is connected to.",
+        '"8m"',
+        0,
+        most=VALUE_MAX,
     ),
     Option(
         "placement",

@@ -23,7 +23,11 @@ _TYPES: dict[Kind, type | tuple[type, ...]] = {
     Kind.POOL: str,
     Kind.INTEGER: int,
     Kind.NUMBER: (int, float),
+    Kind.SIZE: int,
 }
+_SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE)
+_POWERS = {"": 0, "k": 10, "m": 20, "g": 30}
+SIZE_MAX = 2**46
 
 
 def inside(place: str, key: str) -> str:
@@ -82,10 +86,12 @@ def _value(raw: dict[str, Any], option: Option, place: str) -> Any:
 def _checked(raw: Any, option: Option, place: str) -> Any:
     if option.kind not in _TYPES:
         return raw
+    if option.kind is Kind.SIZE:
+        raw = _size(raw)
     # In Python true is an integer; in a configuration it is a mistake.
     if not isinstance(raw, _TYPES[option.kind]) or isinstance(raw, bool):
         raise _unfit(raw, option, place)
-    if isinstance(raw, int) and abs(raw) > INTEGER_MAX:
+    if isinstance(raw, int) and abs(raw) > (SIZE_MAX if option.kind is Kind.SIZE else INTEGER_MAX):
         raise ConfigError(place, f"{raw} is too large; write for instance {_line(option)}")
     # Written so that a NaN is refused too.
     if isinstance(raw, (int, float)) and not (option.least <= raw <= option.most and raw < float("inf")):
@@ -94,6 +100,14 @@ def _checked(raw: Any, option: Option, place: str) -> Any:
     if option.choices and raw not in option.choices:
         raise ConfigError(place, f"{_shown(raw)} is not known; {suggest(str(raw), option.choices)}")
     return raw
+
+
+def _size(raw: Any) -> Any:
+    """In bytes; as it is if it is no size."""
+    written = _SIZE.fullmatch(raw) if isinstance(raw, str) else None
+    if written is None:
+        return raw
+    return int(written[1]) << _POWERS[written[2].lower()]
 
 
 def _unfit(raw: object, option: Option, place: str) -> ConfigError:

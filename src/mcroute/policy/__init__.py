@@ -4,6 +4,7 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Server
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
+from .limits import Limits
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
 from .places import Place, Places
@@ -51,6 +52,7 @@ __all__ = (
     "Group",
     "Health",
     "HealthSettings",
+    "Limits",
     "Look",
     "MissFailover",
     "Null",

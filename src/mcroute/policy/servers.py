@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import ConfigError
 from ..placement import Address, Like
+from .limits import VALUE_MAX
 
 if TYPE_CHECKING:
     from .._ring import Ring
@@ -95,8 +96,9 @@ class Pool:
 
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
     failures in a row take a server out of service; `links` is the number of connections to each server,
-    at most 16; each key has one of them. `placement` places keys as another client or proxy does, instead of
-    a `distribution` of mcroute's own; keys are then as they go over the wire.
+    at most 16; each key has one of them. `value_max` is the largest value, in bytes, that is read from the
+    servers (0: as large as each says that it stores). `placement` places keys as another client or proxy
+    does, instead of a `distribution` of mcroute's own; keys are then as they go over the wire.
     Raises ConfigError for no servers, two of one name, and values out of range.
     """
 
@@ -108,6 +110,7 @@ class Pool:
     deadline_s: float = 1.0
     trip_after: int = 3
     links: int = 1
+    value_max: int = 0
     placement: Like | None = None
     _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -131,6 +134,8 @@ class Pool:
         for option in ("trip_after", "links"):
             if getattr(self, option) < 1:
                 raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
+        if not 0 <= self.value_max <= VALUE_MAX:
+            raise ConfigError(f"{place}.value_max", f"{self.value_max} is not from 0 to {VALUE_MAX} bytes")
         if self.placement is not None and self.distribution != "murmur3":
             raise ConfigError(
                 f"{place}.distribution", "keys are placed as placement says; leave one of them out"

@@ -1,0 +1,22 @@
+"""How large values may be, and how much memory there is: as configured, and as servers say."""
+
+from libc.stdint cimport uint64_t
+
+from mcroute._engine.state cimport Engine, Server
+
+cdef struct Bounds:             # policy.Limits in C, of one engine; bytes
+    uint64_t value              # of clients' requests; 0: the largest that a server takes
+    uint64_t requests
+    uint64_t replies
+    uint64_t links
+
+cdef struct Said:
+    int server
+    uint64_t size               # of the largest value that it stores
+
+cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
+# The server has said so itself. Without effect if there is no such server.
+cdef void server_said(Engine* engine, const Said* said) noexcept nogil
+# To be called when one of the things has changed that the bound follows from.
+cdef void server_bound_values(Server* server) noexcept nogil
+cdef void engine_bound_values(Engine* engine) noexcept nogil

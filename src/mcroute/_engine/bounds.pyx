@@ -1,0 +1,39 @@
+# Only for use from Cython: see bounds.pxd.
+"""Bounds of values follow the servers, unless the configuration says otherwise."""
+
+from mcroute._engine.state cimport VALUE_MAX_UNKNOWN, PlanPool
+
+
+cdef void server_bound_values(Server* server) noexcept nogil:
+    server.value_max = server.value_set
+    if server.value_max == 0:
+        server.value_max = server.value_said if server.value_said > 0 else <uint64_t>VALUE_MAX_UNKNOWN
+
+
+cdef void engine_bound_values(Engine* engine) noexcept nogil:
+    cdef uint64_t largest = 0
+    cdef PlanPool* pool
+    cdef int i, j
+    if engine.value_set > 0:
+        engine.limits.value_max = engine.value_set
+        return
+    if engine.plan == NULL:
+        return
+    for i in range(engine.plan.pool_count):
+        pool = &engine.plan.pools[i]
+        for j in range(pool.size):
+            largest = max(largest, engine.servers[pool.server_ids[j]].value_max)
+    engine.limits.value_max = largest if largest > 0 else <uint64_t>VALUE_MAX_UNKNOWN
+
+
+cdef void server_said(Engine* engine, const Said* said) noexcept nogil:
+    if not 0 <= said.server < engine.server_count:
+        return
+    engine.servers[said.server].value_said = said.size
+    server_bound_values(engine.servers[said.server])
+    engine_bound_values(engine)
+
+
+cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil:
+    engine.value_set = bounds.value
+    engine_bound_values(engine)
