@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
-from mcroute.adapters import supervision
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
 ]
 
-ProxyFor = Callable[[Route], contextlib.AbstractAsyncContextManager[Proxy]]
+ProxyFor = Callable[..., contextlib.AbstractAsyncContextManager[Proxy]]
 # Servers come back soon, so that tests see several returns.
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
 
@@ -41,8 +41,8 @@ def pool(servers: list[MemcachedServer], **options: float) -> Pool:
 @pytest.fixture
 def proxy_for(carrier: str) -> ProxyFor:
     @contextlib.asynccontextmanager
-    async def proxy_for(route: Route) -> AsyncIterator[Proxy]:
-        proxy = await start_proxy(carrier, route, settings=SETTINGS)
+    async def proxy_for(route: Route, settings: SupervisorSettings = SETTINGS) -> AsyncIterator[Proxy]:
+        proxy = await start_proxy(carrier, route, settings=settings)
         try:
             yield proxy
         finally:
@@ -203,15 +203,15 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
 
 
 def test_a_server_behind_an_address_translation_returns_after_a_while(
-    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], monkeypatch: pytest.MonkeyPatch
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
 ) -> None:
     """Its list of connections names none of ours; here a relay is what hides them."""
-    monkeypatch.setattr(supervision, "BLIND_FENCE_S", 0.3)
+    settings = replace(SETTINGS, fence_blind_s=0.3)
 
     async def scenario(relay: Relay) -> None:
         members = Pool.of("main", [relay.address, servers[1].address, servers[2].address])
         async with (
-            proxy_for(Replicate(members, copies=2)) as proxy,
+            proxy_for(Replicate(members, copies=2), settings) as proxy,
             load_on(proxy).running() as load,
         ):
             await load.rounds(300)

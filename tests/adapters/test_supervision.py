@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -10,13 +11,18 @@ from typing import Any
 import pytest
 
 from mcroute._engine.engine import Engine
+from mcroute.adapters import asyncio_control as control
 from mcroute.adapters.supervision import Supervision
 from mcroute.policy import (
+    Fence,
+    Flush,
     HealthSettings,
     Plan,
     Pool,
     PoolRoute,
     ServerState,
+    ServerStats,
+    State,
     SupervisorSettings,
     compile_plan,
 )
@@ -140,3 +146,120 @@ def test_of_two_that_go_out_at_once_the_one_without_old_values_is_kept(slow: int
     supervised(
         plan("a", "b"), scenario, SupervisorSettings(HealthSettings(jitter=0.0), panic_share=1.0), Seen
     )
+
+
+# ---- what is logged ----
+
+
+class Settled:
+    """Links that are connected and have answered."""
+
+    connected = 2
+    are_connected = True
+    addresses = frozenset[str]()
+
+    async def settled(self) -> None:
+        pass
+
+
+def returning(server: int, links: Any = None) -> tuple[Watched, Supervision]:
+    """A server that has answered its probe; belongs to the running loop."""
+    engine = Watched(plan("a", "b"))
+    engine.notes = []
+    supervision = Supervision(
+        plan("a", "b"), engine, {server: links or Settled()}, asyncio.get_running_loop(), Random(1), SETTINGS
+    )
+    supervision.link_lost(server, "127.0.0.1:5001", 1, 0)
+    now = supervision.supervisor.next_wakeup()
+    assert now is not None
+    supervision.supervisor.tick(now)
+    supervision._carry_out(supervision.supervisor.probe_answered(server, now)[:1])
+    return engine, supervision
+
+
+@pytest.mark.parametrize(("error", "why"), [(TimeoutError(), "TimeoutError"), (OSError("no"), "no")])
+def test_a_fence_that_fails_says_why(
+    error: Exception, why: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: Any) -> set[str]:
+        raise error
+
+    async def run() -> None:
+        _, supervision = returning(0)
+        monkeypatch.setattr(control, "listed_connections", fails)
+        await supervision._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
+        assert supervision.supervisor.state(0) is State.EJECTED
+        supervision.close()
+
+    asyncio.run(run())
+    assert f"server a:1 cannot be fenced: {why}" in caplog.messages
+
+
+def test_what_a_return_waits_for_is_logged_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        _, supervision = returning(0)
+        monkeypatch.setattr(supervision, "_loop", clock := Clock())
+        for clock.now in (100.0, 101.0, 102.5, 110.0, 162.0, 163.0, 170.0):
+            supervision._log_awaited(0, frozenset({"127.0.0.1:5001"}), clock.now > 150)
+        monkeypatch.undo()
+        supervision.close()
+
+    asyncio.run(run())
+    assert [message for message in caplog.messages if "lost" in message][1:] == [
+        "server a:1 still lists 1 lost connections with writes (127.0.0.1:5001): awaited for at most 10 s",
+        "server a:1 does not list our connections: 1 lost ones (127.0.0.1:5001) count as gone after 20 s",
+    ]
+
+
+class Clock:
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("is_flushed", [False, True])
+def test_a_return_says_how_long_it_took_and_whether_the_server_is_empty(
+    is_flushed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        _, supervision = returning(0)
+        supervisor, now = supervision.supervisor, 100.0
+        if is_flushed:
+            supervisor.missed_writes(0, 1)
+        decisions = supervisor.fence_answered(0, (), now)
+        if is_flushed:
+            assert decisions == (Flush(0),)
+            decisions = supervisor.flush_answered(0, ServerStats(items=0), now)
+        supervision._carry_out(decisions)
+        supervision.close()
+
+    asyncio.run(run())
+    what = "flushed" if is_flushed else "not flushed: it missed no write"
+    assert re.fullmatch(rf"server a:1 serves again after \d+\.\d s, {what}", caplog.messages[-1])
+
+
+def test_a_stage_that_begins_ends_the_one_before() -> None:
+    """Its report is not about the new one."""
+
+    async def run() -> None:
+        _, supervision = returning(0)
+        ended: list[str] = []
+
+        async def stage(name: str) -> None:
+            try:
+                await asyncio.sleep(0 if name == "new" else 1000)
+            finally:
+                ended.append(name)
+
+        supervision._start(0, stage("old"))
+        await asyncio.sleep(0)
+        supervision._start(0, stage("new"))
+        while supervision._stages:
+            await asyncio.sleep(0)
+        assert ended == ["old", "new"]
+        supervision.close()
+
+    asyncio.run(run())

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -99,18 +100,63 @@ def test_a_lost_link_with_writes_is_awaited_until_it_is_not_listed():
     assert s.fence_answered(0, (), 1.7) == (SetState(0, UP, 0),)
 
 
-def test_a_connection_that_stays_listed_ends_the_return_not_the_patience():
+@pytest.mark.parametrize(
+    ("is_blind", "most_s"), [(False, SETTINGS.fence_listed_s), (True, SETTINGS.fence_blind_s)]
+)
+def test_a_connection_that_stays_listed_is_awaited_for_a_while(is_blind, most_s):
+    s = supervisor()
+    s.link_lost(0, "a", 1)
+    began = now = probed(s)
+    s.probe_answered(0, now)
+    while not (decisions := s.fence_answered(0, {"a"}, now, is_blind)):
+        now = s.next_wakeup()
+        s.tick(now)
+    assert decisions == (SetState(0, UP, 0),)
+    assert most_s <= now - began <= most_s + SETTINGS.refence_s
+
+
+def test_a_server_that_did_not_answer_meanwhile_is_awaited_anew():
     s = supervisor()
     s.link_lost(0, "a", 1)
     now = probed(s)
     s.probe_answered(0, now)
+    assert s.fence_answered(0, {"a"}, now) == ()
+    now += SETTINGS.fence_listed_s - 1
+    s.tick(now)
+    # It was stopped, say: its connection has what it had, and has not been read.
+    s.fence_failed(0, now)
+    now = s.next_wakeup()
+    assert s.tick(now) == (Probe(0),)
+    s.probe_answered(0, now)
+    assert s.fence_answered(0, {"a"}, now + 2) == ()
+
+
+def test_a_connection_that_is_lost_later_is_awaited_for_itself():
+    s = supervisor()
+    s.link_lost(0, "a", 1)
+    now = probed(s)
+    s.probe_answered(0, now)
+    s.fence_answered(0, {"a"}, now)
+    s.link_lost(0, "b", 1)
+    now += SETTINGS.fence_listed_s
+    assert s.tick(now) == (Fence(0, frozenset({"a", "b"})),)
+    assert s.fence_answered(0, {"a", "b"}, now) == ()
+    assert s.tick(now + 1) == (Fence(0, frozenset({"b"})),)
+
+
+def test_links_that_are_lost_again_and_again_end_the_return():
+    s = supervisor()
+    now = probed(s)
+    s.probe_answered(0, now)
+    began = now
     while s.state(0) is State.FENCING:
-        s.fence_answered(0, {"a"}, now)
+        s.link_lost(0, f"{now}", 1)
+        s.fence_answered(0, s._records[0].lost, now)
         if s.state(0) is State.FENCING:
             now = s.next_wakeup()
             s.tick(now)
     assert s.state(0) is State.EJECTED
-    assert now >= 1.0 + SETTINGS.fence_patience_s
+    assert now >= began + SETTINGS.fence_patience_s
 
 
 def test_a_link_lost_during_the_fence_is_fenced_too():

@@ -13,7 +13,7 @@ class LinkNews(NamedTuple):
     server: int
     place: int
     is_lost: bool
-    lost_name: tuple            # (host, port) of our end; empty for a unix socket
+    lost_name: tuple            # (host, port) of our end; ("unix", process) of the other one
     lost_writes: int            # unanswered when it was lost
     missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
     greeting: bytes             # what the server had answered to the handshake
@@ -28,7 +28,7 @@ class LinkFacts(NamedTuple):
     is_tried: bool              # the first attempt to connect is over
     unanswered: int             # requests without a reply, whether anybody waits for it or not
     greeting: bytes             # the server's answer to the handshake
-    name: tuple                 # (host, port) of our end; empty for a unix socket, and while not connected
+    name: tuple                 # likewise; empty while it is not connected
 
 
 cdef tuple _name(const sockaddr_storage* name):

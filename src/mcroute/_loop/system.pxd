@@ -49,10 +49,13 @@ cdef extern from * nogil:
         return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
     static inline int mcroute_connect(const struct sockaddr_storage *address, socklen_t size) {
+        struct linger discard = {1, 0};
         int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
             return -1;
         mcroute_tune(fd);
+        /* Closing is a reset, so that the system does not go on sending what the peer has not taken. */
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
         if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
             int error = errno;
             close(fd);
@@ -70,6 +73,13 @@ cdef extern from * nogil:
         socklen_t size = sizeof *name;
         memset(name, 0, sizeof *name);
         getsockname(fd, (struct sockaddr *)name, &size);
+        if (name->ss_family == AF_UNIX) {
+            /* Ours has no name: the process that listens tells it from those to an earlier one. */
+            struct ucred peer = {0, 0, 0};
+            size = sizeof peer;
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+            memcpy(((struct sockaddr_un *)name)->sun_path, &peer.pid, sizeof peer.pid);
+        }
     }
     static inline int mcroute_signal_init(pthread_cond_t *signal) {
         pthread_condattr_t attributes;
@@ -131,10 +141,16 @@ cdef extern from * nogil:
         *size = sizeof *un;
         return 1;
     }
-    /* The port, and the host as text; -1 for what has none. */
+    /* The port, and the host as text; of a unix socket's connection "unix" and the process; -1 for what has none. */
     static inline int mcroute_name_of(const struct sockaddr_storage *name, char *host, size_t room) {
         const struct sockaddr_in *four = (const struct sockaddr_in *)name;
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)name;
+        if (name->ss_family == AF_UNIX && room > 4) {
+            pid_t process;
+            memcpy(&process, ((const struct sockaddr_un *)name)->sun_path, sizeof process);
+            strcpy(host, "unix");
+            return (int)process;
+        }
         if (name->ss_family == AF_INET && inet_ntop(AF_INET, &four->sin_addr, host, (socklen_t)room))
             return ntohs(four->sin_port);
         if (name->ss_family == AF_INET6 && inet_ntop(AF_INET6, &six->sin6_addr, host, (socklen_t)room))

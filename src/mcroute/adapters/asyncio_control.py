@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import struct
 from collections.abc import Mapping
 
 from ..errors import RemoteProtocolError
@@ -23,6 +25,7 @@ __all__ = (
     "settings",
     "spell_address",
     "stats",
+    "unix_connections",
     "version",
 )
 
@@ -35,16 +38,30 @@ class OtherAddresses(RemoteProtocolError):
 
 
 def local_address(transport: asyncio.BaseTransport) -> str:
-    """Our end of a TCP connection, in the words in which `listed_connections` names it."""
+    """What tells a connection from others: our end, as `listed_connections` names it.
+
+    Of a unix socket's it is the process at the other end, where the system says so: see `unix_connections`.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return spell_address("unix", _peer_process(sock))
     host, port, *_ = transport.get_extra_info("sockname")
     return spell_address(host, port)
+
+
+def _peer_process(sock: socket.socket) -> int:
+    """The process that listens, 0 if the system does not say so."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    process, *_ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(process)
 
 
 def spell_address(host: str, port: int) -> str:
     """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones."""
     bare = host.strip("[]").partition("%")[0]
-    if bare == "*":
-        return f"*:{port}"
+    if bare in ("*", "unix"):
+        return f"{bare}:{port}"
     address = ipaddress.ip_address(bare)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
@@ -136,8 +153,6 @@ async def listed_connections(server: Server) -> set[str]:
 
     Raises OtherAddresses if this one is not among them, else OSError or RemoteProtocolError.
     """
-    if server.path:
-        raise OtherAddresses(f"{server.name} is reached by a unix socket, whose connections have no names")
     reader, writer = await _connect(server)
     try:
         own = local_address(writer.transport)
@@ -149,6 +164,24 @@ async def listed_connections(server: Server) -> set[str]:
         if own not in listed:
             raise OtherAddresses(f"{server.name} does not list our connection {own}")
         return listed - {own}
+    finally:
+        writer.transport.abort()
+
+
+async def unix_connections(server: Server) -> tuple[str, int]:
+    """The process behind a unix socket, as `local_address` spells it, and how many clients it lists there.
+
+    Without the one that asks. Raises OSError or RemoteProtocolError.
+    """
+    reader, writer = await _connect(server)
+    try:
+        process = local_address(writer.transport)
+        rows = await _stats(server, reader, writer, b"conns")
+        # Their own names are empty; a row of this kind is one of a client.
+        count = sum(
+            name.endswith(b":listen_addr") and value.startswith(b"unix:") for name, value in rows.items()
+        )
+        return process, count - 1
     finally:
         writer.transport.abort()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
 from .._engine.engine import Engine
 
-__all__ = ("Connection", "Driver", "Result", "notice_silent_end", "sender")
+__all__ = ("Connection", "Driver", "Result", "discard_at_close", "notice_silent_end", "sender")
 
 # What became of a submitted request: its number, its Outcome as an int, and what `Engine.take_results` says.
 Result = tuple[int, int, object]
@@ -19,6 +20,12 @@ Result = tuple[int, int, object]
 def notice_silent_end(transport: asyncio.BaseTransport) -> None:
     """Lets the system find out when the peer's host has gone. TCP_NODELAY is set by asyncio and uvloop."""
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def discard_at_close(transport: asyncio.BaseTransport) -> None:
+    """Closing is a reset, so that the system does not go on sending what the peer has not taken."""
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def sender(transport: asyncio.Transport) -> Callable[[list[bytes | memoryview]], None]:

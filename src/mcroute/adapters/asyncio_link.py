@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 from ..policy import Place, Server
 from .addresses import LoopAddress, place_of, resolve
 from .asyncio_control import local_address
-from .asyncio_driver import Driver, notice_silent_end, sender
+from .asyncio_driver import Driver, discard_at_close, notice_silent_end, sender
 
 __all__ = ("Link", "LinkObserver", "in_time", "warn_of_strangers")
 
@@ -197,7 +197,8 @@ class Link(asyncio.BufferedProtocol):
         notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
         self._send = sender(self._transport)
-        self.address = "" if self.server.path else local_address(transport)
+        discard_at_close(transport)
+        self.address = local_address(transport)
         self._is_held = False
         self._engine.link_connected(self.number)
         self._observer.connected(self._id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -42,9 +42,9 @@ __all__ = ("Links", "SupervisedEngine", "Supervision")
 
 # Less than the supervisor gives each of its stages, so that every stage ends with a report.
 CONTROL_TIMEOUT_S = 2.0
-# Behind an address translation nobody can say whether a lost connection is still there. After this time since
-# the last loss, with the server answering, what was sent on it counts as executed or lost.
-BLIND_FENCE_S = 20.0
+# What a return waits for is logged when it has waited for some seconds, and then so often.
+AWAITED_S = 2.0
+AWAITED_AGAIN_S = 60.0
 # A reload waits so long for the flush of servers that come back; later they are out of service meanwhile.
 RELOAD_FLUSH_S = 5.0
 # The links of servers that have left are looked at so often.
@@ -54,6 +54,7 @@ SIZE_TRIES = 4
 SIZE_RETRY_S = 1.0
 # What requests that come at the beginning wait for it at most.
 SIZE_WAIT_S = 0.5
+NO_PROCESS = control.spell_address("unix", 0)
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 log = logging.getLogger("mcroute")
@@ -153,10 +154,11 @@ class Supervision:
         self._servers = {plan.server_ids[server.name]: server for server in plan.servers}
         self._engine = engine
         self._loop = loop
-        self._out: set[int] = set()  # of service
+        self._out: dict[int, tuple[float, int]] = {}  # of service: since when, and its flushes until then
+        self._awaited_logs: dict[int, float] = {}  # when it is due to be logged what a return waits for
         # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
-        self._lost_at = dict.fromkeys(self._servers, 0.0)
+        self._losses = dict.fromkeys(self._servers, 0)  # of links
         self._stages: dict[int, asyncio.Task[None]] = {}  # the last one of each server, until it ends
         self._sizing: dict[int, asyncio.Task[None]] = {}  # servers asked for their largest value
         self._timer: asyncio.TimerHandle | None = None
@@ -216,10 +218,10 @@ class Supervision:
         joining = {number for number, server in self._servers.items() if server.name not in stays}
         # A number that another server has now is nobody's who was kept.
         self._keep(self._kept & self._servers.keys() - joining)
-        self._out.intersection_update(self._servers)
+        self._out = {n: since for n, since in self._out.items() if n in self._servers}
         for number in joining:
             self._missed_before_loss[number] = missed[number]
-        self._lost_at = {n: self._lost_at.get(n, 0.0) for n in self._servers}
+        self._losses = {n: self._losses.get(n, 0) for n in self._servers}
         for server, task in self._stages.items():
             if server not in self._servers:
                 task.cancel()
@@ -270,7 +272,7 @@ class Supervision:
         if server in self._servers:
             before = self._missed_before_loss.get(server, missed)
             self._missed_before_loss[server] = min(before, missed)
-            self._lost_at[server] = self._loop.time()
+            self._losses[server] += 1
         self.supervisor.link_lost(server, local_address, writes_in_flight)
         self.look_for_trips()
         if writes_in_flight:
@@ -377,11 +379,16 @@ class Supervision:
     def _log_service(self, decision: SetState, why: str) -> None:
         server = decision.server
         if decision.state is not ServerState.UP and server not in self._out:
-            self._out.add(server)
+            self._out[server] = self._loop.time(), self.supervisor.flushes(server)
             log.warning("server %s is out of service: %s", self._name(server), why)
         elif decision.state is ServerState.UP and server in self._out:
-            self._out.remove(server)
-            log.warning("server %s serves again", self._name(server))
+            since, flushes = self._out.pop(server)
+            self._awaited_logs.pop(server, None)
+            away_s = self._loop.time() - since
+            what = (
+                "flushed" if self.supervisor.flushes(server) > flushes else "not flushed: it missed no write"
+            )
+            log.warning("server %s serves again after %.1f s, %s", self._name(server), away_s, what)
 
     def _name(self, server: int) -> str:
         return self._servers[server].name
@@ -435,13 +442,15 @@ class Supervision:
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         try:
-            still_listed = await self._still_listed(server, connections)
+            still_listed, is_blind = await self._still_listed(server, connections)
         except FAILURES as error:
             log.warning("server %s cannot be fenced: %s", self._name(server), _reason(error))
             self._carry_out(self.supervisor.fence_failed(server, self._loop.time()))
             return
         self._report_missed(server)
-        self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time()))
+        if still_listed:
+            self._log_awaited(server, still_listed, is_blind)
+        self._carry_out(self.supervisor.fence_answered(server, still_listed, self._loop.time(), is_blind))
 
     async def _have_departed(self) -> bool:
         """Awaits the end of the links of servers that have left. Whether it came in time."""
@@ -452,18 +461,45 @@ class Supervision:
             await asyncio.sleep(DEPARTED_LOOK_S)
         return True
 
-    async def _still_listed(self, server: int, connections: frozenset[str]) -> frozenset[str]:
-        """Those of our lost connections that the server still has, or may have."""
+    async def _still_listed(self, server: int, connections: frozenset[str]) -> tuple[frozenset[str], bool]:
+        """Lost connections that the server still has, or may have, and whether its list cannot show it."""
         if not connections:
-            return connections
+            return connections, False
+        if self._servers[server].path:
+            return await self._still_of_process(server, connections), False
         try:
             asking = control.listed_connections(self._servers[server])
             listed = await in_time(asking, CONTROL_TIMEOUT_S)
         except control.OtherAddresses:
-            is_over = self._loop.time() - self._lost_at[server] >= BLIND_FENCE_S
-            return frozenset() if is_over else connections
+            return connections, True
         # A new link may have got the address of a lost one, which then exists no more.
-        return (connections & listed) - self.links[server].addresses
+        return (connections & listed) - self.links[server].addresses, False
+
+    async def _still_of_process(self, server: int, connections: frozenset[str]) -> frozenset[str]:
+        """By a unix socket: another process that listens has none of them, this one lists them nameless."""
+        links, losses = self.links[server], self._losses[server]
+        count = links.connected
+        asking = control.unix_connections(self._servers[server])
+        process, listed = await in_time(asking, CONTROL_TIMEOUT_S)
+        if process != NO_PROCESS:
+            connections &= {process}
+        # All ours had answered before, and are among these: are there more?
+        are_all_ours = listed <= count and losses == self._losses[server] and links.are_connected
+        return frozenset() if are_all_ours else connections
+
+    def _log_awaited(self, server: int, connections: frozenset[str], is_blind: bool) -> None:
+        now = self._loop.time()
+        if now < self._awaited_logs.setdefault(server, now + AWAITED_S):
+            return
+        self._awaited_logs[server] = now + AWAITED_AGAIN_S
+        settings = self.supervisor.settings
+        name, size = self._name(server), len(connections)
+        if is_blind:
+            text = "server %s does not list our connections: %d lost ones (%s) count as gone after %g s"
+            log.warning(text, name, size, _some(connections), settings.fence_blind_s)
+        else:
+            text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"
+            log.warning(text, name, size, _some(connections), settings.fence_listed_s)
 
     async def _flush(self, decision: Flush | Look) -> None:
         server = decision.server
@@ -486,6 +522,10 @@ async def _stats_after_flush(server: Server, delay_s: int | None) -> ServerStats
     """None: without a flush."""
     asking = control.look(server) if delay_s is None else control.flush(server, delay_s)
     return await in_time(asking, CONTROL_TIMEOUT_S)
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _reason(error: BaseException) -> str:

@@ -28,6 +28,7 @@ class Record:
     missed: int = 0  # the engines' counter, which only grows
     missed_settled: int = 0  # the counter's value up to which a flush has made up for it
     fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
+    listed_since: dict[str, float] = field(default_factory=dict)  # by all answers of this stage
     again_at: float | None = None  # the stage goes on: another fence, flush, or look
     stage_ends_at: float = 0.0
     flushing: Flushing | None = None  # in that stage

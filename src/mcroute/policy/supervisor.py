@@ -49,6 +49,10 @@ class SupervisorSettings:
     refence_s: float = 0.5
     # ... and for so long in one return; then it waits for its next retry time, like after any failure.
     fence_patience_s: float = 30.0
+    # A lost connection that a server lists for so long, while it answers, has nothing left to execute ...
+    fence_listed_s: float = 10.0
+    # ... and where the server's list does not show our connections, after this time.
+    fence_blind_s: float = 20.0
     flush: FlushSettings = field(default_factory=FlushSettings)
 
 
@@ -191,6 +195,10 @@ class Supervisor:
         """EJECTED also for a server that is not in the plan: it is not to be asked."""
         record = self._records.get(server)
         return State.EJECTED if record is None else record.health.state
+
+    def flushes(self, server: int) -> int:
+        """How often a server of the plan was flushed on its return."""
+        return self._records[server].tally.flushes
 
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics
@@ -347,8 +355,13 @@ class Supervisor:
     def probe_failed(self, server: int, now: float) -> tuple[Decision, ...]:
         return tuple(self._move(server, Event.PROBE_FAILED, now))
 
-    def fence_answered(self, server: int, still_listed: Collection[str], now: float) -> tuple[Decision, ...]:
-        """Every open link has answered; `still_listed` are those of the lost connections that remain."""
+    def fence_answered(
+        self, server: int, still_listed: Collection[str], now: float, is_blind: bool = False
+    ) -> tuple[Decision, ...]:
+        """Every open link has answered; `still_listed` are those of the lost connections that remain.
+
+        `is_blind`: they may be gone, and the server's list does not show it.
+        """
         if self.state(server) is not State.FENCING:
             return ()
         record = self._records[server]
@@ -356,6 +369,10 @@ class Supervisor:
             return ()
         # A link that was lost while this fence was under way was not asked for, and is not settled by it.
         record.lost -= record.fencing - set(still_listed)
+        record.listed_since = {name: record.listed_since.get(name, now) for name in still_listed}
+        most_s = self.settings.fence_blind_s if is_blind else self.settings.fence_listed_s
+        # No packet of theirs is still to come, and a server that answers has read what came.
+        record.lost -= {name for name, since in record.listed_since.items() if now >= since + most_s}
         if not record.lost:
             return tuple(self._move(server, Event.FENCED, now))
         if now >= record.stage_ends_at:
@@ -461,6 +478,7 @@ class Supervisor:
             return [Probe(server)]
         if state is State.FENCING:
             record.stage_ends_at = now + self.settings.fence_patience_s
+            record.listed_since = {}
             return self._fence(server)
         if state is State.FLUSHING:
             if not record.missed_something:

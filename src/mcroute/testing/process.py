@@ -25,24 +25,31 @@ def free_port() -> int:
 class MemcachedServer:
     """A memcached process on a free port of 127.0.0.1; also a context manager; `options` are its arguments.
 
+    With `path` it listens on that unix socket instead.
+
     Raises FileNotFoundError if there is no binary, RuntimeError if it is not up within `start_timeout_s`.
     """
 
-    def __init__(self, *options: str, binary: str | None = None, start_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, *options: str, binary: str | None = None, path: str = "", start_timeout_s: float = 10.0
+    ) -> None:
         found = binary or find_memcached()
         if found is None:
             raise FileNotFoundError("no memcached on the PATH; install it or set $MEMCACHED")
         self.host = "127.0.0.1"
-        self.port = free_port()
-        self._command = [found, "-l", self.host, "-U", "0", *options]
+        self.path = path
+        self.port = 0 if path else free_port()
+        place = ["-s", path] if path else ["-l", self.host, "-p", str(self.port)]
+        self._command = [found, *place, "-U", "0", *options]
         if os.name == "posix" and os.geteuid() == 0:
-            self._command += ["-u", "nobody"]
+            # The folder of a path may be open to its owner only.
+            self._command += ["-u", "root" if path else "nobody"]
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -52,7 +59,10 @@ class MemcachedServer:
 
     def start(self) -> "MemcachedServer":
         """Launch, and return once it answers."""
-        command = [*self._command, "-p", str(self.port)]
+        command = self._command
+        if self.path and os.path.exists(self.path):
+            # Of a process that was killed.
+            os.unlink(self.path)
         # In a session of its own: Ctrl-C in a terminal is for its owner, who may still have requests for it.
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -88,13 +98,22 @@ class MemcachedServer:
         self.start()
 
     def _answers(self) -> bool:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((self.host, self.port), timeout=1) as link,
-        ):
+        with contextlib.suppress(OSError), self._connect() as link:
             link.sendall(b"version\r\n")
             return link.recv(64).startswith(b"VERSION")
         return False
+
+    def _connect(self) -> socket.socket:
+        if not self.path:
+            return socket.create_connection((self.host, self.port), timeout=1)
+        link = socket.socket(socket.AF_UNIX)
+        link.settimeout(1)
+        try:
+            link.connect(self.path)
+        except OSError:
+            link.close()
+            raise
+        return link
 
     def __enter__(self) -> "MemcachedServer":
         return self.start()
