@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.state cimport Engine, PlanNode, Request, Walk
+from mcroute._engine.state cimport Engine, PlanNode, Request, Server, Walk
 
 # The walk has come to its node, which is no ask.
 cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil
@@ -14,6 +14,12 @@ cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) 
 cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil
 # Whether another server may be asked after this outcome; takes a token of the retry budget if that costs one.
 cdef bint may_retry(Engine* engine, int outcome) noexcept nogil
+# The ask is overdue, but its server, which is slow, may answer yet: whether another one is asked now instead. That is
+# so where the plan has one that comes next, the reply is not expected in time, and the budget lasts; a write that must
+# not happen twice stays. A route in Python is told in any case.
+cdef bint walk_may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nogil
+# The request's deadline has come: whether it has its answer when the ask is not waited for any longer.
+cdef bint walk_is_awaited_last(Walk* walk) noexcept nogil
 
 # For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or any; whether the request has
 # ended, so that nothing is begun for it; holds the key if the request may have left.

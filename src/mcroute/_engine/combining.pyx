@@ -9,12 +9,14 @@ from libc.string cimport memcpy
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
 from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.holds cimport hold_key
+from mcroute._engine.multigets cimport multiget_may_move
 from mcroute._engine.once cimport once_child_ended, once_start
 from mcroute._engine.state cimport (
     CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, NODE_ALL, NODE_CONSTANT,
     NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_THEN, OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, TIMEOUT,
-    PlanTable, Request, Text,
+    UNDO, PlanTable, Request, Server, Text,
 )
+from mcroute._engine.trips cimport server_notice
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
@@ -108,20 +110,58 @@ cdef void _fill_retries(Engine* engine) noexcept nogil:
 
 cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
     """Only what follows a timeout costs a token: refusals and resets are over, and cost nobody anything."""
-    if outcome != TIMEOUT:
+    if outcome != TIMEOUT or engine.is_failing_over:
         return True
-    _fill_retries(engine)
-    if engine.retry_tokens < 1:
-        counter_add(&engine.counts.retries_refused, 1)
+    if _is_refused(engine, engine.late_server):
         return False
     engine.retry_tokens -= 1
     counter_add(&engine.counts.retries, 1)
     return True
 
 
+cdef bint _is_refused(Engine* engine, Server* server) noexcept nogil:
+    _fill_retries(engine)
+    if engine.retry_tokens >= 1:
+        return False
+    counter_add(&engine.counts.retries_refused, 1)
+    if server != NULL:
+        counter_add(&server.counts.retries_refused, 1)
+        server_notice(server)
+    return True
+
+
+cdef bint walk_may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef Walk* parent = walk.parent
+    cdef PlanNode* node
+    if request.is_done and not walk.is_detached:
+        return False
+    if walk.is_group:
+        return not comes_in_time and multiget_may_move(walk) and not _is_refused(request.plan.engine, server)
+    while parent != NULL:
+        node = &request.plan.nodes[parent.node]
+        if node.kind == NODE_PYTHON:
+            return True
+        if (node.kind == NODE_ALL or node.stops_late
+                or (node.kind == NODE_THEN and (request.group > GROUP_LAST_READ or walk.purpose != CARRY_OUT))):
+            return False
+        if parent.children_asked < node.child_count:
+            return not comes_in_time and not _is_refused(request.plan.engine, server)
+        parent = parent.parent
+    return False
+
+
+cdef bint walk_is_awaited_last(Walk* walk) noexcept nogil:
+    cdef Walk* parent = walk.parent
+    if parent == NULL or walk.request.is_done:
+        return False
+    return walk.purpose == UNDO or (walk.request.plan.nodes[parent.node].kind == NODE_ALL
+                                    and parent.cursor == 0 and parent.good > 0)
+
+
 cdef bint combine_is_over(Request* request) noexcept nogil:
     # An answer alone does not end it: what is detached, or slower than the fastest, is carried out too.
-    return request.is_done and request.deadline.at <= request.plan.engine.now
+    return request.deadline.at <= request.plan.engine.now
 
 
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:

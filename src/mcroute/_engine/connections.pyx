@@ -11,9 +11,10 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
 from mcroute._engine.links cimport command_changes, link_haunt
-from mcroute._engine.replies cimport link_check, link_input
+from mcroute._engine.replies cimport link_input
 from mcroute._engine.requests cimport session_input
-from mcroute._engine.state cimport CONN_SESSION, OUTCOME_COUNT, Link, Request, Session
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, OUTCOME_COUNT, Link, Request, Session
+from mcroute._engine.trips cimport link_check, link_expire, link_heard
 from mcroute._engine.walks cimport walk_expire, walks_resume
 
 cdef enum:
@@ -141,6 +142,8 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
         _parse(conn, is_shared)
     elif is_shared:
         _keep_rest(conn, True)
+    if conn.kind == CONN_LINK and not conn.is_broken:
+        link_heard(<Link*>conn, size)
     engine_resume(engine, now)
 
 
@@ -192,12 +195,30 @@ cdef void _haunt(Engine* engine) noexcept nogil:
             link_haunt(engine.servers[i].links[j])
 
 
+cdef bint _expire(Engine* engine, double now) noexcept nogil:
+    """Answers requests whose deadline has come. Whether any of them may change something."""
+    cdef Request* request = <Request*>engine.requests.first
+    cdef Link* link
+    cdef bint may_haunt = False
+    cdef int i, j
+    while request != NULL and request.deadline.at <= now and not may_haunt:
+        may_haunt = command_changes(request.view.command)
+        request = <Request*>request.deadline.next
+    for i in range(engine.server_count):
+        for j in range(engine.servers[i].link_count):
+            link = engine.servers[i].links[j]
+            if may_haunt or link.waiting > 0:
+                link_expire(link, now, may_haunt)
+    while deadlines_next(&engine.requests) <= now:
+        walk_expire(<Request*>engine.requests.first)
+    return may_haunt
+
+
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
     cdef uint64_t failovers = _failovers(engine)
     cdef bint may_haunt = False
-    cdef Request* request
     cdef int i, j
     engine.now = now
     for i in range(engine.server_count):
@@ -205,10 +226,8 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
             due = link_check(engine.servers[i].links[j], now)
             if due < earliest:
                 earliest = due
-    while deadlines_next(&engine.requests) <= now:
-        request = <Request*>engine.requests.first
-        may_haunt = may_haunt or command_changes(request.view.command)
-        walk_expire(request)
+    if deadlines_next(&engine.requests) <= now:
+        may_haunt = _expire(engine, now)
     if may_haunt:
         _haunt(engine)
     if engine.waiting != NULL:

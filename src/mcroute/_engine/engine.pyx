@@ -22,11 +22,11 @@ from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, servers_admit
-from mcroute._engine.replies cimport server_fail_over
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
+from mcroute._engine.trips cimport engine_alarms, server_fail_over
 from mcroute._engine.words cimport (
     SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put,
     word_state, word_trust,
@@ -402,8 +402,8 @@ cdef class Engine:
         return self.state.counts.ejections
 
     def alarms(self):
-        """How often it has done that, or has spared a server; only grows."""
-        return self.state.counts.ejections + self.state.counts.spared
+        """How often it has done that, has spared a server, or has found one slow; only grows."""
+        return engine_alarms(self.state)
 
     def missed_writes(self, int server):
         """Writes that this server did not receive while another copy may have; only grows."""

@@ -207,6 +207,7 @@ cdef void link_connecting(Link* link) noexcept nogil:
     link.conn.swallow = 0
     link.script_size = 0
     link.greeting_size = 0
+    link.unheard = 0
     link.conn.is_broken = False
     link.conn.is_closing = False
     link.conn.is_first = True

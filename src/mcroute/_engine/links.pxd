@@ -26,5 +26,10 @@ cdef bint server_is_unlinked(Server* server) noexcept nogil
 # The walk no longer waits: its reply will be dropped when it comes.
 cdef void link_orphan(Walk* walk) noexcept nogil
 
+# From here on it is measured how fast replies come.
+cdef inline void link_pace(Link* link) noexcept nogil:
+    link.paced_at = link.conn.engine.now
+    link.paced_head = link.head
+
 cdef inline Expected* link_oldest(Link* link) noexcept nogil:
     return &link.ring[link.head & (link.slots - 1)]

@@ -47,6 +47,8 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     cdef Expected* expected
     if link.count == link.slots and not _widen(link):
         return False
+    if link.count == 0:
+        link_pace(link)
     expected = &link.ring[(link.head + link.count) & (link.slots - 1)]
     expected.walk = walk
     expected.sent_at = link.conn.engine.now
@@ -94,6 +96,9 @@ cdef void link_arrived(Link* link) noexcept nogil:
         link.server.ghosts -= 1
         word_haunt(link.server.word, False)
         claim_unhaunt(link.conn.engine, expected.slot)
+    if link.overdue > 0:
+        link.overdue -= 1
+        link.waiting -= expected.walk != NULL
     if expected.walk == NULL:
         link.orphans -= 1
     else:
@@ -130,6 +135,7 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
     expected.walk = NULL
     _haunt(link, expected, walk)
     link.orphans += 1
+    link.waiting -= walk.position - link.head < link.overdue
     walk.link = NULL
 
 

@@ -11,7 +11,7 @@ from libc.string cimport memcmp
 from mcroute._engine.answers cimport request_answer_joined, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport block_keep, block_new
 from mcroute._hashing.caching cimport prefetch
-from mcroute._engine.combining cimport failed_over, first_go_on, may_retry, random_number
+from mcroute._engine.combining cimport combine_is_over, failed_over, first_go_on, may_retry, random_number
 from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED,
     REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanPool, PlanTable, Server,
@@ -137,12 +137,24 @@ cdef bint _has_another(Request* request, int node, const KeyState* state, bint i
     """Whether the node has one more child for the key after an error, or a miss."""
     cdef PlanNode* first = &request.plan.nodes[node]
     return (first.kind == NODE_FIRST and state.tried + 1 < <uint32_t>first.child_count and not request.is_done
-            and (is_error or first.on_miss))
+            and (is_error or first.on_miss) and not combine_is_over(request))
 
 
 cdef int _best(Request* request, const KeyState* state, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = &request.plan.merge[request.group][0]
     return state.best if state.tried > 0 and ranks[state.best] < ranks[outcome] else outcome
+
+
+cdef bint multiget_may_move(Walk* part) noexcept nogil:
+    cdef Request* request = part.request
+    cdef int32_t key = part.first_key
+    cdef KeyState* state
+    while key >= 0:
+        state = &request.keys[key]
+        if state.block == NULL and _has_another(request, _key_node(request, request.plan.root, state), state, True):
+            return True
+        key = state.next
+    return False
 
 
 # ---- parts ----

@@ -98,6 +98,8 @@ cdef object _server(Server* server):
             "dropped": counts.dropped,
             "failed": counts.failed,
             "timeouts": counts.timeouts,
+            "late": counts.late,
+            "retries_refused": counts.retries_refused,
             "missed_writes": counts.missed_writes,
             "desyncs": counts.desyncs,
             "too_large": counts.too_large,

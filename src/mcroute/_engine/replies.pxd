@@ -4,15 +4,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.blocks cimport Slice
-from mcroute._engine.state cimport Link, Server, Walk
+from mcroute._engine.state cimport Link, Walk
 from mcroute._protocol cimport ReplyView
 
 # Takes what has arrived on the link; on any doubt about what belongs to what, the link is broken.
 cdef void link_input(Link* link) noexcept nogil
 # The connection is gone: everything expected on it ends as lost.
 cdef void link_lost(Link* link) noexcept nogil
-# What waits on a server that has tripped, on whatever engine, fails over, unless the server is in service again.
-cdef void server_fail_over(Server* server) noexcept nogil
 # The oldest request's reply has come, and means that.
 cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil
 # What came does not fit what was asked: the link is broken.
@@ -21,5 +19,3 @@ cdef void link_desynced(Link* link, const uint8_t* data, size_t size) noexcept n
 cdef int reply_outcome(int kind, int command) noexcept nogil
 # Whether the VALUE has the key that the walk has asked for; also if nobody waits for it.
 cdef bint reply_is_asked(Walk* walk, const uint8_t* data, const ReplyView* view) noexcept nogil
-# Ends what is overdue on the link; returns when to look again.
-cdef double link_check(Link* link, double now) noexcept nogil

@@ -1,8 +1,7 @@
 """Incoming bytes of links. Rule 1: no alien replies. A VALUE must carry the key that was asked for."""
 
-from libc.math cimport INFINITY
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport memchr, memcmp, strlen
 
@@ -11,17 +10,17 @@ from mcroute._engine.answers cimport conn_break
 from mcroute._engine.blocks cimport Block, Slice, block_drop, out_clear
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.histograms cimport Histogram, histogram_add
-from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest, link_orphan
+from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest
 from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
-    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_TOO_LARGE, STORED, TIMEOUT, TOUCHED, Engine, Expected,
+    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_TOO_LARGE, STORED, TOUCHED, Expected,
     Request, Server, Walk,
 )
 from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
 from mcroute._engine.tokens cimport token_tag
+from mcroute._engine.trips cimport link_answered, server_failed, server_notice
 from mcroute._engine.walks cimport walk_end, walk_key
-from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_state, word_trip, word_outs
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_META_SET, CMD_TOUCH, COMMAND_COUNT, PARSED_BAD, PARSED_CLOSE,
@@ -102,53 +101,13 @@ cdef bint _is_key(const uint8_t* data, const ReplyView* view, const uint8_t* key
     return view.key_size == size and memcmp(data + view.key_offset, key, size) == 0
 
 
-# ---- the health of a server, as far as the engine judges it itself ----
-
-cdef void _answered(Server* server) noexcept nogil:
-    server.failures = 0
-
-
-cdef void server_fail_over(Server* server) noexcept nogil:
-    cdef uint64_t outs = word_outs(server.word)
-    cdef int i
-    if outs == server.outs_seen or word_state(server.word) == SERVER_UP:
-        return
-    server.outs_seen = outs
-    for i in range(server.link_count):
-        _drop_expected(server.links[i])
-
-
-cdef void _failed(Server* server) noexcept nogil:
-    """The trip rule: so many failures in a row, and the server is out until the supervisor says otherwise."""
-    cdef int tripped
-    counter_add(&server.counts.failed, 1)
-    server.failures += 1
-    if server.failures < server.trip_after:
-        return
-    tripped = word_trip(server.word)
-    if tripped == SERVER_EJECTED:
-        counter_add(&server.counts.trips, 1)
-        counter_add(&server.links[0].conn.engine.counts.ejections, 1)
-        server_fail_over(server)
-    elif tripped == SPARED:
-        counter_add(&server.links[0].conn.engine.counts.spared, 1)
-
-
-cdef void _drop_expected(Link* link) noexcept nogil:
-    """What waits on an ejected server fails over now; its replies are dropped if they ever come."""
-    cdef unsigned int i
-    cdef Walk* walk
-    for i in range(link.count):
-        walk = link.ring[(link.head + i) & (link.slots - 1)].walk
-        if walk != NULL:
-            link_orphan(walk)
-            walk_end(walk, TIMEOUT, NOTHING)
-
-
 # ---- replies ----
 
 cdef void _time_reply(Server* server, double seconds) noexcept nogil:
     cdef Histogram* replies
+    if seconds >= server.reply_timeout:
+        counter_add(&server.counts.late, 1)
+        server_notice(server)
     if server.replies == NULL:
         replies = <Histogram*>calloc(1, sizeof(Histogram))
         if replies == NULL:
@@ -160,7 +119,7 @@ cdef void _time_reply(Server* server, double seconds) noexcept nogil:
 cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
-    _answered(link.server)
+    link_answered(link)
     _time_reply(link.server, link.conn.engine.now - expected.sent_at)
     link_arrived(link)
     if walk != NULL:
@@ -312,6 +271,7 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
     if not link_greeted(link, data, size):
         link_desynced(link, data, size)
         return 0
+    link.heard_at = link.conn.engine.now
     link_arrived(link)
     return size
 
@@ -388,44 +348,4 @@ cdef void link_lost(Link* link) noexcept nogil:
             walk_end(walk, LOST, NOTHING)
     out_clear(&link.conn.out)
     if is_failure:
-        _failed(link.server)
-
-
-cdef double _orphans_due(Link* link) noexcept nogil:
-    """When the link is given up: a server that answers nothing for so long will not answer in step again."""
-    cdef Engine* engine = link.conn.engine
-    if link.orphans == 0:
-        return INFINITY
-    if link.orphans > engine.orphans_max:
-        return 0
-    # Behind an orphan at the front the others are younger; behind a live one it is not too old either.
-    return link_oldest(link).sent_at + engine.orphan_age
-
-
-cdef double _next_due(Link* link, double now, double due) noexcept nogil:
-    """Gives the link up when its orphans are overdue, whatever else waits there."""
-    cdef double orphans_due = _orphans_due(link)
-    if orphans_due <= now and not link.conn.is_broken:
-        conn_break(&link.conn)
-    return due if link.conn.is_broken else min(due, orphans_due)
-
-
-cdef double link_check(Link* link, double now) noexcept nogil:
-    cdef unsigned int i
-    cdef Expected* expected
-    cdef Walk* walk
-    cdef double due
-    i = 0
-    while i < link.count:
-        expected = &link.ring[(link.head + i) & (link.slots - 1)]
-        due = expected.sent_at + link.server.reply_timeout
-        if expected.walk != NULL:
-            if due > now:
-                return _next_due(link, now, due)
-            walk = expected.walk
-            link_orphan(walk)
-            counter_add(&link.server.counts.timeouts, 1)
-            _failed(link.server)
-            walk_end(walk, TIMEOUT, NOTHING)
-        i += 1
-    return _next_due(link, now, INFINITY)
+        server_failed(link.server)

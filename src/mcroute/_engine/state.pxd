@@ -140,6 +140,8 @@ cdef struct ServerCounts:
     uint64_t requests           # sent
     uint64_t dropped            # of these, never answered: the connection went
     uint64_t failed             # as the trip rule counts
+    uint64_t late               # replies that took longer than the reply timeout
+    uint64_t retries_refused    # by the budget, after timeouts here
     uint64_t timeouts
     uint64_t missed_writes      # by this engine, see the word
     uint64_t desyncs
@@ -166,6 +168,7 @@ cdef struct Server:
     uint64_t value_max          # bytes: larger values are not kept
     uint64_t value_set          # that bound as the configuration has it; 0: it does not say
     uint64_t value_said         # the largest value that the server stores; 0: it has not said
+    double noticed_at           # when the driver was last to look at it
     Link* links[LINKS_MAX]
     int link_count
     ServerCounts counts
@@ -242,6 +245,12 @@ cdef struct Link:
     uint32_t head
     uint32_t count
     uint32_t orphans
+    uint32_t overdue            # the oldest of them, which have been looked at for that
+    uint32_t waiting            # of these, those that somebody waits for
+    size_t unheard              # bytes since the last sign of life
+    double heard_at             # the last sign of life, see trips.pxd
+    double paced_at             # since then the head has moved on from there: how fast replies come
+    uint32_t paced_head
     Text script[SCRIPT_MAX]     # what the replies to the handshake's steps begin with
     int script_size
     char greeting[GREETING_MAX]  # the last of these replies, without its line end
@@ -385,6 +394,7 @@ cdef struct EngineCounts:
     uint64_t accepts_failed     # by the driver: for want of descriptors or memory
     uint64_t ejections          # by the engine itself
     uint64_t spared             # and by the trip rule, had the server not been kept
+    uint64_t notices            # servers that the driver is to look at, each once a second at most
     uint64_t desyncs            # links closed because what came did not fit what was asked
     uint64_t retries            # after timeouts, out of the budget
     uint64_t retries_refused    # nothing was left of it
@@ -452,6 +462,8 @@ cdef struct Engine:
     uint32_t orphans_max        # of a link, before it is given up
     double orphan_age           # seconds that the oldest of them may wait
     uint64_t next_id
+    Server* late_server         # whose timeout is being dealt with, or NULL
+    bint is_failing_over        # all that waited on a server goes on elsewhere: that costs no token
     double retry_tokens
     double retry_filled_at
     uint64_t retry_counted      # requests that have earned their share already

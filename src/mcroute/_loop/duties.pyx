@@ -9,7 +9,7 @@ from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.plans cimport servers_admit
-from mcroute._engine.replies cimport server_fail_over
+from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport Handed, RouteEvent, RouteOrders
 from mcroute._loop.errands cimport Meeting, meeting_await
 

@@ -133,7 +133,7 @@ cdef struct Loop:
     bint is_stepped             # time is what loop_step says
     int bell                    # eventfd of the supervising thread
     bint has_rung
-    uint64_t told_alarms        # ejections, and what was spared, that the supervising thread knows of
+    uint64_t told_alarms        # see engine_alarms: those that the supervising thread knows of
     uint64_t random
     uint8_t* own_fds            # a bit each, for a forked child to close
     int own_fds_max

@@ -13,6 +13,7 @@ from mcroute._engine.claims cimport claims_resume
 from mcroute._engine.connections cimport engine_began, engine_check, engine_resume
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.state cimport Engine, Session
+from mcroute._engine.trips cimport engine_alarms
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
@@ -55,7 +56,7 @@ cdef void _ring(Loop* loop) noexcept nogil:
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
     if (loop.reports == NULL and engine.events == NULL and engine.handed == NULL
-            and engine.counts.ejections + engine.counts.spared == loop.told_alarms):
+            and engine_alarms(engine) == loop.told_alarms):
         return
     loop.has_rung = True
     write(loop.bell, &one, sizeof(one))
@@ -153,7 +154,7 @@ cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
 
 
 cdef void loop_heard(Loop* loop, void* nothing) noexcept nogil:
-    loop.told_alarms = loop.engine.counts.ejections + loop.engine.counts.spared
+    loop.told_alarms = engine_alarms(loop.engine)
     loop.has_rung = False
 
 

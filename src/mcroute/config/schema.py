@@ -241,7 +241,7 @@ RETRY = (
     Option(
         "share",
         Kind.NUMBER,
-        "Failing over after a timeout doubles the load, so it may happen for this share of requests ...",
+        "Failing over from a slow server doubles the load, so it may happen for this share of requests ...",
         "0.2",
         _default(Plan, "retry_share"),
         "a share of requests",
@@ -278,13 +278,17 @@ POOL = (
     ),
     _of(Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS),
     _seconds(Pool, "connect_timeout_s", "Patience with a connection that is being made."),
-    _seconds(Pool, "reply_timeout_s", "Patience with one reply of one server."),
+    _seconds(
+        Pool,
+        "reply_timeout_s",
+        "Timeout of a reply while its connection is silent; behind other replies it may take longer.",
+    ),
     _seconds(Pool, "deadline_s", "For a whole request, with all its failovers."),
     _of(
         Pool,
         "trip_after",
         Kind.INTEGER,
-        "So many failures in a row take a server out of service.",
+        "So many failures in a row take a server out of service; a slow reply is none.",
     ),
     _of(
         Pool,
