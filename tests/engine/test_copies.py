@@ -253,11 +253,60 @@ def test_a_copy_whose_write_timed_out_may_be_lifted(net: Network) -> None:
     net.send(client, b"set k1 0 0 1\r\nx\r\n")
     net.reply(OWNERS[1], b"STORED\r\n")
     net.wait(1.0)
-    assert net.engine.missed_writes(OWNERS[0]) == 1
+    assert net.engine.missed_writes(OWNERS[0]) == 0
     assert not net.engine.is_stale(OWNERS[0])
     net.engine.set_server_state(OWNERS[0], 1)
     net.engine.set_server_state(OWNERS[0], 0, unless_stale=True)
     assert net.engine.server_state(OWNERS[0]) == 0
+
+
+def late_write(net: Network, request: bytes = b"set k1 0 0 1\r\nx\r\n", reply: bytes = b"STORED\r\n") -> None:
+    """One copy has confirmed it, the other is late with it, and may do it yet."""
+    client = net.client()
+    net.send(client, request)
+    net.reply(OWNERS[1], reply)
+    net.wait(1.0)
+    assert net.got(client) == reply
+    assert net.engine.missed_writes(OWNERS[0]) == net.engine.server_state(OWNERS[0]) == 0
+
+
+@pytest.mark.parametrize("reply", [b"STORED\r\n", b"CLIENT_ERROR bad data chunk\r\n"])
+def test_a_late_write_that_is_answered_at_last_was_not_missed(net: Network, reply: bytes) -> None:
+    late_write(net)
+    net.reply(OWNERS[0], reply)
+    assert net.engine.missed_writes(OWNERS[0]) == net.engine.server_state(OWNERS[0]) == 0
+
+
+def test_late_writes_leave_nothing_to_flush_when_their_server_tripped_by_them(net: Network) -> None:
+    client = net.client()
+    net.send(client, b"set k1 0 0 1\r\nx\r\n" * 3)
+    net.reply(OWNERS[1], b"STORED\r\n" * 3)
+    net.wait(0.6)
+    assert net.got(client) == b"STORED\r\n" * 3
+    assert net.engine.server_state(OWNERS[0]) == 1
+    net.reply(OWNERS[0], b"STORED\r\n" * 3)
+    net.engine.set_server_state(OWNERS[0], 0, 0)
+    assert net.engine.server_state(OWNERS[0]) == 0
+
+
+def test_a_late_write_is_missed_when_its_link_is_lost(net: Network) -> None:
+    late_write(net)
+    net.lose(OWNERS[0])
+    assert net.engine.missed_writes(OWNERS[0]) == 1
+    assert net.engine.is_stale(OWNERS[0])
+    assert net.engine.server_state(OWNERS[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "request_", [(b"set k1 0 0 1\r\nx\r\n", b"STORED\r\n"), (b"delete k1\r\n", b"DELETED\r\n")]
+)
+def test_a_late_write_is_missed_when_it_is_refused_at_last(
+    net: Network, request_: tuple[bytes, bytes]
+) -> None:
+    late_write(net, *request_)
+    net.reply(OWNERS[0], b"SERVER_ERROR out of memory storing object\r\n")
+    assert net.engine.missed_writes(OWNERS[0]) == 1
+    assert net.engine.server_state(OWNERS[0]) == 1
 
 
 @pytest.mark.python_face("how many links there are is the loop's own; see test_claims for two threads")

@@ -10,6 +10,7 @@ from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
 )
+from mcroute._engine.walks cimport walk_is_copied
 from mcroute._engine.words cimport word_haunt
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 
@@ -57,6 +58,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.step = 0
     expected.skipped = SKIPPED_NOTHING
     expected.is_ghost = False
+    expected.is_copied = False
     expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:
         walk.link = link
@@ -133,6 +135,7 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
         return
     expected = &link.ring[walk.position & (link.slots - 1)]
     expected.walk = NULL
+    expected.is_copied = walk_is_copied(walk)
     _haunt(link, expected, walk)
     link.orphans += 1
     link.waiting -= walk.position - link.head < link.overdue

@@ -19,7 +19,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
 from mcroute._engine.tokens cimport token_tag
-from mcroute._engine.trips cimport link_answered, server_failed, server_notice
+from mcroute._engine.trips cimport link_answered, server_failed, server_missed, server_notice
 from mcroute._engine.walks cimport walk_end, walk_key
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
@@ -116,11 +116,19 @@ cdef void _time_reply(Server* server, double seconds) noexcept nogil:
     histogram_add(server.replies, seconds)
 
 
+cdef bint _is_its_fault(Slice refusal) noexcept nogil:
+    """What a CLIENT_ERROR says is the request's fault, on every copy."""
+    return refusal.block == NULL or refusal.block.data[refusal.offset] == b'S'
+
+
 cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
     link_answered(link)
     _time_reply(link.server, link.conn.engine.now - expected.sent_at)
+    if walk == NULL and expected.is_copied and outcome == REFUSED_BY_SERVER and _is_its_fault(reply):
+        # Its client has been told that another copy took the write.
+        server_missed(link.server, link.conn.engine)
     link_arrived(link)
     if walk != NULL:
         walk_end(walk, outcome, reply)
@@ -343,6 +351,9 @@ cdef void link_lost(Link* link) noexcept nogil:
     while link.count > 0:
         walk = link_oldest(link).walk
         counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
+        if walk == NULL and link_oldest(link).is_copied:
+            # Before it is no ghost any more, which it is for the engines of other threads.
+            server_missed(link.server, link.conn.engine)
         link_arrived(link)
         if walk != NULL:
             walk_end(walk, LOST, NOTHING)

@@ -229,6 +229,7 @@ cdef struct Expected:
     uint8_t step                # of the handshake, from 1; 0: a request
     uint8_t skipped             # why a part of the reply was read past, see Skipped
     uint8_t is_ghost            # its client was told that it timed out, and it may still change something
+    uint8_t is_copied           # an orphan: a write that another copy may have; refused or lost, it is missed here
     uint32_t slot               # of a ghost, see claims.pxd
 
 cdef enum LinkState:

@@ -24,6 +24,9 @@ cdef double link_check(Link* link, double now) noexcept nogil
 cdef void link_expire(Link* link, double now, bint are_all_looked_at) noexcept nogil
 # One more failure: too many in a row, and the server is out until the supervisor says otherwise.
 cdef void server_failed(Server* server) noexcept nogil
+# A write has not reached the server, while another copy may have taken it: the server may hold an older value, and is
+# out of service at once, until it has been put in order.
+cdef void server_missed(Server* server, Engine* engine) noexcept nogil
 # What waits on a server that has tripped, on whatever engine, fails over, unless the server is in service again.
 cdef void server_fail_over(Server* server) noexcept nogil
 

@@ -9,7 +9,7 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.links cimport link_oldest, link_orphan, link_pace
 from mcroute._engine.state cimport TIMEOUT, Engine, Expected, PlanPool, Walk
 from mcroute._engine.walks cimport walk_end
-from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_outs, word_state, word_trip
+from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_miss, word_outs, word_state, word_trip
 
 cdef double CAUTION = 1.25      # replies come later than expected by so much
 
@@ -101,6 +101,13 @@ cdef void server_failed(Server* server) noexcept nogil:
     server.failures += 1
     if server.failures >= server.trip_after:
         _trip(server)
+
+
+cdef void server_missed(Server* server, Engine* engine) noexcept nogil:
+    counter_add(&server.counts.missed_writes, 1)
+    if word_miss(server.word):
+        counter_add(&server.counts.drops, 1)
+        counter_add(&engine.counts.ejections, 1)
 
 
 cdef void server_fail_over(Server* server) noexcept nogil:

@@ -16,6 +16,8 @@ cdef void walk_begin(Request* request) noexcept nogil
 cdef void walks_resume(Engine* engine) noexcept nogil
 # An ask has ended. The reply is referred to where it is kept; an empty slice where no server answered.
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil
+# Whether the ask is a write which another copy may take: one that does not reach its server is a missed write there.
+cdef bint walk_is_copied(const Walk* walk) noexcept nogil
 # The key that the walk is about.
 cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil
 # The request's deadline has come: answers it as a timeout, and orphans what is still in flight for it.

@@ -26,7 +26,8 @@ from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOOK, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
     NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
 )
-from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_miss, word_state
+from mcroute._engine.trips cimport server_missed
+from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_state
 from mcroute._protocol cimport CMD_GATS, CMD_META_GET
 from mcroute._ring cimport ring_owner, ring_owners
 
@@ -206,21 +207,17 @@ cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcep
         combine_child_ended(parent, walk.number, outcome, reply)
 
 
-cdef void _missed(Walk* walk, int outcome) noexcept nogil:
-    """A copy that did not confirm a write may hold an older value from now on.
+cdef bint walk_is_copied(const Walk* walk) noexcept nogil:
+    return (walk.parent != NULL and walk.purpose != LOOK
+            and (walk.request.group > GROUP_LAST_READ or walk.purpose == UNDO))
 
-    After a timeout the write still stands on the link, before whatever is asked next. What the link did not
-    take, or lost, is missing for good: the server is out of service at once, until it has been put in order.
+
+cdef bint _is_missed(int outcome) noexcept nogil:
+    """A copy that did not get a write holds an older value from now on.
+
+    After a timeout the write still stands on the link, before whatever is asked next: see link_complete and link_lost.
     """
-    cdef Engine* engine = walk.request.plan.engine
-    cdef Server* server
-    if walk.parent == NULL or walk.purpose == LOOK or (walk.request.group <= GROUP_LAST_READ and walk.purpose != UNDO):
-        return
-    server = engine.servers[walk.server]
-    counter_add(&server.counts.missed_writes, 1)
-    if word_miss(server.word, outcome != TIMEOUT):
-        counter_add(&server.counts.drops, 1)
-        counter_add(&engine.counts.ejections, 1)
+    return outcome > REFUSED_BY_SERVER and outcome != TIMEOUT
 
 
 cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
@@ -235,8 +232,8 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.is_group:
         multiget_part_ended(walk, outcome)
         return
-    if walk.server >= 0 and (outcome > REFUSED_BY_SERVER or _keeps_its_value(walk, outcome, reply)):
-        _missed(walk, outcome)
+    if walk.server >= 0 and (_is_missed(outcome) or _keeps_its_value(walk, outcome, reply)) and walk_is_copied(walk):
+        server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
     # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
     walk_carry(walk, walk.parent, outcome, reply)
     walk_free(walk)

@@ -19,8 +19,8 @@ Ejections have a cap, which the supervisor knows and publishes as KEPT: nobody g
 once. The bit is about failures alone. What may hold old values goes out of service also if it is kept, until the
 supervisor has looked: whether another copy serves by now is not in this word.
 
-A write that timed out is a missed one too, but makes nothing STALE: it stands on its link before whatever is asked
-next. When that link is lost with it, it does.
+A write that timed out is not missed: it stands on its link before whatever is asked next. It is when that link is lost
+with it, or when the server refuses it at last.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -114,16 +114,14 @@ cdef inline bint word_eject(ServerWord* word) noexcept nogil:
             return bits & STATE_MASK == SERVER_UP
         bits = mcroute_load(&word.bits)
 
-cdef inline bint word_miss(ServerWord* word, bint ejects) noexcept nogil:
-    """Counts a missed write, and takes the server out of service by it if so told. Whether it did."""
+cdef inline bint word_miss(ServerWord* word) noexcept nogil:
+    """Counts a missed write, and takes the server out of service by it. Whether it was in service."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t after
     cdef bint is_taken_out
     while True:
-        is_taken_out = ejects and bits & STATE_MASK == SERVER_UP
-        after = bits + (<uint64_t>1 << MISSED_SHIFT)
-        if ejects:
-            after |= STALE
+        is_taken_out = bits & STATE_MASK == SERVER_UP
+        after = bits + (<uint64_t>1 << MISSED_SHIFT) | STALE
         if is_taken_out:
             after |= SERVER_EJECTED
             mcroute_more(&word.outs)
