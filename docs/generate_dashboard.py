@@ -82,7 +82,10 @@ ROWS = {
     "Servers": (
         Panel(
             "In service",
-            {"{{server}}": 'min by (server) (mcroute_server_state{S, state="up"})'},
+            {
+                "{{server}}": "min by (server) (sum without (state) "
+                '(mcroute_server_state{S, state=~"up|slow"}))'
+            },
             type="state-timeline",
         ),
         Panel("Latency", quantiles("mcroute_backend_request_duration_seconds", "server", "S"), "s"),
@@ -241,7 +244,7 @@ def drawn(panel: Panel, where: dict[str, int]) -> dict[str, Any]:
     ]
     field: dict[str, Any] = {"unit": panel.unit, "min": 0}
     if panel.type == "state-timeline":
-        states = {"0": {"text": "out", "color": "red"}, "1": {"text": "up", "color": "green"}}
+        states = {"0": {"text": "out or failing", "color": "red"}, "1": {"text": "up", "color": "green"}}
         field = {"mappings": [{"type": "value", "options": states}], "custom": {"fillOpacity": 80}}
     return {
         "type": panel.type,

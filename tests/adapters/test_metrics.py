@@ -23,6 +23,7 @@ from mcroute.asyncio import start_proxy
 from mcroute.config import parse_config
 from mcroute.errors import ConfigError
 from mcroute.policy import (
+    Condition,
     Outcome,
     Plan,
     Pool,
@@ -278,7 +279,10 @@ def observation() -> Observation:
         durations={"get": slow},
         servers={"a:1": ServerSnapshot({"trips": 5}, {Outcome.HIT: 3}, slow)},
     )
-    servers = {"a:1": ServerReport(State.FENCING, Tally()), "new": ServerReport(State.UP, Tally())}
+    servers = {
+        "a:1": ServerReport(State.FENCING, Tally(), Condition.FENCING),
+        "new": ServerReport(State.UP, Tally(), Condition.UP),
+    }
     pools = {"big pool": PoolReport(2, 1, True)}
     members = {"big pool": ("a:1", "new")}
     return Observation(nothing + something, servers, pools, members, "f00", 1e9, 2e9, 0, True)

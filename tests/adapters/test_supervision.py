@@ -14,6 +14,7 @@ from mcroute._engine.engine import Engine
 from mcroute.adapters import asyncio_control as control
 from mcroute.adapters.supervision import Supervision
 from mcroute.policy import (
+    Condition,
     Fence,
     Flush,
     HealthSettings,
@@ -263,3 +264,26 @@ def test_a_stage_that_begins_ends_the_one_before() -> None:
         supervision.close()
 
     asyncio.run(run())
+
+
+def test_slow_servers_and_refused_retries_are_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Troubled(Watched):
+        told: dict[int, tuple[int, int]]
+
+        def troubles(self) -> dict[int, tuple[int, int]]:
+            return getattr(self, "told", {})
+
+    def scenario(engine: Any, supervision: Supervision) -> None:
+        for told in ({0: (1, 0)}, {0: (2, 3)}, {0: (3, 9), 7: (1, 1)}):
+            engine.told = told
+            supervision.look_for_trips()
+        now = asyncio.get_running_loop().time()
+        assert supervision.supervisor.condition(0, now) is Condition.SLOW
+        assert supervision.supervisor.condition(1, now) is Condition.UP
+
+    supervised(plan("a", "b"), scenario, kind=Troubled)
+    assert [record.getMessage() for record in caplog.records] == [
+        "server a:1 is slow: its replies take longer than reply_timeout_s",
+        "server a:1: the retry budget is spent; "
+        "3 requests that timed out there were not sent to another copy so far",
+    ]

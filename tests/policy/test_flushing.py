@@ -212,7 +212,7 @@ def test_a_return_sends_what_a_flush_asks_for():
     assert s.flush_answered(0, replace(NEW, passes=53), 1.25) == ()
     assert s.tick(1.5) == (Look(0),)
     assert s.flush_answered(0, replace(NEW, passes=53, uptime=101), 1.5) == (SetState(0, ServerState.UP),)
-    assert s.servers()["s0:1"].tally.flushes == 1
+    assert s.servers(0.0)["s0:1"].tally.flushes == 1
 
 
 def test_a_flush_that_never_gets_certain_ends_the_stage():

@@ -91,7 +91,10 @@ def test_the_record_does_not_follow_a_name_to_another_address() -> None:
     swapped = plan_of(a="h2", b="h1")
     assert s.continued(swapped) == {"a": "b", "b": "a"}
     s.install(swapped, 0.5, ids={"a": 1, "b": 0})
-    assert {name: report.state for name, report in s.servers().items()} == {"a": State.UP, "b": State.EJECTED}
+    assert {name: report.state for name, report in s.servers(0.0).items()} == {
+        "a": State.UP,
+        "b": State.EJECTED,
+    }
 
 
 def test_the_other_loopback_address_of_a_server_that_is_out_begins_out() -> None:

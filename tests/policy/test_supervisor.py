@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mcroute.policy import (
     Cause,
+    Condition,
     Failover,
     Fence,
     Flush,
@@ -528,11 +529,11 @@ def test_ejections_are_counted_by_cause():
     s.tripped(0, 0.0)
     s.connect_failed(1, 0.0)
     s.connect_failed(1, 0.1)
-    tallies = {name: report.tally for name, report in s.servers().items()}
+    tallies = {name: report.tally for name, report in s.servers(0.0).items()}
     # The first was the engine's, which has counted it.
     assert tallies["s0:1"].ejections == {}
     assert tallies["s1:1"].ejections == {Cause.UNREACHABLE: 1}
-    assert {name: report.state for name, report in s.servers().items()} == {
+    assert {name: report.state for name, report in s.servers(0.0).items()} == {
         "s0:1": State.EJECTED,
         "s1:1": State.EJECTED,
         "s2:1": State.UP,
@@ -543,7 +544,7 @@ def test_ejections_are_counted_by_cause():
 def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_gone():
     s = supervisor(3)
     s.tripped(0, 0.0, Cause.LOST_WRITES)
-    assert s.servers()["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
+    assert s.servers(0.0)["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
     assert SetState(0, UP, unless_stale=True) in s.tripped(1, 0.1)
 
 
@@ -551,7 +552,7 @@ def test_servers_that_the_cap_kept_are_counted():
     s = supervisor(size=1)
     s.tripped(0, 0.0)
     s.connect_failed(0, 1.0)
-    tally = s.servers()["s0:1"].tally
+    tally = s.servers(0.0)["s0:1"].tally
     assert (tally.kept, tally.ejections, tally.returns) == (2, {}, 0)
 
 
@@ -562,23 +563,23 @@ def test_returns_and_flushes_are_counted():
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
     s.flush_answered(0, EXACT, now)
-    tally = s.servers()["s0:1"].tally
+    tally = s.servers(0.0)["s0:1"].tally
     assert (tally.flushes, tally.returns) == (1, 1)
 
 
 def test_a_report_does_not_change_any_more():
     s = supervisor()
-    before = s.servers()["s0:1"]
+    before = s.servers(0.0)["s0:1"]
     s.connect_failed(0, 0.0)
     assert (before.state, before.tally.ejections) == (State.UP, {})
 
 
 def test_pools_tell_how_many_are_up():
     s = supervisor()
-    assert s.pools() == {"main": PoolReport(4, 4, False)}
+    assert s.pools(0.0) == {"main": PoolReport(4, 4, False)}
     for server in (0, 1, 2):
         s.connect_failed(server, 0.0)
-    assert s.pools() == {"main": PoolReport(4, 1, True)}
+    assert s.pools(0.0) == {"main": PoolReport(4, 1, True)}
 
 
 def test_a_server_that_could_not_be_flushed_is_away():
@@ -586,4 +587,27 @@ def test_a_server_that_could_not_be_flushed_is_away():
     s.install(plan_of("s0:1", "s1:1"), 1.0)
     back = plan_of("s0:1", "s1:1", "s2:1")
     s.install(back, 2.0, unflushed=s.outdated(back))
-    assert s.servers()["s2:1"].tally.ejections == {Cause.AWAY: 1}
+    assert s.servers(0.0)["s2:1"].tally.ejections == {Cause.AWAY: 1}
+
+
+def test_a_server_that_is_kept_while_it_fails_is_not_shown_as_up():
+    s = supervisor(size=2)
+    s.connect_failed(0, 0.0)
+    assert s.tripped(1, 1.0)[-1] == SetState(1, UP, unless_stale=False)
+    assert (s.state(1), s.condition(1, 1.0)) == (State.UP, Condition.FAILING)
+    assert s.servers(1.0)["s1:1"].condition is Condition.FAILING
+    assert s.pools(1.0)["main"].up == 0
+    assert s.condition(1, 1.0 + SETTINGS.suspect_s) is Condition.UP
+
+
+def test_a_server_whose_replies_are_late_is_slow_for_a_while():
+    s = supervisor()
+    s.slow(0, 5.0)
+    assert s.condition(0, 5.0) is Condition.SLOW
+    assert s.pools(5.0)["main"].up == 4
+    assert s.condition(0, 5.0 + SETTINGS.suspect_s) is Condition.UP
+    s.tripped(0, 6.0)
+    assert s.condition(0, 6.0) is Condition.EJECTED
+    # One that is not in the plan, any more.
+    s.slow(99, 6.0)
+    assert s.condition(99, 6.0) is Condition.EJECTED

@@ -19,7 +19,7 @@ from mcroute._engine.lifetimes cimport (
     session_close, session_open,
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
-from mcroute._engine.observing cimport engine_snapshot
+from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, servers_admit
 from mcroute._engine.state cimport (
@@ -400,6 +400,10 @@ cdef class Engine:
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""
         return self.state.counts.ejections
+
+    def troubles(self):
+        """By server: (replies later than the reply timeout, retries that the budget refused); they only grow."""
+        return engine_troubles(self.state)
 
     def alarms(self):
         """How often it has done that, has spared a server, or has found one slow; only grows."""

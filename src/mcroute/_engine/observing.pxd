@@ -11,3 +11,5 @@ cdef void server_counts_clear(Server* server) noexcept nogil
 
 # A mcroute._engine.snapshots.Snapshot; `ids` are the ids of the servers in it, by name.
 cdef object engine_snapshot(Engine* engine, dict ids)
+# By server: late replies, and retries that the budget refused; without those that have neither.
+cdef dict engine_troubles(Engine* engine)

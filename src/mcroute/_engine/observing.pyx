@@ -115,6 +115,19 @@ cdef object _server(Server* server):
     )
 
 
+cdef dict engine_troubles(Engine* engine):
+    cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
+    cdef uint64_t late, refused
+    troubles = {}
+    while server != NULL:
+        late = counter_read(&server.counts.late)
+        refused = counter_read(&server.counts.retries_refused)
+        if late or refused:
+            troubles[server.id] = (late, refused)
+        server = server.next
+    return troubles
+
+
 cdef dict _counters(EngineCounts* counts):
     return {
         "bytes_read": counts.bytes_in,

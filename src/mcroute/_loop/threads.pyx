@@ -15,7 +15,7 @@ from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_lines
-from mcroute._engine.observing cimport engine_snapshot
+from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Handed, RouteEvent
 from mcroute._loop.duties cimport (
@@ -246,6 +246,10 @@ cdef class LoopThread:
         return engine_snapshot(self.own().engine, self.compiled.ids)
 
     # ---- servers ----
+
+    def troubles(self):
+        """As `Engine.troubles`; the thread goes on meanwhile."""
+        return engine_troubles(self.own().engine)
 
     def connect(self, int server, int count, double timeout_s, list addresses not None):
         """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a

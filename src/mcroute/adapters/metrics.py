@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .. import __version__
 from .._engine.snapshots import Latencies, ServerSnapshot, Snapshot
-from ..policy import Cause, Outcome, PoolReport, ServerReport, State
+from ..policy import Cause, Condition, Outcome, PoolReport, ServerReport
 
 __all__ = ("BOUNDS_S", "METRICS", "Kind", "Metric", "Observation", "Observed", "rows")
 
@@ -127,8 +127,8 @@ def _retries(seen: Observation) -> Iterator[Sample]:
 
 def _states(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.servers.items():
-        for state in State:
-            yield (name, state.name.lower()), server.state is state
+        for condition in Condition:
+            yield (name, condition.value), server.condition is condition
 
 
 # What engines count themselves.
@@ -269,7 +269,27 @@ METRICS = (
         ("outcome",),
         _retries,
     ),
-    Metric(GAUGE, "server_state", "1 for the state that the server is in.", ("server", "state"), _states),
+    Metric(
+        COUNTER,
+        "retries_refused_total",
+        "Timeouts of the server after which the retry budget refused to ask another copy.",
+        ("server",),
+        _counted_of_servers("retries_refused"),
+    ),
+    Metric(
+        COUNTER,
+        "late_replies_total",
+        "Replies of the server that took longer than the reply timeout.",
+        ("server",),
+        _counted_of_servers("late"),
+    ),
+    Metric(
+        GAUGE,
+        "server_state",
+        "1 for the state that the server is in. It serves when it is up, slow or failing.",
+        ("server", "state"),
+        _states,
+    ),
     Metric(
         COUNTER,
         "ejections_total",
@@ -313,11 +333,17 @@ METRICS = (
         _members,
     ),
     Metric(GAUGE, "pool_servers", "Servers in the pool.", ("pool",), _of_pools(lambda pool: pool.size)),
-    Metric(GAUGE, "pool_servers_up", "Those in service.", ("pool",), _of_pools(lambda pool: pool.up)),
+    Metric(
+        GAUGE,
+        "pool_servers_up",
+        "Those in service that do not fail.",
+        ("pool",),
+        _of_pools(lambda pool: pool.up),
+    ),
     Metric(
         GAUGE,
         "degraded",
-        "1 while not all servers of the pool are in service.",
+        "1 while not all servers of the pool are in service, or one of them fails.",
         ("pool",),
         _of_pools(lambda pool: pool.up < pool.size),
     ),

@@ -135,5 +135,14 @@ class NativeEngine:
     def is_stale(self, server: int) -> bool:
         return self._words.is_stale(server)
 
+    def troubles(self) -> Mapping[int, tuple[int, int]]:
+        """As `Engine.troubles`, of all threads together."""
+        total: dict[int, tuple[int, int]] = {}
+        for thread in self._threads:
+            for server, (late, refused) in thread.troubles().items():
+                before = total.get(server, (0, 0))
+                total[server] = (before[0] + late, before[1] + refused)
+        return total
+
     def missed_writes(self, server: int) -> int:
         return self._words.missed(server)

@@ -54,8 +54,8 @@ class Observer:
         self._note_plan()
         return Observation(
             self._snapshot(),
-            self._supervisor.servers(),
-            self._supervisor.pools(),
+            self._supervisor.servers(self._loop.time()),
+            self._supervisor.pools(self._loop.time()),
             self._members,
             self._fingerprint,
             self._started_at,

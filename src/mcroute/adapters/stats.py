@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import __version__
-from ..policy import Outcome, State
+from ..policy import Condition, Outcome
 from .metrics import Observed, rows
 from .routing import Routing
 
@@ -42,7 +42,7 @@ _COUNTERS = (
     "ejections",
     "desyncs",
 )
-_SERVER_COUNTERS = ("requests", "failed", "timeouts", "missed_writes")
+_SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "missed_writes")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
 NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
@@ -107,9 +107,10 @@ def _commands(results: Mapping[tuple[str, Outcome], int]) -> dict[str, int]:
 
 
 def _service(routing: Routing) -> dict[str, object]:
-    supervisor = routing.supervision.supervisor
-    states = [supervisor.state(number) for number in routing.engine.server_ids().values()]
-    return {"servers": len(states), "servers_up": states.count(State.UP)}
+    supervisor, now = routing.supervision.supervisor, routing.loop.time()
+    conditions = [supervisor.condition(number, now) for number in routing.engine.server_ids().values()]
+    up = conditions.count(Condition.UP) + conditions.count(Condition.SLOW)
+    return {"servers": len(conditions), "servers_up": up}
 
 
 def _servers(routing: Routing) -> dict[str, object]:
@@ -120,7 +121,7 @@ def _servers(routing: Routing) -> dict[str, object]:
         about = {
             "address": links.server.path or f"{links.server.host}:{links.server.port}",
             "version": links.version or "unknown",
-            "state": routing.supervision.supervisor.state(number).name.lower(),
+            "state": routing.supervision.supervisor.condition(number, routing.loop.time()).value,
             "connected": links.connected,
             "unanswered": links.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..errors import RemoteProtocolError
 from ..policy import (
     Cause,
+    Condition,
     Decision,
     Fence,
     Flush,
@@ -57,6 +58,9 @@ SIZE_WAIT_S = 0.5
 NO_PROCESS = control.spell_address("unix", 0)
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
+# A server's refused retries are logged once in this time.
+LOG_AGAIN_S = 10.0
+
 log = logging.getLogger("mcroute")
 
 
@@ -79,6 +83,9 @@ class SupervisedEngine(Protocol):
         """Whether it has missed a write for good since it was put into service."""
 
     def missed_writes(self, server: int) -> int: ...
+
+    def troubles(self) -> Mapping[int, tuple[int, int]]:
+        """By server: late replies, and retries that the budget refused. They only grow."""
 
     def set_item_size_max(self, server: int, size: int) -> None:
         """The server stores values of up to `size` bytes."""
@@ -163,6 +170,8 @@ class Supervision:
         self._sizing: dict[int, asyncio.Task[None]] = {}  # servers asked for their largest value
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._troubles: dict[int, tuple[int, int]] = {}  # as the engine counted them when it was last looked
+        self._refusals_logged_at: dict[int, float] = {}
         self._kept: frozenset[int] = frozenset()  # as the engine knows
         self._keep(self.supervisor.kept())
 
@@ -221,6 +230,8 @@ class Supervision:
         self._out = {n: since for n, since in self._out.items() if n in self._servers}
         for number in joining:
             self._missed_before_loss[number] = missed[number]
+            self._troubles.pop(number, None)
+            self._refusals_logged_at.pop(number, None)
         self._losses = {n: self._losses.get(n, 0) for n in self._servers}
         for server, task in self._stages.items():
             if server not in self._servers:
@@ -282,12 +293,39 @@ class Supervision:
 
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
+        self.look_for_troubles()
         tripped = filter(self._has_tripped, self._servers)
         # Who may hold old values goes first: of several the last one is kept, and that should not be it.
         for server in sorted(tripped, key=self._engine.is_stale, reverse=True):
             # Not one that has been put back because of another one.
             if self._has_tripped(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
+
+    def look_for_troubles(self) -> None:
+        """To be called when the engine may have noticed a slow server: it does so once a second at most."""
+        now = self._loop.time()
+        for server, (late, refused) in self._engine.troubles().items():
+            if server not in self._servers:
+                continue
+            late_before, refused_before = self._troubles.get(server, (0, 0))
+            self._troubles[server] = (late, refused)
+            if late > late_before:
+                if self.supervisor.condition(server, now) is Condition.UP:
+                    log.warning(
+                        "server %s is slow: its replies take longer than reply_timeout_s", self._name(server)
+                    )
+                self.supervisor.slow(server, now)
+            if (
+                refused > refused_before
+                and now >= self._refusals_logged_at.get(server, -math.inf) + LOG_AGAIN_S
+            ):
+                self._refusals_logged_at[server] = now
+                log.warning(
+                    "server %s: the retry budget is spent; %d requests that timed out there were not sent to "
+                    "another copy so far",
+                    self._name(server),
+                    refused,
+                )
 
     def _has_tripped(self, server: int) -> bool:
         """In the engine, unknown to the supervisor."""

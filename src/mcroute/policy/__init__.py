@@ -9,7 +9,7 @@ from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
 from .places import Place, Places
 from .plan import compile_plan
-from .reports import Cause, PoolReport, ServerReport, Tally
+from .reports import Cause, Condition, PoolReport, ServerReport, Tally
 from .routes import (
     AllAsync,
     AllFastest,
@@ -39,6 +39,7 @@ __all__ = (
     "ByCommand",
     "ByPrefix",
     "Cause",
+    "Condition",
     "CustomRoute",
     "Decision",
     "Error",

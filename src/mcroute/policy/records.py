@@ -24,6 +24,7 @@ class Record:
     health: Health = field(default_factory=Health)
     is_unreachable: bool = False  # refused the last connection: no panic brings it back
     suspect_at: float | None = None  # last failure since it last proved itself
+    slow_at: float | None = None  # the last late reply
     lost: set[str] = field(default_factory=set)  # lost links whose writes it may still execute
     missed: int = 0  # the engines' counter, which only grows
     missed_settled: int = 0  # the counter's value up to which a flush has made up for it

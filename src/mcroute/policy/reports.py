@@ -7,7 +7,7 @@ from enum import Enum
 
 from .health import State
 
-__all__ = ("Cause", "PoolReport", "ServerReport", "Tally")
+__all__ = ("Cause", "Condition", "PoolReport", "ServerReport", "Tally")
 
 
 class Cause(Enum):
@@ -37,10 +37,23 @@ class Tally:
         self.ejections[cause] = self.ejections.get(cause, 0) + 1
 
 
+class Condition(Enum):
+    """A server's state as operators see it: those that serve are told apart by how they do."""
+
+    UP = "up"
+    SLOW = "slow"  # serves, but replies have taken longer than the reply timeout
+    FAILING = "failing"  # serves only because ejections have a cap: its requests fail
+    EJECTED = "ejected"
+    PROBING = "probing"
+    FENCING = "fencing"
+    FLUSHING = "flushing"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerReport:
     state: State
     tally: Tally
+    condition: Condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
 from .places import Place, Places, PlaceTable, continued, spelled
 from .records import Departed, Record
-from .reports import Cause, PoolReport, ServerReport
+from .reports import Cause, Condition, PoolReport, ServerReport
 from .servers import Server
 
 __all__ = ("Supervisor", "SupervisorSettings")
@@ -203,20 +203,34 @@ class Supervisor:
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics
 
-    def servers(self) -> dict[str, ServerReport]:
-        """How each server of the plan is and has been, by name."""
-        records = ((name, self._records[number]) for name, number in self._ids.items())
-        return {name: ServerReport(record.health.state, record.tally.copy()) for name, record in records}
+    def condition(self, server: int, now: float) -> Condition:
+        """How the server is, for reports."""
+        record = self._records.get(server)
+        if record is None or record.health.state is not State.UP:
+            return Condition[self.state(server).name]
+        if self._is_suspected(record, now):
+            return Condition.FAILING
+        is_slow = record.slow_at is not None and now < record.slow_at + self.settings.suspect_s
+        return Condition.SLOW if is_slow else Condition.UP
 
-    def pools(self) -> dict[str, PoolReport]:
+    def servers(self, now: float) -> dict[str, ServerReport]:
+        """How each server of the plan is and has been, by name."""
+        return {
+            name: ServerReport(
+                self.state(number), self._records[number].tally.copy(), self.condition(number, now)
+            )
+            for name, number in self._ids.items()
+        }
+
+    def pools(self, now: float) -> dict[str, PoolReport]:
         """How each pool is that users named."""
         return {
-            name: PoolReport(len(members), self._count_up(members), self.is_panic(name))
+            name: PoolReport(len(members), self._count_up(members, now), self.is_panic(name))
             for name, members in self._pools
         }
 
-    def _count_up(self, members: Sequence[int]) -> int:
-        return sum(self.state(server) is State.UP for server in members)
+    def _count_up(self, members: Sequence[int], now: float) -> int:
+        return sum(self.condition(server, now) in (Condition.UP, Condition.SLOW) for server in members)
 
     def next_wakeup(self) -> float | None:
         """When `tick` is due; None while nothing is awaited."""
@@ -260,6 +274,11 @@ class Supervisor:
         """The counter of writes that did not reach the server, summed over all engines."""
         if server in self._records:
             self._records[server].missed = max(self._records[server].missed, total)
+
+    def slow(self, server: int, now: float) -> None:
+        """Its replies come, but some have taken longer than the reply timeout."""
+        if server in self._records:
+            self._records[server].slow_at = now
 
     def stale(self, server: int) -> None:
         """It has missed a write for good, not only by a timeout. Due before whatever may lift servers."""
