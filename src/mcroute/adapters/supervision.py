@@ -392,6 +392,9 @@ class Supervision:
 
     def _carry_out_one(self, decision: Decision, why: str) -> None:
         if isinstance(decision, SetState):
+            if decision.server in self._out:
+                # What it answered late while it was out says nothing about how it serves again.
+                self.look_for_troubles()
             self._set_state(decision)
             self._log_service(decision, why)
         elif isinstance(decision, Probe):

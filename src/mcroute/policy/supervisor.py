@@ -277,7 +277,7 @@ class Supervisor:
 
     def slow(self, server: int, now: float) -> None:
         """Its replies come, but some have taken longer than the reply timeout."""
-        if server in self._records:
+        if self.state(server) is State.UP:
             self._records[server].slow_at = now
 
     def stale(self, server: int) -> None:
