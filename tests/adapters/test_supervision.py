@@ -287,3 +287,20 @@ def test_slow_servers_and_refused_retries_are_logged_and_told(caplog: pytest.Log
         "server a:1: the retry budget is spent; "
         "3 requests that timed out there were not sent to another copy so far",
     ]
+
+
+def test_what_was_late_before_a_return_does_not_show_the_server_as_slow() -> None:
+    class Troubled(Watched):
+        told: dict[int, tuple[int, int]]
+
+        def troubles(self) -> dict[int, tuple[int, int]]:
+            return getattr(self, "told", {})
+
+    def scenario(engine: Any, supervision: Supervision) -> None:
+        supervision._tripped(0, "it failed")
+        engine.told = {0: (5, 0)}
+        supervision._carry_out(supervision.supervisor._lift(0, asyncio.get_running_loop().time()))
+        supervision.look_for_troubles()
+        assert supervision.supervisor._records[0].slow_at is None
+
+    supervised(plan("a", "b", "c"), scenario, kind=Troubled)

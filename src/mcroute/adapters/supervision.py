@@ -394,7 +394,7 @@ class Supervision:
         if isinstance(decision, SetState):
             if decision.server in self._out:
                 # What it answered late while it was out says nothing about how it serves again.
-                self.look_for_troubles()
+                self._troubles[decision.server] = self._engine.troubles().get(decision.server, (0, 0))
             self._set_state(decision)
             self._log_service(decision, why)
         elif isinstance(decision, Probe):
