@@ -23,3 +23,9 @@ cdef void request_answer_joined(Request* request) noexcept nogil
 cdef void request_walk_ended(Request* request) noexcept nogil
 # The client has gone: what is in flight for it runs on unobserved.
 cdef void session_abandon(Session* session) noexcept nogil
+# A multiget's round is over: no deadline runs until it goes on, since that is its client's affair.
+cdef void request_wait(Request* request) noexcept nogil
+# Queues the round's items for the client, and forgets them; a deadline runs again. False without memory.
+cdef bint request_write_round(Request* request) noexcept nogil
+# The session's first request, if it waits, may go on: others have been answered, or bytes been sent.
+cdef void session_go_on(Session* session) noexcept nogil

@@ -4,9 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy, memset, strlen
 
-from mcroute._engine.state cimport DELETED, HIT, MISS, NO_COMMAND, NUMBER, STORED, key_item
+from mcroute._engine.multigets cimport multiget_go_on
+from mcroute._engine.state cimport (
+    DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, STORED, KeyState, Rounds, key_item, request_rounds,
+)
 from mcroute._engine.blocks cimport (
-    Block, block_drop, block_keep, block_new, out_copy, out_slice, slice_drop,
+    Block, block_drop, block_keep, out_copy, out_slice, slice_drop,
 )
 from mcroute._engine.claims cimport claim_release
 from mcroute._hashing.caching cimport prefetch_all
@@ -15,6 +18,7 @@ from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
+from mcroute._engine.relief cimport replies_relieve, reply_block
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
 
 cdef const char* END = b"END\r\n"
@@ -123,15 +127,50 @@ cdef bint _is_hushed(Request* request) noexcept nogil:
 
 cdef bint _write(Session* session, Request* request) noexcept nogil:
     cdef const char* line
-    if request.view.flags & REQ_NOREPLY or _is_hushed(request):
+    if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
     if request.keys == NULL:
         return request.reply.block == NULL or out_slice(
             &session.conn.out, &session.conn.engine.pool, request.reply)
     if request.failure != HIT:
         line = error_line(request.failure)
+        if request.is_in_rounds and request_rounds(request).is_begun:
+            # Its place is that of an item. Nobody is to read on behind a get that has no END.
+            session_abandon(session)
+            session.conn.is_closing = True
         return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>line, strlen(line))
     return _write_items(session, request)
+
+
+cdef void request_wait(Request* request) noexcept nogil:
+    cdef Engine* engine = _engine_of(request)
+    deadline_forget(&engine.requests, &request.deadline)
+    request.is_stalled = True
+    request.session.has_rounds = True
+    request.deadline.at = 0
+    deadline_note(&engine.stalled, &request.deadline)
+
+
+cdef bint request_write_round(Request* request) noexcept nogil:
+    cdef Engine* engine = _engine_of(request)
+    cdef Rounds* rounds = request_rounds(request)
+    cdef KeyState* key
+    cdef uint32_t i
+    for i in range(rounds.first, rounds.end):
+        key = &request.keys[i]
+        if key.block == NULL:
+            continue
+        if not out_slice(&request.session.conn.out, &engine.pool, key_item(key)):
+            return False
+        block_drop(key.block)
+        key.block = NULL
+        rounds.hits += 1
+        rounds.is_begun = True
+    deadline_forget(&engine.stalled, &request.deadline)
+    request.is_stalled = False
+    request.deadline.at = engine.now + request.plan.deadline
+    deadline_note(&engine.requests, &request.deadline)
+    return True
 
 
 cdef void _append_finished(Engine* engine, Request* request) noexcept nogil:
@@ -162,7 +201,7 @@ cdef void call_forget(Request* request) noexcept nogil:
 cdef void _count(Request* request, Engine* engine) noexcept nogil:
     cdef int command = request.view.command
     cdef uint64_t* results
-    cdef uint32_t hits = 0
+    cdef uint32_t hits = request_rounds(request).hits if request.is_in_rounds else 0
     cdef uint32_t i
     counter_add(&engine.counts.replies, 1)
     if command == NO_COMMAND:
@@ -185,7 +224,7 @@ cdef void _finish(Request* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Engine* engine = _engine_of(request)
     request.is_done = True
-    deadline_forget(&engine.requests, &request.deadline)
+    deadline_forget(&engine.stalled if request.is_stalled else &engine.requests, &request.deadline)
     _count(request, engine)
     if session == NULL and request.call != 0:
         _append_finished(engine, request)
@@ -207,6 +246,19 @@ cdef void _finish(Request* request) noexcept nogil:
         request.is_answered = True
         if request.walks == 0:
             _release(request, engine)
+    if session.has_rounds:
+        session_go_on(session)
+    if engine.pool.used_bytes > engine.pool.used_share:
+        replies_relieve(engine)
+
+
+cdef void session_go_on(Session* session) noexcept nogil:
+    cdef Request* request = session.head
+    while request != NULL and not request.is_stalled:
+        request = request.next
+    session.has_rounds = request != NULL
+    if request != NULL and request == session.head:
+        multiget_go_on(request)
 
 
 cdef void request_answer(Request* request, Slice reply) noexcept nogil:
@@ -217,7 +269,7 @@ cdef void request_answer(Request* request, Slice reply) noexcept nogil:
 
 
 cdef void request_answer_text(Request* request, const char* text, size_t size) noexcept nogil:
-    cdef Block* block = block_new(&_engine_of(request).pool, size)
+    cdef Block* block = reply_block(_engine_of(request), size)
     if block == NULL:
         if request.session != NULL:
             conn_break(&request.session.conn)
@@ -239,7 +291,10 @@ cdef void session_abandon(Session* session) noexcept nogil:
     while request != NULL:
         following = request.next
         request.session = NULL
-        if request.is_done:
+        if request.is_stalled:
+            request.failure = LOST
+            _finish(request)
+        elif request.is_done:
             request.is_answered = True
             if request.walks == 0:
                 _release(request, session.conn.engine)

@@ -18,7 +18,8 @@ cdef struct BlockPool:
     size_t spare_bytes          # kept for the next user
     size_t spare_limit
     uint64_t used_bytes         # handed out; any thread may read it
-    size_t used_limit           # beyond it block_new returns NULL
+    size_t used_share           # what it is to stay within
+    size_t used_limit           # beyond it block_new returns NULL: there is a reserve for what others depend on
 
 cdef struct Block:
     Block* next                 # in the pool's list of spare blocks
@@ -43,10 +44,15 @@ cdef struct OutQueue:
     size_t bytes                # waiting
     size_t usual                # about as many are sent in one go
 
-cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil
+cdef void pool_init(BlockPool* pool, size_t spare_limit) noexcept nogil
+cdef void pool_set_share(BlockPool* pool, size_t share) noexcept nogil
 cdef void pool_clear(BlockPool* pool) noexcept nogil
 # A block of at least `capacity` bytes with one reference; NULL when memory, or the pool's share, is used up.
 cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil
+# The same, but of the share, not of the reserve.
+cdef Block* block_of_share(BlockPool* pool, size_t capacity) noexcept nogil
+# The same, as long as the system has memory: for what is read into, without which nothing goes on.
+cdef Block* block_always(BlockPool* pool, size_t capacity) noexcept nogil
 cdef void block_free(Block* block) noexcept nogil
 
 cdef inline void block_keep(Block* block) noexcept nogil:

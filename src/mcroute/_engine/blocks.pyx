@@ -7,12 +7,17 @@ from mcroute._engine.counters cimport counter_add
 
 cdef enum:
     OPEN_MAX = 8 * BLOCK_SMALLEST   # a block into which pieces are copied
+    RESERVE_MIN = 4 << 20
 
 
-cdef void pool_init(BlockPool* pool, size_t used_limit, size_t spare_limit) noexcept nogil:
+cdef void pool_init(BlockPool* pool, size_t spare_limit) noexcept nogil:
     memset(pool, 0, sizeof(BlockPool))
-    pool.used_limit = used_limit
     pool.spare_limit = spare_limit
+
+
+cdef void pool_set_share(BlockPool* pool, size_t share) noexcept nogil:
+    pool.used_share = share
+    pool.used_limit = share + max(share // 4, <size_t>RESERVE_MIN)
 
 
 cdef void pool_clear(BlockPool* pool) noexcept nogil:
@@ -27,6 +32,18 @@ cdef void pool_clear(BlockPool* pool) noexcept nogil:
 
 
 cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil:
+    return _block(pool, capacity, pool.used_limit)
+
+
+cdef Block* block_of_share(BlockPool* pool, size_t capacity) noexcept nogil:
+    return _block(pool, capacity, pool.used_share)
+
+
+cdef Block* block_always(BlockPool* pool, size_t capacity) noexcept nogil:
+    return _block(pool, capacity, <size_t>-1)
+
+
+cdef Block* _block(BlockPool* pool, size_t capacity, size_t limit) noexcept nogil:
     cdef int size_class = 0
     cdef size_t room = BLOCK_SMALLEST
     cdef Block* block
@@ -36,7 +53,7 @@ cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil:
     if size_class == BLOCK_CLASSES:
         size_class = -1
         room = capacity
-    if pool.used_bytes + room > pool.used_limit:
+    if pool.used_bytes + room > limit:
         return NULL
     if size_class >= 0 and pool.spare[size_class] != NULL:
         block = pool.spare[size_class]

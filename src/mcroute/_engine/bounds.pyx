@@ -1,6 +1,7 @@
 # Only for use from Cython: see bounds.pxd.
 """Bounds of values follow the servers, unless the configuration says otherwise."""
 
+from mcroute._engine.blocks cimport pool_set_share
 from mcroute._engine.state cimport VALUE_MAX_UNKNOWN, PlanPool
 
 
@@ -36,4 +37,7 @@ cdef void server_said(Engine* engine, const Said* said) noexcept nogil:
 
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil:
     engine.value_set = bounds.value
+    pool_set_share(&engine.uploads, bounds.requests)
+    pool_set_share(&engine.pool, bounds.replies)
+    pool_set_share(&engine.outbound, bounds.links)
     engine_bound_values(engine)

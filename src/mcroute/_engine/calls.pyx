@@ -8,6 +8,7 @@ from mcroute._engine.answers cimport request_new, request_taken
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
 from mcroute._engine.lines cimport error_line
 from mcroute._engine.requests cimport request_group
+from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER, key_item
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
@@ -43,7 +44,9 @@ cdef Request* call_begin(Engine* engine, bytes data) except NULL:
     cdef Request* request
     if engine.calls >= engine.calls_max:
         raise OverflowError(f"{engine.calls} calls are in flight already")
-    block = block_new(&engine.pool, len(data))
+    if engine_is_short(engine):
+        raise OverflowError("the memory for requests is used up")
+    block = block_new(&engine.uploads, len(data))
     request = request_new(engine, NULL) if block != NULL else NULL
     if request == NULL:
         if block != NULL:

@@ -4,15 +4,18 @@ from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport conn_break
-from mcroute._engine.blocks cimport Block, block_drop, block_new, out_sent
+from mcroute._engine.answers cimport conn_break, session_go_on
+from mcroute._engine.blocks cimport (
+    Block, BlockPool, block_always, block_drop, block_new, block_of_share, out_sent,
+)
 from mcroute._engine.claims cimport claims_due, claims_resume
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
 from mcroute._engine.links cimport command_changes, link_haunt
-from mcroute._engine.replies cimport link_input
-from mcroute._engine.requests cimport session_input
+from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve, requests_relieve
+from mcroute._engine.replies cimport link_input, link_skip
+from mcroute._engine.requests cimport session_input, session_refuse
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, OUTCOME_COUNT, Link, Request, Session
 from mcroute._engine.trips cimport link_check, link_expire, link_heard
 from mcroute._engine.walks cimport walk_expire, walks_resume
@@ -22,6 +25,7 @@ cdef enum:
     READ_MIN = 16 * 1024        # room that is lent at least
     REST_ROOM = 4 * 1024        # behind a message that is not whole, where nobody knows its size
     LARGE = 16 * 1024           # messages from this size on are read into the place where they stay
+    PLENTY = 4                  # memory is plenty while less than this part of a share is used
 
 
 # ---- bytes in ----
@@ -36,7 +40,7 @@ cdef bint _renew_scratch(Engine* engine) noexcept nogil:
         if block.capacity - block.fill >= READ_MIN:
             return True
         block_drop(block)
-    engine.scratch = block_new(&engine.pool, SCRATCH_SIZE)
+    engine.scratch = block_always(&engine.uploads, SCRATCH_SIZE)
     return engine.scratch != NULL
 
 
@@ -50,13 +54,19 @@ cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
     return min(room, whole - held) if whole >= LARGE and whole > held + 1 else room
 
 
+cdef Block* _whole(Conn* conn) noexcept nogil:
+    """For a message as large as the last one, which spares a copy: while there is plenty of memory."""
+    cdef BlockPool* pool = &conn.engine.uploads if conn.kind == CONN_SESSION else &conn.engine.pool
+    return block_of_share(pool, conn.input.large) if pool.used_bytes < pool.used_share // PLENTY else NULL
+
+
 cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
     cdef Engine* engine = conn.engine
     cdef Block* block = conn.input.block
     if conn.is_broken:
         return NULL
     if block == NULL and conn.input.large > 0:
-        block = block_new(&engine.pool, conn.input.large)
+        block = _whole(conn)
         conn.input.block = block
         conn.input.start = 0
         conn.input.end = 0
@@ -87,10 +97,53 @@ cdef void _keep_nothing(Conn* conn, bint is_shared) noexcept nogil:
     conn.input.block = NULL
 
 
+cdef bint _fits(const Conn* conn, size_t rest, size_t room) noexcept nogil:
+    """Whether the connection's own block has room for what comes next."""
+    cdef size_t capacity = conn.input.block.capacity
+    if conn.kind == CONN_LINK:
+        return capacity - conn.input.start >= room
+    return capacity - conn.input.end >= REST_ROOM or (
+        conn.input.need > rest + 1 and capacity - conn.input.start >= conn.input.need)
+
+
+cdef size_t _room(const Conn* conn, size_t rest) noexcept nogil:
+    """For a server's whole message; for a client's twice what has come: what is only announced takes no memory."""
+    cdef size_t room = max(rest + REST_ROOM, conn.input.need)
+    return room if conn.kind == CONN_LINK else min(room, max(2 * rest, <size_t>REST_ROOM))
+
+
+cdef Block* _own_block(Conn* conn, size_t room) noexcept nogil:
+    cdef Engine* engine = conn.engine
+    cdef Block* own
+    if conn.kind == CONN_SESSION:
+        own = block_of_share(&engine.uploads, room)
+        if own == NULL and requests_relieve(engine, <Session*>conn, 2 * room):
+            own = block_of_share(&engine.uploads, room)
+        return own
+    own = block_of_share(&engine.pool, room)
+    if own == NULL:
+        replies_relieve(engine)
+        own = block_of_share(&engine.pool, room)
+    return own if own != NULL or room > RESERVED_MAX else block_new(&engine.outbound, room)
+
+
+cdef void _do_without(Conn* conn, bint is_shared) noexcept nogil:
+    """There is no memory for the message that has begun: it is read past, and refused. Only a line cannot be."""
+    if conn.kind == CONN_LINK and link_skip(<Link*>conn):
+        _parse(conn, is_shared)
+        return
+    if conn.kind == CONN_LINK or not session_refuse(<Session*>conn):
+        if conn.kind == CONN_SESSION:
+            counter_add(&conn.engine.counts.closed_memory, 1)
+        conn_break(conn)
+    conn.input.end = 0
+    _keep_nothing(conn, is_shared)
+
+
 cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
     """What is not a whole message yet moves into a block of the connection's own, if it is not there."""
     cdef size_t rest = conn.input.end - conn.input.start
-    cdef size_t room = max(rest + REST_ROOM, conn.input.need)
+    cdef size_t room = _room(conn, rest)
     cdef Block* block = conn.input.block
     cdef Block* own
     if rest == 0:
@@ -98,13 +151,11 @@ cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
         return
     if conn.input.need >= LARGE:
         conn.input.large = conn.input.need
-    if not is_shared and block.capacity - conn.input.start >= room:
+    if not is_shared and _fits(conn, rest, room):
         return
-    own = block_new(&conn.engine.pool, room)
+    own = _own_block(conn, room)
     if own == NULL:
-        conn_break(conn)
-        if is_shared:
-            conn.input.block = NULL
+        _do_without(conn, is_shared)
         return
     memcpy(own.data, block.data + conn.input.start, rest)
     if not is_shared:
@@ -140,8 +191,8 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
     conn.input.block.fill = conn.input.end
     if conn.input.end - conn.input.start >= conn.input.need:
         _parse(conn, is_shared)
-    elif is_shared:
-        _keep_rest(conn, True)
+    elif is_shared or conn.input.end == conn.input.block.capacity:
+        _keep_rest(conn, is_shared)
     if conn.kind == CONN_LINK and not conn.is_broken:
         link_heard(<Link*>conn, size)
     engine_resume(engine, now)
@@ -169,6 +220,9 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
         # What was left unparsed may fit now.
         engine_began(conn.engine, conn.engine.now)
         _parse(conn, False)
+    if conn.kind == CONN_SESSION and (<Session*>conn).has_rounds:
+        engine_began(conn.engine, conn.engine.now)
+        session_go_on(<Session*>conn)
 
 
 # ---- time ----

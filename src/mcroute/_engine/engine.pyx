@@ -168,6 +168,7 @@ cdef class Engine:
         self.scripts[link.conn.id] = script
         for request, prefix in script:
             if not link_script(link, _text(request), _text(prefix)):
+                link_closed(link, self.state.now)
                 raise MemoryError
         return link.conn.id
 
@@ -230,9 +231,12 @@ cdef class Engine:
         """All bytes that are to be sent on the connection now, taken as sent."""
         return conn_take(self.conn(number))
 
-    def take_pieces(self, number):
-        """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory."""
-        return conn_take_pieces(self.conn(number), self)
+    def take_pieces(self, number, size_t most=<size_t>-1):
+        """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory.
+
+        With `most`, no further piece once there are so many bytes.
+        """
+        return conn_take_pieces(self.conn(number), most, self)
 
     cdef _run_routes(self):
         """Tells the users' generators what has happened, and does what they order, until nothing more happens.
@@ -262,6 +266,10 @@ cdef class Engine:
                 numbers.append(self.state.dirty[i].id)
         self.state.dirty_count = 0
         return numbers
+
+    def is_broken(self, number):
+        """Whether the connection is to be closed at once, whatever has not been sent yet."""
+        return self.conn(number).is_broken
 
     def must_close(self, number):
         """Whether the driver is to close the connection: at once, or because all of it has been sent."""

@@ -8,12 +8,13 @@ from libc.string cimport memset
 from mcroute._engine.answers cimport request_taken, session_abandon
 from mcroute._engine.bounds cimport engine_bound_values
 from mcroute._engine.claims cimport claims_abandon
-from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init
+from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init, pool_set_share
 from mcroute._engine.connections cimport engine_began, engine_resume
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.links cimport link_expect_greeting
+from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.replies cimport link_lost
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, SCRIPT_MAX,
@@ -29,7 +30,14 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
     if engine == NULL:
         return NULL
-    pool_init(&engine.pool, <size_t>1 << 30, 8 << 20)
+    pool_init(&engine.pool, 8 << 20)
+    pool_init(&engine.uploads, 8 << 20)
+    pool_init(&engine.outbound, 2 << 20)
+    pool_set_share(&engine.pool, <size_t>1 << 30)
+    pool_set_share(&engine.uploads, <size_t>1 << 30)
+    pool_set_share(&engine.outbound, <size_t>256 << 20)
+    engine.relieved_at = -1
+    engine.round_keys = ROUND_KEYS_MAX
     engine.limits = default_limits()
     engine.next_check = INFINITY
     engine.pipeline_max = 1024
@@ -128,6 +136,8 @@ cdef void engine_free(Engine* engine) noexcept nogil:
     if engine.plan != NULL:
         engine.plan.refs -= 1
     pool_clear(&engine.pool)
+    pool_clear(&engine.uploads)
+    pool_clear(&engine.outbound)
     free(engine.dirty)
     free(engine.slot_ghosts)
     free(engine)
@@ -215,7 +225,8 @@ cdef void link_connecting(Link* link) noexcept nogil:
 
 cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
     cdef Engine* engine = link.conn.engine
-    if link.script_size == SCRIPT_MAX or not out_copy(&link.conn.out, &engine.pool, request.data, request.size):
+    if link.script_size == SCRIPT_MAX or not out_copy(
+            &link.conn.out, &engine.outbound, request.data, request.size):
         return False
     return link_expect_greeting(link, prefix)
 

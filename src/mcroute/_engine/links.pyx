@@ -6,6 +6,7 @@ from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
+from mcroute._engine.relief cimport links_have_room
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
@@ -23,7 +24,8 @@ cdef bint link_takes(Link* link, int* reason) noexcept nogil:
     if link == NULL or link.state == LINK_CLOSED or link.conn.is_broken:
         reason[0] = LOST
         return False
-    if link.count >= link.conn.engine.queue_max or link.conn.out.bytes >= link.conn.engine.link_out_max:
+    if (link.count >= link.conn.engine.queue_max or link.conn.out.bytes >= link.conn.engine.link_out_max
+            or not links_have_room(link.conn.engine)):
         reason[0] = OVERLOADED
         return False
     return True

@@ -9,7 +9,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from mcroute._engine.blocks cimport Slice, block_new, out_copy, out_slice
+from mcroute._engine.blocks cimport Slice, out_copy, out_slice
+from mcroute._engine.relief cimport reply_block
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE,
     GROUP_STORE_IF,
@@ -70,7 +71,7 @@ cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexce
     cdef int size
     token_of_request(request, &token)
     size = snprintf(text, TOKEN_ROOM, b" C%llu", <unsigned long long>(token >> TAG_BITS))
-    return out_copy(out, &engine.pool, <uint8_t*>text, size)
+    return out_copy(out, &engine.outbound, <uint8_t*>text, size)
 
 
 cdef bint _put_flags(OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas) noexcept nogil:
@@ -86,17 +87,17 @@ cdef bint _put_flags(OutQueue* out, Engine* engine, Request* request, uint32_t o
     while True:
         at = request_next_key(data, at, request.view.flags_end, &start, &size)
         if at == 0:
-            return is_placed or out_copy(out, &engine.pool, <uint8_t*>ours, ours_size)
+            return is_placed or out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
         if data[start] == b'q':
             continue
         if data[start] == b'O':
             is_placed = True
-            is_put = out_copy(out, &engine.pool, <uint8_t*>ours, ours_size)
+            is_put = out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
         elif data[start] == b'C' and tags_cas:
             is_put = _put_own_token(out, engine, request)
         else:
-            is_put = (out_copy(out, &engine.pool, <const uint8_t*>b" ", 1)
-                      and out_copy(out, &engine.pool, data + start, size))
+            is_put = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", 1)
+                      and out_copy(out, &engine.outbound, data + start, size))
         if not is_put:
             return False
 
@@ -110,14 +111,14 @@ cdef bint put_meta(
     # The line up to its flags, without the blanks that may stand before them or the line's end.
     while head > 0 and data[head - 1] in (b' ', b'\r', b'\n'):
         head -= 1
-    if not (out_copy(out, &engine.pool, data, head)
+    if not (out_copy(out, &engine.outbound, data, head)
             and _put_flags(out, engine, request, opaque, tags_cas)
-            and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)):
+            and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2)):
         return False
     if view.command != CMD_META_SET:
         return True
-    return (out_slice(out, &engine.pool, Slice(request.block, request.offset + view.value_offset, view.value_size))
-            and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2))
+    return (out_slice(out, &engine.outbound, Slice(request.block, request.offset + view.value_offset, view.value_size))
+            and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2))
 
 
 cdef bint meta_matches(Expected* expected, const uint8_t* data, const ReplyView* view) noexcept nogil:
@@ -139,7 +140,7 @@ cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil:
     cdef uint32_t start = 0
     cdef uint32_t size = 0
     # The flags that come back are copies of the request's, but for k, which brings the key, and with b a mark.
-    cdef Block* block = block_new(&request.plan.engine.pool, view.line_size + view.key_size + 8)
+    cdef Block* block = reply_block(request.plan.engine, view.line_size + view.key_size + 8)
     if block == NULL:
         return NULL
     memcpy(block.data, letters, 2)
@@ -178,7 +179,7 @@ cdef Block* meta_restore(Request* request, const uint8_t* data, ReplyView* view)
         size = asked.opaque_size
     else:
         start -= 1
-    block = block_new(&request.plan.engine.pool, <size_t>view.size - (end - start) + size)
+    block = reply_block(request.plan.engine, <size_t>view.size - (end - start) + size)
     if block == NULL:
         return NULL
     to = block.data

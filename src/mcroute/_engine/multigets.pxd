@@ -6,6 +6,13 @@ from libc.stdint cimport int32_t, uint8_t
 from mcroute._engine.blocks cimport Block, Slice
 from mcroute._engine.state cimport Request, Walk
 
+cdef enum:
+    ROUND_KEYS_MAX = 128        # that are asked for at first, of however many there are
+    ROUND_BYTES = 8 << 20       # of items in the rounds behind it, as many as one can tell
+    UNREAD_BYTES = 4 << 20      # of the rounds before, while the next one is asked for
+
+# Goes on with a get whose round is over, if it is its turn and its client has taken enough.
+cdef void multiget_go_on(Request* request) noexcept nogil
 # Begins the request's parts. The request may be answered, and gone, on return.
 cdef void multiget_begin(Request* request) noexcept nogil
 # A VALUE has come for a part. False when its key is not one of those that are still to come.

@@ -5,16 +5,20 @@ again. Keys that cannot share a walk, because they have come to a node that is n
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from mcroute._engine.answers cimport request_answer_joined, request_answer_text, request_walk_ended
+from mcroute._engine.answers cimport (
+    conn_break, conn_mark, request_answer_joined, request_answer_text, request_wait, request_walk_ended,
+    request_write_round,
+)
 from mcroute._engine.blocks cimport block_keep, block_new
 from mcroute._hashing.caching cimport prefetch
 from mcroute._engine.combining cimport combine_is_over, failed_over, first_go_on, may_retry, random_number
 from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED,
-    REFUSED_BY_SERVER, KeyState, Link, PlanNode, PlanPool, PlanTable, Server,
+    REFUSED_BY_SERVER, Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Rounds, Server, Session,
+    request_rounds,
 )
 from mcroute._protocol cimport reply_item, request_next_key
 from mcroute._ring cimport RingTable, ring_owner_each
@@ -24,6 +28,8 @@ from mcroute._engine.walks cimport (
 
 cdef enum:
     KEYS_A_ROUND = 32           # that are looked up together
+    ROUND_KEYS_MIN = 8          # of a round of the request, however large their items are
+    KEYS_AT_ONCE = 64 * 1024    # and at most
 
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
@@ -103,8 +109,18 @@ cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice r
 
 cdef void _part_ended(Request* request) noexcept nogil:
     request.groups_open -= 1
-    if request.groups_open == 0 and not request.is_done:
+    if request.groups_open > 0 or request.is_done:
+        return
+    if request.is_in_rounds and _has_more_rounds(request):
+        request_wait(request)
+        multiget_go_on(request)
+    else:
         request_answer_joined(request)
+
+
+cdef bint _has_more_rounds(Request* request) noexcept nogil:
+    return (request.session != NULL and request.failure == HIT
+            and request_rounds(request).end < request.key_count)
 
 
 # ---- a key's way through its plan ----
@@ -249,12 +265,10 @@ cdef void _join_owners(Request* request, int32_t first, int count, const RingTab
         _join_part(request, first + i, node, ask, walk_link(server, texts[i], sizes[i]))
 
 
-cdef void _join_all(Request* request, int node) noexcept nogil:
-    """All keys to one node."""
-    cdef PlanNode* ask = _shared_ask(request, node, request.keys)
+cdef void _join_all(Request* request, int node, int32_t first, int32_t count) noexcept nogil:
+    """The keys from the first on, up to `count`, to one node."""
+    cdef PlanNode* ask = _shared_ask(request, node, &request.keys[first])
     cdef const RingTable* ring = _ring_of_owner(request, ask)
-    cdef int32_t count = <int32_t>request.key_count
-    cdef int32_t first = 0
     while first < count:
         if ring == NULL:
             _join(request, first, node)
@@ -264,7 +278,7 @@ cdef void _join_all(Request* request, int node) noexcept nogil:
             first += KEYS_A_ROUND
 
 
-cdef void _join_switched(Request* request, int switch) noexcept nogil:
+cdef void _join_switched(Request* request, int switch, int32_t first, int32_t end) noexcept nogil:
     """Each key to the node that the switch says. Those in a row are looked up together if their pools share a ring."""
     cdef int[KEYS_A_ROUND] nodes
     cdef int count = 0
@@ -272,7 +286,7 @@ cdef void _join_switched(Request* request, int switch) noexcept nogil:
     cdef const RingTable* ring
     cdef int32_t i
     cdef int node
-    for i in range(<int32_t>request.key_count):
+    for i in range(first, end):
         node = _key_node(request, switch, &request.keys[i])
         ring = _ring_of_owner(request, _shared_ask(request, node, &request.keys[i]))
         if count > 0 and (ring != shared or count == KEYS_A_ROUND):
@@ -285,7 +299,7 @@ cdef void _join_switched(Request* request, int switch) noexcept nogil:
         nodes[count] = node
         count += 1
     if count > 0:
-        _join_owners(request, <int32_t>request.key_count - count, count, shared, 0, NULL, nodes)
+        _join_owners(request, end - count, count, shared, 0, NULL, nodes)
 
 
 cdef void _ask_part(Walk** at) noexcept nogil:
@@ -323,11 +337,14 @@ cdef bint _lay_out_keys(Request* request) noexcept nogil:
     cdef uint32_t size = 0
     cdef KeyState* state
     cdef uint32_t i
-    request.key_block = block_new(&request.plan.engine.pool, count * sizeof(KeyState))
+    request.key_block = block_new(&request.plan.engine.uploads, count * sizeof(KeyState) + sizeof(Rounds))
     if request.key_block == NULL:
         return False
     request.keys = <KeyState*>request.key_block.data
     request.key_count = count
+    if request.session != NULL and count > request.plan.engine.round_keys:
+        request.is_in_rounds = True
+        request_rounds(request)[0] = Rounds(0, request.plan.engine.round_keys, 0, False)
     for i in range(count):
         state = &request.keys[i]
         at = request_next_key(data, at, request.view.keys_end, &state.offset, &size)
@@ -339,25 +356,59 @@ cdef bint _lay_out_keys(Request* request) noexcept nogil:
 
 
 cdef void multiget_begin(Request* request) noexcept nogil:
-    cdef PlanTable* plan = request.plan
-    cdef int root = plan.root
     if not _lay_out_keys(request):
         request.outcome = OVERLOADED
         request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
         return
+    request.start = <uint32_t>random_number(request.plan.engine)
+    if request.is_in_rounds:
+        _ask_keys(request, 0, <int32_t>request_rounds(request).end)
+    else:
+        _ask_keys(request, 0, <int32_t>request.key_count)
+
+
+cdef void _ask_keys(Request* request, int32_t first, int32_t end) noexcept nogil:
+    cdef PlanTable* plan = request.plan
+    cdef int root = plan.root
     # Held open until every key has been looked at, so that parts which end at once do not end the request.
     request.groups_open = 1
     request.walks += 1
-    request.start = <uint32_t>random_number(plan.engine)
     if plan.nodes[root].kind == NODE_SWITCH_COMMAND:
         root = plan.children[plan.nodes[root].children + request.group]
     if _is_switch(&plan.nodes[root]):
-        _join_switched(request, root)
+        _join_switched(request, root, first, end)
     else:
-        _join_all(request, root)
+        _join_all(request, root, first, end)
     _ask_parts(request)
     _part_ended(request)
     request_walk_ended(request)
+
+
+# ---- rounds ----
+
+cdef uint32_t _next_count(Engine* engine, uint32_t keys, uint64_t bytes) noexcept nogil:
+    """Keys whose items, if they are like the last ones, are as many bytes as a round is to have."""
+    cdef uint64_t count = <uint64_t>keys * ROUND_BYTES // max(bytes, <uint64_t>1)
+    engine.round_keys = <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>ROUND_KEYS_MAX))
+    return <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>KEYS_AT_ONCE))
+
+
+cdef void multiget_go_on(Request* request) noexcept nogil:
+    cdef Session* session = request.session
+    cdef Rounds* rounds = request_rounds(request)
+    cdef uint64_t before
+    cdef uint32_t count
+    if session.head != request or session.conn.out.bytes > UNREAD_BYTES or session.conn.is_broken:
+        return
+    before = session.conn.out.bytes
+    if not request_write_round(request):
+        conn_break(&session.conn)
+        return
+    count = _next_count(request.plan.engine, rounds.end - rounds.first, session.conn.out.bytes - before)
+    rounds.first = rounds.end
+    rounds.end = min(request.key_count, rounds.end + count)
+    conn_mark(&session.conn)
+    _ask_keys(request, <int32_t>rounds.first, <int32_t>rounds.end)
 
 
 # ---- ending ----

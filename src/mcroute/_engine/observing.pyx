@@ -143,6 +143,8 @@ cdef dict _counters(EngineCounts* counts):
         "sessions_opened": counts.sessions_opened,
         "sessions_closed": counts.sessions_closed,
         "accepts_failed": counts.accepts_failed,
+        "refused_memory": counts.refused_memory,
+        "closed_memory": counts.closed_memory,
     }
 
 
@@ -167,7 +169,10 @@ cdef object engine_snapshot(Engine* engine, dict ids):
         counters = _counters(counts)
         failovers = _by_outcome(counts.failovers)
         counters["failovers"] = sum(failovers.values())
-        counters["buffer_bytes"] = counter_read(&engine.pool.used_bytes)
+        counters["request_bytes"] = counter_read(&engine.uploads.used_bytes)
+        counters["reply_bytes"] = counter_read(&engine.pool.used_bytes)
+        counters["link_bytes"] = counter_read(&engine.outbound.used_bytes)
+        counters["buffer_bytes"] = counters["request_bytes"] + counters["reply_bytes"] + counters["link_bytes"]
         return Snapshot(counters, _results(counts), failovers, _durations(counts), _servers(engine, ids))
     finally:
         free(counts)

@@ -42,7 +42,7 @@ cdef int _shape(int command) noexcept nogil:
 cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
     cdef size_t size = 0
     cdef const char* word = command_text(command, &size)
-    return out_copy(out, &engine.pool, <const uint8_t*>word, size)
+    return out_copy(out, &engine.outbound, <const uint8_t*>word, size)
 
 
 cdef size_t _keys_size(const Request* request, int32_t key, bint only_one) noexcept nogil:
@@ -65,11 +65,11 @@ cdef bint _put_keys(
     if request.view.command >= CMD_GAT:
         size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command),
                         <long long>request.view.exptime)
-        if not out_copy(out, &engine.pool, <uint8_t*>word, size):
+        if not out_copy(out, &engine.outbound, <uint8_t*>word, size):
             return False
     elif not _put_word(out, engine, request.view.command):
         return False
-    room = out_room(out, &engine.pool, _keys_size(request, key, only_one) + 2)
+    room = out_room(out, &engine.outbound, _keys_size(request, key, only_one) + 2)
     if room == NULL:
         return False
     while key >= 0:
@@ -118,12 +118,12 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request, bint tag
     cdef char[LINE_MAX] line
     cdef int size = _encode_line(line, key, view, tags_cas)
     cdef Slice value
-    if not out_copy(out, &engine.pool, <uint8_t*>line, size):
+    if not out_copy(out, &engine.outbound, <uint8_t*>line, size):
         return False
     if not CMD_SET <= view.command <= CMD_CAS:
         return True
     value = Slice(request.block, request.offset + view.value_offset, view.value_size)
-    return out_slice(out, &engine.pool, value) and out_copy(out, &engine.pool, <const uint8_t*>b"\r\n", 2)
+    return out_slice(out, &engine.outbound, value) and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2)
 
 
 cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
@@ -145,7 +145,7 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
         command[0] = CMD_DELETE
         size = snprintf(line, LINE_MAX, b"delete %.*s%s\r\n", <int>view.key_size, key,
                         <const char*>b" 0" if _is_noreply(view, key) else <const char*>b"")
-    return out_copy(out, &engine.pool, <uint8_t*>line, size)
+    return out_copy(out, &engine.outbound, <uint8_t*>line, size)
 
 
 cdef bint _put_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
@@ -158,7 +158,7 @@ cdef bint _put_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
     engine.next_opaque += 1
     size = snprintf(line, LINE_MAX, b"mg %.*s%s u O%u\r\n", <int>view.key_size, key,
                     <const char*>b" b" if view.flags & REQ_BASE64 else <const char*>b"", engine.next_opaque)
-    return out_copy(out, &engine.pool, <uint8_t*>line, size)
+    return out_copy(out, &engine.outbound, <uint8_t*>line, size)
 
 
 cdef bint _may_go_verbatim(Walk* walk) noexcept nogil:
@@ -184,7 +184,7 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
         engine.next_opaque += 1
         queued = put_meta(out, engine, request, engine.next_opaque, walk.tags_cas)
     elif _may_go_verbatim(walk):
-        queued = out_slice(out, &engine.pool, Slice(request.block, request.offset, request.view.size))
+        queued = out_slice(out, &engine.outbound, Slice(request.block, request.offset, request.view.size))
     else:
         queued = _put_encoded(out, engine, request, walk.tags_cas)
     return queued and link_expect(link, walk, _shape(command), command)

@@ -5,6 +5,6 @@ from mcroute._engine.state cimport Conn
 # All of it as one object, copied once; taken as sent.
 cdef bytes conn_take(Conn* conn)
 # The same as a list of bytes and memoryviews; `engine` is the Python object that the connection belongs to.
-cdef list conn_take_pieces(Conn* conn, object engine)
+cdef list conn_take_pieces(Conn* conn, size_t most, object engine)
 # What conn_buffer lends, as a writable memoryview; None when nothing may be read now.
 cdef object conn_room(Conn* conn, object engine)

@@ -80,18 +80,21 @@ cdef bytes conn_take(Conn* conn):
     return data
 
 
-cdef list conn_take_pieces(Conn* conn, object engine):
+cdef list conn_take_pieces(Conn* conn, size_t most, object engine):
     cdef size_t size
+    cdef size_t taken = 0
     pieces = []
     conn_sent(conn, 0)
-    while conn.out.bytes > 0:
+    while conn.out.bytes > 0 and taken < most:
         size = _small(conn)
         if size > 0:
+            size = min(size, most)
             pieces.append(_copy(conn, size))
-            continue
-        size = conn.out.ring[conn.out.head].size
-        pieces.append(_lend(conn.out.ring[conn.out.head], engine, True))
-        conn_sent(conn, size)
+        else:
+            size = conn.out.ring[conn.out.head].size
+            pieces.append(_lend(conn.out.ring[conn.out.head], engine, True))
+            conn_sent(conn, size)
+        taken += size
     return pieces
 
 

@@ -9,6 +9,8 @@ from mcroute._protocol cimport ReplyView
 
 # Takes what has arrived on the link; on any doubt about what belongs to what, the link is broken.
 cdef void link_input(Link* link) noexcept nogil
+# There is no memory for the value that has begun: it is read past. False if what has begun is no value.
+cdef bint link_skip(Link* link) noexcept nogil
 # The connection is gone: everything expected on it ends as lost.
 cdef void link_lost(Link* link) noexcept nogil
 # The oldest request's reply has come, and means that.

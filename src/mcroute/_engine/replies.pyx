@@ -14,7 +14,8 @@ from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest
 from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
     DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
-    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_TOO_LARGE, STORED, TOUCHED, Expected,
+    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_NO_MEMORY, SKIPPED_TOO_LARGE, STORED,
+    TOUCHED, Expected,
     Request, Server, Walk,
 )
 from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
@@ -241,7 +242,8 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     if expected.walk != NULL and view.opaque_size > 0 and expected.command >= CMD_META_GET:
         restored = meta_restore(expected.walk.request, block.data + start, view)
         if restored == NULL:
-            link_complete(link, LOST, NOTHING)
+            # Its outcome is known, and is not lost.
+            link_complete(link, REFUSED_BY_SERVER if outcome in (HIT, NUMBER) else outcome, NOTHING)
             return <size_t>view.size
         _complete_tagged(link, outcome, Slice(restored, 0, restored.fill))
         block_drop(restored)
@@ -338,6 +340,24 @@ cdef void link_input(Link* link) noexcept nogil:
             break
         link.conn.input.start += taken
     link.conn.input.need = need
+
+
+cdef bint link_skip(Link* link) noexcept nogil:
+    cdef Block* block = link.conn.input.block
+    cdef size_t start = link.conn.input.start
+    cdef ReplyView view
+    cdef size_t taken
+    if link.count == 0 or link_oldest(link).step > 0 or link.conn.swallow > 0:
+        return False
+    if reply_parse(block.data + start, link.conn.input.end - start, link.server.value_max, &view) not in (
+            PARSED_MORE, PARSED_OK):
+        return False
+    if view.line_size == 0 or view.kind not in (REPLY_VALUE, REPLY_META_VALUE):
+        return False
+    taken = skip_begin(link, block.data + start, &view, SKIPPED_NO_MEMORY)
+    link.conn.input.start += taken
+    link.conn.input.need = 0
+    return taken > 0
 
 
 cdef void link_lost(Link* link) noexcept nogil:

@@ -10,3 +10,6 @@ cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil
 
 # Takes what has arrived on the session, until it is paused or broken.
 cdef void session_input(Session* session) noexcept nogil
+# Refuses the value that has begun to come: the rest of it is read past. What has come is the caller's to drop. False if
+# what has begun is no value.
+cdef bint session_refuse(Session* session) noexcept nogil

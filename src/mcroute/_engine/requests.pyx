@@ -9,16 +9,17 @@ from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.meta cimport meta_group
+from mcroute._engine.relief cimport engine_is_short, requests_relieve
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
-    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, Engine, Request,
+    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, OVERLOADED, Engine, Request,
 )
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
     CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
-    CMD_VERBOSITY, CMD_VERSION, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE,
-    PARSED_OK, REQ_BASE64, RequestView, error_text, request_parse, request_resume,
+    CMD_VERBOSITY, CMD_VERSION, ERROR_NO_MEMORY, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE,
+    PARSED_OK, REQ_BASE64, REQ_NOREPLY, RequestView, error_text, request_parse, request_resume,
 )
 
 
@@ -84,7 +85,17 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
         _answer_locally(session, request)
         return
     request.group = group
+    if engine_is_short(session.conn.engine) and not _find_memory(session):
+        # Before any server is asked: no copy misses what another one has.
+        counter_add(&session.conn.engine.counts.refused_memory, 1)
+        request.outcome = OVERLOADED
+        request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
+        return
     walk_begin(request)
+
+
+cdef bint _find_memory(Session* session) noexcept nogil:
+    return requests_relieve(session.conn.engine, session, 0) and not engine_is_short(session.conn.engine)
 
 
 cdef void _refuse(Session* session, int error) noexcept nogil:
@@ -106,7 +117,7 @@ cdef void _refuse(Session* session, int error) noexcept nogil:
 cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refused) noexcept nogil:
     """Deletes what a refused value was to replace, as memcached does: the old one is stale to its writer."""
     cdef const char* mark = b" b\r\n" if refused.flags & REQ_BASE64 else b"\r\n"
-    cdef Block* block = block_new(&engine.pool, refused.key_size + 8)
+    cdef Block* block = block_new(&engine.uploads, refused.key_size + 8)
     cdef Request* request = request_new(engine, NULL) if block != NULL else NULL
     if request == NULL:
         if block != NULL:
@@ -132,6 +143,25 @@ cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, b
         conn_mark(&session.conn)
     else:
         session.conn.swallow = view.size
+
+
+cdef bint session_refuse(Session* session) noexcept nogil:
+    cdef Engine* engine = session.conn.engine
+    cdef const uint8_t* data = session.conn.input.block.data + session.conn.input.start
+    cdef size_t held = session.conn.input.end - session.conn.input.start
+    cdef RequestView view
+    cdef int parsed = request_parse(data, held, &engine.limits, False, &view)
+    if parsed != PARSED_MORE or view.line_size == 0 or session.conn.swallow > 0:
+        return False
+    counter_add(&engine.counts.refused_memory, 1)
+    view.error = ERROR_TOO_LARGE_SILENT if view.flags & REQ_NOREPLY else ERROR_NO_MEMORY
+    if view.command in (CMD_SET, CMD_META_SET):
+        _forget_value(engine, data, &view)
+    _refuse(session, view.error)
+    session.conn.swallow = view.size - held
+    session.conn.input.start = session.conn.input.end = session.conn.input.need = 0
+    session.conn.input.scanned = session.conn.input.large = 0
+    return True
 
 
 cdef size_t _swallow(Session* session, size_t size) noexcept nogil:

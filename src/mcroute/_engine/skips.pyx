@@ -3,11 +3,12 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, strlen
 
-from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
+from mcroute._engine.blocks cimport Block, Slice, block_drop
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.links cimport link_oldest
 from mcroute._engine.meta cimport meta_matches
 from mcroute._engine.multigets cimport multiget_skip
+from mcroute._engine.relief cimport reply_block
 from mcroute._engine.replies cimport link_complete, link_desynced, reply_is_asked, reply_outcome
 from mcroute._engine.state cimport (
     REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_NOTHING, SKIPPED_TOO_LARGE, Expected, Walk,
@@ -63,7 +64,7 @@ cdef size_t skip_on(Link* link, const uint8_t* data, size_t size) noexcept nogil
 cdef void skip_ended(Link* link) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     cdef const char* text = TOO_LARGE if expected.skipped == SKIPPED_TOO_LARGE else NO_MEMORY
-    cdef Block* block = block_new(&link.conn.engine.pool, strlen(text))
+    cdef Block* block = reply_block(link.conn.engine, strlen(text))
     if block == NULL:
         link_complete(link, REFUSED_BY_SERVER, NOTHING)
         return

@@ -205,6 +205,7 @@ cdef struct Session:
     Request* tail
     uint32_t in_flight
     bint is_batch               # what is in flight, or answered and not sent, has come all at once
+    bint has_rounds             # its first request waits to go on, or will: see Rounds
     bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
     Session* next               # all sessions of the engine
     Session* previous
@@ -298,6 +299,12 @@ cdef struct Walk:
     uint8_t tags_cas            # ask: as its node's
     uint8_t is_detached         # its outcome is nobody's
 
+cdef struct Rounds:             # of a multiget whose items are asked for, and written, piece by piece
+    uint32_t first              # key of the present round
+    uint32_t end                # behind its last key
+    uint32_t hits               # of the rounds before
+    bint is_begun               # items have been written: an error closes the session
+
 cdef struct Request:            # small, since thousands are in flight and none of them stays in the cache
     Deadline deadline
     Request* next               # behind it in its session, or in the list of spare ones
@@ -326,8 +333,13 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint8_t is_done             # the reply is known (true or false)
     uint8_t is_answered         # and handed to the session
     uint8_t is_asking           # multiget: its parts, one after the other
+    uint8_t is_in_rounds        # multiget: behind its KeyStates there are Rounds
+    uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not taken enough yet
     uint8_t is_haunted          # another engine's ghost of its key may be executed any time
     Walk walk                   # of the plan's root, or of a multiget's only part
+
+cdef inline Rounds* request_rounds(Request* request) noexcept nogil:
+    return <Rounds*>(request.keys + request.key_count)
 
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket
@@ -392,6 +404,8 @@ cdef struct EngineCounts:
     uint64_t bytes_out
     uint64_t sessions_opened
     uint64_t sessions_closed
+    uint64_t refused_memory     # requests, for want of memory
+    uint64_t closed_memory      # sessions: too much unread, or half a line
     uint64_t accepts_failed     # by the driver: for want of descriptors or memory
     uint64_t ejections          # by the engine itself
     uint64_t spared             # and by the trip rule, had the server not been kept
@@ -408,7 +422,10 @@ cdef struct Claims:             # see claims.pxd
     uint64_t* slots
 
 cdef struct Engine:
-    BlockPool pool
+    BlockPool pool              # replies, and what else goes to clients
+    BlockPool uploads           # clients' requests, from their first bytes on
+    BlockPool outbound          # what is queued for servers; its reserve also keeps links in step
+    double relieved_at          # when nobody was found last who could give up replies
     Limits limits               # value_max: the next one's, or the largest of the plan's servers'
     uint64_t value_set          # as the driver was told; 0: nothing
     PlanTable* plan
@@ -422,6 +439,8 @@ cdef struct Engine:
     Block* lent
     size_t lent_offset
     Deadlines requests          # in flight
+    Deadlines stalled           # those of them that wait for their clients, in no order
+    uint32_t round_keys         # so many keys of a multiget are asked for at first
     Request* spare_requests
     Walk* spare_walks
     Session* sessions

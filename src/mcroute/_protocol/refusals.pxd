@@ -24,6 +24,7 @@ cdef enum ErrorText:
     ERROR_INITIAL_VALUE
     ERROR_NOT_OFFERED
     ERROR_TOO_LARGE_SILENT  # ERROR_TOO_LARGE to a noreply
+    ERROR_NO_MEMORY
     ERROR_TEXT_COUNT
 
 # The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".

@@ -124,11 +124,21 @@ class Link(asyncio.BufferedProtocol):
                 self.is_tried.set()
                 attempt += 1
             await self._pause(attempt)
-            self._open()
+            while not self._reopen():
+                attempt += 1
+                await self._pause(attempt)
 
     def _open(self) -> int:
         """From here on requests wait for the next connection."""
         return self._engine.open_link(self._id, self._index, HANDSHAKE)
+
+    def _reopen(self) -> bool:
+        try:
+            self._open()
+        except MemoryError:
+            log.error("server %s: no memory for a connection; tried again", self.server.name)
+            return False
+        return True
 
     def hurry(self) -> None:
         """Ends the pause before the next attempt to connect, if it is in one."""
@@ -214,7 +224,7 @@ class Link(asyncio.BufferedProtocol):
         missed = self._engine.missed_writes(self._id)
         if self._observer.link_lost(self._id, self.address, writes, missed) and self._has_greeted:
             # So that the server misses none.
-            self._open()
+            self._reopen()
         if not self._lost.done():
             self._lost.set_result(None)
         self._driver.schedule()

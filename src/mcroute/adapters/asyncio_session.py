@@ -10,12 +10,17 @@ from .asyncio_driver import Driver, notice_silent_end, sender
 __all__ = ("Session",)
 
 
+# Bytes that are handed to a transport at once.
+PIECES_MAX = 256 * 1024
+
+
 class Session(asyncio.Protocol):
     """Holds at most one read's bytes of its own: while the engine takes no more, nothing is read."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._engine = driver.engine
+        self._number = 0  # in the engine; 0: it has no room for the session
         self._rest = b""
         self._is_ending = False
         self._is_held = False
@@ -24,10 +29,17 @@ class Session(asyncio.Protocol):
         notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
         self._send = sender(self._transport)
-        self._number = self._engine.open_session()
+        try:
+            self._number = self._engine.open_session()
+        except MemoryError:
+            # The client tries again; nobody else is to suffer for it.
+            self._transport.abort()
+            return
         self._driver.connections[self._number] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._number:
+            return
         del self._driver.connections[self._number]
         self._engine.close(self._number, self._driver.loop.time())
         self._driver.schedule()
@@ -63,11 +75,15 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
     def flush(self) -> None:
+        if self._engine.is_broken(self._number):
+            # What it has not read yet is not waited for.
+            self._transport.abort()
+            return
+        # Little at a time: what the transport holds counts for no bound of memory.
+        while not self._is_held and (pieces := self._engine.take_pieces(self._number, PIECES_MAX)):
+            self._send(pieces)
         if self._is_held:
             return
-        pieces = self._engine.take_pieces(self._number)
-        if pieces:
-            self._send(pieces)
         if self._engine.must_close(self._number):
             self._transport.close()
         elif self._rest:

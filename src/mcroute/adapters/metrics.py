@@ -155,6 +155,11 @@ def _replies(seen: Observation) -> Iterator[Sample]:
         yield (name,), server.latencies
 
 
+def _memory(seen: Observation) -> Iterator[Sample]:
+    for share in ("request", "reply", "link"):
+        yield (share,), seen.snapshot.counters[f"{share}_bytes"]
+
+
 def _skipped(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.snapshot.servers.items():
         yield (name, "too_large"), server.counters["too_large"]
@@ -246,6 +251,27 @@ METRICS = (
         "Requests that reached their deadline: their clients were told SERVER_ERROR timeout.",
         (),
         _counted("timeouts"),
+    ),
+    Metric(
+        COUNTER,
+        "requests_refused_memory_total",
+        "Requests answered with SERVER_ERROR because the memory for requests, or for links, was used up.",
+        (),
+        _counted("refused_memory"),
+    ),
+    Metric(
+        COUNTER,
+        "connections_closed_memory_total",
+        "Clients closed because they left too much unread, or sent half a line, while memory was used up.",
+        (),
+        _counted("closed_memory"),
+    ),
+    Metric(
+        GAUGE,
+        "memory_bytes",
+        "Memory taken of each share: requests, replies, links. See the options of these names.",
+        ("share",),
+        _memory,
     ),
     Metric(
         GAUGE,

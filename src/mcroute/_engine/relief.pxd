@@ -1,0 +1,32 @@
+"""Who gives way when a share of the memory is used up: the client that takes most of it, never a server."""
+
+from libc.stddef cimport size_t
+
+from mcroute._engine.blocks cimport Block, block_new
+from mcroute._engine.state cimport Engine, Session
+
+cdef enum:
+    RESERVED_MAX = 16 * 1024    # bytes of a block that the links' reserve gives to a reply
+    REQUEST_MAX = 2 << 20       # bytes that one request takes at most in the output of a link
+
+# Refuses values that are on their way, the longest first, until the requests' share has room for that many bytes. False
+# if the session itself would be next.
+cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil
+# Closes the clients that leave most unread, until the replies are within their share again, or nobody has much.
+cdef void replies_relieve(Engine* engine) noexcept nogil
+
+# Whether a request that comes now is refused, before any server is asked.
+cdef inline bint engine_is_short(const Engine* engine) noexcept nogil:
+    return (engine.uploads.used_bytes > engine.uploads.used_share
+            or engine.outbound.used_bytes > engine.outbound.used_share)
+
+# Whether a link can queue one more request, whatever it is.
+cdef inline bint links_have_room(const Engine* engine) noexcept nogil:
+    return engine.outbound.used_bytes + REQUEST_MAX <= engine.outbound.used_limit
+
+# For a reply. Small ones have the links' reserve: an outcome is not to be lost because clients do not read.
+cdef inline Block* reply_block(Engine* engine, size_t size) noexcept nogil:
+    cdef Block* block = block_new(&engine.pool, size)
+    if block == NULL and size <= RESERVED_MAX:
+        block = block_new(&engine.outbound, size)
+    return block

@@ -1,0 +1,82 @@
+"""Looked for only when a share is used up: the sessions are gone along each time, which is rare."""
+
+from mcroute._engine.answers cimport conn_break
+from mcroute._engine.blocks cimport block_drop, out_clear, slice_drop
+from mcroute._engine.counters cimport counter_add
+from mcroute._engine.requests cimport session_refuse
+from mcroute._engine.state cimport Request
+
+cdef enum:
+    REFUSED_AT_ONCE = 16        # values; the next bytes that come refuse more
+    CLOSED_AT_ONCE = 16         # sessions
+    UNREAD_MIN = 64 * 1024      # bytes: who has less is not closed for it
+
+# Seconds until sessions are looked at again, after nobody was found.
+cdef double RELIEF_PAUSE = 0.01
+
+
+cdef Session* _largest_value(Engine* engine) noexcept nogil:
+    cdef Session* session = engine.sessions
+    cdef Session* largest = NULL
+    while session != NULL:
+        if session.conn.input.block != NULL and not session.conn.is_broken and (
+                largest == NULL or session.conn.input.block.capacity > largest.conn.input.block.capacity):
+            largest = session
+        session = session.next
+    return largest
+
+
+cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil:
+    cdef Session* largest
+    cdef int _i
+    for _i in range(REFUSED_AT_ONCE):
+        if engine.uploads.used_bytes + wanted <= engine.uploads.used_share:
+            return True
+        largest = _largest_value(engine)
+        if largest == NULL or largest == asker:
+            return False
+        if not session_refuse(largest):
+            counter_add(&engine.counts.closed_memory, 1)
+            conn_break(&largest.conn)
+        block_drop(largest.conn.input.block)
+        largest.conn.input.block = NULL
+    return engine.uploads.used_bytes + wanted <= engine.uploads.used_share
+
+
+cdef Session* _most_unread(Engine* engine) noexcept nogil:
+    cdef Session* session = engine.sessions
+    cdef Session* most = NULL
+    cdef size_t bytes = UNREAD_MIN
+    while session != NULL:
+        if session.conn.out.bytes >= bytes and not session.conn.is_broken:
+            bytes = session.conn.out.bytes
+            most = session
+        session = session.next
+    return most
+
+
+cdef void _close(Session* session) noexcept nogil:
+    """Its memory is free at once; the driver closes the connection at the end of its turn."""
+    cdef Request* request = session.head
+    counter_add(&session.conn.engine.counts.closed_memory, 1)
+    conn_break(&session.conn)
+    out_clear(&session.conn.out)
+    while request != NULL:
+        if request.is_done:
+            slice_drop(&request.reply)
+        request = request.next
+
+
+cdef void replies_relieve(Engine* engine) noexcept nogil:
+    cdef Session* most
+    cdef int _i
+    if engine.now < engine.relieved_at + RELIEF_PAUSE:
+        return
+    for _i in range(CLOSED_AT_ONCE):
+        if engine.pool.used_bytes <= engine.pool.used_share:
+            return
+        most = _most_unread(engine)
+        if most == NULL:
+            engine.relieved_at = engine.now
+            return
+        _close(most)
