@@ -10,6 +10,7 @@ from mcroute.policy import (
     Fence,
     Flush,
     HealthSettings,
+    Past,
     Place,
     Plan,
     Pool,
@@ -179,3 +180,51 @@ def test_places_are_found_by_any_endpoint_and_unknown_ones_always() -> None:
     table.remove(3)
     table.remove(1)
     assert table.near(at("h2")) == set()
+
+
+def test_another_process_begins_where_the_earlier_one_ended() -> None:
+    s = supervised(plan_of(a="h1", b="h2", c="h3", d="h4"))
+    pasts = [
+        Past(at("h1"), owes=True, lost=frozenset({"x"})),
+        Past(at("h2"), owes=False, lost=frozenset({"y"})),
+        Past(at("h3"), owes=False),
+        Past(at("h9"), owes=False),
+    ]
+    assert s.recall(pasts, is_trusting=True, now=0.0) == (SetState(0, EJECTED), SetState(1, EJECTED))
+    assert [s.is_only_fenced(number) for number in range(4)] == [False, True, False, False]
+    seen = returned(s, 0, 0.0)
+    assert Fence(0, frozenset({"x"}), awaits_departed=True) in seen
+    assert Flush(0) in seen
+    # It was in service, and its writes under way are all that is awaited.
+    assert s.probe_answered(1, 0.0)[-1] == Fence(1, frozenset({"y"}))
+    assert s.fence_answered(1, (), 0.1) == (SetState(1, UP, 0),)
+    # What is in no plan any more misses what is written from now on.
+    later = plan_of(a="h1", b="h2", c="h3", d="h4", e="h9")
+    assert [server.name for server in s.outdated(later)] == ["e"]
+
+
+def test_servers_that_nothing_is_known_of_may_be_flushed_first() -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    assert s.recall([Past(at("h1"), owes=False)], is_trusting=False, now=0.0) == (SetState(1, EJECTED),)
+    assert Flush(1) in returned(s, 1, 0.0)
+
+
+@pytest.mark.parametrize("pasts", [[Past(UNKNOWN, owes=True)], [Past(at("h1", "h2"), owes=True)]])
+def test_a_past_that_may_be_of_any_server_is_of_all(pasts: list[Past]) -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    assert s.recall(pasts, is_trusting=True, now=0.0) == (SetState(0, EJECTED), SetState(1, EJECTED))
+
+
+def test_what_is_remembered_is_recalled() -> None:
+    plan = plan_of(a="h1", b="h2", c="h3")
+    s = supervised(plan)
+    s.link_lost(1, "x", 1)
+    s.tripped(0, 0.0)
+    s.install(plan_of(a="h1", b="h2"), 1.0)
+    assert s.remembered() == [
+        Past(at("h1"), owes=True, id=0),
+        Past(at("h2"), owes=True, lost=frozenset({"x"}), id=1),
+        Past(at("h3"), owes=True),
+    ]
+    other = supervised(plan)
+    assert len(other.recall(s.remembered(), is_trusting=True, now=0.0)) == 3

@@ -10,6 +10,7 @@ cdef class Engine:
     cdef CompiledPlan admitted      # not installed yet; else None
     cdef list older                 # plans that requests in flight may still refer to
     cdef object roster
+    cdef unsigned char[::1] memory  # for the servers' words, if these are to outlive the process
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
@@ -17,3 +18,4 @@ cdef class Engine:
     cdef _run_routes(self)
     cdef Server* server(self, int number) except NULL
     cdef Conn* conn(self, object number) except NULL
+    cdef _lend_words(self, CompiledPlan compiled)

@@ -21,7 +21,7 @@ from mcroute._engine.lifetimes cimport (
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
-from mcroute._engine.plans cimport CompiledPlan, servers_admit
+from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
@@ -29,7 +29,7 @@ from mcroute._engine.state cimport (
 from mcroute._engine.trips cimport engine_alarms, server_fail_over
 from mcroute._engine.words cimport (
     SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put,
-    word_state, word_trust,
+    ServerWord, word_state, word_trust,
 )
 
 from mcroute._engine.roster import Roster
@@ -44,16 +44,21 @@ cdef Text _text(bytes value):
     return Text(<uint8_t*><const uint8_t*>value, len(value))
 
 
+cdef enum:
+    WORD_SIZE = 64
+
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
 cdef class Engine:
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. Not for use by several threads at once.
+    of any clock that never goes back. Not for use by several threads at once. The servers' states lie in `memory` if
+    there is one, 64 bytes for each id, as far as it reaches.
     """
 
-    def __cinit__(self, plan, *, uint64_t seed=1):
+    def __cinit__(self, plan, *, uint64_t seed=1, unsigned char[::1] memory=None):
+        self.memory = memory
         self.conns = {}
         self.calls = {}
         self.scripts = {}
@@ -91,10 +96,25 @@ cdef class Engine:
         server had that had the id before. `renamed` maps pairs of name and address to those of the installed plan.
         """
         cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed or {}))
+        self._lend_words(compiled)
         if not servers_admit(self.state, compiled.terms, compiled.term_count):
             raise MemoryError
         self.admitted = compiled
         return dict(compiled.ids)
+
+    cdef _lend_words(self, CompiledPlan compiled):
+        cdef ServerTerms* terms
+        cdef ServerWord* word
+        cdef int i
+        if self.memory is None:
+            return
+        for i in range(compiled.term_count):
+            terms = &compiled.terms[i]
+            if (terms.id + 1) * WORD_SIZE <= self.memory.shape[0]:
+                word = <ServerWord*>&self.memory[terms.id * WORD_SIZE]
+                if terms.is_new:
+                    word.bits = 0
+                terms.word = word
 
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.

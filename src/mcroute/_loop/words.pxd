@@ -6,6 +6,8 @@ from mcroute._engine.words cimport ServerWord
 cdef class Words:
     cdef ServerWord** words
     cdef int count
+    cdef unsigned char[::1] memory
+    cdef int lent               # words that lie in this memory; the others are our own
     cdef Claims* claims         # NULL: there is one engine
     cdef int* wake_fds          # an eventfd for each engine
     cdef int wake_count

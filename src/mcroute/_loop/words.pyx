@@ -24,9 +24,14 @@ cdef class Words:
 
     `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
     are duplicated, so that nobody writes to what another has closed. Raises ValueError for more than 255.
+
+    The first words lie in `memory` if there is one, 64 bytes each: a map of a file outlives a process that is killed.
     """
 
-    def __cinit__(self, wake_fds=()):
+    def __cinit__(self, wake_fds=(), unsigned char[::1] memory=None):
+        if memory is not None:
+            self.memory = memory
+            self.lent = <int>(memory.shape[0] // CACHE_LINE)
         if len(wake_fds) > CLAIMANTS_MAX:
             raise ValueError(f"{len(wake_fds)} threads: at most {CLAIMANTS_MAX} share servers")
         if len(wake_fds) < 2:
@@ -41,7 +46,7 @@ cdef class Words:
 
     def __dealloc__(self):
         cdef int i
-        for i in range(self.count):
+        for i in range(self.lent, self.count):
             free(self.words[i])
         free(self.words)
         for i in range(self.wake_count):
@@ -57,7 +62,9 @@ cdef class Words:
             if more == NULL:
                 raise MemoryError
             self.words = more
-            if posix_memalign(&word, CACHE_LINE, CACHE_LINE) != 0:
+            if self.count < self.lent:
+                word = &self.memory[self.count * CACHE_LINE]
+            elif posix_memalign(&word, CACHE_LINE, CACHE_LINE) != 0:
                 raise MemoryError
             memset(word, 0, CACHE_LINE)
             self.words[self.count] = <ServerWord*>word

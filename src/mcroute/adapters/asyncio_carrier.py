@@ -25,8 +25,9 @@ class AsyncioCarrier:
         plan: Plan,
         rng: Random,
         on_results: Callable[[list[Result]], None] | None = None,
+        memory: memoryview | None = None,
     ) -> None:
-        self.engine = Engine(plan, seed=rng.getrandbits(63))
+        self.engine = Engine(plan, seed=rng.getrandbits(63), memory=memory)
         self.driver = Driver(self.engine, asyncio.get_running_loop(), on_results)
         self._rng = rng
         self._links: list[ServerLinks] = []

@@ -10,8 +10,9 @@ from .asyncio_carrier import AsyncioCarrier
 from .asyncio_driver import Driver
 from .asyncio_session import Session
 from .listening import BACKLOG, listening_path
-from .routing import Routing
+from .routing import FirstUse, Routing
 from .service import Service
+from .state_file import StateFile
 
 __all__ = ("Proxy",)
 
@@ -19,7 +20,9 @@ __all__ = ("Proxy",)
 class Proxy(Service):
     """Serves clients by a plan, on the running loop. `start` begins, `close` ends; also a context manager.
 
-    `rng` is where all of its chance comes from: the engine's seed, the jitter of retries.
+    `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `state` is what an
+    earlier process has left, and this one leaves; servers that it says nothing of are flushed before they are
+    used if `first_use` is "flush".
     """
 
     def __init__(
@@ -29,11 +32,15 @@ class Proxy(Service):
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        state: StateFile | None = None,
+        first_use: FirstUse = "trust",
     ) -> None:
         rng = rng or Random()
-        carrier = AsyncioCarrier(plan, rng)
+        carrier = AsyncioCarrier(plan, rng, memory=state.memory if state else None)
         self.engine = carrier.engine
-        routing = Routing(plan, carrier, settings=settings, limits=limits, rng=rng)
+        routing = Routing(
+            plan, carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
+        )
         super().__init__(routing, carrier, _AsyncioFront(carrier.driver))
 
 

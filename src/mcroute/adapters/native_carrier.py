@@ -34,14 +34,14 @@ class NativeCarrier:
     """A `Carrier` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
 
     `on_stats` is to be set: it answers a stats command. `begin` starts the threads, `close` ends them.
-    Raises OSError when there are no descriptors left.
+    The servers' words lie in `memory` if there is one. Raises OSError when there are no descriptors left.
     """
 
-    def __init__(self, plan: Plan, count: int, rng: Random) -> None:
+    def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads = tuple(LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count))
-        self.engine = NativeEngine(self.threads)
+        self.engine = NativeEngine(self.threads, memory)
         self.engine.install(plan)
         self.on_stats: Callable[[bytes], bytes]
         self._is_closed = False

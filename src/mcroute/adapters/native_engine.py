@@ -19,9 +19,9 @@ log = logging.getLogger("mcroute")
 class NativeEngine:
     """A `CarriedEngine` of several."""
 
-    def __init__(self, threads: Sequence[LoopThread]) -> None:
+    def __init__(self, threads: Sequence[LoopThread], memory: memoryview | None = None) -> None:
         self._threads = threads
-        self._words = Words([thread.wake_fd() for thread in threads])
+        self._words = Words([thread.wake_fd() for thread in threads], memory)
         for number, thread in enumerate(threads, 1):
             thread.share(self._words, number)
         self._roster = Roster()

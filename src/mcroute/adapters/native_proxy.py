@@ -12,8 +12,9 @@ from .._loop.threads import LoopThread
 from ..policy import Limits, Plan, SupervisorSettings
 from .listening import listening_path, listening_sockets
 from .native_carrier import NativeCarrier
-from .routing import Routing
+from .routing import FirstUse, Routing
 from .service import Service
+from .state_file import StateFile
 
 __all__ = ("Proxy", "default_threads")
 
@@ -30,6 +31,8 @@ class Proxy(Service):
 
     Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
     supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
+    `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
+    flushed before they are used if `first_use` is "flush".
     """
 
     def __init__(
@@ -40,11 +43,16 @@ class Proxy(Service):
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        state: StateFile | None = None,
+        first_use: FirstUse = "trust",
     ) -> None:
         rng = rng or Random()
-        self.carrier = NativeCarrier(plan, threads or default_threads(), rng)
+        memory = state.memory if state else None
+        self.carrier = NativeCarrier(plan, threads or default_threads(), rng, memory)
         self.engine = self.carrier.engine
-        routing = Routing(plan, self.carrier, settings=settings, limits=limits, rng=rng)
+        routing = Routing(
+            plan, self.carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
+        )
         super().__init__(routing, self.carrier, _NativeFront(self.carrier.threads))
 
 

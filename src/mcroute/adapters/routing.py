@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
-from typing import Protocol
+from typing import Literal, Protocol
 
 from .._engine.roster import Identity
 from .._engine.snapshots import Snapshot
-from ..policy import Limits, Places, Plan, Server, SupervisorSettings
+from ..policy import Limits, Place, Places, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, place_of
+from .state_file import StateFile
 from .supervision import Links, SupervisedEngine, Supervision
 
 __all__ = ("CarriedEngine", "Carrier", "Routing")
@@ -24,6 +27,10 @@ RETIRE_LOOK_S = 0.02
 RETIRE_PATIENCE_S = 2.0
 # An older plan is looked at so often, until no request is on it any more.
 FORGET_S = 0.1
+# The state file is written so long after something has changed.
+REMEMBER_S = 0.05
+
+FirstUse = Literal["trust", "flush"]
 
 log = logging.getLogger("mcroute")
 
@@ -93,7 +100,8 @@ class Carrier(Protocol):
 class Routing:
     """A plan at work; belongs to the running loop. `begin` connects, `close` ends.
 
-    `rng` is where all of the supervisor's chance comes from.
+    `rng` is where all of the supervisor's chance comes from. `state` has what an earlier process has left,
+    and is told what this one leaves; `first_use` is about servers that it does not know.
     """
 
     def __init__(
@@ -104,6 +112,8 @@ class Routing:
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random,
+        state: StateFile | None = None,
+        first_use: FirstUse = "trust",
     ) -> None:
         self.plan = plan
         self.loop = asyncio.get_running_loop()
@@ -120,6 +130,13 @@ class Routing:
         self._forgetting: asyncio.TimerHandle | None = None
         self._installing = asyncio.Lock()  # one plan after the other
         self._changing = asyncio.Lock()  # the plan and its links
+        self._state = state
+        self._first_use = first_use
+        self._has_begun = False
+        self._remembering: asyncio.TimerHandle | None = None
+        self._connections: dict[int, frozenset[str]] = {}
+        self._owing: frozenset[Place] = frozenset()
+        self._syncing: set[asyncio.Task[None]] = set()
         _living.add(self)
 
     async def prepare(self) -> None:
@@ -134,7 +151,56 @@ class Routing:
             number = ids[server.name]
             self.supervision.located(number, place_of(server, self._addresses.get(server.name, ())))
             self._connect(number, server, *terms[server.name])
+        self.supervision.recall(self._state.pasts if self._state else (), self._first_use == "trust")
+        if self._state is not None:
+            self._remember(is_durable=True)
+            self.supervision.on_change = self._remember_soon
+        self._has_begun = True
         self.carrier.begin()
+
+    # ---- for another process ----
+
+    def _remember_soon(self) -> None:
+        # Each state is in the engine's words at once: the text may be late, and is written seldom.
+        if self._remembering is None:
+            self._remembering = self.loop.call_later(REMEMBER_S, self._remember)
+
+    def _remember(self, is_durable: bool = False) -> None:
+        """Writes the state file; beside the loop to the disk, if servers owe a flush or no longer do."""
+        if self._remembering is not None:
+            self._remembering.cancel()
+            self._remembering = None
+        if self._state is None:
+            return
+        pasts = self.supervision.supervisor.remembered()
+        with contextlib.suppress(RuntimeError):  # a thread that hangs has the connections that it had
+            ids = {past.id for past in pasts}
+            self._connections = {n: links.addresses for n, links in self.links.items() if n in ids}
+        self._state.write(pasts, self._connections, is_durable=is_durable)
+        owing = frozenset(past.place for past in pasts if past.owes)
+        if owing != self._owing and not is_durable:
+            task = self.loop.create_task(asyncio.to_thread(self._state.sync))
+            self._syncing.add(task)
+            task.add_done_callback(self._syncing.discard)
+        self._owing = owing
+
+    def _remember_the_end(self) -> None:
+        """What is unanswered at the end may yet be executed, or never."""
+        if self._state is None:
+            return
+        pasts = []
+        for past in self.supervision.supervisor.remembered():
+            links = self.links.get(past.id) if past.id is not None else None
+            if links is not None and links.unanswered:
+                past = replace(past, owes=True, lost=past.lost | links.addresses)
+            pasts.append(past)
+        self._state.write(pasts, {}, is_clean=True, is_durable=True)
+
+    async def recalled(self) -> None:
+        """Returns when those servers are fenced that an earlier process has left in order."""
+        supervisor = self.supervision.supervisor
+        while any(supervisor.is_only_fenced(number) for number in self.links):
+            await asyncio.sleep(RETIRE_LOOK_S)
 
     def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
         # The engine divides the keys among all links that the id has ever had.
@@ -187,6 +253,7 @@ class Routing:
         for server in plan.servers:
             self._keep(ids[server.name], server, *terms[server.name])
         self.supervision.install(plan, ids, unflushed, settings, places)
+        self._remember()
         # Only now: an engine on threads of its own asks the servers at once, and would find some without
         # links, or in service though they could not be flushed.
         self.engine.install(plan)
@@ -250,6 +317,10 @@ class Routing:
 
     async def close(self) -> None:
         """Leaves the servers; what is in flight gets no reply any more."""
+        if self._has_begun:
+            with contextlib.suppress(RuntimeError):
+                # A thread hangs: then the end is like that of a process that is killed.
+                self._remember_the_end()
         self.supervision.close()
         if self._forgetting is not None:
             self._forgetting.cancel()
@@ -266,6 +337,11 @@ class Routing:
                     links.abort()
             finally:
                 self.carrier.close()
+                if self._remembering is not None:
+                    self._remembering.cancel()
+                if self._state is not None:
+                    self._state.close()
+                    self._state = None
         for links in self.links.values():
             await links.gone()
 
@@ -273,6 +349,10 @@ class Routing:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
         self.carrier.let_go()
+        if self._state is not None:
+            # The lock is the parent's as long as the parent lives.
+            self._state.close()
+            self._state = None
 
 
 def _is_renamed(server: Server, earlier: Server) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..policy import Plan, SupervisorSettings
+from .asyncio_link import in_time
 from .metrics import Observation
 from .observer import Observer, serve_metrics
 from .routing import Carrier, Routing
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ("Front", "FrontedCarrier", "Service")
 
 LOOK_S = 0.01
+# For the first attempt to connect to every server; as long again for fences after an earlier process.
+START_S = 1.0
 
 S = TypeVar("S", bound="Service")
 
@@ -82,7 +85,7 @@ class Service:
         path: str = "",
         metrics: tuple[str, int] | None = None,
     ) -> None:
-        """Connects to the servers, then listens; a server that cannot be reached does not keep it from that.
+        """Connects to the servers, then listens; servers that do not answer keep it for 2 s at most.
 
         Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
         instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
@@ -92,7 +95,10 @@ class Service:
         try:
             await self._routing.prepare()
             self._routing.begin()
-            await self._routing.tried()
+            # Servers that are far, or dead, do not keep clients of the others waiting.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await in_time(self._routing.tried(), START_S)
+                await in_time(self._routing.recalled(), START_S)
             if metrics is not None:
                 self._metrics = serve_metrics(self._observer, *metrics)
                 self.metrics_port = self._metrics.port

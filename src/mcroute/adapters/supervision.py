@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from ..policy import (
     FlushStep,
     Look,
     PanicChanged,
+    Past,
     Place,
     Places,
     Plan,
@@ -62,6 +63,10 @@ FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 LOG_AGAIN_S = 10.0
 
 log = logging.getLogger("mcroute")
+
+
+def _unheard() -> None:
+    pass
 
 
 class SupervisedEngine(Protocol):
@@ -172,6 +177,7 @@ class Supervision:
         self._is_closed = False
         self._troubles: dict[int, tuple[int, int]] = {}  # as the engine counted them when it was last looked
         self._refusals_logged_at: dict[int, float] = {}
+        self.on_change: Callable[[], None] = _unheard  # what another process has to know
         self._kept: frozenset[int] = frozenset()  # as the engine knows
         self._keep(self.supervisor.kept())
 
@@ -188,6 +194,11 @@ class Supervision:
         await asyncio.gather(*self._stages.values(), *self._sizing.values(), return_exceptions=True)
         # Transports report their end in the next turn of the loop.
         await asyncio.sleep(0)
+
+    def recall(self, pasts: Sequence[Past], is_trusting: bool) -> None:
+        """Begins where an earlier process has ended; before anything is asked of the servers."""
+        decisions = self.supervisor.recall(pasts, is_trusting, self._loop.time())
+        self._carry_out(decisions, "an earlier proxy has left it so, or nothing is known of it")
 
     # ---- another plan ----
 
@@ -253,6 +264,7 @@ class Supervision:
     def connected(self, server: int) -> None:
         self._ask_size(server)
         self.supervisor.connected(server)
+        self.on_change()
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
@@ -285,6 +297,7 @@ class Supervision:
             self._missed_before_loss[server] = min(before, missed)
             self._losses[server] += 1
         self.supervisor.link_lost(server, local_address, writes_in_flight)
+        self.on_change()
         self.look_for_trips()
         if writes_in_flight:
             why = f"its connection was lost with writes in flight ({writes_in_flight})"
@@ -389,6 +402,8 @@ class Supervision:
             self._carry_out_one(decision, why)
         self._keep(kept)
         self._arm()
+        if any(isinstance(decision, SetState) for decision in decisions):
+            self.on_change()
 
     def _carry_out_one(self, decision: Decision, why: str) -> None:
         if isinstance(decision, SetState):

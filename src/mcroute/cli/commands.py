@@ -139,6 +139,7 @@ def proxy(config: str, loop: str | None, threads: int | None) -> None:
         serve(
             loaded,
             reread=read,
+            state_file=f"{config}.state",
             listening=lambda address, how: click.echo(f"mcroute listens on {address} ({how})", err=True),
         )
     except OSError as error:

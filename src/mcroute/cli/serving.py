@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
+from ..adapters.state_file import StateFile
 from ..config import Config
 from ..errors import ConfigError
 from .signals import ENDING, RELOADING, noted_signals
@@ -29,8 +30,15 @@ DESCRIPTORS = 1 << 20
 log = logging.getLogger("mcroute")
 
 
-def serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, str], None]) -> None:
+def serve(
+    config: Config,
+    reread: Callable[[], Config],
+    listening: Callable[[str, str], None],
+    state_file: str = "",
+) -> None:
     """Runs the proxy; `listening` is told the address, and what carries the bytes, once clients can connect.
+
+    `state_file` is used where the configuration names none.
 
     The first SIGTERM or SIGINT ends it in peace: requests that have come are answered, within the time that
     the configuration gives. The second one ends it as the system has it. SIGHUP installs the configuration
@@ -39,7 +47,7 @@ def serve(config: Config, reread: Callable[[], Config], listening: Callable[[str
     Raises OSError if it cannot listen, ConfigError for a loop that is not to be had.
     """
     _raise_descriptor_limit()
-    runner()(_serve(config, reread, listening))
+    runner()(_serve(config, reread, listening, _open_state(config.proxy.state_file, state_file)))
 
 
 def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
@@ -62,13 +70,37 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _make(config: Config) -> tuple[Proxy, str]:
+def _open_state(wanted: str, default: str) -> StateFile | None:
+    """The state file; without one that was asked for, a default that cannot be had is only warned of."""
+    if wanted == "none" or not (wanted or default):
+        return None
+    try:
+        return StateFile(wanted or default)
+    except OSError as error:
+        if wanted:
+            raise ConfigError(
+                "proxy.state_file", f"{wanted} cannot be used: {error.strerror or error}"
+            ) from None
+        log.warning(
+            "no state file, a restart will not know of servers that missed writes: %s: %s", default, error
+        )
+        return None
+
+
+def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
     """A proxy that is to be started, and what carries its bytes in words."""
     has_native = importlib.util.find_spec("mcroute._loop.threads") is not None
     if config.proxy.loop == "native" and not has_native:
         raise ConfigError("proxy.loop", "the native loop is for Linux; write asyncio")
     if config.proxy.loop == "asyncio" or not has_native:
-        return AsyncioProxy(config.plan, settings=config.supervisor, limits=config.proxy.limits), "asyncio"
+        asyncio_proxy = AsyncioProxy(
+            config.plan,
+            settings=config.supervisor,
+            limits=config.proxy.limits,
+            state=state,
+            first_use=config.proxy.first_use,
+        )
+        return asyncio_proxy, "asyncio"
     from ..adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
 
     native = NativeProxy(
@@ -76,17 +108,24 @@ def _make(config: Config) -> tuple[Proxy, str]:
         threads=config.proxy.threads or None,
         settings=config.supervisor,
         limits=config.proxy.limits,
+        state=state,
+        first_use=config.proxy.first_use,
     )
     count = len(native.carrier.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"
 
 
-async def _serve(config: Config, reread: Callable[[], Config], listening: Callable[[str, str], None]) -> None:
+async def _serve(
+    config: Config,
+    reread: Callable[[], Config],
+    listening: Callable[[str, str], None],
+    state: StateFile | None,
+) -> None:
     stopped, hung_up = asyncio.Event(), asyncio.Event()
     # Before the start: connecting to servers takes a while, and may be interrupted too.
     _on_signals(ENDING, stopped)
     _on_signals(RELOADING, hung_up)
-    proxy, how = _make(config)
+    proxy, how = _make(config, state)
     at = config.proxy
     starting = asyncio.create_task(proxy.start(at.host, at.port, path=at.path, metrics=at.metrics))
     if not await _ends_before(starting, stopped):
@@ -134,7 +173,7 @@ class _Reloading:
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
-        for option in ("listen", "metrics", "loop", "threads", "limits"):
+        for option in ("listen", "metrics", "loop", "threads", "limits", "state_file", "first_use"):
             before, now = (getattr(settings, option) for settings in (self._begun, config.proxy))
             if now != before:
                 log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(now), _shown(before))

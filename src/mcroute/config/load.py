@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import ConfigError
 from ..placement import Like
@@ -51,6 +51,8 @@ class ProxySettings:
     `path` is that of a unix socket, listened on instead of host and port. `metrics` is where Prometheus is
     served, None for nowhere. `loop` is "native", "asyncio", or empty for the faster one that there is;
     `threads` are the native loop's, 0 for one a core, at most 4. `limits` bounds memory and clients' values.
+    `state_file` is a path, empty for the configuration's with ".state" behind it, or "none"; `first_use` is
+    "trust" or "flush".
     """
 
     drain_timeout_s: float
@@ -61,6 +63,8 @@ class ProxySettings:
     loop: str = ""
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
+    state_file: str = ""
+    first_use: Literal["trust", "flush"] = "trust"
 
     @property
     def listen(self) -> str:
@@ -139,6 +143,8 @@ def _config(raw: dict[str, Any]) -> Config:
             loop=proxy["loop"],
             threads=proxy["threads"],
             limits=Limits(**{option.name: proxy[option.name] for option in LIMITS}),
+            state_file=proxy["state_file"],
+            first_use=proxy["first_use"],
         ),
         supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),

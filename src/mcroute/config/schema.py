@@ -146,6 +146,23 @@ PROXY = (
         "",
     ),
     Option(
+        "state_file",
+        Kind.TEXT,
+        "What is known of the servers, for the proxy that is started next: those that were out of service "
+        "or missed writes are flushed before it reads them. Each proxy has its own. Left out, this file's "
+        'name and ".state", if that can be written; "none" for none.',
+        '"/var/lib/mcroute/proxy.state"',
+        "",
+    ),
+    Option(
+        "first_use",
+        Kind.TEXT,
+        "Of a server that the state file says nothing of: `trust` what it holds, or `flush` it first.",
+        '"trust"',
+        "trust",
+        choices=("trust", "flush"),
+    ),
+    Option(
         "drain_timeout_s",
         Kind.NUMBER,
         "At the end, patience with requests that have come.",

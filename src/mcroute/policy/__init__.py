@@ -7,6 +7,7 @@ from .health import Health, HealthSettings, State
 from .limits import Limits
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
+from .pasts import Past
 from .places import Place, Places
 from .plan import compile_plan
 from .reports import Cause, Condition, PoolReport, ServerReport, Tally
@@ -59,6 +60,7 @@ __all__ = (
     "Null",
     "Outcome",
     "PanicChanged",
+    "Past",
     "Place",
     "Places",
     "Plan",

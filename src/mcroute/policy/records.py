@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -65,6 +65,10 @@ class Departed:
         self._places = PlaceTable()
         self._serials = count()
         self._lost_by_id: dict[int, set[str]] = {}  # the same sets, for links that outlive the departure
+
+    def __iter__(self) -> Iterator[tuple[Place, set[str]]]:
+        """Each place, and the lost links."""
+        return ((absence.place, absence.lost) for absence in self._absences.values())
 
     def has_been(self, place: Place) -> bool:
         """Whether a server that has left may have been there."""

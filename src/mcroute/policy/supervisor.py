@@ -21,6 +21,7 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Server
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
+from .pasts import Past
 from .places import Place, Places, PlaceTable, continued, spelled
 from .records import Departed, Record
 from .reports import Cause, Condition, PoolReport, ServerReport
@@ -189,6 +190,54 @@ class Supervisor:
         record.was_away = True
         return self._failed(server, now, Cause.AWAY)
 
+    # ---- an earlier process ----
+
+    def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> tuple[Decision, ...]:
+        """Begins where an earlier process has ended, before anything is asked of the plan's servers.
+
+        Those that owe a flush or a fence begin out of service; so do those that no past is about, unless the
+        supervisor is trusting.
+        """
+        table = PlaceTable()
+        for i, past in enumerate(pasts):
+            table.add(i, past.place)
+        present: set[int] = set()
+        decisions: list[Decision] = []
+        for number, record in self._records.items():
+            near = table.near(record.place)
+            present |= near if record.place else set()
+            record.was_away = any(pasts[i].owes for i in near) or not (near or is_trusting)
+            record.lost = set().union(*(pasts[i].lost for i in near))
+            if record.was_away or record.lost:
+                record.health = Health(State.EJECTED, now, due_at=now)
+                record.tally.eject(Cause.AWAY)
+                decisions.append(SetState(number, ServerState.EJECTED))
+        for i, past in enumerate(pasts):
+            if i not in present:
+                self._departed.add(past.place, -1, set(past.lost))
+        return tuple(decisions)
+
+    def is_only_fenced(self, server: int) -> bool:
+        """Whether the server is out of service in its first try to return, and owes no flush."""
+        record = self._records.get(server)
+        if record is None or record.was_away or record.missed_something:
+            return False
+        return record.health.state is not State.UP and record.health.attempt == 0
+
+    def remembered(self) -> list[Past]:
+        """What another process has to know: of the plan's servers, and of those that have left."""
+        present = [
+            Past(
+                record.place,
+                record.has_debts or record.health.state is not State.UP,
+                frozenset(record.lost),
+                number,
+                record.missed_settled,
+            )
+            for number, record in self._records.items()
+        ]
+        return present + [Past(place, owes=True, lost=frozenset(lost)) for place, lost in self._departed]
+
     # ---- looking at it ----
 
     def state(self, server: int) -> State:
@@ -330,7 +379,8 @@ class Supervisor:
     def _looks_bad(self, server: int, now: float) -> bool:
         record = self._records[server]
         if record.health.state is not State.UP:
-            return True
+            # One that has not failed yet, but is not trusted, says nothing about the network.
+            return record.health.attempt > 0
         return self._is_suspected(record, now)
 
     def _is_suspected(self, record: Record, now: float) -> bool:

@@ -1,0 +1,101 @@
+"""A proxy that is started again does not read what a server holds that missed writes before or meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcroute.testing import MemcachedServer, find_memcached, free_port
+
+from .carriers import NATIVE
+from .clients import Client
+from .service import service
+from .test_renames import KEYS, config, write
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+    pytest.mark.skipif(sys.platform == "win32", reason="signals"),
+]
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", NATIVE])
+
+
+async def end(process: asyncio.subprocess.Process, number: int) -> None:
+    process.send_signal(number)
+    await process.wait()
+
+
+async def wait_until_up(client: Client) -> None:
+    while True:
+        states = [v for k, v in (await client.stats("servers")).items() if k.endswith(":state")]
+        if set(states) == {"up"}:
+            return
+        await asyncio.sleep(0.02)
+
+
+@LOOPS
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_server_missed_outlives_the_proxy(loop: str, number: int, tmp_path: Path) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        with MemcachedServer() as away, MemcachedServer() as other:
+            text = config(port, a=away.address, b=other.address)
+            file = tmp_path / "mcroute.toml"
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                await write(client, "old")
+                away.pause()
+                try:
+                    await write(client, "new")
+                    # The file of text may not say so yet.
+                    await end(proxy.process, number)
+                finally:
+                    away.resume()
+                client.reset()
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                for _ in range(3):
+                    for key in KEYS:
+                        assert await client.get(key) == b"new"
+                await wait_until_up(client)
+                for key in KEYS:
+                    assert await client.get(key) == b"new"
+                await client.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+@LOOPS
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_servers_that_were_in_order_keep_their_values(loop: str, number: int, tmp_path: Path) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        with MemcachedServer() as one, MemcachedServer() as other:
+            text = config(port, a=one.address, b=other.address)
+            file = tmp_path / "mcroute.toml"
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                await write(client, "now")
+                # What is connected now is written down.
+                await asyncio.sleep(0.2)
+                await end(proxy.process, number)
+                client.reset()
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                await wait_until_up(client)
+                for key in KEYS:
+                    assert await client.get(key) == b"now"
+                for server in (one, other):
+                    direct = Client(*await asyncio.open_connection(server.host, server.port))
+                    assert (await direct.stats())["cmd_flush"] == "0"
+                    await direct.close()
+                await client.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
