@@ -47,6 +47,7 @@ cdef Text _text(bytes value):
 cdef enum:
     WORD_SIZE = 64
 
+
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
 cdef class Engine:
