@@ -252,6 +252,16 @@ PANIC = (
         least=_PAUSE_MIN_S,
     ),
     _seconds(SupervisorSettings, "fence_patience_s", "... and for so long; then it waits for its next try."),
+    _seconds(
+        SupervisorSettings,
+        "fence_listed_s",
+        "A lost connection that the server lists for so long, while it answers, has nothing left to execute ...",
+    ),
+    _seconds(
+        SupervisorSettings,
+        "fence_blind_s",
+        "... and after this time where the server lists other addresses than ours (address translation).",
+    ),
 )
 
 RETRY = (
