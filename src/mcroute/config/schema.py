@@ -255,7 +255,7 @@ PANIC = (
     _seconds(
         SupervisorSettings,
         "fence_listed_s",
-        "A lost connection that the server lists for so long, while it answers, has nothing left to execute ...",
+        "A lost connection that the server lists for so long, while it answers, has nothing left to run ...",
     ),
     _seconds(
         SupervisorSettings,
