@@ -44,6 +44,9 @@ __all__ = ("Links", "SupervisedEngine", "Supervision")
 
 # Less than the supervisor gives each of its stages, so that every stage ends with a report.
 CONTROL_TIMEOUT_S = 2.0
+# So many connections are under way at once for probes, and for the later stages of returns.
+PROBES_MAX = 128
+CONTROLS_MAX = 64
 # What a return waits for is logged when it has waited for some seconds, and then so often.
 AWAITED_S = 2.0
 AWAITED_AGAIN_S = 60.0
@@ -61,6 +64,8 @@ FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 # A server's refused retries are logged once in this time.
 LOG_AGAIN_S = 10.0
+# Late replies and refused retries are looked for so soon after there may be some.
+TROUBLES_LOOK_S = 0.1
 
 log = logging.getLogger("mcroute")
 
@@ -172,26 +177,33 @@ class Supervision:
         self._missed_before_loss = dict.fromkeys(self._servers, 0)
         self._losses = dict.fromkeys(self._servers, 0)  # of links
         self._stages: dict[int, asyncio.Task[None]] = {}  # the last one of each server, until it ends
+        self._ending: set[asyncio.Task[None]] = set()  # stages that have been given up
         self._sizing: dict[int, asyncio.Task[None]] = {}  # servers asked for their largest value
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._troubles: dict[int, tuple[int, int]] = {}  # as the engine counted them when it was last looked
+        self._troubles_timer: asyncio.TimerHandle | None = None
         self._refusals_logged_at: dict[int, float] = {}
         self.on_change: Callable[[], None] = _unheard  # what another process has to know
-        self._kept: frozenset[int] = frozenset()  # as the engine knows
-        self._keep(self.supervisor.kept())
+        self._kept: set[int] = set()  # as the engine knows
+        self._keep(self.supervisor.kept(), True)
+        # Each of them takes connections of its own, beside the servers' links.
+        self._probing = asyncio.Semaphore(PROBES_MAX)
+        self._controlling = asyncio.Semaphore(CONTROLS_MAX)
 
     def close(self) -> None:
         """Gives up what is under way; what is reported from now on is ignored."""
         self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._troubles_timer):
+            if timer is not None:
+                timer.cancel()
         for task in (*self._stages.values(), *self._sizing.values()):
             task.cancel()
 
     async def closed(self) -> None:
         """Returns when what `close` gave up has ended, connections included."""
-        await asyncio.gather(*self._stages.values(), *self._sizing.values(), return_exceptions=True)
+        tasks = (*self._stages.values(), *self._ending, *self._sizing.values())
+        await asyncio.gather(*tasks, return_exceptions=True)
         # Transports report their end in the next turn of the loop.
         await asyncio.sleep(0)
 
@@ -215,7 +227,7 @@ class Supervision:
         flushing = Flushing(settings)
         while True:
             delay_s = None if flushing.step is FlushStep.LOOK else flushing.delay_s
-            step = flushing.heard(await _stats_after_flush(server, delay_s), self._loop.time())
+            step = flushing.heard(await self._stats_after_flush(server, delay_s), self._loop.time())
             if step is FlushStep.DONE:
                 return
             await asyncio.sleep(0 if step is FlushStep.FLUSH_NOW else settings.again_s)
@@ -232,12 +244,12 @@ class Supervision:
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
         self.look_for_trips()
-        self._tell_who_is_stale()
+        self._tell_all_who_are_stale()
         stays = self.supervisor.continued(plan, places)
         self._servers = {ids[server.name]: server for server in plan.servers}
         joining = {number for number, server in self._servers.items() if server.name not in stays}
         # A number that another server has now is nobody's who was kept.
-        self._keep(self._kept & self._servers.keys() - joining)
+        self._keep(self._kept - (self._servers.keys() - joining), False)
         self._out = {n: since for n, since in self._out.items() if n in self._servers}
         for number in joining:
             self._missed_before_loss[number] = missed[number]
@@ -273,7 +285,7 @@ class Supervision:
             self._missed_before_loss.pop(server, None)
 
     def connect_failed(self, server: int) -> None:
-        self._tell_who_is_stale()
+        self._tell_who_is_stale(server)
         self._carry_out(
             self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
         )
@@ -306,13 +318,22 @@ class Supervision:
 
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
-        self.look_for_troubles()
-        tripped = filter(self._has_tripped, self._servers)
+        self._look_for_troubles_soon()
+        tripped = sorted(filter(self._has_tripped, self.supervisor.serving))
         # Who may hold old values goes first: of several the last one is kept, and that should not be it.
         for server in sorted(tripped, key=self._engine.is_stale, reverse=True):
             # Not one that has been put back because of another one.
             if self._has_tripped(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
+
+    def _look_for_troubles_soon(self) -> None:
+        """All servers are looked at: not once for each of many events."""
+        if self._troubles_timer is None and not self._is_closed:
+            self._troubles_timer = self._loop.call_later(TROUBLES_LOOK_S, self._look_for_troubles_now)
+
+    def _look_for_troubles_now(self) -> None:
+        self._troubles_timer = None
+        self.look_for_troubles()
 
     def look_for_troubles(self) -> None:
         """To be called when the engine may have noticed a slow server: it does so once a second at most."""
@@ -346,14 +367,17 @@ class Supervision:
             return False
         return self._engine.server_state(server) != ServerState.UP or self._engine.is_spared(server)
 
-    def _tell_who_is_stale(self) -> None:
-        """A failure of one may lift others."""
-        for server in self._servers:
-            if self._engine.is_stale(server):
-                self.supervisor.stale(server)
+    def _tell_who_is_stale(self, failed: int) -> None:
+        """A failure of one may lift others, if it served."""
+        if self.supervisor.state(failed) is State.UP:
+            self._tell_all_who_are_stale()
+
+    def _tell_all_who_are_stale(self) -> None:
+        for server in tuple(filter(self._engine.is_stale, self.supervisor.unsuspicious)):
+            self.supervisor.stale(server)
 
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
-        self._tell_who_is_stale()
+        self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
 
     # ---- how large values are ----
@@ -395,12 +419,13 @@ class Supervision:
         """`why` is for the log, if a server goes out of service by this."""
         if self._is_closed:
             return
-        kept = self.supervisor.kept()
-        # Who is the last one that serves never goes out by a trip: neither who was, nor who will be.
-        self._keep(self._kept | kept)
+        touched = self.supervisor.take_touched()
+        kept = {server for server in touched if self.supervisor.is_kept(server)}
+        # The last one that serves never goes out by a trip: neither the one before, nor the one after this.
+        self._keep(kept - self._kept, True)
         for decision in decisions:
             self._carry_out_one(decision, why)
-        self._keep(kept)
+        self._keep(self._kept & (touched - kept), False)
         self._arm()
         if any(isinstance(decision, SetState) for decision in decisions):
             self.on_change()
@@ -421,10 +446,10 @@ class Supervision:
         elif isinstance(decision, PanicChanged):
             log.warning("pool %s: panic %s", decision.pool, "begins" if decision.is_panic else "ends")
 
-    def _keep(self, kept: frozenset[int]) -> None:
-        for server in self._kept ^ kept:
-            self._engine.keep(server, server in kept)
-        self._kept = kept
+    def _keep(self, servers: Collection[int], is_kept: bool) -> None:
+        for server in servers:
+            self._engine.keep(server, is_kept)
+        (self._kept.update if is_kept else self._kept.difference_update)(servers)
 
     def _set_state(self, decision: SetState) -> None:
         self._engine.set_server_state(decision.server, decision.state, decision.missed, decision.unless_stale)
@@ -466,10 +491,12 @@ class Supervision:
         before = self._stages.pop(server, None)
         if before is not None and before is not asyncio.current_task():
             before.cancel()
+            self._ending.add(before)
         task = self._stages[server] = self._loop.create_task(stage)
         task.add_done_callback(lambda task: self._ended(server, task))
 
     def _ended(self, server: int, stage: asyncio.Task[None]) -> None:
+        self._ending.discard(stage)
         if self._stages.get(server) is stage:
             del self._stages[server]
 
@@ -478,7 +505,11 @@ class Supervision:
 
     async def _probe(self, server: int) -> None:
         try:
-            await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
+            async with self._probing:
+                if self.supervisor.state(server) is not State.PROBING:
+                    # It has waited here for longer than the stage lasts.
+                    return
+                await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
         except FAILURES:
             self._carry_out(self.supervisor.probe_failed(server, self._loop.time()))
         else:
@@ -524,8 +555,9 @@ class Supervision:
         if self._servers[server].path:
             return await self._still_of_process(server, connections), False
         try:
-            asking = control.listed_connections(self._servers[server])
-            listed = await in_time(asking, CONTROL_TIMEOUT_S)
+            async with self._controlling:
+                asking = control.listed_connections(self._servers[server])
+                listed = await in_time(asking, CONTROL_TIMEOUT_S)
         except control.OtherAddresses:
             return connections, True
         # A new link may have got the address of a lost one, which then exists no more.
@@ -535,8 +567,9 @@ class Supervision:
         """By a unix socket: another process that listens has none of them, this one lists them nameless."""
         links, losses = self.links[server], self._losses[server]
         count = links.connected
-        asking = control.unix_connections(self._servers[server])
-        process, listed = await in_time(asking, CONTROL_TIMEOUT_S)
+        async with self._controlling:
+            asking = control.unix_connections(self._servers[server])
+            process, listed = await in_time(asking, CONTROL_TIMEOUT_S)
         if process != NO_PROCESS:
             connections &= {process}
         # All ours had answered before, and are among these: are there more?
@@ -557,11 +590,17 @@ class Supervision:
             text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"
             log.warning(text, name, size, _some(connections), settings.fence_listed_s)
 
+    async def _stats_after_flush(self, server: Server, delay_s: int | None) -> ServerStats:
+        """None: without a flush."""
+        async with self._controlling:
+            asking = control.look(server) if delay_s is None else control.flush(server, delay_s)
+            return await in_time(asking, CONTROL_TIMEOUT_S)
+
     async def _flush(self, decision: Flush | Look) -> None:
         server = decision.server
         try:
             delay_s = decision.delay_s if isinstance(decision, Flush) else None
-            stats = await _stats_after_flush(self._servers[server], delay_s)
+            stats = await self._stats_after_flush(self._servers[server], delay_s)
         except FAILURES as error:
             log.warning("server %s cannot be flushed: %s", self._name(server), _reason(error))
             self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))
@@ -572,12 +611,6 @@ class Supervision:
             timeout_s = self.supervisor.settings.flush.timeout_s
             why = f"not certain after {timeout_s:g} s, or a connection was lost meanwhile"
             log.warning("server %s cannot be flushed: %s", self._name(server), why)
-
-
-async def _stats_after_flush(server: Server, delay_s: int | None) -> ServerStats:
-    """None: without a flush."""
-    asking = control.look(server) if delay_s is None else control.flush(server, delay_s)
-    return await in_time(asking, CONTROL_TIMEOUT_S)
 
 
 def _some(names: Collection[str]) -> str:

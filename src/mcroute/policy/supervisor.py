@@ -12,11 +12,13 @@ can still be executed), flushed if it missed writes, and only then serves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from random import Random
 from types import MappingProxyType
 
+from .alarms import Alarms
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import OVERDUE, Event, Health, HealthSettings, State
@@ -80,9 +82,63 @@ class Supervisor:
         self._ids: Mapping[str, int] = dict(plan.server_ids)
         places = _places_of(plan, places)
         self._records = {number: Record(places[name]) for name, number in self._ids.items()}
-        self._pools = _pools_of(plan, self._ids)
         self._panics: set[str] = set()
         self._departed = Departed()
+        self._count_anew()
+
+    # ---- what is counted, so that an event costs the same whatever the number of servers ----
+
+    def _count_anew(self) -> None:
+        """After a change of the plan."""
+        self._order = {number: order for order, number in enumerate(self._records)}
+        self._pools = _pools_of(self.plan, self._ids)
+        self._pools_with: dict[int, list[int]] = {number: [] for number in self._records}
+        for index, pool in enumerate(self._pools):
+            for server in pool.members:
+                self._pools_with[server].append(index)
+        self._wakeups = Alarms()
+        self._suspicions = Alarms()  # of servers that serve: when they are too old to count
+        self._up: set[int] = set()
+        self._bad: set[int] = set()
+        self._unsuspicious: set[int] = set()  # not known to be stale
+        self._touched: set[int] = set()
+        self._unwatched = set(range(len(self._pools)))  # pools in which a panic may begin or end
+        for server in self._records:
+            self._count(server)
+
+    def _count(self, server: int) -> None:
+        """Due after each change of the server's record."""
+        record = self._records[server]
+        health = record.health
+        is_up = health.state is State.UP
+        is_suspected = is_up and record.suspect_at is not None
+        times = [time for time in (health.due_at, record.again_at) if time is not None]
+        self._wakeups.set(server, min(times, default=None))
+        self._suspicions.set(server, self._suspicion_ends_at(record) if is_suspected else None)
+        self._touched.add(server)
+        (self._unsuspicious.discard if record.is_stale else self._unsuspicious.add)(server)
+        if is_up is not (server in self._up):
+            self._count_up(server, is_up)
+        # One that has not failed yet, but is not trusted, says nothing about the network.
+        if (is_suspected if is_up else health.attempt > 0) is not (server in self._bad):
+            self._bad ^= {server}
+            more = 1 if server in self._bad else -1
+            for index in self._pools_with[server]:
+                self._pools[index].bad += more
+                self._unwatched.add(index)
+
+    def _count_up(self, server: int, is_up: bool) -> None:
+        self._up ^= {server}
+        for index in self._pools_with[server]:
+            up = self._pools[index].up
+            (up.add if is_up else up.remove)(server)
+            if len(up) <= 2:
+                # Some server is the last one now, or no longer.
+                self._touched |= up
+
+    def _suspicion_ends_at(self, record: Record) -> float:
+        assert record.suspect_at is not None
+        return record.suspect_at + self.settings.suspect_s
 
     # ---- another plan ----
 
@@ -147,8 +203,8 @@ class Supervisor:
         self.settings = settings or self.settings
         self.plan = plan
         self._ids = ids
-        self._pools = _pools_of(plan, ids)
-        self._panics.intersection_update(name for name, _ in self._pools)
+        self._panics.intersection_update(pool.name for pool in plan.named_pools)
+        self._count_anew()
         states = [
             SetState(number, word, missed.get(number) if word is ServerState.UP else None)
             for number, record in self._records.items()
@@ -156,7 +212,7 @@ class Supervisor:
             or before.get(number) is not record
         ]
         # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
-        lifts = [self._lift_all(members, now) for name, members in self._pools if name in self._panics]
+        lifts = [self._lift_all(pool.members, now) for pool in self._pools if pool.name in self._panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
     def _unsafe_places(self, leaving: Collection[str]) -> PlaceTable:
@@ -212,6 +268,7 @@ class Supervisor:
                 record.health = Health(State.EJECTED, now, due_at=now)
                 record.tally.eject(Cause.AWAY)
                 decisions.append(SetState(number, ServerState.EJECTED))
+            self._count(number)
         for i, past in enumerate(pasts):
             if i not in present:
                 self._departed.add(past.place, -1, set(past.lost))
@@ -257,10 +314,20 @@ class Supervisor:
         record = self._records.get(server)
         if record is None or record.health.state is not State.UP:
             return Condition[self.state(server).name]
-        if self._is_suspected(record, now):
+        if record.suspect_at is not None and now < self._suspicion_ends_at(record):
             return Condition.FAILING
         is_slow = record.slow_at is not None and now < record.slow_at + self.settings.suspect_s
         return Condition.SLOW if is_slow else Condition.UP
+
+    @property
+    def serving(self) -> Collection[int]:
+        """The servers that are UP."""
+        return self._up
+
+    @property
+    def unsuspicious(self) -> Collection[int]:
+        """The servers that `stale` was not said of since they were put in order."""
+        return self._unsuspicious
 
     def servers(self, now: float) -> dict[str, ServerReport]:
         """How each server of the plan is and has been, by name."""
@@ -274,27 +341,20 @@ class Supervisor:
     def pools(self, now: float) -> dict[str, PoolReport]:
         """How each pool is that users named."""
         return {
-            name: PoolReport(len(members), self._count_up(members, now), self.is_panic(name))
-            for name, members in self._pools
+            pool.name: PoolReport(
+                len(pool.members), self._count_well(pool.members, now), self.is_panic(pool.name)
+            )
+            for pool in self._pools
         }
 
-    def _count_up(self, members: Sequence[int], now: float) -> int:
+    def _count_well(self, members: Sequence[int], now: float) -> int:
         return sum(self.condition(server, now) in (Condition.UP, Condition.SLOW) for server in members)
 
     def next_wakeup(self) -> float | None:
         """When `tick` is due; None while nothing is awaited."""
-        return min(self._wakeups(), default=None)
-
-    def _wakeups(self) -> Iterator[float]:
-        for record in self._records.values():
-            if record.health.due_at is not None:
-                yield record.health.due_at
-            if record.again_at is not None:
-                yield record.again_at
-        if self._panics:
-            # A panic ends when enough suspicions have grown old.
-            suspected = (r.suspect_at for r in self._records.values() if r.health.state is State.UP)
-            yield from (at + self.settings.suspect_s for at in suspected if at is not None)
+        # A panic ends when enough suspicions have grown old.
+        times = (self._wakeups.next(), self._suspicions.next() if self._panics else None)
+        return min((time for time in times if time is not None), default=None)
 
     # ---- failures ----
 
@@ -310,12 +370,14 @@ class Supervisor:
         """A connection was made: the server is at most slow."""
         if server in self._records:
             self._records[server].is_unreachable = False
+            self._count(server)
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> None:
         """A link went; the server may execute its writes in flight as long as it lists the connection."""
         if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
             self._records[server].is_stale = True
+            self._count(server)
         elif writes_in_flight:
             self._departed.link_lost(server, local_address)
 
@@ -333,6 +395,7 @@ class Supervisor:
         """It has missed a write for good, not only by a timeout. Due before whatever may lift servers."""
         if server in self._records:
             self._records[server].is_stale = True
+            self._count(server)
 
     def _failed(self, server: int, now: float, cause: Cause | None) -> tuple[Decision, ...]:
         record = self._records.get(server)
@@ -341,12 +404,13 @@ class Supervisor:
         was_up = record.health.state is State.UP
         record.suspect_at = now
         record.is_unreachable = cause is Cause.UNREACHABLE
+        self._count(server)
         decisions = self._watch_panics(now)
-        if was_up and server in self.kept():
+        if was_up and self.is_kept(server):
             # The engine may have tripped already: put it back.
             record.tally.kept += 1
             # Old values are better than nobody, and worse than an answer that is late.
-            is_last = server in self._last_ones()
+            is_last = self._is_last(server)
             return (*decisions, SetState(server, ServerState.UP, unless_stale=not is_last))
         decisions += self._move(server, Event.TRIPPED, now)
         if was_up:
@@ -357,18 +421,25 @@ class Supervisor:
 
     def kept(self) -> frozenset[int]:
         """The servers in service that no failure takes out of it, as things stand."""
-        kept = self._last_ones()
-        for name, members in self._pools:
-            if name in self._panics:
-                kept.update(server for server in members if self._is_only_slow(server))
-        return frozenset(kept)
+        return frozenset(filter(self.is_kept, self._records))
 
-    def _last_ones(self) -> set[int]:
-        """The servers beside whom none of some pool serves."""
-        serving = (
-            [server for server in members if self.state(server) is State.UP] for _, members in self._pools
+    def is_kept(self, server: int) -> bool:
+        if server not in self._up:
+            return False
+        pools = (self._pools[index].name for index in self._pools_with[server])
+        return self._is_last(server) or (
+            self._is_only_slow(server) and any(name in self._panics for name in pools)
         )
-        return {servers[0] for servers in serving if len(servers) == 1}
+
+    def take_touched(self) -> set[int]:
+        """The servers of which `is_kept` may say another thing than when this was called last."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def _is_last(self, server: int) -> bool:
+        """Beside whom none of some pool serves."""
+        pools = (self._pools[index] for index in self._pools_with[server])
+        return server in self._up and any(len(pool.up) == 1 for pool in pools)
 
     def _is_only_slow(self, server: int) -> bool:
         record = self._records[server]
@@ -376,29 +447,38 @@ class Supervisor:
 
     # ---- panic ----
 
-    def _looks_bad(self, server: int, now: float) -> bool:
-        record = self._records[server]
-        if record.health.state is not State.UP:
-            # One that has not failed yet, but is not trusted, says nothing about the network.
-            return record.health.attempt > 0
-        return self._is_suspected(record, now)
-
-    def _is_suspected(self, record: Record, now: float) -> bool:
-        # The very sum of next_wakeup: a difference may be rounded to the other side, and the tick be in vain.
-        return record.suspect_at is not None and now < record.suspect_at + self.settings.suspect_s
-
     def _watch_panics(self, now: float) -> list[Decision]:
+        for server in self._suspicions.take_due(now):
+            self._records[server].suspect_at = None
+            self._count(server)
         decisions: list[Decision] = []
-        for name, members in self._pools:
-            bad = sum(self._looks_bad(server, now) for server in members)
-            is_panic = bad > self.settings.panic_share * len(members)
-            if is_panic == (name in self._panics):
-                continue
-            self._panics ^= {name}
-            decisions.append(PanicChanged(name, is_panic))
-            if is_panic:
-                decisions += self._lift_all(members, now)
+        # In the order of the pools; what a panic changes in an earlier one is looked at the next time.
+        waiting = list(self._unwatched)
+        heapify(waiting)
+        while waiting:
+            index = heappop(waiting)
+            if index in self._unwatched:
+                self._unwatched.remove(index)
+                changes = self._watch_panic(self._pools[index], now)
+                for other in self._pools_beside(index) if changes else ():
+                    if other > index:
+                        heappush(waiting, other)
+                decisions += changes
         return decisions
+
+    def _pools_beside(self, index: int) -> set[int]:
+        """Those that have servers of this one and are not watched since these changed."""
+        with_them = (other for s in self._pools[index].members for other in self._pools_with[s])
+        return self._unwatched.intersection(with_them)
+
+    def _watch_panic(self, pool: _Pool, now: float) -> list[Decision]:
+        is_panic = pool.bad > self.settings.panic_share * len(pool.members)
+        if is_panic is (pool.name in self._panics):
+            return []
+        self._panics ^= {pool.name}
+        self._touched.update(pool.members)
+        decisions: list[Decision] = [PanicChanged(pool.name, is_panic)]
+        return decisions + self._lift_all(pool.members, now) if is_panic else decisions
 
     def _lift_all(self, members: tuple[int, ...], now: float) -> list[Decision]:
         return [decision for server in members for decision in self._lift(server, now)]
@@ -419,6 +499,7 @@ class Supervisor:
         record = self._records[server]
         record.is_unreachable = False
         record.suspect_at = None
+        self._count(server)
         return tuple(self._move(server, Event.PROBE_ANSWERED, now))
 
     def probe_failed(self, server: int, now: float) -> tuple[Decision, ...]:
@@ -447,6 +528,7 @@ class Supervisor:
         if now >= record.stage_ends_at:
             return tuple(self._move(server, Event.FENCE_FAILED, now))
         record.again_at = now + self.settings.refence_s
+        self._count(server)
         return ()
 
     def fence_failed(self, server: int, now: float) -> tuple[Decision, ...]:
@@ -479,6 +561,7 @@ class Supervisor:
         if step is FlushStep.FLUSH_NOW:
             return tuple(self._again(server, now))
         record.again_at = now + self.settings.flush.again_s
+        self._count(server)
         return ()
 
     def flush_failed(self, server: int, now: float) -> tuple[Decision, ...]:
@@ -487,14 +570,13 @@ class Supervisor:
     def tick(self, now: float) -> tuple[Decision, ...]:
         """What has become due. Call at `next_wakeup()`, or at any time."""
         decisions: list[Decision] = []
-        for server, record in tuple(self._records.items()):
+        for server in sorted(self._wakeups.take_due(now), key=self._order.__getitem__):
+            record = self._records[server]
             if record.again_at is not None and now >= record.again_at:
                 decisions += self._again(server, now)
-            elif record.health.due_at is not None and now >= record.health.due_at:
+            else:
                 decisions += self._move(server, OVERDUE[record.health.state], now)
-            if not self._is_suspected(record, now):
-                # What has grown old would be due again and again, as long as others keep a panic up.
-                record.suspect_at = None
+            self._count(server)
         return (*decisions, *self._watch_panics(now))
 
     def _again(self, server: int, now: float) -> list[Decision]:
@@ -502,6 +584,7 @@ class Supervisor:
         record.again_at = None
         # Awaiting this answer is a new stage of its own, with the whole time for it.
         record.health = record.health.renewed(now, self.settings.health)
+        self._count(server)
         return self._fence(server) if record.health.state is State.FENCING else self._flush(server)
 
     def _fence(self, server: int) -> list[Decision]:
@@ -527,6 +610,10 @@ class Supervisor:
         if record.health is before:
             return []
         record.again_at = None
+        if record.health.state is State.UP:
+            record.tally.returns += 1
+            record.is_stale = False
+        self._count(server)
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]
         # A trip is always confirmed: the engine may have put its own word there meanwhile.
@@ -540,9 +627,6 @@ class Supervisor:
         """What the server's new state asks for."""
         record = self._records[server]
         state = record.health.state
-        if state is State.UP:
-            record.tally.returns += 1
-            record.is_stale = False
         if state is State.PROBING:
             return [Probe(server)]
         if state is State.FENCING:
@@ -558,9 +642,18 @@ class Supervisor:
         return []
 
 
-def _pools_of(plan: Plan, ids: Mapping[str, int]) -> list[tuple[str, tuple[int, ...]]]:
-    """Name and server ids of the pools that users named: those which the cap is about."""
-    return [(pool.name, tuple(ids[server.name] for server in pool.servers)) for pool in plan.named_pools]
+@dataclass(slots=True)
+class _Pool:
+    """One that users named: the cap is about these. Servers are ids."""
+
+    name: str
+    members: tuple[int, ...]
+    up: set[int] = field(default_factory=set)
+    bad: int = 0  # members that have failed, or are suspected
+
+
+def _pools_of(plan: Plan, ids: Mapping[str, int]) -> list[_Pool]:
+    return [_Pool(pool.name, tuple(ids[server.name] for server in pool.servers)) for pool in plan.named_pools]
 
 
 def _places_of(plan: Plan, places: Places | None) -> Places:
