@@ -276,7 +276,7 @@ def test_slow_servers_and_refused_retries_are_logged_and_told(caplog: pytest.Log
     def scenario(engine: Any, supervision: Supervision) -> None:
         for told in ({0: (1, 0)}, {0: (2, 3)}, {0: (3, 9), 7: (1, 1)}):
             engine.told = told
-            supervision.look_for_trips()
+            supervision.look_for_troubles()
         now = asyncio.get_running_loop().time()
         assert supervision.supervisor.condition(0, now) is Condition.SLOW
         assert supervision.supervisor.condition(1, now) is Condition.UP

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 from ..policy import Server
 from .addresses import LoopAddress
 from .asyncio_driver import Driver
 from .asyncio_link import Link, LinkObserver
 
-__all__ = ("ServerLinks",)
+__all__ = ("LinksReport", "ServerLinks")
 
 SETTLED_LOOK_S = 0.01
+
+
+class LinksReport(NamedTuple):
+    connected: int
+    unanswered: int
+    version: str
 
 
 class ServerLinks:
@@ -43,6 +50,9 @@ class ServerLinks:
     def is_kept(self) -> bool:
         """Whether any of them will be connected, or is."""
         return self.connected > 0 or not all(task.done() for task in self._tasks)
+
+    def look(self) -> LinksReport:
+        return LinksReport(self.connected, self.unanswered, self.version)
 
     @property
     def connected(self) -> int:

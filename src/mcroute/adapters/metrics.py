@@ -450,6 +450,7 @@ METRICS = (
 
 # ---- stats mcroute ----
 
+_UNDERSCORES = dict.fromkeys(range(ord(" ") + 1), "_")
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
@@ -458,7 +459,7 @@ def rows(seen: Observation) -> Iterator[tuple[str, str]]:
     for metric in METRICS:
         for labels, value in metric.read(seen):
             # Names of pools may have blanks, which end a row's name.
-            name = "".join(c if c > " " else "_" for c in ":".join((metric.name, *labels)))
+            name = ":".join((metric.name, *labels)).translate(_UNDERSCORES)
             if not isinstance(value, Latencies):
                 yield name, f"{value:.6f}" if isinstance(value, float) else str(int(value))
                 continue

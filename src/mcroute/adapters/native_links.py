@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .._loop.news import LinkFacts
 from .._loop.threads import LoopThread
 from ..policy import Place, Server
 from .addresses import LoopAddress, is_name, place_of, resolve
 from .asyncio_control import spell_address
+from .asyncio_links import LinksReport
 
 __all__ = ("NativeLinks",)
 
@@ -56,9 +57,14 @@ class NativeLinks:
         for thread in self._threads:
             yield from thread.links(self._id)
 
+    def look(self) -> LinksReport:
+        facts = list(self._facts())
+        connected = sum(link.is_connected for link in facts)
+        return LinksReport(connected, sum(link.unanswered for link in facts), _version_of(facts))
+
     @property
     def connected(self) -> int:
-        return sum(link.is_connected for link in self._facts())
+        return self.look().connected
 
     @property
     def are_connected(self) -> bool:
@@ -66,15 +72,11 @@ class NativeLinks:
 
     @property
     def unanswered(self) -> int:
-        return sum(link.unanswered for link in self._facts())
+        return self.look().unanswered
 
     @property
     def version(self) -> str:
-        for link in self._facts():
-            word, _, version = link.greeting.partition(b" ")
-            if word == b"VERSION":
-                return version.decode(errors="replace")
-        return ""
+        return self.look().version
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -139,3 +141,11 @@ class NativeLinks:
     async def gone(self) -> None:
         """They are when `abort` returns; who else gets the number is not to hear of it."""
         self._hear()
+
+
+def _version_of(links: Iterable[LinkFacts]) -> str:
+    for link in links:
+        word, _, version = link.greeting.partition(b" ")
+        if word == b"VERSION":
+            return version.decode(errors="replace")
+    return ""

@@ -118,12 +118,13 @@ def _servers(routing: Routing) -> dict[str, object]:
     snapshot = routing.engine.snapshot()
     for name, number in routing.engine.server_ids().items():
         links = routing.links[number]
+        report = links.look()
         about = {
             "address": links.server.path or f"{links.server.host}:{links.server.port}",
-            "version": links.version or "unknown",
+            "version": report.version or "unknown",
             "state": routing.supervision.supervisor.condition(number, routing.loop.time()).value,
-            "connected": links.connected,
-            "unanswered": links.unanswered,
+            "connected": report.connected,
+            "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())

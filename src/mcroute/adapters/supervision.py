@@ -39,6 +39,7 @@ from ..policy import (
 from . import asyncio_control as control
 from .addresses import LoopAddress, place_of
 from .asyncio_link import in_time
+from .asyncio_links import LinksReport
 
 __all__ = ("Links", "SupervisedEngine", "Supervision")
 
@@ -107,6 +108,9 @@ class Links(Protocol):
     server: Server
 
     def __len__(self) -> int: ...
+
+    def look(self) -> LinksReport:
+        """How all of them are, at one moment; costs as much as any of its parts."""
 
     @property
     def connected(self) -> int:
