@@ -67,6 +67,9 @@ class Log:
             elif is_server and " serves again" in rest:
                 self.out.discard(address)
                 self.returns += 1
+            elif is_server and (" is slow: " in rest or ": the retry budget is spent; " in rest):
+                # It was stopped.
+                continue
             else:
                 self.odd.append(line)
 

@@ -82,6 +82,8 @@ class Watch:
                 self.out.discard(address)
                 if address != faults.under:
                     self.outages.end(address)
+            elif is_server and (" is slow: " in rest or ": the retry budget is spent; " in rest):
+                self.counts["servers that were slow"] += 1
             elif " INFO reloaded: " in line:
                 self.counts["reloads"] += 1
             else:
