@@ -23,7 +23,7 @@ native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute._loop.threads import LoopThread
-    from mcroute.adapters import native_carrier, native_links
+    from mcroute.adapters import addresses, native_links
     from mcroute.adapters.native_proxy import Proxy
 
 run_native = runner("native")
@@ -233,7 +233,7 @@ def test_a_name_is_looked_up_again_when_its_address_fails(monkeypatch: pytest.Mo
             async def resolve(server: Server) -> list[tuple[str, int]]:
                 return known[server.host]
 
-            for module in (native_carrier, native_links):
+            for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with Proxy(compile_plan(route), threads=2) as proxy:
@@ -259,7 +259,7 @@ def test_the_other_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch
             async def resolve(_: Server) -> list[tuple[str, int]]:
                 return [("127.0.0.1", port), ("127.0.0.1", server.port)]
 
-            for module in (native_carrier, native_links):
+            for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             pool = Pool("main", (Server("cache", "cache.example", 11211),), connect_timeout_s=0.1)
             async with Proxy(compile_plan(PoolRoute(pool)), threads=1) as proxy:
@@ -287,7 +287,7 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
                     raise OSError("nobody knows it")
                 return [("127.0.0.1", server.port)]
 
-            for module in (native_carrier, native_links):
+            for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with Proxy(compile_plan(route), threads=2) as proxy:
