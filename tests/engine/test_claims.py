@@ -114,6 +114,50 @@ def test_a_read_waits_for_copies_that_a_write_did_not_wait_for(write: str) -> No
     assert b"get k1" in other.asked(FIRST)
 
 
+def test_a_thread_that_always_has_a_write_under_way_lets_others_have_their_turn(
+    nets: tuple[LoopNetwork, LoopNetwork],
+) -> None:
+    one, other = nets
+    first, second = one.client(), other.client()
+    one.send(first, SET)
+    other.send(second, OTHER)
+    one.send(first, SET)
+    assert asked(one) == [SET, SET]
+    for server in OWNERS:
+        one.reply(server, b"STORED\r\n")
+    # Also not in the moment in which nobody has the key.
+    one.send(first, SET)
+    assert asked(one) == [b"", b""]
+    other.turn()
+    assert asked(other) == [OTHER, OTHER]
+    wait(0.01, *nets)
+    assert asked(one) == [b"", b""]
+    for server in OWNERS:
+        other.reply(server, b"STORED\r\n")
+    one.turn()
+    assert asked(one) == [SET, SET]
+    for server in OWNERS:
+        one.reply(server, b"STORED\r\n")
+    assert asked(one) == [SET, SET]
+    for server in OWNERS:
+        one.reply(server, b"STORED\r\n")
+    assert one.got(first) == b"STORED\r\n" * 3
+
+
+@pytest.mark.parametrize(("write", "read"), [("first", GET), ("all", b"gat 60 k1\r\n")])
+def test_a_write_does_not_pass_a_read_of_its_session_that_waits(write: str, read: bytes) -> None:
+    one, other = pair(Replicate(pool(3), copies=2, write=write), 3)
+    client = other.client()
+    one.send(one.client(), SET)
+    other.send(client, read)
+    assert asked(other) == [b"", b""]
+    for server in OWNERS:
+        one.reply(server, b"STORED\r\n")
+    # It comes in the turn in which the other thread tells that the key is free.
+    other.send(client, OTHER)
+    assert asked(other) == [read + OTHER, OTHER]
+
+
 # ---- ghosts ----
 
 
@@ -198,6 +242,19 @@ def test_a_server_that_goes_out_meanwhile_is_not_waited_for(nets: tuple[LoopNetw
     one.engine.set_server_state(FIRST, 1)
     other.wait(0.01)
     assert asked(other) == [b"", OTHER]
+
+
+def test_a_write_that_has_waited_times_out_like_any_other(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
+    with_ghost(nets)
+    one, other = nets
+    client = other.client()
+    other.send(client, OTHER)
+    one.engine.set_server_state(FIRST, 1)
+    # Nothing but the time tells that it need not wait any more.
+    other.wait(0.01)
+    assert asked(other) == [b"", OTHER]
+    other.wait(0.55)
+    assert other.got(client) == b"SERVER_ERROR timeout\r\n"
 
 
 def test_the_thread_of_the_ghost_goes_on_behind_it(nets: tuple[LoopNetwork, LoopNetwork]) -> None:

@@ -162,6 +162,20 @@ def test_a_copy_that_has_nothing_is_followed_by_the_next(
     assert net.got(client) == done
 
 
+def test_what_was_stored_behind_a_miss_meanwhile_is_undone(net: Network) -> None:
+    """The set reaches both copies before the incr reaches the second: they may not stay different."""
+    client = net.client()
+    net.send(client, INCR + b"set k1 0 0 1\r\n5\r\n")
+    for server in OWNERS:
+        net.asked(server)
+    net.reply(FIRST, b"NOT_FOUND\r\nSTORED\r\n")
+    assert net.asked(SECOND) == INCR
+    net.reply(SECOND, b"STORED\r\n6\r\n")
+    assert net.asked(FIRST) == b"delete k1\r\n"
+    net.reply(FIRST, b"DELETED\r\n")
+    assert net.got(client) == b"6\r\nSTORED\r\n"
+
+
 def test_what_no_copy_has_is_told_so(net: Network) -> None:
     client = net.client()
     net.send(client, INCR)

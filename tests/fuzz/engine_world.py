@@ -16,6 +16,7 @@ from fuzz_clients import KEYS, Client, Writer, is_own_value, leave_taking
 from fuzz_plans import DEADLINE_S, PLANS, SERVERS
 
 from mcroute._engine.engine import Engine
+from mcroute._protocol import Request
 from mcroute.policy.nodes import Outcome
 from mcroute.testing.embedded import Conversation
 from mcroute.testing.store import Store
@@ -37,6 +38,18 @@ class Memcached:
         return b"END\r\n"
 
 
+class Reluctant(Conversation):
+    """Refuses the next requests, as many as it is told to."""
+
+    refusals = 0
+
+    def _answer(self, request: Request) -> bytes:
+        if self.refusals == 0:
+            return super()._answer(request)
+        self.refusals -= 1
+        return b"SERVER_ERROR out of memory storing object\r\n"
+
+
 class Link:
     """One connection to a server, which answers when it is told to."""
 
@@ -48,7 +61,7 @@ class Link:
         self.reset()
 
     def reset(self) -> None:
-        self.conversation = Conversation(self.server, None)  # type: ignore[arg-type]
+        self.conversation = Reluctant(self.server, None)  # type: ignore[arg-type]
         self.inbox = bytearray()
         self.outbox = bytearray()
 
@@ -119,6 +132,8 @@ class World:
             self.answer_handed()
         elif action == 17 and self.choices.below(4) == 0:
             self.engine.install(PLANS[self.choices.below(len(PLANS))])
+        elif action == 18:
+            self.refuse()
         else:
             for link in self.links:
                 link.work(len(link.inbox))
@@ -268,6 +283,10 @@ class World:
         link = self.link()
         link.work(len(link.inbox) if self.choices.happens() else self.choices.below(256))
         self.deliver(link, len(link.outbox) if self.choices.happens() else self.choices.below(256))
+
+    def refuse(self) -> None:
+        """A server has no memory for what it is asked next on one of its connections."""
+        self.link().conversation.refusals = 1 + self.choices.below(3)
 
     def deliver(self, link: Link, size: int) -> None:
         if link.is_open and link.outbox:

@@ -99,11 +99,15 @@ class Writer:
         quiet = self._choices.below(4) == 3
         flags = b"%b k%b" % (opaque, b" q" * quiet)
         value = self.value(key)
+        # Not by a choice of its own: inputs of before mean what they meant.
+        touches = b" T60" * (self._sequence % 4 == 3)
+        mode = (b"", b" ME", b" MA", b" MA N60", b" MR")[self._sequence % 5]
+        creates = b" N60 J5" * (self._sequence % 3 == 2)
         line, keys = (
-            (b"mg %b v %b\r\n" % (key, flags), (key,)),
-            (b"ms %b %d %b\r\n%b\r\n" % (key, len(value), flags, value), (key,)),
+            (b"mg %b v%b %b\r\n" % (key, touches, flags), (key,)),
+            (b"ms %b %d%b %b\r\n%b\r\n" % (key, len(value), mode, flags, value), (key,)),
             (b"md %b %b\r\n" % (key, flags), (key,)),
-            (b"ma %b v %b\r\n" % (NUMBER, flags), (NUMBER,)),
+            (b"ma %b v%b %b\r\n" % (NUMBER, creates, flags), (NUMBER,)),
         )[kind]
         mine = rb" (?:[^\r\n]* )?%b(?: [^\r\n]*)?" % opaque
         # The engine's own answers, where no server was asked, carry no flags.

@@ -122,6 +122,22 @@ cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
     return False
 
 
+cdef bint _is_about(Request* request, uint32_t slot) noexcept nogil:
+    """Whether this is the slot of any of the request's keys."""
+    cdef const uint8_t* data = request.block.data + request.offset
+    cdef uint32_t offset = request.view.key_offset
+    cdef uint32_t start = 0
+    cdef uint32_t size = 0
+    if request.view.key_count <= 1:
+        return _slot_of(request) == slot
+    while True:
+        offset = request_next_key(data, offset, request.view.keys_end, &start, &size)
+        if offset == 0:
+            return False
+        if _slot(data + start, size) == slot:
+            return True
+
+
 cdef bint _is_haunted(Request* request) noexcept nogil:
     """Whether another engine has a ghost of one of the request's keys."""
     cdef Engine* engine = request.plan.engine
@@ -148,6 +164,11 @@ cdef bint _waits_for_ghosts(Request* request) noexcept nogil:
             and _is_any_server_haunted(plan.engine))
 
 
+cdef bint _is_anothers_turn(Engine* engine, uint64_t bits) noexcept nogil:
+    """Somebody waits for the slot. Requests that come one upon the other would keep it for ever."""
+    return bits & WAITED != 0 and (_claims(bits) > 0 or not engine.is_resuming)
+
+
 cdef bint _take(Request* request) noexcept nogil:
     """Takes the slot of the request's key; else leaves word that somebody waits for it."""
     cdef Engine* engine = request.plan.engine
@@ -156,7 +177,7 @@ cdef bint _take(Request* request) noexcept nogil:
     cdef uint64_t bits = mcroute_load(at)
     cdef bint must_wait = _waits_for_ghosts(request)
     while True:
-        if must_wait or _is_taken(engine, bits):
+        if must_wait or _is_taken(engine, bits) or _is_anothers_turn(engine, bits):
             if _leaves_word(at, bits):
                 return False
         elif mcroute_swap(at, bits, (bits & ~<uint64_t>OWNER_MASK | <uint64_t>engine.claimant) + ONE_CLAIM):
@@ -165,10 +186,21 @@ cdef bint _take(Request* request) noexcept nogil:
         bits = mcroute_load(at)
 
 
-cdef void _wake_if_waited(Engine* engine, uint64_t* at) noexcept nogil:
+cdef bint _is_awaited_here(Engine* engine, uint32_t slot) noexcept nogil:
+    cdef Request* request = engine.waiting
+    while request != NULL:
+        if _is_about(request, slot):
+            return True
+        request = request.next_waiting
+    return False
+
+
+cdef void _wake_if_waited(Engine* engine, uint32_t slot) noexcept nogil:
+    """The other engines come first. If it is awaited here too, the word stays, and whoever has it next tells us."""
+    cdef uint64_t* at = &engine.claims.slots[slot]
     cdef uint64_t bits = mcroute_load(at)
     while bits & WAITED:
-        if mcroute_swap(at, bits, bits & ~WAITED):
+        if _is_awaited_here(engine, slot) or mcroute_swap(at, bits, bits & ~WAITED):
             engine.wakes_others = True
             return
         bits = mcroute_load(at)
@@ -176,11 +208,11 @@ cdef void _wake_if_waited(Engine* engine, uint64_t* at) noexcept nogil:
 
 cdef void claim_release(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
-    cdef uint64_t* at = &engine.claims.slots[request.claim - 1]
-    _add(at, 0 - ONE_CLAIM)
+    cdef uint32_t slot = request.claim - 1
+    _add(&engine.claims.slots[slot], 0 - ONE_CLAIM)
     request.claim = 0
-    if _claims(mcroute_load(at)) == 0:
-        _wake_if_waited(engine, at)
+    if _claims(mcroute_load(&engine.claims.slots[slot])) == 0:
+        _wake_if_waited(engine, slot)
 
 
 # ---- waiting ----
@@ -189,6 +221,7 @@ cdef void _wait(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     # It must not be freed while it waits, also when its deadline has come meanwhile.
     request.walks += 1
+    engine.waiting_reads += request.hold == NULL
     request.next_waiting = NULL
     if engine.waiting == NULL:
         engine.waiting = request
@@ -204,6 +237,18 @@ cdef bint _writes_a_key(Request* request) noexcept nogil:
     return request.group > GROUP_LAST_READ and request.group != GROUP_FLUSH
 
 
+cdef bint _would_pass_a_read(Request* request) noexcept nogil:
+    """Reads that wait hold nothing: their sessions' later writes would come before them."""
+    cdef Request* earlier = request.plan.engine.waiting
+    if request.plan.engine.waiting_reads == 0:
+        return False
+    while earlier != NULL:
+        if earlier.hold == NULL and _is_about(earlier, _slot_of(request)):
+            return True
+        earlier = earlier.next_waiting
+    return False
+
+
 cdef bint claim_waits(Request* request) noexcept nogil:
     cdef PlanTable* plan = request.plan
     if plan.engine.is_ending:
@@ -213,7 +258,7 @@ cdef bint claim_waits(Request* request) noexcept nogil:
         if plan.answers_early and _any_slot(request, _waits_for_slot):
             _wait(request)
             return True
-    elif not _take(request) if plan.has_copies else _waits_for_ghosts(request):
+    elif _would_pass_a_read(request) or (not _take(request) if plan.has_copies else _waits_for_ghosts(request)):
         # What comes later in this engine must not pass it.
         hold_key(request)
         _wait(request)
@@ -227,12 +272,15 @@ cdef void claims_resume(Engine* engine) noexcept nogil:
     cdef Request* request
     engine.waiting = NULL
     engine.last_waiting = NULL
+    engine.is_resuming = True
     while waiting != NULL:
         request = waiting
         waiting = request.next_waiting
+        engine.waiting_reads -= request.hold == NULL
         if not request.is_done:
             walk_begin(request)
         request_walk_ended(request)
+    engine.is_resuming = False
 
 
 cdef double claims_due(Engine* engine) noexcept nogil:
@@ -262,12 +310,10 @@ cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
 
 
 cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil:
-    cdef uint64_t* at
     if engine.claims == NULL:
         return
-    at = &engine.claims.slots[slot]
     engine.slot_ghosts[slot] -= 1
     engine.ghosts -= 1
     _add(&engine.claims.ghosts, 0 - <uint64_t>1)
-    _add(at, 0 - ONE_GHOST)
-    _wake_if_waited(engine, at)
+    _add(&engine.claims.slots[slot], 0 - ONE_GHOST)
+    _wake_if_waited(engine, slot)

@@ -273,6 +273,7 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double earliest = INFINITY
     cdef uint64_t failovers = _failovers(engine)
     cdef bint may_haunt = False
+    cdef bint has_waited = engine.waiting != NULL
     cdef int i, j
     engine.now = now
     for i in range(engine.server_count):
@@ -284,10 +285,10 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
         may_haunt = _expire(engine, now)
     if may_haunt:
         _haunt(engine)
-    if engine.waiting != NULL:
+    if has_waited:
         claims_resume(engine)
     engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now), claims_due(engine))
     engine_resume(engine, now)
-    if _failovers(engine) != failovers:
+    if has_waited or _failovers(engine) != failovers:
         # Asked of a server that the loop above had looked at already.
         engine_began(engine, now)

@@ -17,11 +17,12 @@ from mcroute._engine.holds cimport hold_key
 from mcroute._engine.meta cimport meta_vivifies
 from mcroute._engine.state cimport (
     CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NOT_FOUND, NOT_STORED,
-    NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, PlanNode, PlanTable, Request, Server,
+    NODE_ASK, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, Link, PlanNode, PlanTable,
+    Request, Server,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._engine.undo cimport undo_bit, undo_bits, undo_children
-from mcroute._engine.walks cimport walk_end, walk_key, walk_server
+from mcroute._engine.walks cimport walk_end, walk_key, walk_link, walk_server
 from mcroute._protocol cimport CMD_ADD, CMD_META_SET
 
 cdef enum:                      # Walk.cursor
@@ -135,6 +136,21 @@ cdef bint _found_nothing(int outcome) noexcept nogil:
     return outcome == MISS or outcome == NOT_FOUND or outcome == NOT_STORED
 
 
+cdef bint _is_passed(Walk* walk, int child) noexcept nogil:
+    """Whether something stands behind what the child has just answered: it may have stored what is to be undone."""
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[plan.children[plan.nodes[walk.node].children + child]]
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    cdef Server* server
+    cdef Link* link
+    if walk.request.hold != NULL or walk.request.group <= GROUP_LAST_READ or node.kind != NODE_ASK:
+        return False
+    server = walk_server(walk.request, node, key, size)
+    link = walk_link(server, key, size)
+    return link != NULL and link.count > 0
+
+
 cdef bint _goes_on(Walk* walk, int outcome) noexcept nogil:
     if (walk.children_asked >= walk.request.plan.nodes[walk.node].child_count
             or combine_is_over(walk.request) or not may_retry(walk.request.plan.engine, outcome)):
@@ -149,7 +165,7 @@ cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil
     combine_take_if_better(walk, outcome, reply, True)
     if outcome == TIMEOUT:
         walk.good |= <int>bit
-    elif _found_nothing(outcome):
+    elif _found_nothing(outcome) and not _is_passed(walk, child):
         walk.absent |= bit
     if (outcome > REFUSED_BY_SERVER or _found_nothing(outcome)) and _goes_on(walk, outcome):
         hold_if_sent(walk, outcome)

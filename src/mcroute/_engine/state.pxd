@@ -461,6 +461,8 @@ cdef struct Engine:
     uint64_t ghosts             # and of all slots
     Request* waiting            # for other engines, in the order in which they came
     Request* last_waiting
+    uint32_t waiting_reads      # of these, those that hold no key
+    bint is_resuming            # they begin, or wait on
     bint wakes_others           # something that they wait for was released: for the driver to tell them
     bint is_ending
     Deadlines routes            # that are not over

@@ -260,9 +260,11 @@ cdef void walks_resume(Engine* engine) noexcept nogil:
 
 
 cdef void walk_begin(Request* request) noexcept nogil:
-    if request.plan.engine.hold_count > 0 and request.hold == NULL and hold_waits(request):
+    cdef Engine* engine = request.plan.engine
+    # What waited for other engines has passed the holds of before; those of since then are of later requests.
+    if engine.hold_count > 0 and request.hold == NULL and not engine.is_resuming and hold_waits(request):
         return
-    if request.plan.engine.claims != NULL and claim_waits(request):
+    if engine.claims != NULL and claim_waits(request):
         return
     if request.view.command <= CMD_GATS and request.view.key_count > 1:
         multiget_begin(request)
