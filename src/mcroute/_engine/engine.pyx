@@ -19,6 +19,7 @@ from mcroute._engine.lifetimes cimport (
     session_close, session_open,
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
+from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
@@ -425,6 +426,16 @@ cdef class Engine:
         """The server stores values of up to so many bytes: larger ones are not read from it."""
         cdef Said said = Said(server, size)
         server_said(self.state, &said)
+
+    def losses(self):
+        """A `Losses`: what was refused, closed or read past without any server's failing."""
+        return engine_losses(self.state)
+
+    def take_desyncs(self):
+        """A `ServerDesync` for each server of whose links one was out of step since the last time, at most 16."""
+        cdef Desyncs taken
+        desyncs_take(self.state, &taken)
+        return desyncs_as_values(&taken)
 
     def ejections(self):
         """How often the engine itself has taken a server out of service; only grows."""

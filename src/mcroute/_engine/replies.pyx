@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc
-from libc.string cimport memchr, memcmp, strlen
+from libc.string cimport memchr, memcmp, memcpy, strlen
 
 from mcroute._engine.meta cimport meta_matches, meta_restore
 from mcroute._engine.answers cimport conn_break
@@ -13,10 +13,9 @@ from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest
 from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
-    DELETED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS, NOT_FOUND,
-    NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_NO_MEMORY, SKIPPED_TOO_LARGE, STORED,
-    TOUCHED, Expected,
-    Request, Server, Walk,
+    DELETED, DESYNC_MAX, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS,
+    NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_NO_MEMORY, SKIPPED_TOO_LARGE,
+    STORED, TOUCHED, Desync, Expected, Request, Server, Walk,
 )
 from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
 from mcroute._engine.tokens cimport token_tag
@@ -267,7 +266,18 @@ cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept no
 cdef void link_desynced(Link* link, const uint8_t* data, size_t size) noexcept nogil:
     counter_add(&link.server.counts.desyncs, 1)
     counter_add(&link.conn.engine.counts.desyncs, 1)
+    _note_desync(&link.server.desync, link, data, size)
     conn_break(&link.conn)
+
+
+cdef void _note_desync(Desync* desync, Link* link, const uint8_t* data, size_t size) noexcept nogil:
+    desync.count += 1
+    if desync.count > 1:
+        return
+    desync.depth = link.count
+    desync.command = link_oldest(link).command if link.count > 0 else <uint8_t>COMMAND_COUNT
+    desync.size = <uint8_t>min(size, <size_t>DESYNC_MAX)
+    memcpy(desync.text, data, desync.size)
 
 
 cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
@@ -292,7 +302,7 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
     cdef size_t taken
     cdef int parsed
     if link.count == 0:
-        conn_break(&link.conn)
+        link_desynced(link, block.data + start, size)
         return 0
     if link_oldest(link).step > 0:
         return _take_greeting(link, block.data + start, size, need)

@@ -43,8 +43,10 @@ cdef size_t skip_begin(Link* link, const uint8_t* data, const ReplyView* view, i
     link.conn.swallow = view.value_size + 2
     if cause == SKIPPED_TOO_LARGE:
         counter_add(&link.server.counts.too_large, 1)
+        counter_add(&link.conn.engine.counts.too_large, 1)
     else:
         counter_add(&link.server.counts.unkept, 1)
+        counter_add(&link.conn.engine.counts.unkept, 1)
     return view.line_size
 
 

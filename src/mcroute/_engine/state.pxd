@@ -28,6 +28,7 @@ cdef enum:
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
+    DESYNC_MAX = 60             # bytes of what did not fit, for the log
     RETRIES_MAX = 100           # tokens that the retry budget holds
     VALUE_MAX_UNKNOWN = 1 << 20  # bytes: of a server that does not say, memcached's default
     NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
@@ -154,6 +155,13 @@ cdef struct ServerCounts:
     uint64_t drops              # and because of a missed write
     uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
 
+cdef struct Desync:             # the first one of a server that has not been told yet
+    uint32_t count              # of them all; 0: there is none
+    uint32_t depth              # requests that had no reply yet
+    uint8_t command             # of the oldest of these; COMMAND_COUNT: there was none
+    uint8_t size
+    uint8_t text[DESYNC_MAX]    # what came
+
 cdef struct Server:
     int id
     Server* next                # all servers of the engine, the newest first; read from other threads
@@ -172,6 +180,7 @@ cdef struct Server:
     Link* links[LINKS_MAX]
     int link_count
     ServerCounts counts
+    Desync desync
     Histogram* replies          # how long they took; NULL before the first
 
 cdef enum ConnKind:
@@ -410,6 +419,8 @@ cdef struct EngineCounts:
     uint64_t ejections          # by the engine itself
     uint64_t spared             # and by the trip rule, had the server not been kept
     uint64_t notices            # servers that the driver is to look at, each once a second at most
+    uint64_t too_large          # values that were read past
+    uint64_t unkept             # the same, for want of memory
     uint64_t desyncs            # links closed because what came did not fit what was asked
     uint64_t retries            # after timeouts, out of the budget
     uint64_t retries_refused    # nothing was left of it

@@ -33,6 +33,7 @@ cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil        # Us
 cdef void server_see_if_idle(Loop* loop, void* argument) noexcept nogil     # Idleness
 cdef void server_forgive(Loop* loop, void* argument) noexcept nogil         # int
 cdef void server_let_fail_over(Loop* loop, void* argument) noexcept nogil   # int
+cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil            # Desyncs
 cdef void server_limit(Loop* loop, void* said) noexcept nogil               # Said
 cdef void engine_limit(Loop* loop, void* bounds) noexcept nogil             # Bounds
 cdef void sessions_count(Loop* loop, void* argument) noexcept nogil         # uint32_t

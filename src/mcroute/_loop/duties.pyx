@@ -8,6 +8,7 @@ from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
+from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport Handed, RouteEvent, RouteOrders
@@ -47,6 +48,10 @@ cdef void server_forgive(Loop* loop, void* argument) noexcept nogil:
 cdef void server_let_fail_over(Loop* loop, void* argument) noexcept nogil:
     engine_began(loop.engine, loop.now)
     server_fail_over(loop.engine.servers[(<int*>argument)[0]])
+
+
+cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil:
+    desyncs_take(loop.engine, <Desyncs*>taken)
 
 
 cdef void server_limit(Loop* loop, void* said) noexcept nogil:

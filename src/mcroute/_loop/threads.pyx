@@ -15,13 +15,14 @@ from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_lines
+from mcroute._engine.losses cimport Desyncs, desyncs_as_values, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Handed, RouteEvent
 from mcroute._loop.duties cimport (
     Admission, Answer, Idleness, Usage, engine_limit, handed_lines_take, handed_reply, plan_admit,
     plan_count_refs, plan_install, route_events_take, route_orders_apply, server_forgive,
-    server_let_fail_over, server_limit, server_see_if_idle, sessions_count,
+    server_desyncs, server_let_fail_over, server_limit, server_see_if_idle, sessions_count,
 )
 from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
@@ -304,6 +305,16 @@ cdef class LoopThread:
         """As `Engine.set_item_size_max`."""
         cdef Said said = Said(server, size)
         self._do(server_limit, &said)
+
+    def losses(self):
+        """As `Engine.losses`; the loop does not notice."""
+        return engine_losses(self.own().engine)
+
+    def take_desyncs(self):
+        """As `Engine.take_desyncs`."""
+        cdef Desyncs taken
+        self._do(server_desyncs, &taken)
+        return desyncs_as_values(&taken)
 
     def links(self, int server):
         """A `LinkFacts` for each of the server's links."""

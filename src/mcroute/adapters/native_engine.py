@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from .._engine.losses import Losses, ServerDesync
 from .._engine.roster import NO_RENAMES, Identity, Roster
 from .._engine.snapshots import Snapshot
 from .._loop.threads import LoopThread, install_plans
@@ -122,6 +123,14 @@ class NativeEngine:
         """The process's, which the threads share."""
         share = limits.share(len(self._threads))
         self._tell_each(lambda thread: thread.set_limits(share))
+
+    def losses(self) -> Losses:
+        return Losses(*(sum(counts) for counts in zip(*(t.losses() for t in self._threads), strict=True)))
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        found: list[ServerDesync] = []
+        self._tell_each(lambda thread: found.extend(thread.take_desyncs()))
+        return found
 
     def set_item_size_max(self, server: int, size: int) -> None:
         self._tell_each(lambda thread: thread.set_item_size_max(server, size))

@@ -12,10 +12,12 @@ from dataclasses import replace
 from random import Random
 from typing import Literal, Protocol
 
+from .._engine.losses import Losses, ServerDesync
 from .._engine.roster import Identity
 from .._engine.snapshots import Snapshot
 from ..policy import Limits, Place, Places, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, place_of
+from .losses import LossLog
 from .state_file import StateFile
 from .supervision import Links, SupervisedEngine, Supervision
 
@@ -59,6 +61,12 @@ class CarriedEngine(SupervisedEngine, Protocol):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
 
     def snapshot(self) -> Snapshot: ...
+
+    def losses(self) -> Losses:
+        """What was refused or read past although no server failed; only grows."""
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        """Servers whose links were out of step since the last time."""
 
     def set_limits(self, limits: Limits) -> None:
         """Bounds of memory and of clients' values, from now on."""
@@ -124,6 +132,7 @@ class Routing:
         self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
         self.supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
         carrier.supervise(self.supervision)
+        self._losses = LossLog(self.engine, self.loop, self._name)
         self.is_inherited = False  # made by the process that this one was forked from: of no use here
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
@@ -157,6 +166,7 @@ class Routing:
             self.supervision.on_change = self._remember_soon
         self._has_begun = True
         self.carrier.begin()
+        self._losses.begin()
 
     # ---- for another process ----
 
@@ -207,6 +217,10 @@ class Routing:
         count = self._counts[number] = max(count, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, [])
         self.links[number] = self.carrier.connect(number, server, timeout_s, count, addresses)
+
+    def _name(self, number: int) -> str:
+        links = self.links.get(number)
+        return links.server.name if links is not None else f"with the id {number}"
 
     async def tried(self) -> None:
         """Returns when the first attempt to connect is over for every server, whatever came of it."""
@@ -321,6 +335,8 @@ class Routing:
             with contextlib.suppress(RuntimeError):
                 # A thread hangs: then the end is like that of a process that is killed.
                 self._remember_the_end()
+        with contextlib.suppress(RuntimeError):
+            self._losses.close()
         self.supervision.close()
         if self._forgetting is not None:
             self._forgetting.cancel()

@@ -1,0 +1,59 @@
+"""A few counters that are looked at every second, and what the first bytes were that did not fit."""
+
+from mcroute._engine.counters cimport counter_read
+from mcroute._protocol cimport COMMAND_COUNT
+
+from mcroute._protocol import commands
+
+from typing import NamedTuple
+
+
+class ServerDesync(NamedTuple):
+    """What came on a link and did not fit; the first of several times."""
+
+    server: int
+    times: int
+    command: str                # of the oldest request without a reply; empty if there was none
+    depth: int                  # such requests
+    text: bytes                 # the first bytes
+
+
+class Losses(NamedTuple):
+    """Counters that only grow."""
+
+    refused_memory: int
+    closed_memory: int
+    unkept: int
+    too_large: int
+    desyncs: int
+
+
+cdef void desyncs_take(Engine* engine, Desyncs* out) noexcept nogil:
+    cdef int i
+    out.count = 0
+    for i in range(engine.server_count):
+        if engine.servers[i].desync.count > 0 and out.count < DESYNCS_TOLD:
+            out.items[out.count].server = i
+            out.items[out.count].what = engine.servers[i].desync
+            engine.servers[i].desync.count = 0
+            out.count += 1
+
+
+cdef list desyncs_as_values(const Desyncs* taken):
+    cdef const Desync* what
+    cdef int i
+    values = []
+    for i in range(taken.count):
+        what = &taken.items[i].what
+        command = commands.COMMAND_NAMES[what.command] if what.command < COMMAND_COUNT else ""
+        text = bytes(what.text[:what.size])
+        values.append(ServerDesync(taken.items[i].server, what.count, command, what.depth, text))
+    return values
+
+
+cdef object engine_losses(Engine* engine):
+    return Losses(
+        counter_read(&engine.counts.refused_memory), counter_read(&engine.counts.closed_memory),
+        counter_read(&engine.counts.unkept), counter_read(&engine.counts.too_large),
+        counter_read(&engine.counts.desyncs),
+    )

@@ -1,0 +1,99 @@
+"""What was refused or read past although no server failed, in the log: one line of a kind in ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from .._engine.losses import Losses, ServerDesync
+
+__all__ = ("LossLog",)
+
+LOOK_S = 1.0
+QUIET_S = 10.0
+
+LINES = {
+    "refused_memory": "%d requests refused: the memory for requests or for links is used up",
+    "closed_memory": "%d clients closed: they left most unread, or half a line, while memory was used up",
+    "unkept": "%d values of servers read past: the memory for replies is used up",
+    "too_large": "%d values of servers read past: they are larger than value_max",
+}
+
+log = logging.getLogger("mcroute")
+
+
+class LosingEngine(Protocol):
+    def losses(self) -> Losses: ...
+
+    def take_desyncs(self) -> list[ServerDesync]: ...
+
+
+class LossLog:
+    """Looks at an engine once a second, on this loop; `name_of` is what the log calls a server."""
+
+    def __init__(
+        self, engine: LosingEngine, loop: asyncio.AbstractEventLoop, name_of: Callable[[int], str]
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._name_of = name_of
+        self._told = Losses(0, 0, 0, 0, 0)
+        self._quiet_until: dict[str | int, float] = {}
+        self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        self._timer = self._loop.call_later(LOOK_S, self._look_again)
+
+    def close(self) -> None:
+        """Tells what is left to be told."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._quiet_until.clear()
+            self.look()
+
+    def _look_again(self) -> None:
+        self.begin()
+        try:
+            self.look()
+        except RuntimeError:
+            # A thread hangs: that is told elsewhere.
+            return
+
+    def look(self) -> None:
+        seen = self._engine.losses()
+        for kind, line in LINES.items():
+            lost = getattr(seen, kind) - getattr(self._told, kind)
+            if lost and self._may_tell(kind):
+                self._told = self._told._replace(**{kind: getattr(seen, kind)})
+                log.warning(line, lost)
+        if seen.desyncs != self._told.desyncs:
+            self._told = self._told._replace(desyncs=seen.desyncs)
+            self._gather()
+        for server in [server for server in self._untold if self._may_tell(server)]:
+            self._tell_desync(self._untold.pop(server))
+
+    def _gather(self) -> None:
+        for desync in self._engine.take_desyncs():
+            known = self._untold.get(desync.server)
+            times = desync.times + (known.times if known else 0)
+            self._untold[desync.server] = (known or desync)._replace(times=times)
+
+    def _may_tell(self, what: str | int) -> bool:
+        now = self._loop.time()
+        if now < self._quiet_until.get(what, 0.0):
+            return False
+        self._quiet_until[what] = now + QUIET_S
+        return True
+
+    def _tell_desync(self, desync: ServerDesync) -> None:
+        log.warning(
+            "server %s is out of step (%d times): it says %r to %s, with %d requests unanswered",
+            self._name_of(desync.server),
+            desync.times,
+            desync.text,
+            desync.command or "nothing",
+            desync.depth,
+        )

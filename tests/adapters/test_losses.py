@@ -1,0 +1,70 @@
+"""What is refused or read past is told in the log: what it was, and not for each one again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from mcroute._engine.losses import Losses, ServerDesync
+from mcroute.adapters.losses import QUIET_S, LossLog
+
+
+class Engine:
+    """Counters that the test sets."""
+
+    def __init__(self) -> None:
+        self.counts = Losses(0, 0, 0, 0, 0)
+        self.desyncs: list[ServerDesync] = []
+
+    def losses(self) -> Losses:
+        return self.counts
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        taken, self.desyncs = self.desyncs, []
+        return taken
+
+
+class Clock:
+    """As much of a loop as the log needs."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING, "mcroute"):
+        told.look()
+        assert caplog.messages == []
+        for count in (3, 7, 9):
+            engine.counts = engine.counts._replace(refused_memory=count, desyncs=count)
+            engine.desyncs = [ServerDesync(1, 2, "get", 5, b"VALUE x")]
+            told.look()
+        assert caplog.messages == [
+            "3 requests refused: the memory for requests or for links is used up",
+            "server s1 is out of step (2 times): it says b'VALUE x' to get, with 5 requests unanswered",
+        ]
+        caplog.clear()
+        clock.now = QUIET_S
+        told.look()
+        assert caplog.messages == [
+            "6 requests refused: the memory for requests or for links is used up",
+            "server s1 is out of step (4 times): it says b'VALUE x' to get, with 5 requests unanswered",
+        ]
+
+
+def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        engine = Engine()
+        told = LossLog(engine, asyncio.get_running_loop(), str)
+        told.begin()
+        engine.counts = engine.counts._replace(too_large=1)
+        told.close()
+
+    asyncio.run(scenario())
+    assert caplog.messages == ["1 values of servers read past: they are larger than value_max"]
