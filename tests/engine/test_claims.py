@@ -279,6 +279,17 @@ def test_with_one_copy_a_write_waits_for_the_ghost_and_a_read_does_not() -> None
     assert other.asked(FIRST) == OTHER
 
 
+def test_a_late_gat_of_several_keys_keeps_others_from_these_keys_only() -> None:
+    one, other = nets = pair(Replicate(pool(3), copies=2), 3)
+    one.send(one.client(), b"gat 60 k1 k1\r\n")
+    wait(0.6, *nets)
+    key = next(k for i in range(99) if pool(3).ring().owners(k := b"j%d" % i, 2) == [FIRST, SECOND])
+    other.send(other.client(), b"delete %s\r\n" % key)
+    assert asked(other) == [b"delete %s\r\n" % key] * 2
+    other.send(other.client(), b"delete k1\r\n")
+    assert asked(other) == [b"", b""]
+
+
 def test_a_ghost_about_several_keys_keeps_others_from_all(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
     one, other = nets
     one.send(one.client(), b"flush_all\r\n")

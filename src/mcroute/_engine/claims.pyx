@@ -8,7 +8,7 @@ from libc.stdlib cimport calloc, free
 from mcroute._engine.answers cimport request_walk_ended
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUCH, PlanTable, Server
-from mcroute._engine.walks cimport walk_begin
+from mcroute._engine.walks cimport walk_begin, walk_key
 from mcroute._engine.words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._protocol cimport request_next_key
@@ -298,10 +298,13 @@ cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
     cdef Request* request = walk.request
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = EVERY_KEY
+    cdef const uint8_t* key
+    cdef size_t size
     if engine.claims == NULL:
         return 0
-    if walk.first_key < 0 and request.view.key_count <= 1 and request.group != GROUP_FLUSH:
-        slot = _slot_of(request)
+    if not walk.is_group and request.group != GROUP_FLUSH:
+        key = walk_key(walk, &size)
+        slot = _slot(key, size)
     engine.slot_ghosts[slot] += 1
     engine.ghosts += 1
     _add(&engine.claims.slots[slot], ONE_GHOST)

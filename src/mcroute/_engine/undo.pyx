@@ -4,8 +4,12 @@ The reply waits for that. A copy whose delete fails has missed a write, and goes
 (docs/decisions/0003-missed-write.md).
 """
 
-from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable
-from mcroute._engine.walks cimport walk_new, walk_run
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
+
+from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable, Request, Server
+from mcroute._engine.trips cimport server_missed
+from mcroute._engine.walks cimport walk_key, walk_new, walk_run, walk_server
 
 cdef enum:
     BITS = 32
@@ -27,6 +31,16 @@ cdef uint32_t undo_bits(Walk* walk) noexcept nogil:
     return bits
 
 
+cdef void _miss(Walk* walk, int ask) noexcept nogil:
+    """There is no memory for the delete: the copy has missed it."""
+    cdef Request* request = walk.request
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    cdef Server* server = walk_server(request, &request.plan.nodes[ask], key, size)
+    if server != NULL:
+        server_missed(server, request.plan.engine)
+
+
 cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:
     cdef PlanTable* plan = walk.request.plan
     cdef PlanNode* node = &plan.nodes[walk.node]
@@ -39,6 +53,7 @@ cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:
             continue
         child = walk_new(walk.request, walk, plan.children[node.children + i])
         if child == NULL:
+            _miss(walk, plan.children[node.children + i])
             continue
         child.purpose = UNDO
         child.number = UNDONE
