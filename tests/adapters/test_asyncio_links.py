@@ -35,10 +35,13 @@ class Observer:
     def connected(self, server: int) -> None:
         pass
 
-    def connect_failed(self, server: int) -> None:
+    def connect_failed(self, server: int, why: str) -> None:
         self.failed += 1
 
     def located(self, server: int, place: Place) -> None:
+        pass
+
+    def starved(self, server: int) -> None:
         pass
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
@@ -153,6 +156,35 @@ def test_each_lost_connection_is_told_with_its_address_and_writes() -> None:
             await w.until(lambda: len(w.observer.lost) == LINKS)
             assert {address for address, _ in w.observer.lost} == addresses
             assert sum(writes for _, writes in w.observer.lost) == len(KEYS)
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+@pytest.mark.parametrize("place", ["open_link", "link_connected", "greeting", "get_buffer"])
+def test_no_exception_ends_a_link(
+    place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        """An engine one of whose methods raises once."""
+
+        def __init__(self, engine: Engine) -> None:
+            self.engine, self.has_failed = engine, False
+
+        def __getattr__(self, name: str) -> object:
+            if name == place and not self.has_failed:
+                self.has_failed = True
+                raise MemoryError(place)
+            return getattr(self.engine, name)
+
+    async def scenario() -> None:
+        async with world() as w:
+            for link in w.links._links:
+                monkeypatch.setattr(link, "_engine", Failing(w.engine))
+            for writer in list(w.got):
+                writer.transport.abort()
+            await w.until(lambda: w.links.connected == 0)
+            await w.until(lambda: w.links.are_connected and len(w.got) == LINKS)
+            await w.links.settled()
 
     asyncio.run(asyncio.wait_for(scenario(), 50))
 

@@ -72,7 +72,7 @@ def supervised(
 def test_the_engine_is_told_who_is_the_last_one() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         assert engine.notes == []
-        supervision.connect_failed(0)
+        supervision.connect_failed(0, "it is away")
         # A thread could trip between the two, and none of the pool would serve.
         assert engine.notes == [("keep", 1, True), ("state", 0, 1)]
 
@@ -81,7 +81,7 @@ def test_the_engine_is_told_who_is_the_last_one() -> None:
 
 def test_the_last_one_is_kept_until_another_one_serves() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
-        supervision.connect_failed(0)
+        supervision.connect_failed(0, "it is away")
         engine.notes.clear()
         now = supervision.supervisor.next_wakeup()
         supervision.supervisor.tick(now)
@@ -158,6 +158,9 @@ class Settled:
     connected = 2
     are_connected = True
     addresses = frozenset[str]()
+
+    def hurry(self) -> None:
+        pass
 
     async def settled(self) -> None:
         pass

@@ -73,6 +73,8 @@ cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept n
 # Queues a slice by reference. False without memory.
 cdef bint out_refer(OutQueue* out, Slice piece) noexcept nogil
 cdef void out_sent(OutQueue* out, size_t size) noexcept nogil
+# Keeps only so many bytes, the oldest.
+cdef void out_cut(OutQueue* out, size_t size) noexcept nogil
 cdef void out_clear(OutQueue* out) noexcept nogil
 
 # Room at the end of the queue without a function call, where the open block has it.

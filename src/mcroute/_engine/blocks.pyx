@@ -149,6 +149,21 @@ cdef void out_sent(OutQueue* out, size_t size) noexcept nogil:
         out.open = False
 
 
+cdef void out_cut(OutQueue* out, size_t size) noexcept nogil:
+    cdef Slice* last
+    while out.bytes > size:
+        last = &out.ring[(out.head + out.count - 1) & (out.slots - 1)]
+        if last.size > out.bytes - size:
+            last.size -= out.bytes - size
+            out.bytes = size
+            break
+        out.bytes -= last.size
+        slice_drop(last)
+        out.count -= 1
+    # What comes next begins a block of its own.
+    out.open = False
+
+
 cdef void out_clear(OutQueue* out) noexcept nogil:
     while out.count > 0:
         slice_drop(&out.ring[out.head])

@@ -17,7 +17,9 @@ cdef struct IoVec:              # as POSIX lays it out, so that writev takes an 
 # Room to read into, valid until the next call on any connection; NULL when nothing may be read now.
 cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil
 cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil
-# Up to `count` pieces of what is to be sent; returns how many.
+# Bytes that may be sent now: of a link that is not ready only its handshake.
+cdef size_t conn_sendable(const Conn* conn) noexcept nogil
+# Up to `count` pieces of these; returns how many.
 cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil
 # So many bytes were sent; due for every dirty connection in every turn, also when there was nothing to send,
 # because that is when a paused session goes on.

@@ -16,7 +16,9 @@ from mcroute._engine.links cimport command_changes, link_haunt
 from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve, requests_relieve
 from mcroute._engine.replies cimport link_input, link_skip
 from mcroute._engine.requests cimport session_input, session_refuse
-from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, OUTCOME_COUNT, Link, Request, Session
+from mcroute._engine.state cimport (
+    CONN_LINK, CONN_SESSION, LINK_CONNECTING, LINK_READY, OUTCOME_COUNT, Link, Request, Session,
+)
 from mcroute._engine.trips cimport link_check, link_expire, link_heard
 from mcroute._engine.walks cimport walk_expire, walks_resume
 
@@ -200,6 +202,28 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
 
 # ---- bytes out ----
 
+cdef bint _is_held(const Conn* conn) noexcept nogil:
+    return conn.kind == CONN_LINK and (<const Link*>conn).state != LINK_READY
+
+
+cdef size_t conn_sendable(const Conn* conn) noexcept nogil:
+    if not _is_held(conn):
+        return conn.out.bytes
+    return (<const Link*>conn).script_unsent if (<const Link*>conn).state != LINK_CONNECTING else 0
+
+
+cdef int _held_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
+    """Of the handshake, which may share its last piece with what has to wait."""
+    cdef size_t left = conn_sendable(conn)
+    cdef int i
+    for i in range(count):
+        if left == 0:
+            return i
+        pieces[i].size = min(pieces[i].size, left)
+        left -= pieces[i].size
+    return count
+
+
 cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
     cdef int i
     cdef unsigned int slot
@@ -209,11 +233,13 @@ cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
         slot = (conn.out.head + i) & (conn.out.slots - 1)
         pieces[i].base = conn.out.ring[slot].block.data + conn.out.ring[slot].offset
         pieces[i].size = conn.out.ring[slot].size
-    return count
+    return _held_iovecs(conn, pieces, count) if _is_held(conn) else count
 
 
 cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     out_sent(&conn.out, size)
+    if _is_held(conn):
+        (<Link*>conn).script_unsent -= size
     if conn.kind == CONN_SESSION:
         counter_add(&conn.engine.counts.bytes_out, size)
     if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:

@@ -2,7 +2,7 @@
 
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport Conn, Engine as EngineState, Server
+from mcroute._engine.state cimport Conn, Engine as EngineState, Link, Server
 
 cdef class Engine:
     cdef EngineState* state         # for drivers written in Cython
@@ -17,5 +17,6 @@ cdef class Engine:
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _run_routes(self)
     cdef Server* server(self, int number) except NULL
+    cdef Link* link(self, int server, int index) except NULL
     cdef Conn* conn(self, object number) except NULL
     cdef _lend_words(self, CompiledPlan compiled)

@@ -16,7 +16,7 @@ from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.lifetimes cimport (
     engine_free, engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
-    session_close, session_open,
+    link_withdrawn, session_close, session_open,
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
@@ -24,7 +24,7 @@ from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, SCRIPT_MAX, Link, Request,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
 from mcroute._engine.trips cimport engine_alarms, server_fail_over
@@ -162,27 +162,35 @@ cdef class Engine:
         self.conns[session.conn.id] = <uintptr_t>&session.conn
         return session.conn.id
 
-    def open_link(self, int server, int index=0, script=()):
-        """The driver connects to this server. Returns the connection's number; requests may queue.
-
-        A server may have several links, numbered from 0 without gaps; each key has one of them. `script` is the
-        handshake: (request, what the reply begins with) pairs of bytes, sent before any request; another reply
-        breaks the link, see `greeting`. Raises IndexError for a server or an index that cannot be (there are at
-        most 16 links a server), ValueError for a script of more than 4 steps.
-        """
+    cdef Link* link(self, int server, int index) except NULL:
         cdef Server* target = self.server(server)
         cdef Link* link
         if not 0 <= index <= min(target.link_count, LINKS_MAX - 1):
             raise IndexError(f"server {server} cannot have a link {index}")
+        if index < target.link_count:
+            return target.links[index]
+        link = link_new(self.state, target)
+        if link == NULL:
+            raise MemoryError
+        self.conns[link.conn.id] = <uintptr_t>&link.conn
+        return link
+
+    def add_link(self, int server, int index=0):
+        """The number of the server's link of this index; a new one is closed until `open_link`. IndexError as there."""
+        return self.link(server, index).conn.id
+
+    def open_link(self, int server, int index=0, script=()):
+        """The driver connects to this server. Returns the connection's number; requests may queue.
+
+        A server may have several links, numbered from 0 without gaps; each key has one of them. `script` is the
+        handshake: (request, what the reply begins with) pairs of bytes; no request is sent before all of them are
+        answered so. Another reply breaks the link, see `greeting`. Raises IndexError for a server or an index that
+        cannot be (there are at most 16 links a server), ValueError for a script of more than 4 steps, MemoryError
+        with the link closed.
+        """
+        cdef Link* link = self.link(server, index)
         if len(script) > SCRIPT_MAX:
             raise ValueError(f"a handshake of {len(script)} steps: at most {SCRIPT_MAX}")
-        if index < target.link_count:
-            link = target.links[index]
-        else:
-            link = link_new(self.state, target)
-            if link == NULL:
-                raise MemoryError
-            self.conns[link.conn.id] = <uintptr_t>&link.conn
         if link.state == LINK_CONNECTING:
             # Said again, after a loss already: what waits stays, behind the handshake of then.
             return link.conn.id
@@ -190,7 +198,7 @@ cdef class Engine:
         self.scripts[link.conn.id] = script
         for request, prefix in script:
             if not link_script(link, _text(request), _text(prefix)):
-                link_closed(link, self.state.now)
+                link_withdrawn(link, self.state.now)
                 raise MemoryError
         return link.conn.id
 
@@ -201,8 +209,13 @@ cdef class Engine:
         return link.greeting[:link.greeting_size] if conn.kind == CONN_LINK else b""
 
     def link_connected(self, number):
-        """The connection to the server stands."""
+        """The connection to the server stands: the handshake is to be sent, and requests when it is answered."""
         link_connected(<Link*>self.conn(number))
+
+    def is_ready(self, number):
+        """Whether the link is connected and its handshake answered, so that requests are sent."""
+        cdef Conn* conn = self.conn(number)
+        return conn.kind == CONN_LINK and (<Link*>conn).state == LINK_READY
 
     def close(self, number, double now):
         """The connection is gone, whoever closed it. A link's number stays for its next connection."""
@@ -212,6 +225,12 @@ cdef class Engine:
             return
         del self.conns[number]
         session_close(<Session*>conn)
+
+    def withdraw(self, number, double now):
+        """The link's connection was not made for want of descriptors or memory: no failure of its server."""
+        cdef Conn* conn = self.conn(number)
+        if conn.kind == CONN_LINK:
+            link_withdrawn(<Link*>conn, now)
 
     def receive(self, number, const uint8_t[::1] data, double now):
         """Takes bytes that arrived on the connection. Returns how many; fewer when the session is paused."""

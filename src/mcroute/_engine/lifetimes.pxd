@@ -20,5 +20,9 @@ cdef void link_connecting(Link* link) noexcept nogil
 # The next step of the connection's handshake, due before any request: what is sent, what the reply begins with.
 # False if there are too many steps, or without memory.
 cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil
+# The connection stands: the handshake goes out, and what is asked meanwhile behind its last reply.
 cdef void link_connected(Link* link) noexcept nogil
+# What was not sent yet ends as such, what was sent as lost.
 cdef void link_closed(Link* link, double now) noexcept nogil
+# The same for a connection that could not be made for want of descriptors or memory: no failure of the server.
+cdef void link_withdrawn(Link* link, double now) noexcept nogil

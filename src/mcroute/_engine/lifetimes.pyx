@@ -5,7 +5,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from mcroute._engine.answers cimport request_taken, session_abandon
+from mcroute._engine.answers cimport conn_mark, request_taken, session_abandon
 from mcroute._engine.bounds cimport engine_bound_values
 from mcroute._engine.claims cimport claims_abandon
 from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init, pool_set_share
@@ -13,12 +13,12 @@ from mcroute._engine.connections cimport engine_began, engine_resume
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.handed cimport handed_forget
-from mcroute._engine.links cimport link_expect_greeting
+from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.replies cimport link_lost
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_READY, RETRIES_MAX, SCRIPT_MAX,
-    VALUE_MAX_UNKNOWN, Conn, Request, Walk,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, RETRIES_MAX,
+    SCRIPT_MAX, VALUE_MAX_UNKNOWN, Conn, Request, Walk,
 )
 from mcroute._engine.walks cimport walks_resume
 from mcroute._protocol cimport default_limits
@@ -216,6 +216,7 @@ cdef void link_connecting(Link* link) noexcept nogil:
     link.state = LINK_CONNECTING
     link.conn.swallow = 0
     link.script_size = 0
+    link.script_unsent = 0
     link.greeting_size = 0
     link.unheard = 0
     link.conn.is_broken = False
@@ -228,16 +229,28 @@ cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil:
     if link.script_size == SCRIPT_MAX or not out_copy(
             &link.conn.out, &engine.outbound, request.data, request.size):
         return False
+    link.script_unsent += request.size
     return link_expect_greeting(link, prefix)
 
 
 cdef void link_connected(Link* link) noexcept nogil:
-    link.state = LINK_READY
-    counter_add(&link.server.counts.connects, 1)
+    if link.script_size == 0:
+        link_open(link)
+        return
+    link.state = LINK_GREETING
+    conn_mark(&link.conn)
+
+
+cdef void _close(Link* link, double now, bint is_ours) noexcept nogil:
+    engine_began(link.conn.engine, now)
+    _conn_clear(&link.conn)
+    link_lost(link, is_ours)
+    engine_resume(link.conn.engine, now)
 
 
 cdef void link_closed(Link* link, double now) noexcept nogil:
-    engine_began(link.conn.engine, now)
-    _conn_clear(&link.conn)
-    link_lost(link)
-    engine_resume(link.conn.engine, now)
+    _close(link, now, False)
+
+
+cdef void link_withdrawn(Link* link, double now) noexcept nogil:
+    _close(link, now, True)

@@ -13,14 +13,18 @@ cdef bint link_takes(Link* link, int* reason) noexcept nogil
 cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept nogil
 # The reply to the step of a handshake that the caller just queued is to begin with `prefix`, which is kept.
 cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil
-# The oldest expected reply is a greeting: whether it is as the script says.
+# The oldest expected reply is a greeting: whether it is as the script says. The last one makes the link ready.
 cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil
 # The oldest expected reply has arrived.
 cdef void link_arrived(Link* link) noexcept nogil
+# The oldest request behind what is left of the handshake becomes the oldest expected reply. False: there is none.
+cdef bint link_advance(Link* link) noexcept nogil
 # Requests have reached their deadline: those of them that wait here, and change something, are ghosts from now on.
 cdef void link_haunt(Link* link) noexcept nogil
-# How many requests on the link have no reply yet and change something.
+# How many requests that were sent on the link have no reply yet and change something.
 cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil
+# The handshake is over: requests are sent from now on.
+cdef void link_open(Link* link) noexcept nogil
 # Whether all of the server's links are closed, and nothing waits for them.
 cdef bint server_is_unlinked(Server* server) noexcept nogil
 # The walk no longer waits: its reply will be dropped when it comes.

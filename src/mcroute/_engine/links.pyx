@@ -6,10 +6,11 @@ from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.relief cimport links_have_room
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
-    GREETING_MAX, LINK_CLOSED, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
+    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
 )
 from mcroute._engine.walks cimport walk_is_copied
 from mcroute._engine.words cimport word_haunt
@@ -80,13 +81,41 @@ cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil:
     return True
 
 
+cdef void link_open(Link* link) noexcept nogil:
+    link.state = LINK_READY
+    counter_add(&link.server.counts.connects, 1)
+    # What has waited for this moment is to be sent.
+    conn_mark(&link.conn)
+
+
 cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil:
-    cdef Text* prefix = &link.script[link_oldest(link).step - 1]
+    cdef int step = link_oldest(link).step
+    cdef Text* prefix = &link.script[step - 1]
     while size > 0 and line[size - 1] in (b"\r", b"\n"):
         size -= 1
     link.greeting_size = <int>min(size, <size_t>GREETING_MAX)
     memcpy(link.greeting, line, link.greeting_size)
-    return size >= prefix.size and memcmp(line, prefix.data, prefix.size) == 0
+    if size < prefix.size or memcmp(line, prefix.data, prefix.size) != 0:
+        return False
+    if step == link.script_size:
+        link_open(link)
+    return True
+
+
+cdef bint link_advance(Link* link) noexcept nogil:
+    cdef uint32_t steps = 0
+    cdef Expected request
+    while steps < link.count and link.ring[(link.head + steps) & (link.slots - 1)].step > 0:
+        steps += 1
+    if steps == link.count:
+        return False
+    # Walks know their positions: these stay, since only steps move.
+    request = link.ring[(link.head + steps) & (link.slots - 1)]
+    while steps > 0:
+        link.ring[(link.head + steps) & (link.slots - 1)] = link.ring[(link.head + steps - 1) & (link.slots - 1)]
+        steps -= 1
+    link.ring[link.head & (link.slots - 1)] = request
+    return True
 
 
 cdef inline void _prefetch_request(const Walk* walk) noexcept nogil:
@@ -147,6 +176,8 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
 cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t count = 0
+    if link.state != LINK_READY:
+        return 0
     for i in range(link.count):
         count += command_changes(link.ring[(link.head + i) & (link.slots - 1)].command)
     return count

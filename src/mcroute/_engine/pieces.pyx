@@ -7,7 +7,7 @@ from libc.stddef cimport size_t
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport COPY_MAX, Slice, block_drop, block_keep
-from mcroute._engine.connections cimport conn_buffer, conn_sent
+from mcroute._engine.connections cimport conn_buffer, conn_sendable, conn_sent
 
 
 # Cleared by the garbage collector, a piece could outlive the engine that its block belongs to.
@@ -57,26 +57,26 @@ cdef bytes _copy(Conn* conn, size_t size):
     return data
 
 
-cdef size_t _small(Conn* conn) noexcept nogil:
+cdef size_t _small(Conn* conn, size_t sendable) noexcept nogil:
     """How many bytes stand in front of the next large piece."""
     cdef size_t size = 0
     cdef unsigned int i
     cdef Slice* piece
     for i in range(conn.out.count):
         piece = &conn.out.ring[(conn.out.head + i) & (conn.out.slots - 1)]
-        if piece.size > COPY_MAX:
+        if piece.size > COPY_MAX or size >= sendable:
             break
         size += piece.size
-    return size
+    return min(size, sendable)
 
 
 cdef bytes conn_take(Conn* conn):
     # Also when there is nothing to send: this is when a paused session goes on.
     conn_sent(conn, 0)
-    data = _copy(conn, conn.out.bytes)
-    while conn.out.bytes > 0:
+    data = _copy(conn, conn_sendable(conn))
+    while conn_sendable(conn) > 0:
         # Room in the output let more requests be answered.
-        data += _copy(conn, conn.out.bytes)
+        data += _copy(conn, conn_sendable(conn))
     return data
 
 
@@ -85,8 +85,8 @@ cdef list conn_take_pieces(Conn* conn, size_t most, object engine):
     cdef size_t taken = 0
     pieces = []
     conn_sent(conn, 0)
-    while conn.out.bytes > 0 and taken < most:
-        size = _small(conn)
+    while conn_sendable(conn) > 0 and taken < most:
+        size = _small(conn, conn_sendable(conn))
         if size > 0:
             size = min(size, most)
             pieces.append(_copy(conn, size))

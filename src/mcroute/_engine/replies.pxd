@@ -11,8 +11,9 @@ from mcroute._protocol cimport ReplyView
 cdef void link_input(Link* link) noexcept nogil
 # There is no memory for the value that has begun: it is read past. False if what has begun is no value.
 cdef bint link_skip(Link* link) noexcept nogil
-# The connection is gone: everything expected on it ends as lost.
-cdef void link_lost(Link* link) noexcept nogil
+# The connection is gone: everything expected on it ends as lost, or as not sent. It was the server's doing, or that of
+# this process, which had no descriptor or memory left for it.
+cdef void link_lost(Link* link, bint is_ours) noexcept nogil
 # The oldest request's reply has come, and means that.
 cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil
 # What came does not fit what was asked: the link is broken.

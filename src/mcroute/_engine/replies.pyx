@@ -13,13 +13,15 @@ from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_arrived, link_greeted, link_oldest
 from mcroute._engine.multigets cimport multiget_item, multiget_next_item
 from mcroute._engine.state cimport (
-    DELETED, DESYNC_MAX, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_READY, LOST, MISS,
-    NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET, SKIPPED_NO_MEMORY, SKIPPED_TOO_LARGE,
-    STORED, TOUCHED, Desync, Expected, Request, Server, Walk,
+    DELETED, DESYNC_MAX, EJECTED, EXISTS, GREETING_MAX, HIT, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING,
+    LINK_READY, LOST, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, SHAPE_GET,
+    SKIPPED_NO_MEMORY, SKIPPED_TOO_LARGE, STORED, TOUCHED, Desync, Expected, Request, Server, Walk,
 )
 from mcroute._engine.skips cimport skip_begin, skip_ended, skip_on
 from mcroute._engine.tokens cimport token_tag
-from mcroute._engine.trips cimport link_answered, server_failed, server_missed, server_notice
+from mcroute._engine.trips cimport (
+    link_answered, link_drop_oldest, server_failed, server_missed, server_notice,
+)
 from mcroute._engine.walks cimport walk_end, walk_key
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG,
@@ -281,19 +283,18 @@ cdef void _note_desync(Desync* desync, Link* link, const uint8_t* data, size_t s
 
 
 cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
-    """A line of the handshake, in whatever language."""
+    """A line of the handshake, in whatever language. Behind the last one nothing can come: nothing was asked."""
     cdef const uint8_t* end = <const uint8_t*>memchr(data, 10, size)
+    cdef size_t line = size if end == NULL else <size_t>(end + 1 - data)
     if end == NULL and size < GREETING_MAX:
         need[0] = size + 1
         return 0
-    if end != NULL:
-        size = end + 1 - data
-    if not link_greeted(link, data, size):
-        link_desynced(link, data, size)
+    if link.script_unsent > 0 or not link_greeted(link, data, line) or (link.state == LINK_READY and line < size):
+        conn_break(&link.conn)
         return 0
     link.heard_at = link.conn.engine.now
     link_arrived(link)
-    return size
+    return line
 
 
 cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* need) noexcept nogil:
@@ -370,23 +371,17 @@ cdef bint link_skip(Link* link) noexcept nogil:
     return taken > 0
 
 
-cdef void link_lost(Link* link) noexcept nogil:
-    cdef Walk* walk
-    cdef bint is_failure = link.state == LINK_CONNECTING or link.count > link.orphans
-    if link.state == LINK_CONNECTING:
+cdef void link_lost(Link* link, bint is_ours) noexcept nogil:
+    cdef bint was_made = link.state in (LINK_CONNECTING, LINK_GREETING)
+    cdef bint is_failure = not is_ours and (was_made or link.count > link.orphans)
+    if was_made and not is_ours:
         counter_add(&link.server.counts.connects_failed, 1)
     elif link.state == LINK_READY:
         counter_add(&link.server.counts.disconnects, 1)
     link.state = LINK_CLOSED
     while link.count > 0:
-        walk = link_oldest(link).walk
-        counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
-        if walk == NULL and link_oldest(link).is_copied:
-            # Before it is no ghost any more, which it is for the engines of other threads.
-            server_missed(link.server, link.conn.engine)
-        link_arrived(link)
-        if walk != NULL:
-            walk_end(walk, LOST, NOTHING)
+        # What has waited for the end of a handshake was certainly not executed.
+        link_drop_oldest(link, EJECTED if was_made else LOST)
     out_clear(&link.conn.out)
     if is_failure:
         server_failed(link.server)

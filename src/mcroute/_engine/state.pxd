@@ -245,6 +245,7 @@ cdef struct Expected:
 cdef enum LinkState:
     LINK_CLOSED
     LINK_CONNECTING             # requests queue, up to the same bounds
+    LINK_GREETING               # connected: the handshake is sent, and requests queue behind it
     LINK_READY
 
 cdef struct Link:
@@ -264,6 +265,7 @@ cdef struct Link:
     uint32_t paced_head
     Text script[SCRIPT_MAX]     # what the replies to the handshake's steps begin with
     int script_size
+    size_t script_unsent        # bytes of the handshake, which stand first in the output
     char greeting[GREETING_MAX]  # the last of these replies, without its line end
     int greeting_size
     Walk* group                 # the part for this link of the multiget being split right now, or NULL

@@ -27,6 +27,8 @@ cdef void server_failed(Server* server) noexcept nogil
 # A write has not reached the server, while another copy may have taken it: the server may hold an older value, and is
 # out of service at once, until it has been put in order.
 cdef void server_missed(Server* server, Engine* engine) noexcept nogil
+# The oldest expected reply will not come: LOST, or EJECTED if the request was not sent.
+cdef void link_drop_oldest(Link* link, int outcome) noexcept nogil
 # What waits on a server that has tripped, on whatever engine, fails over, unless the server is in service again.
 cdef void server_fail_over(Server* server) noexcept nogil
 

@@ -3,11 +3,13 @@
 from libc.math cimport INFINITY
 
 from mcroute._engine.answers cimport conn_break
-from mcroute._engine.blocks cimport Slice
+from mcroute._engine.blocks cimport Slice, out_cut
 from mcroute._engine.combining cimport walk_is_awaited_last, walk_may_move
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.links cimport link_oldest, link_orphan, link_pace
-from mcroute._engine.state cimport TIMEOUT, Engine, Expected, PlanPool, Walk
+from mcroute._engine.links cimport link_advance, link_arrived, link_oldest, link_orphan, link_pace
+from mcroute._engine.state cimport (
+    EJECTED, LINK_CONNECTING, LINK_GREETING, TIMEOUT, Engine, Expected, PlanPool, Walk,
+)
 from mcroute._engine.walks cimport walk_end
 from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_miss, word_outs, word_state, word_trip
 
@@ -129,10 +131,40 @@ cdef void server_fail_over(Server* server) noexcept nogil:
     engine.is_failing_over = before
 
 
+cdef void link_drop_oldest(Link* link, int outcome) noexcept nogil:
+    cdef Walk* walk = link_oldest(link).walk
+    counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
+    if walk == NULL and link_oldest(link).is_copied:
+        # Before it is no ghost any more, which it is for the engines of other threads.
+        server_missed(link.server, link.conn.engine)
+    link_arrived(link)
+    if walk != NULL:
+        walk_end(walk, outcome, NOTHING)
+
+
+cdef void _drop_unsent(Link* link) noexcept nogil:
+    """What waits for the end of the handshake is not sent any more."""
+    cdef uint32_t left = 0
+    cdef uint32_t i
+    out_cut(&link.conn.out, link.script_unsent)
+    # Counted anew: requests overtake the handshake's replies.
+    link.overdue = 0
+    link.waiting = 0
+    for i in range(link.count):
+        left += _at(link, i).step == 0
+    # Not what comes meanwhile, from walks that end here.
+    while left > 0 and link_advance(link):
+        link_drop_oldest(link, EJECTED)
+        left -= 1
+
+
 cdef void _drop_expected(Link* link) noexcept nogil:
     """What waits on an ejected server fails over now; its replies are dropped if they ever come."""
     cdef uint32_t i
     cdef Walk* walk
+    if link.state in (LINK_CONNECTING, LINK_GREETING):
+        _drop_unsent(link)
+        return
     for i in range(link.count):
         walk = _at(link, i).walk
         if walk != NULL:

@@ -25,7 +25,7 @@ cdef struct Wish:               # about one server
 # Connects to the server, from now on at these addresses; later connections take a changed address or timeout.
 cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil
 # The argument of these is a pointer to the server's id.
-# Waits for no attempt any more.
+# Tries again now, as if the server had not failed before.
 cdef void upstream_hurry(Loop* loop, void* server) noexcept nogil
 # Closes the links that are not connected with every request answered; they are connected again.
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil

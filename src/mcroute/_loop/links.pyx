@@ -2,33 +2,40 @@
 
 A connection that is lost with writes under way takes its server out of service at once, and is made again only
 when the supervisor has taken note: whether those writes can still be executed is for it to find out.
+
+A connection is made when the server has answered the handshake; nothing else is sent before. While a server fails, one
+of its links at a time tries again, after a time that grows; when that one is connected the others follow.
 """
 
+from libc.errno cimport ETIMEDOUT, errno
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
-from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.lifetimes cimport link_closed, link_connected, link_connecting, link_new, link_script
+from mcroute._engine.lifetimes cimport (
+    link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
+)
 from mcroute._engine.links cimport link_unanswered_writes
-from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, Link, Server, Text
+from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
 from mcroute._engine.words cimport SERVER_UP, word_eject, word_missed, word_state
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
 from mcroute._loop.state cimport (
-    ADDRESSES_MAX, CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, END_LINK, STAGE_CONNECTED,
-    STAGE_CONNECTING, STAGE_HELD, STAGE_IDLE, STAGE_WAITING, Upstream,
+    ADDRESSES_MAX, CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_STARVED, END_LINK, NO_ADDRESS,
+    STAGE_CONNECTED, STAGE_CONNECTING, STAGE_GREETING, STAGE_HELD, STAGE_IDLE, STAGE_WAITING, Upstream,
 )
 from mcroute._loop.system cimport (
-    EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, close, mcroute_connect, mcroute_name_of, mcroute_own_name,
-    mcroute_socket_error,
+    EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, close, mcroute_connect,
+    mcroute_name_of, mcroute_own_name, mcroute_socket_error,
 )
 
 cdef double RETRY_BASE = 0.05   # seconds
 cdef double RETRY_CAP = 2.0
+# While the server is out of service the supervisor finds out when it answers again, and hurries its links.
+cdef double RETRY_CAP_OUT = 30.0
 
 # Who answers something else is not asked for values.
 cdef const char* HELLO = b"version\r\n"
@@ -51,9 +58,15 @@ cdef void _report(LoopLink* link, uint32_t change) noexcept nogil:
 cdef void _report_loss(LoopLink* link) noexcept nogil:
     if not link.report.changes & CHANGE_LOST:
         link.report.missed = word_missed(link.link.server.word)
+    _report(link, CHANGE_LOST)
+
+
+cdef void _report_failure(LoopLink* link, int error, bint is_late) noexcept nogil:
+    link.report.error = error
+    link.report.is_late = is_late
     link.report.greeting_size = link.link.greeting_size
     memcpy(link.report.greeting, link.link.greeting, link.link.greeting_size)
-    _report(link, CHANGE_LOST)
+    _report(link, CHANGE_FAILED)
 
 
 cdef void links_report(Loop* loop, void* reports) noexcept nogil:
@@ -68,7 +81,7 @@ cdef void links_report(Loop* loop, void* reports) noexcept nogil:
         out.count += 1
         memset(&link.report, 0, sizeof(LinkReport))
         if link.stage == STAGE_HELD:
-            _wait(link, 0)
+            _wait(link)
 
 
 # ---- one connection ----
@@ -93,13 +106,53 @@ cdef double _chance(Loop* loop) noexcept nogil:
     return <double>(x >> 11) / <double>(<uint64_t>1 << 53)
 
 
-cdef void _wait(LoopLink* link, uint32_t attempt) noexcept nogil:
-    """Before the next attempt: longer each time, with jitter so that many proxies do not come at once."""
-    cdef double most = RETRY_BASE * <double>(1 << min(attempt, <uint32_t>16))
-    link.attempt = attempt
+cdef void _wait(LoopLink* link) noexcept nogil:
+    """For the next attempt; at once while the server does not fail."""
     link.stage = STAGE_WAITING
-    _due(link, link.end.loop.now if attempt == 0
-         else link.end.loop.now + min(most, RETRY_CAP) * (1.0 - 0.5 * _chance(link.end.loop)))
+    _due(link, max(link.end.loop.now, _upstream(link).retry_at))
+
+
+cdef void _wake(Loop* loop, Upstream* upstream) noexcept nogil:
+    """Links that wait try again when the next round begins."""
+    cdef int i
+    for i in range(upstream.link_count):
+        if upstream.links[i].stage == STAGE_WAITING:
+            _due(upstream.links[i], max(loop.now, upstream.retry_at))
+
+
+cdef void _back_off(LoopLink* link) noexcept nogil:
+    """Longer each time, with jitter so that many proxies do not come at once."""
+    cdef Loop* loop = link.end.loop
+    cdef Upstream* upstream = _upstream(link)
+    cdef double most
+    cdef double part
+    if loop.now >= upstream.retry_at:
+        # The first failure of this round.
+        upstream.failures += 1
+        most = RETRY_BASE * <double>(1 << min(upstream.failures, <uint32_t>16))
+        part = 1.0 - 0.5 * _chance(loop)
+        upstream.retry_at = loop.now + min(most, RETRY_CAP) * part
+        upstream.retry_out_at = loop.now + min(most, RETRY_CAP_OUT) * part
+    link.stage = STAGE_WAITING
+    _wake(loop, upstream)
+
+
+cdef bint _is_tried_by_another(Upstream* upstream) noexcept nogil:
+    cdef int i
+    for i in range(upstream.link_count):
+        if upstream.links[i].stage in (STAGE_CONNECTING, STAGE_GREETING):
+            return True
+    return False
+
+
+cdef void _try_if_due(LoopLink* link) noexcept nogil:
+    cdef Upstream* upstream = _upstream(link)
+    cdef double now = link.end.loop.now
+    if upstream.failures > 0 and now < upstream.retry_out_at and word_state(link.link.server.word) != SERVER_UP:
+        link.due = min(now + RETRY_CAP, upstream.retry_out_at)
+    elif upstream.failures == 0 or not _is_tried_by_another(upstream):
+        _connect(link)
+    # Else it is woken when the other link knows.
 
 
 cdef void _open(LoopLink* link) noexcept nogil:
@@ -110,58 +163,76 @@ cdef void _open(LoopLink* link) noexcept nogil:
                     Text(<unsigned char*>HELLO_PREFIX, strlen(HELLO_PREFIX)))
 
 
-cdef bint _try(LoopLink* link, int address) noexcept nogil:
-    """Begins to connect to this address, or a later one of the same server."""
+cdef int _try(LoopLink* link, int address, int error) noexcept nogil:
+    """Begins to connect to this address, or a later one of the same server. 0, or why the last one failed."""
     cdef Upstream* upstream = _upstream(link)
     cdef int fd
     for address in range(address, upstream.address_count):
         fd = mcroute_connect(&upstream.addresses[address].name, upstream.addresses[address].size)
         if fd < 0:
+            error = errno
             continue
         if endpoint_open(&link.end, link.end.loop, END_LINK, fd, &link.link.conn, EPOLLOUT):
             link.address = address
-            return True
+            return 0
+        error = errno
         close(fd)
-    return False
+    return error
 
 
 cdef void _connect(LoopLink* link) noexcept nogil:
+    cdef int error
     _open(link)
     link.stage = STAGE_CONNECTING
     _due(link, link.end.loop.now + _upstream(link).timeout)
-    if not _try(link, link.address):
-        _failed(link, 0)
+    error = _try(link, link.address, NO_ADDRESS)
+    if error != 0:
+        _failed(link, 0, error, False)
 
 
-cdef void _failed(LoopLink* link, int next_address) noexcept nogil:
+cdef void _failed(LoopLink* link, int next_address, int error, bint is_late) noexcept nogil:
     """The next attempt begins with that address."""
     link.address = next_address if next_address < _upstream(link).address_count else 0
     link.is_tried = True
-    link_closed(link.link, link.end.loop.now)
-    _report(link, CHANGE_FAILED)
-    _wait(link, link.attempt + 1)
+    if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+        link_withdrawn(link.link, link.end.loop.now)
+        _report(link, CHANGE_STARVED)
+    else:
+        link_closed(link.link, link.end.loop.now)
+        _report_failure(link, error, is_late)
+    _back_off(link)
 
 
-cdef void _connected(LoopLink* link) noexcept nogil:
-    link.is_tried = True
-    link.stage = STAGE_CONNECTED
-    link.due = INFINITY
+cdef void _greet(LoopLink* link) noexcept nogil:
+    """Connected: the handshake goes out at the end of this turn."""
+    link.stage = STAGE_GREETING
     mcroute_own_name(link.end.fd, &link.name)
     endpoint_watch(&link.end, EPOLLIN)
     link_connected(link.link)
-    # What waited for the connection goes out at the end of this turn.
-    conn_mark(&link.link.conn)
+
+
+cdef void _connected(LoopLink* link) noexcept nogil:
+    cdef Upstream* upstream = _upstream(link)
+    link.is_tried = True
+    link.stage = STAGE_CONNECTED
+    link.due = INFINITY
+    upstream.failures = 0
+    upstream.retry_at = 0
+    _wake(link.end.loop, upstream)
     _report(link, CHANGE_CONNECTED)
 
 
 cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
+    cdef int error
     if link.stage == STAGE_CONNECTING:
-        if mcroute_socket_error(link.end.fd) == 0:
-            _connected(link)
+        error = mcroute_socket_error(link.end.fd)
+        if error == 0:
+            _greet(link)
             return
         endpoint_close(&link.end)
-        if not _try(link, link.address + 1):
-            _failed(link, 0)
+        error = _try(link, link.address + 1, error)
+        if error != 0:
+            _failed(link, 0, error, False)
         return
     if events & EPOLLOUT and not endpoint_flush(&link.end):
         link_end(link)
@@ -169,25 +240,30 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
     if events & EPOLLIN:
         if not endpoint_receive(&link.end):
             link_end(link)
+        elif link.stage == STAGE_GREETING and link.link.state == LINK_READY:
+            _connected(link)
     elif events & (EPOLLERR | EPOLLHUP):
         link_end(link)
 
 
-cdef bint _has_greeted(Link* link) noexcept nogil:
-    """As a memcached does."""
-    cdef int size = <int>strlen(HELLO_PREFIX)
-    return link.greeting_size >= size and memcmp(link.greeting, HELLO_PREFIX, size) == 0
+cdef void _not_made(LoopLink* link, bint is_late) noexcept nogil:
+    """Another address may do better than one that took too long, or refused the handshake."""
+    cdef int error = ETIMEDOUT if link.stage == STAGE_CONNECTING else 0
+    if link.stage == STAGE_GREETING and not is_late and not link.link.conn.is_broken:
+        # It may have said why before it closed the connection.
+        endpoint_receive(&link.end)
+    endpoint_close(&link.end)
+    _failed(link, link.address + 1, error, is_late)
 
 
 cdef void link_end(LoopLink* link) noexcept nogil:
     cdef Loop* loop = link.end.loop
     cdef Server* server = link.link.server
     cdef uint32_t writes = link_unanswered_writes(link.link)
-    endpoint_close(&link.end)
-    if link.stage == STAGE_CONNECTING:
-        # It took too long, and would again: another address may not.
-        _failed(link, link.address + 1)
+    if link.stage != STAGE_CONNECTED:
+        _not_made(link, False)
         return
+    endpoint_close(&link.end)
     if writes > 0:
         link.report.lost_writes = writes
         link.report.lost_name = link.name
@@ -202,14 +278,10 @@ cdef void link_end(LoopLink* link) noexcept nogil:
         return
     link_closed(link.link, loop.now)
     _report_loss(link)
-    if not _has_greeted(link.link):
-        # As bad as one that refuses: at once, it would be asked again without end.
-        _wait(link, link.attempt + 1)
-        return
     if word_state(server.word) == SERVER_UP:
         # So that the server misses nothing.
         _open(link)
-    _wait(link, 0)
+    _wait(link)
 
 
 cdef void links_check(Loop* loop) noexcept nogil:
@@ -223,10 +295,10 @@ cdef void links_check(Loop* loop) noexcept nogil:
             link = loop.upstreams[i].links[j]
             if link.due <= loop.now:
                 link.due = INFINITY
-                if link.stage == STAGE_WAITING:
-                    _connect(link)
-                elif link.stage == STAGE_CONNECTING:
-                    link_end(link)
+                if link.stage in (STAGE_CONNECTING, STAGE_GREETING):
+                    _not_made(link, True)
+                elif link.stage == STAGE_WAITING:
+                    _try_if_due(link)
             if link.due < loop.due:
                 loop.due = link.due
 
@@ -268,6 +340,17 @@ cdef bint _add_link(Loop* loop, int server) noexcept nogil:
     return True
 
 
+cdef bint _readdress(Upstream* upstream, Wish* wanted) noexcept nogil:
+    """Whether these are other addresses than before."""
+    cdef int count = min(wanted.address_count, <int>ADDRESSES_MAX)
+    cdef size_t size = count * sizeof(Address)
+    if upstream.address_count == count and memcmp(upstream.addresses, wanted.addresses, size) == 0:
+        return False
+    upstream.address_count = count
+    memcpy(upstream.addresses, wanted.addresses, size)
+    return True
+
+
 cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
     cdef Wish* wanted = <Wish*>wish
     cdef Upstream* upstream
@@ -277,8 +360,10 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
         return
     upstream = loop.upstreams[wanted.server]
     upstream.timeout = wanted.timeout
-    upstream.address_count = min(wanted.address_count, <int>ADDRESSES_MAX)
-    memcpy(upstream.addresses, wanted.addresses, upstream.address_count * sizeof(Address))
+    if _readdress(upstream, wanted):
+        upstream.failures = 0
+        upstream.retry_at = 0
+        _wake(loop, upstream)
     while upstream.link_count < wanted.count:
         if not _add_link(loop, wanted.server):
             wanted.is_done = False
@@ -288,16 +373,15 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
             upstream.links[i].address = 0
         if upstream.links[i].stage == STAGE_IDLE:
             upstream.links[i].is_tried = False
-            _wait(upstream.links[i], 0)
+            _wait(upstream.links[i])
             _open(upstream.links[i])
 
 
 cdef void upstream_hurry(Loop* loop, void* server) noexcept nogil:
     cdef Upstream* upstream = loop.upstreams[(<int*>server)[0]]
-    cdef int i
-    for i in range(upstream.link_count):
-        if upstream.links[i].stage == STAGE_WAITING:
-            _due(upstream.links[i], loop.now)
+    upstream.failures = 0
+    upstream.retry_at = 0
+    _wake(loop, upstream)
 
 
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil:
@@ -316,12 +400,14 @@ cdef void upstream_leave(Loop* loop, void* server) noexcept nogil:
     cdef int i
     for i in range(upstream.link_count):
         link = upstream.links[i]
-        if link.stage in (STAGE_CONNECTED, STAGE_CONNECTING):
+        if link.stage in (STAGE_CONNECTED, STAGE_CONNECTING, STAGE_GREETING):
             link_end(link)
         if link.link.state == LINK_CONNECTING:
             link_closed(link.link, loop.now)
         link.stage = STAGE_IDLE
         link.due = INFINITY
+    upstream.failures = 0
+    upstream.retry_at = 0
 
 
 cdef void _look_at(LoopLink* link, LinkLook* out) noexcept nogil:

@@ -7,8 +7,11 @@ class LinkNews(NamedTuple):
     lost_name: tuple[str, int] | tuple[()]
     lost_writes: int
     missed: int
-    greeting: bytes
     has_failed: bool
+    error: int
+    is_late: bool
+    greeting: bytes
+    is_starved: bool
     is_connected: bool
 
 class LinkFacts(NamedTuple):

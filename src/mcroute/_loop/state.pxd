@@ -53,14 +53,19 @@ cdef struct Address:
 cdef enum LinkStage:
     STAGE_IDLE                  # not wanted: the server has left
     STAGE_WAITING               # for the next attempt to connect, at `due`
-    STAGE_CONNECTING            # until `due` at most
-    STAGE_CONNECTED
+    STAGE_CONNECTING            # until `due` at most, with the next stage
+    STAGE_GREETING              # connected, and the handshake is not answered yet
+    STAGE_CONNECTED             # and greeted: requests are sent
     STAGE_HELD                  # lost with writes under way; connects again when the supervisor has taken note
+
+cdef enum:
+    NO_ADDRESS = -1
 
 cdef enum Change:               # of a link, for the supervisor
     CHANGE_LOST = 1
-    CHANGE_FAILED = 2           # an attempt to connect
+    CHANGE_FAILED = 2           # an attempt to connect, or the handshake
     CHANGE_CONNECTED = 4
+    CHANGE_STARVED = 8          # an attempt, for want of descriptors or memory: the server has not failed
 
 cdef struct LinkReport:
     int server
@@ -69,7 +74,10 @@ cdef struct LinkReport:
     uint32_t lost_writes        # unanswered when the link was lost
     sockaddr_storage lost_name  # our end of the lost connection
     uint64_t missed             # the server's missed writes when it was lost
-    char[GREETING_MAX] greeting  # what the server had answered to the handshake
+    # Of the last attempt that failed: errno, NO_ADDRESS, or 0 if the handshake failed, by this answer or by none.
+    int error
+    bint is_late                # no answer came in time
+    char[GREETING_MAX] greeting
     int greeting_size
 
 cdef struct LoopLink:
@@ -80,7 +88,6 @@ cdef struct LoopLink:
     int stage
     bint is_tried               # the first attempt to connect is over
     bint is_reported            # in Loop.reports
-    uint32_t attempt            # failed ones in a row
     int address                 # of the upstream's, that is tried or used
     double due
     sockaddr_storage name       # our end
@@ -90,7 +97,10 @@ cdef struct LoopLink:
 cdef struct Upstream:           # a server, as far as it is connected to
     LoopLink* links[LINKS_MAX]
     int link_count
-    double timeout              # for making a connection
+    double timeout              # for making a connection, handshake included
+    uint32_t failures           # rounds of attempts in a row that failed
+    double retry_at             # when the next round may begin,
+    double retry_out_at         # while the server is out of service
     Address addresses[ADDRESSES_MAX]
     int address_count
 

@@ -9,9 +9,9 @@ from random import Random
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
-from .asyncio_link import in_time
 from .client_errors import ClientClosed, IllegalInput, Overloaded
 from .client_results import Answer
+from .timing import in_time
 
 __all__ = ("Calls",)
 

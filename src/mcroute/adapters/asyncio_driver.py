@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import socket
 import struct
@@ -12,6 +13,8 @@ from typing import Protocol
 from .._engine.engine import Engine
 
 __all__ = ("Connection", "Driver", "Result", "discard_at_close", "notice_silent_end", "sender")
+
+log = logging.getLogger("mcroute")
 
 # What became of a submitted request: its number, its Outcome as an int, and what `Engine.take_results` says.
 Result = tuple[int, int, object]
@@ -49,6 +52,9 @@ class Connection(Protocol):
 
     def flush(self) -> None:
         """Send what the engine has for the connection, and close it if the engine says so."""
+
+    def abort(self) -> None:
+        """Close it without sending any more."""
 
 
 class Driver:
@@ -111,12 +117,20 @@ class Driver:
         # Flushing makes work itself: a paused session goes on, and asks servers, or for stats.
         while numbers := self.engine.take_dirty():
             for number in numbers:
-                self.connections[number].flush()
+                self._flush_one(self.connections[number])
             self._answer_stats()
         if self._on_results is not None and (results := self.engine.take_results()):
             self._on_results(results)
         self._look_for_alarms()
         self._arm()
+
+    def _flush_one(self, connection: Connection) -> None:
+        try:
+            connection.flush()
+        except Exception:
+            # The others have something to send too.
+            log.exception("a connection is closed")
+            connection.abort()
 
     def _answer_stats(self) -> None:
         for number, line in self.engine.take_handed():

@@ -4,53 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
-from collections.abc import Awaitable, Sequence
-from random import Random
-from typing import Protocol, TypeVar, cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 from ..policy import Place, Server
 from .addresses import LoopAddress, place_of, resolve
 from .asyncio_control import local_address
 from .asyncio_driver import Driver, discard_at_close, notice_silent_end, sender
+from .handshakes import HANDSHAKE, NO_ADDRESS, OURS, why_failed
+from .retrying import Retry
+from .timing import in_time
 
-__all__ = ("Link", "LinkObserver", "in_time", "warn_of_strangers")
+__all__ = ("Link", "LinkObserver")
 
-T = TypeVar("T")
-
-RETRY_BASE_S = 0.05
-RETRY_CAP_S = 2.0
 DISCARD_SIZE = 4096
-# Who answers something else is not asked for values.
-HANDSHAKE = ((b"version\r\n", b"VERSION "),)
 
 log = logging.getLogger("mcroute")
-
-
-async def in_time(awaitable: Awaitable[T], seconds: float) -> T:
-    """asyncio.wait_for, but cancelled it always ends so. Raises asyncio.TimeoutError.
-
-    Until Python 3.12 that one forgets its own cancellation when what it waits for ends in the same turn.
-    """
-    task = asyncio.ensure_future(awaitable)
-    try:
-        await asyncio.wait((task,), timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    if task.cancelled():
-        raise asyncio.TimeoutError
-    return task.result()
 
 
 class LinkObserver(Protocol):
     """Who is told how a link fares; servers are ids."""
 
-    def connected(self, server: int) -> None: ...
+    def connected(self, server: int) -> None:
+        """And the handshake is answered."""
 
-    def connect_failed(self, server: int) -> None: ...
+    def connect_failed(self, server: int, why: str) -> None: ...
+
+    def starved(self, server: int) -> None:
+        """No descriptor or memory was left for a connection: the server has not failed."""
 
     def located(self, server: int, place: Place) -> None:
         """Where the next connection leads to."""
@@ -69,11 +53,11 @@ class Link(asyncio.BufferedProtocol):
         server: Server,
         timeout_s: float,
         observer: LinkObserver,
-        rng: Random,
+        retry: Retry,
         index: int = 0,
     ) -> None:
         self.server = server
-        self.timeout_s = timeout_s  # for making a connection
+        self.timeout_s = timeout_s  # for making a connection, handshake included
         self.address = ""
         self.is_tried = asyncio.Event()  # the first attempt to connect is over
         self._driver = driver
@@ -81,18 +65,25 @@ class Link(asyncio.BufferedProtocol):
         self._id = number
         self._index = index
         self._observer = observer
-        self._rng = rng
+        self._retry = retry
         self._transport: asyncio.Transport | None = None
-        self._has_greeted = False  # as a memcached does
+        self._lost = asyncio.Event()  # the last connection
+        self._is_ready = False  # the handshake is answered
         self._is_held = False
-        self._hurried = asyncio.Event()
-        self.number = self._open()  # of the connection, in the engine
+        self.number = self._engine.add_link(number, index)  # of the connection, in the engine
         driver.connections[self.number] = self
+        self._open_if_possible()
 
     # ---- life ----
 
     @property
     def is_connected(self) -> bool:
+        """And the handshake is answered."""
+        return self._is_ready
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, answered or not."""
         return self._transport is not None
 
     @property
@@ -112,37 +103,30 @@ class Link(asyncio.BufferedProtocol):
         return self.is_connected and not self.unanswered
 
     async def run(self) -> None:
-        attempt = 0
         while True:
-            self._lost = self._driver.loop.create_future()
-            if await self._connect():
+            await self._retry.turn()
+            is_connected = False
+            try:
+                is_connected = await self._connect()
+            except Exception:
+                log.exception("server %s: a connection is given up, and tried again", self.server.name)
+            finally:
                 self.is_tried.set()
-                await self._lost
-                # Who answers something else is as bad as who refuses: it would be asked again without end.
-                attempt = 0 if self._has_greeted else attempt + 1
+                self._retry.ended(is_connected)
+            if is_connected:
+                await self._lost.wait()
             else:
-                self.is_tried.set()
-                attempt += 1
-            await self._pause(attempt)
-            while not self._reopen():
-                attempt += 1
-                await self._pause(attempt)
+                # Also after an exception: nothing is left of the attempt.
+                await self._give_up()
 
-    def _open(self) -> int:
+    def _open(self) -> None:
         """From here on requests wait for the next connection."""
-        return self._engine.open_link(self._id, self._index, HANDSHAKE)
+        self._engine.open_link(self._id, self._index, HANDSHAKE)
 
-    def _reopen(self) -> bool:
-        try:
+    def _open_if_possible(self) -> None:
+        """The next attempt to connect sees to it if there is no memory now."""
+        with contextlib.suppress(MemoryError):
             self._open()
-        except MemoryError:
-            log.error("server %s: no memory for a connection; tried again", self.server.name)
-            return False
-        return True
-
-    def hurry(self) -> None:
-        """Ends the pause before the next attempt to connect, if it is in one."""
-        self._hurried.set()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -160,74 +144,124 @@ class Link(asyncio.BufferedProtocol):
         os.close(null)
 
     async def _connect(self) -> bool:
-        self._hurried.clear()
-        loop = self._driver.loop
+        """Whether the server has answered the handshake; the supervisor is told why not."""
+        error, is_late = 0, False
         try:
+            self._open()
             # Not within the time to connect: a name server that is slow is not the server's fault.
-            addresses = await resolve(self.server)
+            addresses = await self._resolve()
             self._observer.located(self._id, place_of(self.server, addresses))
-            await in_time(self._connect_to(addresses), self.timeout_s)
-        except (OSError, asyncio.TimeoutError):
-            if self._transport is not None:
-                # Connected in the same moment as time ran out.
-                return True
-            self._engine.close(self.number, loop.time())
-            self._observer.connect_failed(self._id)
-            self._driver.schedule()
-            return False
-        return True
+            await in_time(self._shake_hands(addresses), self.timeout_s)
+        except asyncio.TimeoutError:
+            error, is_late = 0 if self.is_open else errno.ETIMEDOUT, True
+        except _Refused:
+            pass
+        except MemoryError:
+            error = errno.ENOMEM
+        except OSError as failure:
+            # Some have no number, and several at once have none either.
+            error = failure.errno or errno.EHOSTUNREACH
+        # Also if that came in the same moment as time ran out.
+        if self._is_ready:
+            return True
+        greeting = self._engine.greeting(self.number)
+        await self._give_up(is_ours=error in OURS)
+        if error in OURS:
+            self._observer.starved(self._id)
+        else:
+            self._observer.connect_failed(self._id, why_failed(error, is_late, greeting))
+        self._driver.schedule()
+        return False
 
-    async def _connect_to(self, addresses: Sequence[LoopAddress]) -> None:
+    async def _resolve(self) -> Sequence[LoopAddress]:
+        try:
+            return await resolve(self.server)
+        except OSError as failure:
+            if failure.errno in OURS:
+                raise
+            raise OSError(NO_ADDRESS, str(failure)) from failure
+
+    async def _shake_hands(self, addresses: Sequence[LoopAddress]) -> None:
         """Raises the OSError of the last address if none can be connected to."""
-        loop = self._driver.loop
-        error: OSError | None = None
+        self._greeted: asyncio.Future[Exception | None] = self._driver.loop.create_future()
+        error = OSError(NO_ADDRESS, f"{self.server.name} has no address")
         for address in addresses:
             try:
-                if isinstance(address, str):
-                    await loop.create_unix_connection(lambda: self, address)
-                else:
-                    await loop.create_connection(lambda: self, *address)
+                await self._connect_to(address)
             except OSError as refused:
                 error = refused
             else:
-                return
-        raise error or OSError(f"{self.server.name} has no address")
+                break
+        else:
+            raise error
+        failure = await self._greeted
+        if failure is not None:
+            raise failure
 
-    async def _pause(self, attempt: int) -> None:
-        """Growing, with jitter so that many proxies do not come at once; ends early when in a hurry."""
-        if attempt == 0:
-            return
-        most = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(attempt, 16))
-        with contextlib.suppress(asyncio.TimeoutError):
-            await in_time(self._hurried.wait(), most * (1.0 - 0.5 * self._rng.random()))
+    async def _connect_to(self, address: LoopAddress) -> None:
+        if isinstance(address, str):
+            await self._driver.loop.create_unix_connection(lambda: self, address)
+        else:
+            await self._driver.loop.create_connection(lambda: self, *address)
+
+    async def _give_up(self, *, is_ours: bool = False) -> None:
+        """Nothing is left of the attempt: no transport, and nothing waits for it."""
+        if self._transport is not None:
+            self._transport.abort()
+            await self._lost.wait()
+        now = self._driver.loop.time()
+        if is_ours:
+            self._engine.withdraw(self.number, now)
+        else:
+            self._engine.close(self.number, now)
 
     # ---- protocol ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        notice_silent_end(transport)
         self._transport = cast(asyncio.Transport, transport)
-        self._send = sender(self._transport)
-        discard_at_close(transport)
-        self.address = local_address(transport)
+        self._lost.clear()
         self._is_held = False
-        self._engine.link_connected(self.number)
+        try:
+            notice_silent_end(transport)
+            self._send = sender(self._transport)
+            discard_at_close(transport)
+            self.address = local_address(transport)
+            self._engine.link_connected(self.number)
+            # The handshake goes out now.
+            self.flush()
+        except Exception as failure:
+            # A connection may be lost before it is looked at.
+            self._finish(failure)
+            self._transport.abort()
+
+    def _finish(self, failure: Exception | None = None) -> None:
+        """The handshake is over."""
+        if not self._greeted.done():
+            self._greeted.set_result(failure)
+
+    def _ready(self) -> None:
+        self._is_ready = True
+        self._finish()
         self._observer.connected(self._id)
-        # What waited for the connection goes out now.
-        self.flush()
-        self._driver.schedule()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        was_ready, self._is_ready = self._is_ready, False
         self._transport = None
-        self._has_greeted = self.version != ""
+        try:
+            if was_ready:
+                self._report_loss()
+            self._driver.schedule()
+        finally:
+            self._finish(_Refused())
+            self._lost.set()
+
+    def _report_loss(self) -> None:
         writes = self._engine.unanswered_writes(self.number)
         self._engine.close(self.number, self._driver.loop.time())
         missed = self._engine.missed_writes(self._id)
-        if self._observer.link_lost(self._id, self.address, writes, missed) and self._has_greeted:
+        if self._observer.link_lost(self._id, self.address, writes, missed):
             # So that the server misses none.
-            self._reopen()
-        if not self._lost.done():
-            self._lost.set_result(None)
-        self._driver.schedule()
+            self._open_if_possible()
 
     def get_buffer(self, sizehint: int) -> bytearray | memoryview:
         # Large values come straight into the engine's memory. What comes when all is lost is of no use.
@@ -244,17 +278,18 @@ class Link(asyncio.BufferedProtocol):
         self.flush()
 
     def flush(self) -> None:
-        if self._transport is None or self._is_held:
+        if self._transport is None:
+            return
+        if not self._is_ready and self._engine.is_ready(self.number):
+            self._ready()
+        if self._is_held:
             return
         pieces = self._engine.take_pieces(self.number)
         if pieces:
             self._send(pieces)
         if self._engine.must_close(self.number):
-            warn_of_strangers(self.server, self._engine.greeting(self.number))
             self._transport.abort()
 
 
-def warn_of_strangers(server: Server, greeting: bytes) -> None:
-    """For the log, if what answered the handshake is no memcached."""
-    if greeting and not greeting.startswith(HANDSHAKE[0][1]):
-        log.warning("server %s is no memcached: it answers %r to version", server.name, greeting)
+class _Refused(OSError):
+    """The connection ended before the handshake did."""

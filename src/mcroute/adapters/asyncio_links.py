@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from ..policy import Server
+from ..policy import Server, ServerState
 from .addresses import LoopAddress
 from .asyncio_driver import Driver
 from .asyncio_link import Link, LinkObserver
+from .retrying import Retry
 
 __all__ = ("LinksReport", "ServerLinks")
 
@@ -38,8 +39,9 @@ class ServerLinks:
     ) -> None:
         self.server = server
         self._driver = driver
+        self._retry = Retry(driver.loop, rng, lambda: driver.engine.server_state(number) != ServerState.UP)
         self._links = tuple(
-            Link(driver, number, server, timeout_s, observer, rng, index) for index in range(count)
+            Link(driver, number, server, timeout_s, observer, self._retry, index) for index in range(count)
         )
         self._tasks = tuple(driver.loop.create_task(link.run()) for link in self._links)
 
@@ -97,15 +99,18 @@ class ServerLinks:
 
     async def settled(self) -> None:
         """Returns when all are connected at the same time, and every request on them is answered."""
-        while unsettled := [link for link in self._links if not link.is_settled]:
-            for link in unsettled:
-                link.hurry()
+        self.hurry()
+        while not all(link.is_settled for link in self._links):
             await asyncio.sleep(SETTLED_LOOK_S)
+
+    def hurry(self) -> None:
+        """Those that wait for their next attempt to connect make it now."""
+        self._retry.hurry()
 
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
         for link in self._links:
-            if not link.is_settled:
+            if link.is_connected and link.unanswered:
                 link.abort()
 
     def cancel(self) -> tuple[asyncio.Task[None], ...]:
@@ -120,7 +125,7 @@ class ServerLinks:
 
     async def gone(self) -> None:
         """Returns when none is connected: transports report their end in the next turn of the loop."""
-        while self.connected:
+        while any(link.is_open for link in self._links):
             await asyncio.sleep(0)
 
     def let_go(self) -> None:

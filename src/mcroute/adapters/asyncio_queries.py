@@ -11,8 +11,8 @@ from pymemcache.client.base import STAT_TYPES
 from ..errors import RemoteProtocolError
 from ..policy import Server
 from . import asyncio_control as control
-from .asyncio_link import in_time
 from .client_errors import IllegalInput
+from .timing import in_time
 
 __all__ = ("stats_of_each", "version_of_each")
 

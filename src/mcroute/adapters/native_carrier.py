@@ -16,7 +16,7 @@ from .._loop.threads import LoopThread
 from ..policy import Plan, Server
 from .addresses import LoopAddress, locate
 from .asyncio_control import spell_address
-from .asyncio_link import warn_of_strangers
+from .handshakes import why_failed
 from .native_engine import NativeEngine
 from .native_links import NativeLinks
 from .supervision import Supervision
@@ -123,13 +123,15 @@ class NativeCarrier:
 
     def _tell_supervision(self, news: LinkNews) -> None:
         if news.is_lost:
-            warn_of_strangers(self._links[news.server].server, news.greeting)
             address = spell_address(*news.lost_name) if news.lost_name else ""
             self._supervision.link_lost(news.server, address, news.lost_writes, news.missed)
         if news.has_failed:
-            self._supervision.connect_failed(news.server)
+            why = why_failed(news.error, news.is_late, news.greeting)
+            self._supervision.connect_failed(news.server, why)
             if news.server in self._links:
                 self._links[news.server].look_up_again()
+        if news.is_starved:
+            self._supervision.starved(news.server)
         if news.is_connected:
             self._supervision.connected(news.server)
 

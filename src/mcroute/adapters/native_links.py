@@ -116,10 +116,13 @@ class NativeLinks:
         while not all(link.is_tried for link in self._facts()):
             await asyncio.sleep(LOOK_S)
 
+    def hurry(self) -> None:
+        for thread in self._threads:
+            thread.hurry(self._id)
+
     async def settled(self) -> None:
+        self.hurry()
         while not all(link.is_connected and not link.unanswered for link in self._facts()):
-            for thread in self._threads:
-                thread.hurry(self._id)
             await asyncio.sleep(LOOK_S)
 
     def abort_unsettled(self) -> None:

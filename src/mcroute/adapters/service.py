@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..policy import Plan, SupervisorSettings
-from .asyncio_link import in_time
 from .metrics import Observation
 from .observer import Observer, serve_metrics
 from .routing import Carrier, Routing
 from .stats import stats_reply
+from .timing import in_time
 
 if TYPE_CHECKING:
     from .prometheus import MetricsServer

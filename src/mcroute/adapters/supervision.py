@@ -38,8 +38,9 @@ from ..policy import (
 )
 from . import asyncio_control as control
 from .addresses import LoopAddress, place_of
-from .asyncio_link import in_time
 from .asyncio_links import LinksReport
+from .log_limit import LogLimit
+from .timing import in_time
 
 __all__ = ("Links", "SupervisedEngine", "Supervision")
 
@@ -61,6 +62,9 @@ SIZE_RETRY_S = 1.0
 # What requests that come at the beginning wait for it at most.
 SIZE_WAIT_S = 0.5
 NO_PROCESS = control.spell_address("unix", 0)
+# A reason why a server cannot be used is told again after this time, if it has not changed.
+FAILURE_AGAIN_S = 600.0
+STARVED_AGAIN_S = 10.0
 FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 
 # A server's refused retries are logged once in this time.
@@ -141,8 +145,11 @@ class Links(Protocol):
     async def tried(self) -> None:
         """Returns when the first attempt to connect each of them is over."""
 
+    def hurry(self) -> None:
+        """Those that wait for their next attempt to connect make it now."""
+
     async def settled(self) -> None:
-        """Returns when all are connected at the same time, and every request on them is answered."""
+        """Hurries them. Returns when all are connected at the same time, and every request is answered."""
 
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
@@ -189,6 +196,8 @@ class Supervision:
         self._troubles_timer: asyncio.TimerHandle | None = None
         self._refusals_logged_at: dict[int, float] = {}
         self.on_change: Callable[[], None] = _unheard  # what another process has to know
+        self._failures_told = LogLimit(FAILURE_AGAIN_S)
+        self._starved_told = LogLimit(STARVED_AGAIN_S)
         self._kept: set[int] = set()  # as the engine knows
         self._keep(self.supervisor.kept(), True)
         # Each of them takes connections of its own, beside the servers' links.
@@ -288,11 +297,20 @@ class Supervision:
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
-    def connect_failed(self, server: int) -> None:
+    def connect_failed(self, server: int, why: str) -> None:
+        was_out = server in self._out
         self._tell_who_is_stale(server)
-        self._carry_out(
-            self.supervisor.connect_failed(server, self._loop.time()), "it cannot be connected to"
-        )
+        self._carry_out(self.supervisor.connect_failed(server, self._loop.time()), why)
+        # A line when the reason changes; the same one again and again says nothing.
+        kind = why.partition(":")[0]
+        is_new = self._failures_told.is_due((server, kind), self._loop.time())
+        if is_new and server in self._servers and (was_out or server not in self._out):
+            log.warning("server %s cannot be used: %s", self._name(server), why)
+
+    def starved(self, server: int) -> None:
+        """No descriptor or memory was left for a connection to the server, which has not failed."""
+        if server in self._servers and self._starved_told.is_due(server, self._loop.time()):
+            log.error("no descriptor or memory is left for a connection to server %s", self._name(server))
 
     def located(self, server: int, place: Place) -> None:
         """The server's address means this place from now on."""
@@ -474,6 +492,9 @@ class Supervision:
                 "flushed" if self.supervisor.flushes(server) > flushes else "not flushed: it missed no write"
             )
             log.warning("server %s serves again after %.1f s, %s", self._name(server), away_s, what)
+            # Its links may wait for their next attempt. Later: a thread that hangs must not delay this.
+            if server in self.links:
+                self._loop.call_soon(self.links[server].hurry)
 
     def _name(self, server: int) -> str:
         return self._servers[server].name

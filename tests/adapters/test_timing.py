@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcroute.adapters.asyncio_link import in_time
+from mcroute.adapters.timing import in_time
 
 
 def test_a_cancellation_is_kept_when_the_wait_ends_in_the_same_turn() -> None:

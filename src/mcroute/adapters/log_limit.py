@@ -1,0 +1,27 @@
+"""Log lines that are not to be repeated all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+__all__ = ("LogLimit",)
+
+KEYS_MAX = 4096
+
+
+class LogLimit:
+    """Says of each key at most every `every_s` seconds that its line is due. Remembers the last 4096 keys."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._told_at: dict[Hashable, float] = {}  # oldest first
+
+    def is_due(self, key: Hashable, now: float) -> bool:
+        """Whether to write the line now; if so, it counts as written."""
+        if now < self._told_at.get(key, -float("inf")) + self._every_s:
+            return False
+        self._told_at.pop(key, None)
+        self._told_at[key] = now
+        if len(self._told_at) > KEYS_MAX:
+            del self._told_at[next(iter(self._told_at))]
+        return True
