@@ -15,6 +15,8 @@ from pathlib import Path
 from mcroute.policy import Pool, PoolRoute, Server
 from tests.preloading import child_environment
 
+# Of the loop, from a connection's arrival until its handler has begun.
+TURNS = 4
 # Closing such a socket resets the connection, whatever is under way on it.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 SCRIPT = Path(__file__).with_name("outside.py")
@@ -87,8 +89,12 @@ class Scripted:
             yield scripted
         finally:
             server.close()
+            # One that was accepted in this turn has not come to `_serve` yet.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             for writer in scripted.connections:
                 writer.transport.abort()
+            await asyncio.sleep(0)
 
     def pool(self, name: str = "main", **options: float) -> Pool:
         return Pool(name, (Server.parse(self.address),), **options)
