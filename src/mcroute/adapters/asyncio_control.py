@@ -9,7 +9,8 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ..errors import RemoteProtocolError
 from ..policy import Server, ServerStats
@@ -17,6 +18,7 @@ from .addresses import resolve
 
 __all__ = (
     "OtherAddresses",
+    "OtherProcess",
     "flush",
     "listed_connections",
     "local_address",
@@ -35,6 +37,10 @@ ANSWER_MAX = 4 << 20
 
 class OtherAddresses(RemoteProtocolError):
     """The server sees our connections under other addresses than we do, or under none."""
+
+
+class OtherProcess(RemoteProtocolError):
+    """Somebody else answers there: nothing was changed."""
 
 
 def local_address(transport: asyncio.BaseTransport) -> str:
@@ -68,9 +74,17 @@ def spell_address(host: str, port: int) -> str:
     return f"{address}:{port}"
 
 
-async def probe(server: Server) -> None:
-    """Returns when the server has answered. Raises OSError or RemoteProtocolError."""
-    await version(server)
+async def probe(server: Server) -> ServerStats:
+    """Returns when the server has answered: what it says of itself, empty if it has no `stats`.
+
+    Raises OSError or RemoteProtocolError; a stranger is not asked.
+    """
+    reader, writer = await _connect(server)
+    try:
+        await _greet(server, reader, writer)
+        return await _introduced(server, reader, writer)
+    finally:
+        writer.transport.abort()
 
 
 async def version(server: Server) -> bytes:
@@ -87,26 +101,35 @@ async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
         writer.transport.abort()
 
 
+async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"version\r\n")
+    line = await _line(reader)
+    if not line.startswith(b"VERSION "):
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to version")
+
+
 async def settings(server: Server) -> dict[bytes, bytes]:
     """How the server was started. Raises OSError or RemoteProtocolError; a stranger is not asked."""
     reader, writer = await _connect(server)
     try:
-        writer.write(b"version\r\n")
-        line = await _line(reader)
-        if not line.startswith(b"VERSION "):
-            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to version")
+        await _greet(server, reader, writer)
         return await _stats(server, reader, writer, b"settings")
     finally:
         writer.transport.abort()
 
 
-async def flush(server: Server, delay_s: int = 0) -> ServerStats:
+async def flush(
+    server: Server, delay_s: int = 0, allows: Callable[[ServerStats], bool] = lambda stats: True
+) -> ServerStats:
     """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
 
-    Raises OSError or RemoteProtocolError.
+    Before, on the same connection, `allows` hears what the server says of itself. Raises OtherProcess if it
+    does not allow it, else OSError or RemoteProtocolError.
     """
     reader, writer = await _connect(server)
     try:
+        if not allows(await _introduced(server, reader, writer)):
+            raise OtherProcess("it is another memcached than before")
         commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
         for command in (*commands, b"flush_all\r\n"):
             writer.write(command)
@@ -133,13 +156,26 @@ async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.St
         settings = await _stats(server, reader, writer, b"settings")
     except RemoteProtocolError:
         return ServerStats()
+    return replace(_said(rows), has_cas=settings.get(b"cas_enabled") == b"yes")
+
+
+async def _introduced(
+    server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> ServerStats:
+    """What the server says of itself, empty if it has no `stats`."""
+    try:
+        return _said(await _stats(server, reader, writer, b""))
+    except RemoteProtocolError:
+        return ServerStats()
+
+
+def _said(rows: Mapping[bytes, bytes]) -> ServerStats:
     return ServerStats(
         version=rows.get(b"version", b"").decode("latin-1"),
         pid=_number(rows, b"pid"),
         uptime=_number(rows, b"uptime"),
         items=_number(rows, b"curr_items"),
         passes=_number(rows, b"lru_maintainer_juggles"),
-        has_cas=settings.get(b"cas_enabled") == b"yes",
     )
 
 

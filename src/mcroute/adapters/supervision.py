@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from ..policy import (
     Flush,
     Flushing,
     FlushStep,
+    Kinship,
     Look,
     PanicChanged,
     Past,
@@ -28,6 +30,7 @@ from ..policy import (
     Places,
     Plan,
     Probe,
+    Seen,
     Server,
     ServerState,
     ServerStats,
@@ -59,6 +62,8 @@ DEPARTED_LOOK_S = 0.02
 # A server that does not say how large its values may be is asked again, then taken to have the default.
 SIZE_TRIES = 4
 SIZE_RETRY_S = 1.0
+# A server is asked again whether it is still the same after this time, less a random half of it.
+IDENTIFY_AGAIN_S = 60.0
 # What requests that come at the beginning wait for it at most.
 SIZE_WAIT_S = 0.5
 NO_PROCESS = control.spell_address("unix", 0)
@@ -71,6 +76,12 @@ FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
 LOG_AGAIN_S = 10.0
 # Late replies and refused retries are looked for so soon after there may be some.
 TROUBLES_LOOK_S = 0.1
+
+
+def _lasting_time() -> float:
+    """Seconds that go on while this machine sleeps, where there is such a clock: servers' uptimes do."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
 
 log = logging.getLogger("mcroute")
 
@@ -190,6 +201,11 @@ class Supervision:
         self._stages: dict[int, asyncio.Task[None]] = {}  # the last one of each server, until it ends
         self._ending: set[asyncio.Task[None]] = set()  # stages that have been given up
         self._sizing: dict[int, asyncio.Task[None]] = {}  # servers asked for their largest value
+        self._identifying: dict[int, asyncio.Task[None]] = {}  # servers asked who they are
+        self._to_identify: set[int] = set()  # of these, those that are to be asked once more
+        self._identify_timers: dict[int, asyncio.TimerHandle] = {}
+        self._foreign: dict[int, int | None] = {}  # the processes that were logged
+        self._rng = rng
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._troubles: dict[int, tuple[int, int]] = {}  # as the engine counted them when it was last looked
@@ -203,19 +219,25 @@ class Supervision:
         # Each of them takes connections of its own, beside the servers' links.
         self._probing = asyncio.Semaphore(PROBES_MAX)
         self._controlling = asyncio.Semaphore(CONTROLS_MAX)
+        self._introducing = asyncio.Semaphore(CONTROLS_MAX)
 
     def close(self) -> None:
         """Gives up what is under way; what is reported from now on is ignored."""
         self._is_closed = True
-        for timer in (self._timer, self._troubles_timer):
+        for timer in (self._timer, self._troubles_timer, *self._identify_timers.values()):
             if timer is not None:
                 timer.cancel()
-        for task in (*self._stages.values(), *self._sizing.values()):
+        for task in (*self._stages.values(), *self._sizing.values(), *self._identifying.values()):
             task.cancel()
 
     async def closed(self) -> None:
         """Returns when what `close` gave up has ended, connections included."""
-        tasks = (*self._stages.values(), *self._ending, *self._sizing.values())
+        tasks = (
+            *self._stages.values(),
+            *self._ending,
+            *self._sizing.values(),
+            *self._identifying.values(),
+        )
         await asyncio.gather(*tasks, return_exceptions=True)
         # Transports report their end in the next turn of the loop.
         await asyncio.sleep(0)
@@ -268,6 +290,7 @@ class Supervision:
             self._missed_before_loss[number] = missed[number]
             self._troubles.pop(number, None)
             self._refusals_logged_at.pop(number, None)
+            self._foreign.pop(number, None)
         self._losses = {n: self._losses.get(n, 0) for n in self._servers}
         for server, task in self._stages.items():
             if server not in self._servers:
@@ -288,6 +311,7 @@ class Supervision:
 
     def connected(self, server: int) -> None:
         self._ask_size(server)
+        self._identify(server)
         self.supervisor.connected(server)
         self.on_change()
         before = self._missed_before_loss.get(server, math.inf)
@@ -401,6 +425,72 @@ class Supervision:
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
         self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
+
+    # ---- who they are ----
+
+    def _identify(self, number: int) -> None:
+        """Another process may answer there than before."""
+        if self._is_closed or number not in self._servers:
+            return
+        if (timer := self._identify_timers.pop(number, None)) is not None:
+            timer.cancel()
+        if number in self._identifying:
+            # The answer under way may be that of the process before.
+            self._to_identify.add(number)
+            return
+        task = self._loop.create_task(self._look_who_answers(number))
+        self._identifying[number] = task
+        task.add_done_callback(lambda _: self._identified(number))
+
+    def _identified(self, number: int) -> None:
+        del self._identifying[number]
+        if self._is_closed:
+            return
+        if number in self._to_identify:
+            self._to_identify.remove(number)
+            self._identify(number)
+        elif number in self._servers:
+            delay_s = IDENTIFY_AGAIN_S * (1 - 0.5 * self._rng.random())
+            self._identify_timers[number] = self._loop.call_later(delay_s, self._identify, number)
+
+    async def _look_who_answers(self, number: int) -> None:
+        server = self._servers[number]
+        async with self._introducing:
+            asked_at = _lasting_time()
+            try:
+                stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+            except FAILURES:
+                # The links' matter: whether it serves is not decided here.
+                return
+        if self._servers.get(number) == server and not self._is_trusted(number, stats, asked_at):
+            why = "another memcached answers there"
+            self._carry_out(self.supervisor.estranged(number, self._loop.time()), why)
+
+    def _is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
+        """Whether what answers is the server, or a restart of it."""
+        heard_at = _lasting_time()
+        known = self.supervisor.process(number)
+        kin = self.supervisor.identified(number, Seen(stats, asked_at, heard_at))
+        if kin is not Kinship.FOREIGN:
+            self._foreign.pop(number, None)
+            return True
+        if known is not None and self._foreign.get(number, -1) != stats.pid:
+            self._foreign[number] = stats.pid
+            log.warning(
+                "server %s is another memcached than before: pid %s, running for %s s, while pid %d answered "
+                "here %.0f s ago; it is left alone (pools.%s.identity)",
+                self._name(number),
+                stats.pid,
+                stats.uptime,
+                known.pid,
+                heard_at - known.alive_at,
+                self._pool_of(number),
+            )
+        return False
+
+    def _pool_of(self, number: int) -> str:
+        server = self._servers[number]
+        return next(pool.name for pool in self.supervisor.plan.named_pools if server in pool.servers)
 
     # ---- how large values are ----
 
@@ -534,8 +624,12 @@ class Supervision:
                 if self.supervisor.state(server) is not State.PROBING:
                     # It has waited here for longer than the stage lasts.
                     return
-                await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
+                asked_at = _lasting_time()
+                stats = await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
+            is_trusted = self._is_trusted(server, stats, asked_at)
         except FAILURES:
+            is_trusted = False
+        if not is_trusted:
             self._carry_out(self.supervisor.probe_failed(server, self._loop.time()))
         else:
             self._carry_out(self.supervisor.probe_answered(server, self._loop.time()))
@@ -615,17 +709,24 @@ class Supervision:
             text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"
             log.warning(text, name, size, _some(connections), settings.fence_listed_s)
 
-    async def _stats_after_flush(self, server: Server, delay_s: int | None) -> ServerStats:
-        """None: without a flush."""
+    async def _stats_after_flush(
+        self, server: Server, delay_s: int | None, number: int | None = None
+    ) -> ServerStats:
+        """None: without a flush. A server of the plan, with a number, is flushed if its process is known."""
         async with self._controlling:
-            asking = control.look(server) if delay_s is None else control.flush(server, delay_s)
+            asked_at = _lasting_time()
+
+            def allows(stats: ServerStats) -> bool:
+                return number is None or self._is_trusted(number, stats, asked_at)
+
+            asking = control.look(server) if delay_s is None else control.flush(server, delay_s, allows)
             return await in_time(asking, CONTROL_TIMEOUT_S)
 
     async def _flush(self, decision: Flush | Look) -> None:
         server = decision.server
         try:
             delay_s = decision.delay_s if isinstance(decision, Flush) else None
-            stats = await self._stats_after_flush(self._servers[server], delay_s)
+            stats = await self._stats_after_flush(self._servers[server], delay_s, server)
         except FAILURES as error:
             log.warning("server %s cannot be flushed: %s", self._name(server), _reason(error))
             self._carry_out(self.supervisor.flush_failed(server, self._loop.time()))

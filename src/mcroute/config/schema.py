@@ -16,7 +16,7 @@ from ..policy import routes as r
 from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
-from ..policy.servers import Pool, Server
+from ..policy.servers import IDENTITIES, Pool, Server
 from ..policy.supervisor import SupervisorSettings
 
 __all__ = (
@@ -331,6 +331,15 @@ POOL = (
         '"8m"',
         0,
         most=VALUE_MAX,
+    ),
+    _of(
+        Pool,
+        "identity",
+        Kind.TEXT,
+        "Another memcached that was running while a server was there, and now answers at its address: "
+        "`same` leaves it alone, `any` takes it for the server (a virtual address with a standby, or several "
+        "servers behind one address).",
+        choices=IDENTITIES,
     ),
     Option(
         "placement",

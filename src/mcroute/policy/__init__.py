@@ -10,6 +10,7 @@ from .nodes import Group, Outcome, Plan
 from .pasts import Past
 from .places import Place, Places
 from .plan import compile_plan
+from .processes import Kinship, Process, Seen
 from .reports import Cause, Condition, PoolReport, ServerReport, Tally
 from .routes import (
     AllAsync,
@@ -54,6 +55,7 @@ __all__ = (
     "Group",
     "Health",
     "HealthSettings",
+    "Kinship",
     "Limits",
     "Look",
     "MissFailover",
@@ -68,10 +70,12 @@ __all__ = (
     "PoolReport",
     "PoolRoute",
     "Probe",
+    "Process",
     "Replicate",
     "Reply",
     "Request",
     "Route",
+    "Seen",
     "Server",
     "ServerReport",
     "ServerState",

@@ -9,6 +9,7 @@ from itertools import count
 from .flushing import Flushing
 from .health import Health
 from .places import Place, PlaceTable
+from .processes import Process
 from .reports import Tally
 
 __all__ = ("Departed", "Record")
@@ -35,6 +36,8 @@ class Record:
     flushing: Flushing | None = None  # in that stage
     was_away: bool = False  # part of no plan for a while, and not flushed since
     is_stale: bool = False  # missed a write for good since it was in order
+    process: Process | None = None  # the one that serves, when it was last seen
+    is_foreign: bool = False  # another one was found there: nothing brings it back but the right one
     tally: Tally = field(default_factory=Tally)
 
     @property

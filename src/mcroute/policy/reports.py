@@ -19,6 +19,7 @@ class Cause(Enum):
     LOST_WRITES = "lost_writes"  # a connection was lost with writes in flight
     KEPT = "kept"  # it missed writes while it was kept as the last one of its pool
     AWAY = "away"  # it was in no plan for a while, and could not be flushed
+    FOREIGN = "foreign"  # another process answers there, which is no restart of it
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Condition(Enum):
     PROBING = "probing"
     FENCING = "fencing"
     FLUSHING = "flushing"
+    FOREIGN = "foreign"  # another process answers there: it is left alone, and looked at now and then
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from .limits import VALUE_MAX
 if TYPE_CHECKING:
     from .._ring import Ring
 
-__all__ = ("DEFAULT_PORT", "LINKS_MAX", "Pool", "Server")
+__all__ = ("DEFAULT_PORT", "IDENTITIES", "LINKS_MAX", "Pool", "Server")
 
 DEFAULT_PORT = 11211
+# What a server's process has to be after an absence.
+IDENTITIES = ("same", "any")
 # To one server: what the engine has room for.
 LINKS_MAX = 16
 
@@ -97,8 +99,10 @@ class Pool:
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
     failures in a row take a server out of service; `links` is the number of connections to each server,
     at most 16; each key has one of them. `value_max` is the largest value, in bytes, that is read from the
-    servers (0: as large as each says that it stores). `placement` places keys as another client or proxy
-    does, instead of a `distribution` of mcroute's own; keys are then as they go over the wire.
+    servers (0: as large as each says that it stores). With `identity` "same" a process that is no restart
+    of the one before is left alone, with "any" it is taken for the server. `placement` places keys as another
+    client or proxy does, instead of a `distribution` of mcroute's own; keys are then as they go over the
+    wire.
     Raises ConfigError for no servers, two of one name, and values out of range.
     """
 
@@ -111,6 +115,7 @@ class Pool:
     trip_after: int = 3
     links: int = 1
     value_max: int = 0
+    identity: str = "same"
     placement: Like | None = None
     _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -136,6 +141,8 @@ class Pool:
                 raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
         if not 0 <= self.value_max <= VALUE_MAX:
             raise ConfigError(f"{place}.value_max", f"{self.value_max} is not from 0 to {VALUE_MAX} bytes")
+        if self.identity not in IDENTITIES:
+            raise ConfigError(f"{place}.identity", f"{self.identity!r} is not one of {', '.join(IDENTITIES)}")
         if self.placement is not None and self.distribution != "murmur3":
             raise ConfigError(
                 f"{place}.distribution", "keys are placed as placement says; leave one of them out"

@@ -25,6 +25,7 @@ from .health import OVERDUE, Event, Health, HealthSettings, State
 from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places, PlaceTable, continued, spelled
+from .processes import Kinship, Process, Seen, kinship, process_of
 from .records import Departed, Record
 from .reports import Cause, Condition, PoolReport, ServerReport
 from .servers import Server
@@ -96,6 +97,9 @@ class Supervisor:
         for index, pool in enumerate(self._pools):
             for server in pool.members:
                 self._pools_with[server].append(index)
+        trusting = (pool for pool in self.plan.named_pools if pool.identity == "any")
+        # Any process is taken for these.
+        self._unquestioned = {self._ids[server.name] for pool in trusting for server in pool.servers}
         self._wakeups = Alarms()
         self._suspicions = Alarms()  # of servers that serve: when they are too old to count
         self._up: set[int] = set()
@@ -244,6 +248,7 @@ class Supervisor:
         self._departed.add(before, server, record.lost)
         record.lost = self._departed.pop(place)
         record.was_away = True
+        record.process, record.is_foreign = None, False
         return self._failed(server, now, Cause.AWAY)
 
     # ---- an earlier process ----
@@ -312,6 +317,8 @@ class Supervisor:
     def condition(self, server: int, now: float) -> Condition:
         """How the server is, for reports."""
         record = self._records.get(server)
+        if record is not None and record.is_foreign:
+            return Condition.FOREIGN
         if record is None or record.health.state is not State.UP:
             return Condition[self.state(server).name]
         if record.suspect_at is not None and now < self._suspicion_ends_at(record):
@@ -485,10 +492,49 @@ class Supervisor:
 
     def _lift(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
-        if record.is_unreachable or record.health.state is not State.EJECTED:
+        if record.is_unreachable or record.is_foreign or record.health.state is not State.EJECTED:
             return []
         record.suspect_at = now
         return self._move(server, Event.LIFTED_IN_DEBT if record.has_debts else Event.LIFTED, now)
+
+    # ---- who answers ----
+
+    def process(self, server: int) -> Process | None:
+        """The server's own, as it was last seen."""
+        record = self._records.get(server)
+        return None if record is None else record.process
+
+    def identified(self, server: int, seen: Seen) -> Kinship:
+        """The process that answers at the server's address said this of itself. Times are of any one clock.
+
+        FOREIGN: it is not to be used, and `estranged` or the failure of the stage under way is due. All else
+        is taken for the server from now on.
+        """
+        record = self._records.get(server)
+        if record is None:
+            return Kinship.UNKNOWN
+        if record.process is not None and seen.asked_at < record.process.alive_at:
+            # It comes late: somebody has been asked since.
+            return Kinship.UNKNOWN
+        kin = kinship(record.process, seen)
+        if kin is Kinship.FOREIGN and server not in self._unquestioned:
+            record.is_foreign = True
+            return kin
+        record.is_foreign = False
+        record.process = process_of(seen) or record.process
+        return Kinship.RESTARTED if kin is Kinship.FOREIGN else kin
+
+    def estranged(self, server: int, now: float) -> tuple[Decision, ...]:
+        """A foreign process answers: out of service, also the last one of its pool, which is not there."""
+        record = self._records.get(server)
+        if record is None or not record.is_foreign:
+            return ()
+        was_up = record.health.state is State.UP
+        record.suspect_at = now
+        decisions = self._move(server, Event.TRIPPED, now)
+        if was_up:
+            record.tally.eject(Cause.FOREIGN)
+        return (*decisions, *self._watch_panics(now))
 
     # ---- returning ----
 

@@ -1,0 +1,155 @@
+"""Who answers at a server's address: the same process, a restart of it, or a foreign one."""
+
+from random import Random
+
+import pytest
+
+from mcroute.policy import (
+    Cause,
+    Condition,
+    Failover,
+    HealthSettings,
+    Kinship,
+    Pool,
+    PoolRoute,
+    Probe,
+    Process,
+    Seen,
+    ServerState,
+    ServerStats,
+    SetState,
+    State,
+    Supervisor,
+    SupervisorSettings,
+    compile_plan,
+)
+from mcroute.policy.processes import DRIFT, SLACK_S, kinship
+
+DAY = 86400
+KNOWN = Process(pid=10, uptime=1000, alive_at=500.0)
+
+
+def seen(pid, uptime, at):
+    return Seen(ServerStats(pid=pid, uptime=uptime), at, at)
+
+
+@pytest.mark.parametrize(
+    ("pid", "uptime", "after", "kin"),
+    [
+        (10, 1000, 0, Kinship.SAME),
+        (10, 1060, 60, Kinship.SAME),
+        (10, 1000 + 60 + SLACK_S, 60, Kinship.SAME),
+        # A machine that was moved: its clock stood still for a while.
+        (10, 1001, 60, Kinship.SAME),
+        (10, 1000 + DAY + DAY * DRIFT, DAY, Kinship.SAME),
+        # A pid that comes again, as in containers.
+        (10, 3, 60, Kinship.RESTARTED),
+        (10, 1000 + 60 + 2 * SLACK_S, 60, Kinship.FOREIGN),
+        (10, 900, 60, Kinship.FOREIGN),
+        (11, 2, 0, Kinship.RESTARTED),
+        (11, 60, 60, Kinship.RESTARTED),
+        # memcached begins at 2 and counts in whole seconds.
+        (11, 63, 60, Kinship.RESTARTED),
+        (11, 60 + 2 * SLACK_S, 60, Kinship.FOREIGN),
+        (11, 5000, 60, Kinship.FOREIGN),
+        (11, DAY, DAY, Kinship.RESTARTED),
+        (11, DAY + DAY * DRIFT, DAY, Kinship.RESTARTED),
+        (11, DAY + 1000, DAY, Kinship.FOREIGN),
+        (None, 5000, 60, Kinship.UNKNOWN),
+        (11, None, 60, Kinship.UNKNOWN),
+    ],
+)
+def test_kinship(pid, uptime, after, kin):
+    assert kinship(KNOWN, seen(pid, uptime, KNOWN.alive_at + after)) is kin
+
+
+def test_nobody_is_known_at_first():
+    assert kinship(None, seen(11, 5000, 0.0)) is Kinship.UNKNOWN
+
+
+def test_a_slow_answer_is_no_sign_of_a_foreign_process():
+    """It was restarted at any time since the known one was asked."""
+    answer = Seen(ServerStats(pid=11, uptime=5), KNOWN.alive_at, KNOWN.alive_at + 2)
+    assert kinship(KNOWN, answer) is Kinship.RESTARTED
+
+
+# ---- in the supervisor ----
+
+
+def supervisor(*identities, size=3):
+    servers = [f"s{i}:1" for i in range(size)]
+    pools = [Pool(f"p{i}", Pool.of("p", servers).servers, identity=x) for i, x in enumerate(identities)]
+    route = Failover([PoolRoute(pool) for pool in pools]) if len(pools) > 1 else PoolRoute(pools[0])
+    s = Supervisor(compile_plan(route), Random(1), SupervisorSettings(HealthSettings(jitter=0.0)))
+    assert s.identified(0, seen(10, 1000, 0.0)) is Kinship.UNKNOWN
+    return s
+
+
+def test_a_foreign_process_takes_the_server_out_until_the_right_one_answers():
+    s = supervisor("same")
+    assert s.identified(0, seen(11, 5000, 60.0)) is Kinship.FOREIGN
+    assert s.estranged(0, 60.0) == (SetState(0, ServerState.EJECTED),)
+    assert s.condition(0, 60.0) is Condition.FOREIGN
+    assert s.servers(60.0)["s0:1"].tally.ejections == {Cause.FOREIGN: 1}
+    assert s.process(0) == Process(10, 1000, 0.0)
+    assert s.tick(61.0) == (Probe(0),)
+    assert s.identified(0, seen(11, 5001, 61.0)) is Kinship.FOREIGN
+    s.probe_failed(0, 61.0)
+    assert (s.state(0), s.next_wakeup()) == (State.EJECTED, 63.0)
+    assert s.tick(63.0) == (Probe(0),)
+    assert s.identified(0, seen(12, 2, 63.0)) is Kinship.RESTARTED
+    s.probe_answered(0, 63.0)
+    assert s.condition(0, 63.0) is Condition.FENCING
+    assert s.process(0) == Process(12, 2, 63.0)
+
+
+def test_the_last_one_of_a_pool_goes_out_too():
+    s = supervisor("same", size=1)
+    assert s.is_kept(0)
+    s.identified(0, seen(11, 5000, 60.0))
+    assert SetState(0, ServerState.EJECTED) in s.estranged(0, 60.0)
+    assert s.state(0) is State.EJECTED
+
+
+def test_no_panic_brings_a_foreign_process_back():
+    s = supervisor("same")
+    s.identified(0, seen(11, 5000, 60.0))
+    s.estranged(0, 60.0)
+    for server in (1, 2):
+        s.tripped(server, 60.0)
+    assert s.is_panic("p0")
+    assert s.state(0) is State.EJECTED
+
+
+@pytest.mark.parametrize("identities", [("any",), ("same", "any"), ("any", "same")])
+def test_any_process_is_taken_where_a_pool_says_so(identities):
+    s = supervisor(*identities)
+    assert s.identified(0, seen(11, 5000, 60.0)) is Kinship.RESTARTED
+    assert s.estranged(0, 60.0) == ()
+    assert s.process(0) == Process(11, 5000, 60.0)
+
+
+def test_who_does_not_say_who_it_is_is_accepted_and_remembers_nothing():
+    s = supervisor("same")
+    assert s.identified(0, Seen(ServerStats(), 60.0, 60.0)) is Kinship.UNKNOWN
+    assert s.process(0) == Process(10, 1000, 0.0)
+
+
+def test_an_answer_from_before_the_last_one_says_nothing():
+    s = supervisor("same")
+    s.identified(0, seen(11, 2, 60.0))
+    assert s.identified(0, seen(10, 1059, 59.0)) is Kinship.UNKNOWN
+    assert s.process(0) == Process(11, 2, 60.0)
+
+
+def test_at_another_place_nobody_is_known():
+    s = supervisor("same")
+    s.located(0, frozenset({"10.0.0.9:1"}), 60.0)
+    assert s.process(0) is None
+    assert s.identified(0, seen(11, 5000, 61.0)) is Kinship.UNKNOWN
+
+
+def test_reports_on_others_change_nothing():
+    s = supervisor("same")
+    assert s.identified(9, seen(11, 5000, 60.0)) is Kinship.UNKNOWN
+    assert (s.estranged(9, 60.0), s.process(9)) == ((), None)
