@@ -82,7 +82,7 @@ def test_requests_are_not_sent_before_the_greeting_has_come(carrier: str) -> Non
 
 async def out_from_the_start(carrier: str, address: str, other: str) -> None:
     proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [address, other])))
-    states = proxy.supervision.supervisor.servers()
+    states = proxy.supervision.supervisor.servers(asyncio.get_running_loop().time())
     assert states[address].state is not State.UP
     assert states[other].state is State.UP
     await asyncio.sleep(1.5)

@@ -1,6 +1,7 @@
 """The engine as a Python object: connections are numbers, bytes go in and come out, `now` is an argument."""
 
 cimport cython
+from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
@@ -27,7 +28,7 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
-from mcroute._engine.trips cimport engine_alarms, server_fail_over
+from mcroute._engine.trips cimport engine_alarms, link_silent_since, server_fail_over
 from mcroute._engine.words cimport (
     SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put,
     ServerWord, word_state, word_trust,
@@ -377,6 +378,11 @@ cdef class Engine:
         """How many requests on the link have no reply yet, whether anybody waits for it or not."""
         cdef Conn* conn = self.conn(number)
         return (<Link*>conn).count if conn.kind == CONN_LINK else 0
+
+    def silent_since(self, number):
+        """When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none."""
+        cdef Conn* conn = self.conn(number)
+        return link_silent_since(<Link*>conn) if conn.kind == CONN_LINK else INFINITY
 
     def unanswered_writes(self, number):
         """How many of these change something: the server may execute them yet, also after the link is lost."""

@@ -6,10 +6,12 @@ silent too. Only what is overdue on a silent link is a failure of the server; on
 server is slow, and takes longer than the reply timeout at most as long as its clients wait.
 """
 
+from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.links cimport link_oldest
 from mcroute._engine.state cimport Engine, Link, Server
 
 cdef enum:
@@ -42,6 +44,10 @@ cdef inline void server_notice(Server* server) noexcept nogil:
 # Grows whenever the driver is to look: servers were taken out of service, or spared, or noticed.
 cdef inline uint64_t engine_alarms(Engine* engine) noexcept nogil:
     return engine.counts.ejections + engine.counts.spared + engine.counts.notices
+
+# When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none.
+cdef inline double link_silent_since(Link* link) noexcept nogil:
+    return max(link.heard_at, link_oldest(link).sent_at) if link.count > 0 else INFINITY
 
 # A whole reply.
 cdef inline void link_answered(Link* link) noexcept nogil:

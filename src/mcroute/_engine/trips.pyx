@@ -212,7 +212,7 @@ cdef void _fail(Link* link, double now) noexcept nogil:
     cdef uint32_t i
     if not _see_overdue(link, now):
         return
-    since = max(link.heard_at, link_oldest(link).sent_at)
+    since = link_silent_since(link)
     counter_add(&server.counts.failed, link.waiting)
     counter_add(&server.counts.timeouts, link.waiting)
     server.failures += link.waiting

@@ -29,6 +29,14 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil
 cdef void upstream_hurry(Loop* loop, void* server) noexcept nogil
 # Closes the links that are not connected with every request answered; they are connected again.
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil
+
+cdef struct Silence:
+    int server
+    double since                # seconds, of the loop's clock
+
+# Closes connected links that owe replies and have been silent since then; they are connected again.
+cdef void upstream_drop_silent(Loop* loop, void* silence) noexcept nogil
+# The argument of these is a pointer to the server's id.
 # Closes all links, for good.
 cdef void upstream_leave(Loop* loop, void* server) noexcept nogil
 

@@ -19,6 +19,7 @@ from mcroute._engine.lifetimes cimport (
 )
 from mcroute._engine.links cimport link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
+from mcroute._engine.trips cimport link_silent_since
 from mcroute._engine.words cimport SERVER_UP, word_eject, word_missed, word_state
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
@@ -391,6 +392,17 @@ cdef void upstream_settle(Loop* loop, void* server) noexcept nogil:
     for i in range(upstream.link_count):
         link = upstream.links[i]
         if link.stage == STAGE_CONNECTED and link.link.count > 0:
+            link_end(link)
+
+
+cdef void upstream_drop_silent(Loop* loop, void* silence) noexcept nogil:
+    cdef Silence* asked = <Silence*>silence
+    cdef Upstream* upstream = loop.upstreams[asked.server]
+    cdef LoopLink* link
+    cdef int i
+    for i in range(upstream.link_count):
+        link = upstream.links[i]
+        if link.stage == STAGE_CONNECTED and link_silent_since(link.link) < asked.since:
             link_end(link)
 
 

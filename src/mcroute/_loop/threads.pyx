@@ -27,7 +27,7 @@ from mcroute._loop.duties cimport (
 from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
     REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
-    upstream_look, upstream_settle,
+    Silence, upstream_drop_silent, upstream_look, upstream_settle,
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
 from mcroute._loop.news cimport link_facts, link_news
@@ -282,6 +282,11 @@ cdef class LoopThread:
     def settle(self, int server):
         """Closes connected links with unanswered requests; they are connected again."""
         self._do(upstream_settle, &server)
+
+    def drop_silent(self, int server, double since):
+        """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
+        cdef Silence silence = Silence(server, since)
+        self._do(upstream_drop_silent, &silence)
 
     def leave(self, int server):
         """Closes all links; they stay closed until `connect`."""

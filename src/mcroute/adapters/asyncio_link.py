@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import os
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -13,7 +14,7 @@ from typing import Protocol, cast
 from ..policy import Place, Server
 from .addresses import LoopAddress, place_of, resolve
 from .asyncio_control import local_address
-from .asyncio_driver import Driver, discard_at_close, notice_silent_end, sender
+from .asyncio_driver import Driver, discard_at_close, notice_silence, notice_silent_end, sender
 from .handshakes import HANDSHAKE, NO_ADDRESS, OURS, why_failed
 from .retrying import Retry
 from .timing import in_time
@@ -96,6 +97,11 @@ class Link(asyncio.BufferedProtocol):
     def unanswered(self) -> int:
         """Requests without a reply, whether anybody waits for it or not."""
         return self._engine.unanswered(self.number)
+
+    @property
+    def silent_since(self) -> float:
+        """When it was last heard while it owes a reply, in the loop's seconds; infinity if it owes none."""
+        return self._engine.silent_since(self.number) if self.is_connected else math.inf
 
     @property
     def is_settled(self) -> bool:
@@ -223,6 +229,7 @@ class Link(asyncio.BufferedProtocol):
         self._is_held = False
         try:
             notice_silent_end(transport)
+            notice_silence(transport)
             self._send = sender(self._transport)
             discard_at_close(transport)
             self.address = local_address(transport)

@@ -107,6 +107,12 @@ class ServerLinks:
         """Those that wait for their next attempt to connect make it now."""
         self._retry.hurry()
 
+    def abort_silent(self, since: float) -> None:
+        """Closes those that owe replies and were last heard before then; they are connected again."""
+        for link in self._links:
+            if link.silent_since < since:
+                link.abort()
+
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
         for link in self._links:

@@ -125,6 +125,10 @@ class NativeLinks:
         while not all(link.is_connected and not link.unanswered for link in self._facts()):
             await asyncio.sleep(LOOK_S)
 
+    def abort_silent(self, since: float) -> None:
+        for thread in self._threads:
+            thread.drop_silent(self._id, since)
+
     def abort_unsettled(self) -> None:
         for thread in self._threads:
             thread.settle(self._id)

@@ -162,6 +162,9 @@ class Links(Protocol):
     async def settled(self) -> None:
         """Hurries them. Returns when all are connected at the same time, and every request is answered."""
 
+    def abort_silent(self, since: float) -> None:
+        """Closes those that owe replies and were last heard before then (the loop's time); they are made again."""
+
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
 
@@ -425,6 +428,23 @@ class Supervision:
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
         self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
+        if self.supervisor.state(server) is State.UP:
+            # It is kept. Perhaps it answers, and its connections are what is silent.
+            self._identify(server)
+
+    def _drop_silent_links(self, server: int, asked_at: float) -> None:
+        """A new connection was answered: links that had been silent for too long when it was asked lead nowhere.
+
+        A firewall that has forgotten them drops their packets, and nobody resets them.
+        """
+        name = self._name(server)
+        timeouts = [
+            pool.reply_timeout_s
+            for pool in self.supervisor.plan.pools
+            if any(member.name == name for member in pool.servers)
+        ]
+        if server in self.links and timeouts:
+            self.links[server].abort_silent(asked_at - max(timeouts))
 
     # ---- who they are ----
 
@@ -456,12 +476,14 @@ class Supervision:
     async def _look_who_answers(self, number: int) -> None:
         server = self._servers[number]
         async with self._introducing:
-            asked_at = _lasting_time()
+            asked_at, since = _lasting_time(), self._loop.time()
             try:
                 stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
             except FAILURES:
                 # The links' matter: whether it serves is not decided here.
                 return
+        if self._servers.get(number) == server:
+            self._drop_silent_links(number, since)
         if self._servers.get(number) == server and not self._is_trusted(number, stats, asked_at):
             why = "another memcached answers there"
             self._carry_out(self.supervisor.estranged(number, self._loop.time()), why)
@@ -624,8 +646,9 @@ class Supervision:
                 if self.supervisor.state(server) is not State.PROBING:
                     # It has waited here for longer than the stage lasts.
                     return
-                asked_at = _lasting_time()
+                asked_at, since = _lasting_time(), self._loop.time()
                 stats = await in_time(control.probe(self._servers[server]), CONTROL_TIMEOUT_S)
+            self._drop_silent_links(server, since)
             is_trusted = self._is_trusted(server, stats, asked_at)
         except FAILURES:
             is_trusted = False
