@@ -163,7 +163,7 @@ class Links(Protocol):
         """Hurries them. Returns when all are connected at the same time, and every request is answered."""
 
     def abort_silent(self, since: float) -> None:
-        """Closes those that owe replies and were last heard before then (the loop's time); they are made again."""
+        """Closes those that owe replies and were last heard before then (the loop's time)."""
 
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
@@ -433,7 +433,7 @@ class Supervision:
             self._identify(server)
 
     def _drop_silent_links(self, server: int, asked_at: float) -> None:
-        """A new connection was answered: links that had been silent for too long when it was asked lead nowhere.
+        """A new connection was answered: links that had been silent for too long by then lead nowhere.
 
         A firewall that has forgotten them drops their packets, and nobody resets them.
         """
