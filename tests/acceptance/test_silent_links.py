@@ -69,7 +69,7 @@ def test_a_silent_link_is_replaced_when_the_server_answers_on_another_connection
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the system's table of connections")
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_the_system_watches_idle_links(carrier: str) -> None:
-    """On an idle link a timer of keepalive is set, which is due within seconds; by itself that takes hours."""
+    """On an idle link the timer of keepalive is due within seconds; by default that takes hours."""
 
     async def scenario() -> None:
         async with forgetful() as server:

@@ -28,8 +28,8 @@ log = logging.getLogger("mcroute")
 Result = tuple[int, int, object]
 
 
-# Our system closes a connection on which the server's acknowledges nothing: an idle one after 5 + 3 x 1 s, one
-# with something to send after 3 s. Where a system has these options; as in _loop/system.pxd.
+# Our system closes a connection on which the server's acknowledges nothing: an idle one after 5 + 3 x 1 s,
+# one with something to send after 3 s. Where a system has these options; as in _loop/system.pxd.
 _SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 3000}
 
 
