@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from mcroute.adapters.asyncio_proxy import Proxy as AsyncioProxy
+from mcroute.adapters.descriptors import Descriptors
 from mcroute.policy import Route, SupervisorSettings, compile_plan
 
 if TYPE_CHECKING:
@@ -36,15 +37,18 @@ async def start_proxy(
     settings: SupervisorSettings | None = None,
     threads: int = NATIVE_THREADS,
     path: str = "",
+    descriptors: Descriptors | None = None,
 ) -> Proxy:
     """A proxy on the running loop, or on threads beside it; at this path if there is one."""
     proxy: Proxy
     if carrier == "native":
         from mcroute.adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
 
-        proxy = NativeProxy(compile_plan(route), threads=threads, settings=settings, rng=Random(1))
+        proxy = NativeProxy(
+            compile_plan(route), threads=threads, settings=settings, rng=Random(1), descriptors=descriptors
+        )
     else:
-        proxy = AsyncioProxy(compile_plan(route), settings=settings, rng=Random(1))
+        proxy = AsyncioProxy(compile_plan(route), settings=settings, rng=Random(1), descriptors=descriptors)
     await proxy.start(path=path)
     return proxy
 

@@ -7,6 +7,8 @@ cdef void handed_ready(Loop* loop) noexcept nogil
 # Listens again after the system had no descriptor left.
 cdef void listeners_check(Loop* loop) noexcept nogil
 cdef void session_end(Endpoint* end) noexcept nogil
+# A client that was accepted has no descriptor any more.
+cdef void room_leave(Loop* loop) noexcept nogil
 
 # ---- errands ----
 

@@ -2,13 +2,15 @@
 
 from libc.errno cimport errno
 from libc.math cimport INFINITY
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.lifetimes cimport session_close, session_open
 from mcroute._engine.state cimport Session
+from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
 from mcroute._loop.endpoints cimport endpoint_close, endpoint_open, endpoint_watch
-from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX
+from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX, Room
 from mcroute._loop.system cimport (
     EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, close, mcroute_accept, mcroute_tune, read, write,
 )
@@ -16,26 +18,54 @@ from mcroute._loop.system cimport (
 cdef enum:
     ACCEPTS_A_TURN = 64         # so that clients that come do not hold up those that are there
 
-# A listener without a descriptor to give is always ready: it is not looked at for so long.
+# A listener without a descriptor, or room, to give is always ready: it is not looked at for so long.
 cdef double NO_DESCRIPTORS_PAUSE = 0.1
+
+
+cdef bint _room_take(Loop* loop) noexcept nogil:
+    cdef Room* room = loop.room
+    cdef uint64_t taken
+    if room == NULL:
+        return True
+    while True:
+        taken = mcroute_load(&room.taken)
+        if taken >= mcroute_load(&room.size):
+            return False
+        if mcroute_swap(&room.taken, taken, taken + 1):
+            return True
+
+
+cdef void room_leave(Loop* loop) noexcept nogil:
+    cdef uint64_t taken
+    if loop.room == NULL:
+        return
+    while True:
+        taken = mcroute_load(&loop.room.taken)
+        if mcroute_swap(&loop.room.taken, taken, taken - 1):
+            return
+
+
+cdef void _refuse(Loop* loop, int fd) noexcept nogil:
+    close(fd)
+    room_leave(loop)
 
 
 cdef void _admit(Loop* loop, int fd) noexcept nogil:
     cdef Session* session
     cdef Endpoint* end = <Endpoint*>calloc(1, sizeof(Endpoint))
     if end == NULL:
-        close(fd)
+        _refuse(loop, fd)
         return
     session = session_open(loop.engine)
     if session == NULL:
         free(end)
-        close(fd)
+        _refuse(loop, fd)
         return
     mcroute_tune(fd)
     if not endpoint_open(end, loop, END_SESSION, fd, &session.conn, EPOLLIN):
         session_close(session)
         free(end)
-        close(fd)
+        _refuse(loop, fd)
         return
     loop.sessions += 1
 
@@ -44,6 +74,7 @@ cdef void session_end(Endpoint* end) noexcept nogil:
     end.loop.sessions -= 1
     session_close(<Session*>end.conn)
     endpoint_close(end)
+    room_leave(end.loop)
     free(end)
 
 
@@ -70,13 +101,22 @@ cdef void _pause(Loop* loop) noexcept nogil:
 
 cdef void listener_ready(Endpoint* listener) noexcept nogil:
     cdef int fd
-    cdef int _i
-    for _i in range(ACCEPTS_A_TURN):
+    cdef int error
+    cdef int i
+    for i in range(ACCEPTS_A_TURN):
+        if not _room_take(listener.loop):
+            # After the last one that fits perhaps nobody waits: that is seen in the next turn.
+            if i == 0:
+                mcroute_more(&listener.loop.room.held)
+                _pause(listener.loop)
+            return
         fd = mcroute_accept(listener.fd)
         if fd >= 0:
             _hand_over(listener.loop, fd)
             continue
-        if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+        error = errno
+        room_leave(listener.loop)
+        if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
             _pause(listener.loop)
         return
 

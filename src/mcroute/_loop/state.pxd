@@ -104,6 +104,11 @@ cdef struct Upstream:           # a server, as far as it is connected to
     Address addresses[ADDRESSES_MAX]
     int address_count
 
+cdef struct Room:               # for clients, of all loops that share servers
+    uint64_t taken              # from before a client is accepted until it is closed
+    uint64_t size
+    uint64_t held               # times that a listener was held because it was full
+
 # Done in the loop's thread, between two turns.
 ctypedef void (*Errand)(Loop* loop, void* argument) noexcept nogil
 
@@ -127,6 +132,7 @@ cdef struct Loop:
     int hand_count
     int hand_next
     uint32_t sessions           # open
+    Room* room                  # NULL: without bound
     int* wake_fds               # of the loops that share servers, in the order of their engines' numbers
     int wake_count
     Endpoint mail

@@ -150,6 +150,7 @@ cdef class LoopThread:
         Due before the first plan is admitted.
         """
         self.words = words
+        self.loop.room = &words.room
         if words.claims == NULL:
             return
         if not claims_join(self.own().engine, words.claims, number):

@@ -21,7 +21,7 @@ from mcroute._loop.errands cimport errand_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
 from mcroute._loop.links cimport link_ready, links_check, upstream_leave
 from mcroute._loop.listeners cimport (
-    handed_ready, listener_ready, listeners_check, listeners_close, session_end,
+    handed_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
 )
 from mcroute._loop.state cimport (
     END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, LoopLink,
@@ -163,6 +163,7 @@ cdef void _close_handed(Loop* loop) noexcept nogil:
     cdef int fd
     while read(loop.handed.fd, &fd, sizeof(fd)) == sizeof(fd):
         close(fd)
+        room_leave(loop)
 
 
 cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:

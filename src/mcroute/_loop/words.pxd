@@ -1,7 +1,8 @@
-"""What the engines of one proxy share: a word for each server, and the table of claimed keys."""
+"""What the engines of one proxy share: a word for each server, the table of claimed keys, the room for clients."""
 
 from mcroute._engine.state cimport Claims
 from mcroute._engine.words cimport ServerWord
+from mcroute._loop.state cimport Room
 
 cdef class Words:
     cdef ServerWord** words
@@ -11,4 +12,5 @@ cdef class Words:
     cdef Claims* claims         # NULL: there is one engine
     cdef int* wake_fds          # an eventfd for each engine
     cdef int wake_count
+    cdef Room room
     cdef ServerWord* word(self, int server) except NULL

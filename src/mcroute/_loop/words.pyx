@@ -1,10 +1,12 @@
 """The servers' words and the claimed keys of one proxy, on which all of its engines act."""
 
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.words cimport (
+    mcroute_load, mcroute_swap,
     word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
 )
 
@@ -29,6 +31,7 @@ cdef class Words:
     """
 
     def __cinit__(self, wake_fds=(), unsigned char[::1] memory=None):
+        self.room.size = <uint64_t>-1
         if memory is not None:
             self.memory = memory
             self.lent = <int>(memory.shape[0] // CACHE_LINE)
@@ -70,6 +73,15 @@ cdef class Words:
             self.words[self.count] = <ServerWord*>word
             self.count += 1
         return self.words[server]
+
+    def set_clients_max(self, uint64_t size):
+        """So many clients may be connected at once; those that are there stay, the next ones wait."""
+        while not mcroute_swap(&self.room.size, mcroute_load(&self.room.size), size):
+            pass
+
+    def clients_held(self):
+        """How often a listener was held because of that."""
+        return mcroute_load(&self.room.held)
 
     def forget(self, int server):
         """The number is another server's from now on, which is in service and has missed nothing."""

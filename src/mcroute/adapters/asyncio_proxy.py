@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from random import Random
 
 from ..policy import Limits, Plan, SupervisorSettings
 from .asyncio_carrier import AsyncioCarrier
 from .asyncio_driver import Driver
+from .asyncio_listening import Acceptor
 from .asyncio_session import Session
-from .listening import BACKLOG, listening_path
+from .descriptors import Descriptors
+from .listening import BACKLOG, listening_path, listening_sockets
 from .routing import FirstUse, Routing
 from .service import Service
 from .state_file import StateFile
@@ -22,7 +26,7 @@ class Proxy(Service):
 
     `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `state` is what an
     earlier process has left, and this one leaves; servers that it says nothing of are flushed before they are
-    used if `first_use` is "flush".
+    used if `first_use` is "flush". `descriptors` bound the clients.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Proxy(Service):
         rng: Random | None = None,
         state: StateFile | None = None,
         first_use: FirstUse = "trust",
+        descriptors: Descriptors | None = None,
     ) -> None:
         rng = rng or Random()
         carrier = AsyncioCarrier(plan, rng, memory=state.memory if state else None)
@@ -41,7 +46,7 @@ class Proxy(Service):
         routing = Routing(
             plan, carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
         )
-        super().__init__(routing, carrier, _AsyncioFront(carrier.driver))
+        super().__init__(routing, carrier, _AsyncioFront(carrier.driver), descriptors)
 
 
 class _AsyncioFront:
@@ -50,21 +55,44 @@ class _AsyncioFront:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._listener: asyncio.Server | None = None
+        self._clients_max: int | None = None
+        self._acceptor: Acceptor | None = None  # if there is a bound
+
+    def set_clients_max(self, clients_max: int) -> None:
+        self._clients_max = clients_max
+        if self._acceptor is not None:
+            self._acceptor.set_clients_max(clients_max)
+
+    def clients_held(self) -> int:
+        return self._acceptor.held if self._acceptor is not None else 0
 
     async def listen(self, host: str, port: int) -> int:
+        if self._clients_max is not None:
+            [sockets] = listening_sockets(host, port, 1)
+            self._begin(sockets, self._clients_max)
+            return int(sockets[0].getsockname()[1])
         self._listener = await self._driver.loop.create_server(self._accept, host, port, backlog=BACKLOG)
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def listen_on_path(self, path: str) -> None:
         listener = listening_path(path)
+        if self._clients_max is not None:
+            self._begin([listener], self._clients_max)
+            return
         self._listener = await self._driver.loop.create_unix_server(
             self._accept, sock=listener, backlog=BACKLOG
         )
+
+    def _begin(self, sockets: Sequence[socket.socket], clients_max: int) -> None:
+        acceptor = self._acceptor = Acceptor(self._driver.loop, sockets, clients_max)
+        acceptor.begin(lambda: Session(self._driver, acceptor.left))
 
     def _accept(self) -> Session:
         return Session(self._driver)
 
     def stop_listening(self) -> None:
+        if self._acceptor is not None:
+            self._acceptor.close()
         if self._listener is not None:
             self._listener.close()
 
@@ -72,7 +100,8 @@ class _AsyncioFront:
         return [c for c in self._driver.connections.values() if isinstance(c, Session)]
 
     def sessions(self) -> int:
-        return len(self._sessions())
+        opening = self._acceptor.opening if self._acceptor is not None else 0
+        return opening + len(self._sessions())
 
     def end_sessions(self) -> None:
         for session in self._sessions():
@@ -83,6 +112,8 @@ class _AsyncioFront:
             session.abort()
 
     async def closed(self) -> None:
+        if self._acceptor is not None:
+            await self._acceptor.closed()
         if self._listener is not None:
             await self._listener.wait_closed()
 

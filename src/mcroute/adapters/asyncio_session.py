@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 from .asyncio_driver import Driver, notice_silent_end, sender
@@ -17,8 +18,9 @@ PIECES_MAX = 256 * 1024
 class Session(asyncio.Protocol):
     """Holds at most one read's bytes of its own: while the engine takes no more, nothing is read."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, left: Callable[[], None] | None = None) -> None:
         self._driver = driver
+        self._left = left  # is told that the connection is no more
         self._engine = driver.engine
         self._number = 0  # in the engine; 0: it has no room for the session
         self._rest = b""
@@ -38,6 +40,8 @@ class Session(asyncio.Protocol):
         self._driver.connections[self._number] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._left is not None:
+            self._left()
         if not self._number:
             return
         del self._driver.connections[self._number]

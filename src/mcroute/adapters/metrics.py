@@ -211,7 +211,7 @@ METRICS = (
     Metric(
         COUNTER,
         "accepts_failed_total",
-        "Clients that had to wait because the system had no descriptor or memory left; native loop only.",
+        "Times that clients had to wait for want of a descriptor or memory; native loop only.",
         (),
         _counted("accepts_failed"),
     ),

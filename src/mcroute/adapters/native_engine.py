@@ -124,6 +124,14 @@ class NativeEngine:
         share = limits.share(len(self._threads))
         self._tell_each(lambda thread: thread.set_limits(share))
 
+    def set_clients_max(self, clients_max: int) -> None:
+        """Of all threads together."""
+        self._words.set_clients_max(clients_max)
+
+    def clients_held(self) -> int:
+        """How often a listener was held because so many were connected."""
+        return self._words.clients_held()
+
     def losses(self) -> Losses:
         return Losses(*(sum(counts) for counts in zip(*(t.losses() for t in self._threads), strict=True)))
 

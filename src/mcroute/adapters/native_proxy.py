@@ -10,8 +10,10 @@ from random import Random
 
 from .._loop.threads import LoopThread
 from ..policy import Limits, Plan, SupervisorSettings
+from .descriptors import Descriptors
 from .listening import listening_path, listening_sockets
 from .native_carrier import NativeCarrier
+from .native_engine import NativeEngine
 from .routing import FirstUse, Routing
 from .service import Service
 from .state_file import StateFile
@@ -32,7 +34,7 @@ class Proxy(Service):
     Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
     supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
     `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
-    flushed before they are used if `first_use` is "flush".
+    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Proxy(Service):
         rng: Random | None = None,
         state: StateFile | None = None,
         first_use: FirstUse = "trust",
+        descriptors: Descriptors | None = None,
     ) -> None:
         rng = rng or Random()
         memory = state.memory if state else None
@@ -53,14 +56,16 @@ class Proxy(Service):
         routing = Routing(
             plan, self.carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
         )
-        super().__init__(routing, self.carrier, _NativeFront(self.carrier.threads))
+        super().__init__(routing, self.carrier, _NativeFront(self.carrier.threads, self.engine), descriptors)
 
 
 class _NativeFront:
     """A `Front` of several threads, among which the system divides clients, or the first thread does."""
 
-    def __init__(self, threads: Sequence[LoopThread]) -> None:
+    def __init__(self, threads: Sequence[LoopThread], engine: NativeEngine) -> None:
         self._threads = threads
+        self.set_clients_max = engine.set_clients_max
+        self.clients_held = engine.clients_held
 
     async def listen(self, host: str, port: int) -> int:
         sockets = listening_sockets(host, port, len(self._threads))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..policy import Plan, SupervisorSettings
+from .descriptors import Descriptors
+from .log_limit import LogLimit
 from .metrics import Observation
 from .observer import Observer, serve_metrics
 from .routing import Carrier, Routing
@@ -23,6 +26,12 @@ __all__ = ("Front", "FrontedCarrier", "Service")
 LOOK_S = 0.01
 # For the first attempt to connect to every server; as long again for fences after an earlier process.
 START_S = 1.0
+
+# Whether clients have to wait is looked at so often, and told so seldom.
+LIMIT_LOOK_S = 1.0
+LIMIT_AGAIN_S = 600.0
+
+log = logging.getLogger("mcroute")
 
 S = TypeVar("S", bound="Service")
 
@@ -50,6 +59,12 @@ class Front(Protocol):
     async def closed(self) -> None:
         """Returns when nothing is left of what listened."""
 
+    def set_clients_max(self, clients_max: int) -> None:
+        """At most so many clients from now on; those that are there stay. Due before it listens, if ever."""
+
+    def clients_held(self) -> int:
+        """How often clients had to wait because of that."""
+
     def about(self) -> dict[str, object]:
         """Rows for `stats`, beside those that every proxy has."""
 
@@ -63,13 +78,20 @@ class FrontedCarrier(Carrier, Protocol):
 class Service:
     """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager."""
 
-    def __init__(self, routing: Routing, carrier: FrontedCarrier, front: Front) -> None:
+    def __init__(
+        self, routing: Routing, carrier: FrontedCarrier, front: Front, descriptors: Descriptors | None = None
+    ) -> None:
         self.plan = routing.plan
         self.port = 0
         self.metrics_port = 0
         self.supervision = routing.supervision
         self._routing = routing
         self._front = front
+        self._descriptors = descriptors
+        self._clients_max: int | None = None
+        self._clients_held = 0
+        self._limit_told = LogLimit(LIMIT_AGAIN_S)
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._loop = routing.loop
         self._observer = Observer(self._loop, self.supervision.supervisor, routing.engine.snapshot)
         self._metrics: MetricsServer | None = None
@@ -93,6 +115,7 @@ class Service:
         prometheus-client.
         """
         try:
+            self._bound_clients(self.plan)
             await self._routing.prepare()
             self._routing.begin()
             # Servers that are far, or dead, do not keep clients of the others waiting.
@@ -117,9 +140,30 @@ class Service:
 
         Requests that come once this has returned are routed by it; those in flight end as they began.
         """
+        self._bound_clients(plan, self.plan)
         await self._routing.install(plan, settings)
         self.plan = plan
         self._observer.reloaded()
+
+    def _bound_clients(self, plan: Plan, before: Plan | None = None) -> None:
+        if self._descriptors is None:
+            return
+        self._clients_max = self._descriptors.clients_max(plan, before)
+        self._front.set_clients_max(self._clients_max)
+        if self._limit_timer is None:
+            self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, self._descriptors)
+
+    def _look_at_limit(self, descriptors: Descriptors) -> None:
+        self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, descriptors)
+        held = self._front.clients_held()
+        if held > self._clients_held and self._limit_told.is_due("clients", self._loop.time()):
+            log.warning(
+                "clients have to wait: at most %s are connected at once, since the process may have %d "
+                "descriptors open (ulimit -n)",
+                self._clients_max,
+                descriptors.limit,
+            )
+        self._clients_held = held
 
     def reload_failed(self) -> None:
         """Another plan was wanted and cannot be had: counted, for whoever watches."""
@@ -132,6 +176,8 @@ class Service:
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
         self._observer.is_serving = False
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
         try:
             await self._drain(limit_s)
         finally:
@@ -163,6 +209,8 @@ class Service:
 
     def _stats(self, line: bytes) -> bytes:
         about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
+        if self._clients_max is not None:
+            about["max_connections"] = self._clients_max
         return stats_reply(line, self._routing, about, self._observer)
 
     async def __aenter__(self: S) -> S:

@@ -7,11 +7,13 @@ import contextlib
 import gc
 import importlib.util
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
+from ..adapters.descriptors import Descriptors
 from ..adapters.state_file import StateFile
 from ..config import Config
 from ..errors import ConfigError
@@ -70,6 +72,27 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _descriptors(config: Config, threads: int) -> Descriptors | None:
+    """Those of this process, with so many native threads; None where there is no limit, or none that is told.
+
+    Raises ConfigError if they do not suffice.
+    """
+    try:
+        import resource  # noqa: PLC0415
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Without the one that lists them.
+        taken = len(os.listdir("/dev/fd")) - 1
+    except (ImportError, OSError):
+        return None
+    if limit == resource.RLIM_INFINITY:
+        return None
+    descriptors = Descriptors(limit, taken, threads, has_metrics=config.proxy.metrics is not None)
+    # Before anything is made of which there might not be enough.
+    descriptors.clients_max(config.plan)
+    return descriptors
+
+
 def _open_state(wanted: str, default: str) -> StateFile | None:
     """The state file; without one that was asked for, a default that cannot be had is only warned of."""
     if wanted == "none" or not (wanted or default):
@@ -99,17 +122,21 @@ def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
             limits=config.proxy.limits,
             state=state,
             first_use=config.proxy.first_use,
+            descriptors=_descriptors(config, 0),
         )
         return asyncio_proxy, "asyncio"
     from ..adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
+    from ..adapters.native_proxy import default_threads  # noqa: PLC0415
 
+    threads = config.proxy.threads or default_threads()
     native = NativeProxy(
         config.plan,
-        threads=config.proxy.threads or None,
+        threads=threads,
         settings=config.supervisor,
         limits=config.proxy.limits,
         state=state,
         first_use=config.proxy.first_use,
+        descriptors=_descriptors(config, threads),
     )
     count = len(native.carrier.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"

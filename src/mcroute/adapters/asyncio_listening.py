@@ -1,0 +1,123 @@
+"""Listening on an asyncio loop for a bounded number of clients: one more stays in the system's backlog.
+
+asyncio's own server accepts whoever comes, and uvloop's cannot be held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from .asyncio_session import Session
+
+__all__ = ("Acceptor",)
+
+ACCEPTS_A_TURN = 64
+# A listener that could not accept is looked at again so soon.
+PAUSE_S = 0.1
+
+log = logging.getLogger("mcroute")
+
+
+class Acceptor:
+    """Accepts on these sockets, which it closes, while less than `clients_max` clients are there.
+
+    `left` is to be called when a client's connection is lost. `held` counts how often clients had to wait.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sockets: Sequence[socket.socket], clients_max: int
+    ) -> None:
+        self.held = 0
+        self._loop = loop
+        self._sockets = sockets
+        self._clients_max = clients_max
+        self._clients = 0
+        self._opening: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def begin(self, make: Callable[[], Session]) -> None:
+        self._make = make
+        self._listen()
+
+    def set_clients_max(self, clients_max: int) -> None:
+        """Those that are connected stay."""
+        self._clients_max = clients_max
+
+    @property
+    def opening(self) -> int:
+        """Clients that are accepted, and have no session yet or just got it."""
+        return len(self._opening)
+
+    def left(self) -> None:
+        self._clients -= 1
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+            listener.close()
+
+    async def closed(self) -> None:
+        """Returns when every accepted client has its session."""
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
+    def _listen(self) -> None:
+        self._timer = None
+        for listener in self._sockets:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _pause(self) -> None:
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+        if self._timer is None:
+            self._timer = self._loop.call_later(PAUSE_S, self._listen)
+
+    def _accept(self, listener: socket.socket) -> None:
+        if self._is_closed or self._timer is not None:
+            return
+        for accepted in range(ACCEPTS_A_TURN):
+            if self._clients >= self._clients_max:
+                # After the last one that fits perhaps nobody waits: that is seen in the next turn.
+                if not accepted:
+                    self.held += 1
+                    self._pause()
+                return
+            try:
+                client, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                # No descriptor or memory is left.
+                self._pause()
+                return
+            self._clients += 1
+            client.setblocking(False)
+            opening = self._loop.create_task(self._open(client))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+
+    async def _open(self, client: socket.socket) -> None:
+        session: Session | None = None
+
+        def make() -> Session:
+            nonlocal session
+            session = self._make()
+            return session
+
+        try:
+            _, opened = await self._loop.connect_accepted_socket(make, client)
+            if self._is_closed:
+                opened.end()
+        except Exception:
+            client.close()
+            if session is None:
+                self._clients -= 1
+            log.exception("a client is closed")
