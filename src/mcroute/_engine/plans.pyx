@@ -31,7 +31,7 @@ KINDS = {
 }
 
 # Below these, more than one server may be asked for a key.
-COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
+_COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
 
 
 cdef _lay_out_node(PlanNode* node, source, list children, list texts):
@@ -148,7 +148,7 @@ cdef class CompiledPlan:
         self.table.node_count = <int>len(plan.nodes)
         for i, node in enumerate(plan.nodes):
             _lay_out_node(&self.table.nodes[i], node, children, texts)
-            self.table.has_copies |= isinstance(node, COMBINING)
+            self.table.has_copies |= isinstance(node, _COMBINING)
             self.table.answers_early |= (isinstance(node, (nodes.Detach, nodes.Python))
                                          or isinstance(node, nodes.All) and node.need < len(node.children))
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))
