@@ -261,8 +261,7 @@ cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept no
     """Memcached throws away replies that it has not sent yet when it says that: whose request this is nobody knows."""
     if _equals(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
         return link.count > 1
-    return (_equals(line, size, b"SERVER_ERROR out of memory reading request\r\n")
-            or _equals(line, size, b"SERVER_ERROR Out of memory during read\r\n"))
+    return _equals(line, size, b"SERVER_ERROR out of memory reading request\r\n")
 
 
 cdef void link_desynced(Link* link, const uint8_t* data, size_t size) noexcept nogil:
