@@ -10,11 +10,19 @@ from random import Random
 
 from mcroute.testing import MemcachedServer
 
-__all__ = ("Faults", "Outages")
+__all__ = ("Faults", "Outages", "is_of_a_fault")
 
 # Out of service or not, the proxy may see for so long what has happened to a server.
 AFTERMATH_S = 1.0
 LOOK_S = 0.02
+
+
+# What the proxy may say of a server with a fault, beside that it is out of service and serves again.
+FAULT_LINES = (" is slow: ", ": the retry budget is spent; ", " cannot be used: ", " still lists ")
+
+
+def is_of_a_fault(line: str) -> bool:
+    return any(text in line for text in FAULT_LINES)
 
 
 class Outages:

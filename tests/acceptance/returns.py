@@ -23,6 +23,7 @@ from random import Random
 from mcroute.testing import MemcachedServer, free_port
 
 from .load import Connection, Failed, Ledger, Tally, connected, spell
+from .outages import is_of_a_fault
 from .service import Service, service
 from .soak import beside
 
@@ -67,7 +68,7 @@ class Log:
             elif is_server and " serves again" in rest:
                 self.out.discard(address)
                 self.returns += 1
-            elif is_server and (" is slow: " in rest or ": the retry budget is spent; " in rest):
+            elif is_server and is_of_a_fault(rest):
                 # It was stopped.
                 continue
             else:

@@ -24,7 +24,7 @@ from random import Random
 
 from mcroute.testing import MemcachedServer, free_port
 
-from .outages import Faults, Outages
+from .outages import Faults, Outages, is_of_a_fault
 from .service import Service, service
 from .soak_clients import SoakTally, SoakWriter
 
@@ -82,8 +82,8 @@ class Watch:
                 self.out.discard(address)
                 if address != faults.under:
                     self.outages.end(address)
-            elif is_server and (" is slow: " in rest or ": the retry budget is spent; " in rest):
-                self.counts["servers that were slow"] += 1
+            elif is_server and is_of_a_fault(rest):
+                self.counts["other lines about servers"] += 1
             elif " INFO reloaded: " in line:
                 self.counts["reloads"] += 1
             else:
