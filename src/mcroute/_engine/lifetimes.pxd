@@ -22,7 +22,7 @@ cdef void link_connecting(Link* link) noexcept nogil
 cdef bint link_script(Link* link, Text request, Text prefix) noexcept nogil
 # The connection stands: the handshake goes out, and what is asked meanwhile behind its last reply.
 cdef void link_connected(Link* link) noexcept nogil
-# What was not sent yet ends as such, what was sent as lost.
+# Requests that were not sent yet end as not sent, those that were sent as lost.
 cdef void link_closed(Link* link, double now) noexcept nogil
 # The same for a connection that could not be made for want of descriptors or memory: no failure of the server.
 cdef void link_withdrawn(Link* link, double now) noexcept nogil

@@ -1,4 +1,4 @@
-"""What was lost without a server's or client's failing: for the log."""
+"""Desyncs and want of memory, noted for the log: losses that are no server's or client's failure."""
 
 from mcroute._engine.state cimport DESYNC_MAX, Desync, Engine
 

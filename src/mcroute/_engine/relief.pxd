@@ -1,4 +1,4 @@
-"""Who gives way when a share of the memory is used up: the client that takes most of it, never a server."""
+"""Frees memory when a share of it is used up: the client that takes most of it gives way, never a server."""
 
 from libc.stddef cimport size_t
 

@@ -258,7 +258,7 @@ cdef bint _equals(const uint8_t* data, size_t size, const char* text) noexcept n
 
 
 cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept nogil:
-    """Memcached throws away replies that it has not sent yet when it says that: whose request this is nobody knows."""
+    """Memcached says this after it has dropped unsent replies: the line cannot be matched to a request."""
     if _equals(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
         return link.count > 1
     return _equals(line, size, b"SERVER_ERROR out of memory reading request\r\n")
