@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 if HAS_NATIVE:
     from mcroute.adapters import native_links
     from mcroute.adapters.native_proxy import Proxy
-    from mcroute.adapters.supervision import Links
+    from mcroute.adapters.supervised import Links
 
 run = runner("native")
 

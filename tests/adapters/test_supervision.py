@@ -12,6 +12,7 @@ import pytest
 
 from mcroute._engine.engine import Engine
 from mcroute.adapters import asyncio_control as control
+from mcroute.adapters.server_log import ServerLog
 from mcroute.adapters.supervision import Supervision
 from mcroute.policy import (
     Condition,
@@ -191,7 +192,7 @@ def test_a_fence_that_fails_says_why(
     async def run() -> None:
         _, supervision = returning(0)
         monkeypatch.setattr(control, "listed_connections", fails)
-        await supervision._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
+        await supervision._returns._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
         assert supervision.supervisor.state(0) is State.EJECTED
         supervision.close()
 
@@ -199,29 +200,14 @@ def test_a_fence_that_fails_says_why(
     assert f"server a:1 cannot be fenced: {why}" in caplog.messages
 
 
-def test_what_a_return_waits_for_is_logged_now_and_then(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def run() -> None:
-        _, supervision = returning(0)
-        monkeypatch.setattr(supervision, "_loop", clock := Clock())
-        for clock.now in (100.0, 101.0, 102.5, 110.0, 162.0, 163.0, 170.0):
-            supervision._log_awaited(0, frozenset({"127.0.0.1:5001"}), clock.now > 150)
-        monkeypatch.undo()
-        supervision.close()
-
-    asyncio.run(run())
-    assert [message for message in caplog.messages if "lost" in message][1:] == [
+def test_what_a_return_waits_for_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    lines = ServerLog(lambda _: "a:1")
+    for now in (100.0, 101.0, 102.5, 110.0, 162.0, 163.0, 170.0):
+        lines.awaited(0, now, frozenset({"127.0.0.1:5001"}), now > 150, SETTINGS)
+    assert caplog.messages == [
         "server a:1 still lists 1 lost connections with writes (127.0.0.1:5001): awaited for at most 10 s",
         "server a:1 does not list our connections: 1 lost ones (127.0.0.1:5001) count as gone after 20 s",
     ]
-
-
-class Clock:
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize("is_flushed", [False, True])
@@ -258,10 +244,10 @@ def test_a_stage_that_begins_ends_the_one_before() -> None:
             finally:
                 ended.append(name)
 
-        supervision._start(0, stage("old"))
+        supervision._returns._start(0, stage("old"))
         await asyncio.sleep(0)
-        supervision._start(0, stage("new"))
-        while supervision._stages:
+        supervision._returns._start(0, stage("new"))
+        while supervision._returns._stages:
             await asyncio.sleep(0)
         assert ended == ["old", "new"]
         supervision.close()

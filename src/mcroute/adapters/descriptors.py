@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..policy import Plan
 from .addresses import is_name
 from .lookups import THREADS_MAX as LOOKUPS_MAX
-from .supervision import CONTROLS_MAX, PROBES_MAX
+from .supervised import CONTROLS_MAX, PROBES_MAX
 
 __all__ = ("Descriptors",)
 

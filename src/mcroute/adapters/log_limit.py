@@ -25,3 +25,7 @@ class LogLimit:
         if len(self._told_at) > KEYS_MAX:
             del self._told_at[next(iter(self._told_at))]
         return True
+
+    def forget(self, key: Hashable) -> None:
+        """Its next line is due at once."""
+        self._told_at.pop(key, None)

@@ -19,7 +19,8 @@ from ..policy import Limits, Place, Places, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, place_of
 from .losses import LossLog
 from .state_file import StateFile
-from .supervision import Links, SupervisedEngine, Supervision
+from .supervised import Links, SupervisedEngine
+from .supervision import Supervision
 
 __all__ = ("CarriedEngine", "Carrier", "Routing")
 

@@ -1,0 +1,107 @@
+"""Which process answers at a server's address: asked when a link is connected, and now and then."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..policy import Kinship, Seen, ServerStats
+from . import asyncio_control as control
+from .server_log import ServerLog
+from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, FAILURES, Supervised, lasting_time
+from .timing import in_time
+
+__all__ = ("Identities",)
+
+# A server is asked again whether it is still the same after this time, less a random half of it.
+AGAIN_S = 60.0
+
+
+class Identities:
+    """Takes servers out of service at whose addresses other processes answer than before."""
+
+    def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
+        self._supervised = supervised
+        self._lines = lines
+        self._asking: dict[int, asyncio.Task[None]] = {}
+        self._to_ask: set[int] = set()  # of these, those that are to be asked once more
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._foreign: dict[int, int | None] = {}  # the processes that were logged
+        # Connections of their own, beside the servers' links.
+        self._connecting = asyncio.Semaphore(CONTROLS_MAX)
+
+    def forget(self, number: int) -> None:
+        """It is another server's from now on."""
+        self._foreign.pop(number, None)
+
+    def cancel(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in self._asking.values():
+            task.cancel()
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Those under way, cancelled ones until they have ended."""
+        return list(self._asking.values())
+
+    def ask(self, number: int) -> None:
+        """Another process may answer there than before."""
+        if self._supervised.is_closed or number not in self._supervised.servers:
+            return
+        if (timer := self._timers.pop(number, None)) is not None:
+            timer.cancel()
+        if number in self._asking:
+            # The answer under way may be that of the process before.
+            self._to_ask.add(number)
+            return
+        task = self._supervised.loop.create_task(self._ask(number))
+        self._asking[number] = task
+        task.add_done_callback(lambda _: self._asked(number))
+
+    def _asked(self, number: int) -> None:
+        del self._asking[number]
+        if self._supervised.is_closed:
+            return
+        if number in self._to_ask:
+            self._to_ask.remove(number)
+            self.ask(number)
+        elif number in self._supervised.servers:
+            delay_s = AGAIN_S * (1 - 0.5 * self._supervised.rng.random())
+            self._timers[number] = self._supervised.loop.call_later(delay_s, self.ask, number)
+
+    async def _ask(self, number: int) -> None:
+        supervised = self._supervised
+        server = supervised.servers[number]
+        async with self._connecting:
+            asked_at, since = lasting_time(), supervised.loop.time()
+            try:
+                stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+            except FAILURES:
+                # The links' matter: whether it serves is not decided here.
+                return
+        if supervised.servers.get(number) != server:
+            return
+        supervised.drop_silent_links(number, since)
+        if not self.is_trusted(number, stats, asked_at):
+            why = "another memcached answers there"
+            supervised.carry_out(supervised.supervisor.estranged(number, supervised.loop.time()), why)
+
+    def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
+        """Whether what answers is the server, or a restart of it. `asked_at` is a `lasting_time`."""
+        supervisor = self._supervised.supervisor
+        heard_at = lasting_time()
+        known = supervisor.process(number)
+        kin = supervisor.identified(number, Seen(stats, asked_at, heard_at))
+        if kin is not Kinship.FOREIGN:
+            self._foreign.pop(number, None)
+            return True
+        if known is not None and self._foreign.get(number, -1) != stats.pid:
+            self._foreign[number] = stats.pid
+            pool = self._pool_of(number)
+            self._lines.is_foreign(number, stats, known.pid, heard_at - known.alive_at, pool)
+        return False
+
+    def _pool_of(self, number: int) -> str:
+        server = self._supervised.servers[number]
+        pools = self._supervised.supervisor.plan.named_pools
+        return next(pool.name for pool in pools if server in pool.servers)

@@ -1,0 +1,141 @@
+"""What is logged about servers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+from ..policy import ServerStats, SupervisorSettings
+from .log_limit import LogLimit
+
+__all__ = ("ServerLog",)
+
+# What a return waits for is logged when it has waited for some seconds, and then so often.
+AWAITED_S = 2.0
+AWAITED_AGAIN_S = 60.0
+# A reason why a server cannot be used is told again after this time, if it has not changed.
+FAILURE_AGAIN_S = 600.0
+STARVED_AGAIN_S = 10.0
+# A server's refused retries are logged once in this time.
+REFUSED_AGAIN_S = 10.0
+
+log = logging.getLogger("mcroute")
+
+
+class ServerLog:
+    """One line for what happens, and seldom another one for what goes on. `name_of` gives ids their names.
+
+    `now` is the clock that the supervisor goes by.
+    """
+
+    def __init__(self, name_of: Callable[[int], str]) -> None:
+        self._name = name_of
+        self._out: dict[int, tuple[float, int]] = {}  # of service: since when, and its flushes until then
+        self._awaited_logs: dict[int, float] = {}  # when it is due to be logged what a return waits for
+        self._failures_told = LogLimit(FAILURE_AGAIN_S)
+        self._starved_told = LogLimit(STARVED_AGAIN_S)
+        self._refusals_told = LogLimit(REFUSED_AGAIN_S)
+
+    def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
+        """Only these are supervised from now on; what was told of earlier ones is not about `joining`."""
+        self._out = {number: since for number, since in self._out.items() if number in servers}
+        for number in joining:
+            self._refusals_told.forget(number)
+
+    def is_out(self, server: int) -> bool:
+        """Whether it was said that the server is out of service."""
+        return server in self._out
+
+    # ---- in and out of service ----
+
+    def goes_out(self, server: int, now: float, flushes: int, why: str) -> None:
+        """`flushes` are those of the server so far."""
+        if server not in self._out:
+            self._out[server] = now, flushes
+            log.warning("server %s is out of service: %s", self._name(server), why)
+
+    def serves_again(self, server: int, now: float, flushes: int) -> None:
+        """Due only if it was out."""
+        since, flushes_before = self._out.pop(server)
+        self._awaited_logs.pop(server, None)
+        what = "flushed" if flushes > flushes_before else "not flushed: it missed no write"
+        log.warning("server %s serves again after %.1f s, %s", self._name(server), now - since, what)
+
+    def panic(self, pool: str, is_panic: bool) -> None:
+        log.warning("pool %s: panic %s", pool, "begins" if is_panic else "ends")
+
+    # ---- what keeps it from serving ----
+
+    def cannot_be_used(self, server: int, now: float, why: str, is_told: bool) -> None:
+        """A line when the reason changes, unless it has just been told why the server goes out."""
+        kind = why.partition(":")[0]
+        if self._failures_told.is_due((server, kind), now) and not is_told:
+            log.warning("server %s cannot be used: %s", self._name(server), why)
+
+    def starved(self, server: int, now: float) -> None:
+        if self._starved_told.is_due(server, now):
+            log.error("no descriptor or memory is left for a connection to server %s", self._name(server))
+
+    def is_foreign(self, server: int, stats: ServerStats, pid: int, seen_s_ago: float, pool: str) -> None:
+        log.warning(
+            "server %s is another memcached than before: pid %s, running for %s s, while pid %d answered "
+            "here %.0f s ago; it is left alone (pools.%s.identity)",
+            self._name(server),
+            stats.pid,
+            stats.uptime,
+            pid,
+            seen_s_ago,
+            pool,
+        )
+
+    # ---- its return ----
+
+    def awaited(
+        self,
+        server: int,
+        now: float,
+        connections: frozenset[str],
+        is_blind: bool,
+        settings: SupervisorSettings,
+    ) -> None:
+        """Lost connections with writes keep the server from being fenced."""
+        if now < self._awaited_logs.setdefault(server, now + AWAITED_S):
+            return
+        self._awaited_logs[server] = now + AWAITED_AGAIN_S
+        name, size = self._name(server), len(connections)
+        if is_blind:
+            text = "server %s does not list our connections: %d lost ones (%s) count as gone after %g s"
+            log.warning(text, name, size, _some(connections), settings.fence_blind_s)
+        else:
+            text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"
+            log.warning(text, name, size, _some(connections), settings.fence_listed_s)
+
+    def cannot_be_fenced(self, server: int, error: BaseException) -> None:
+        log.warning("server %s cannot be fenced: %s", self._name(server), _reason(error))
+
+    def cannot_be_flushed(self, server: int, error: BaseException | str) -> None:
+        why = error if isinstance(error, str) else _reason(error)
+        log.warning("server %s cannot be flushed: %s", self._name(server), why)
+
+    # ---- what it does slowly ----
+
+    def slow(self, server: int) -> None:
+        log.warning("server %s is slow: its replies take longer than reply_timeout_s", self._name(server))
+
+    def retries_refused(self, server: int, now: float, count: int) -> None:
+        if self._refusals_told.is_due(server, now):
+            log.warning(
+                "server %s: the retry budget is spent; %d requests that timed out there were not sent to "
+                "another copy so far",
+                self._name(server),
+                count,
+            )
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _reason(error: BaseException) -> str:
+    """Some exceptions have no text."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,60 @@
+"""Servers that answer late, and retries that the budget refuses: found in the engine's counters."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..policy import Condition
+from .server_log import ServerLog
+from .supervised import Supervised
+
+__all__ = ("SlowServers",)
+
+# The counters are looked at so soon after something may have changed there.
+LOOK_S = 0.1
+
+
+class SlowServers:
+    """Tells the supervisor and the log of them."""
+
+    def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
+        self._supervised = supervised
+        self._lines = lines
+        self._counted: dict[int, tuple[int, int]] = {}  # by the engine, when it was last looked
+        self._timer: asyncio.TimerHandle | None = None
+
+    def forget(self, number: int) -> None:
+        """It is another server's from now on."""
+        self._counted.pop(number, None)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def look_soon(self) -> None:
+        """All servers are looked at: not once for each of many events."""
+        if self._timer is None and not self._supervised.is_closed:
+            self._timer = self._supervised.loop.call_later(LOOK_S, self._look_now)
+
+    def _look_now(self) -> None:
+        self._timer = None
+        self.look()
+
+    def look(self) -> None:
+        """To be called when the engine may have noticed a slow server: it does so once a second at most."""
+        supervised, now = self._supervised, self._supervised.loop.time()
+        for server, (late, refused) in supervised.engine.troubles().items():
+            if server not in supervised.servers:
+                continue
+            late_before, refused_before = self._counted.get(server, (0, 0))
+            self._counted[server] = (late, refused)
+            if late > late_before:
+                if supervised.supervisor.condition(server, now) is Condition.UP:
+                    self._lines.slow(server)
+                supervised.supervisor.slow(server, now)
+            if refused > refused_before:
+                self._lines.retries_refused(server, now, refused)
+
+    def pass_over(self, server: int) -> None:
+        """What it answered late while it was out says nothing about how it serves again."""
+        self._counted[server] = self._supervised.engine.troubles().get(server, (0, 0))
