@@ -1,4 +1,4 @@
-"""Compiles the Cython modules. Everything else is declared in pyproject.toml."""
+"""Compiles the Cython modules on all processors. Everything else is declared in pyproject.toml."""
 
 import os
 import sys
@@ -14,6 +14,8 @@ SOURCE = Path("src")
 BUILD = os.environ.get("MCROUTE_BUILD", "release")
 # Developers: a regular build of only the modules named here, as in MCROUTE_ONLY="_hashing,_ring".
 ONLY = os.environ.get("MCROUTE_ONLY", "").split(",") if os.environ.get("MCROUTE_ONLY") else None
+# How many modules are compiled at a time: as many as this process may use processors.
+JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 if sys.platform == "win32":
     FLAGS = {"release": ["/O2"], "trace": ["/Od"], "asan": ["/fsanitize=address"]}[BUILD]
@@ -41,25 +43,35 @@ def extension(path: Path) -> Extension:
     )
 
 
-setup(
-    ext_modules=cythonize(
-        [
-            extension(path)
-            for path in sorted((SOURCE / "mcroute").rglob("*.pyx"))
-            if (ONLY is None or path.stem in ONLY) and (HAS_EPOLL or path.parent.name != "_loop")
-        ],
-        # Coverage looks for the .c beside the .pyx; otherwise the source tree stays clean.
-        build_dir=None if BUILD == "trace" else f"build/cython-{BUILD}",
-        include_path=[str(SOURCE)],
-        compiler_directives={
-            "language_level": "3",
-            "embedsignature": True,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": True,
-            "linetrace": BUILD == "trace",
-        },
-    ),
-)
+def sources() -> list[Path]:
+    """Large modules first: the last one to be compiled would keep one processor busy and the others idle."""
+    found = sorted((SOURCE / "mcroute").rglob("*.pyx"), key=lambda path: (-path.stat().st_size, path))
+    return [
+        path
+        for path in found
+        if (ONLY is None or path.stem in ONLY) and (HAS_EPOLL or path.parent.name != "_loop")
+    ]
+
+
+# Cython's processes import this file where the system cannot fork.
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(
+            [extension(path) for path in sources()],
+            nthreads=JOBS,
+            # Coverage looks for the .c beside the .pyx; otherwise the source tree stays clean.
+            build_dir=None if BUILD == "trace" else f"build/cython-{BUILD}",
+            include_path=[str(SOURCE)],
+            compiler_directives={
+                "language_level": "3",
+                "embedsignature": True,
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "freethreading_compatible": True,
+                "linetrace": BUILD == "trace",
+            },
+        ),
+        options={"build_ext": {"parallel": JOBS}},
+    )
