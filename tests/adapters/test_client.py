@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Iterator
 from random import Random
@@ -13,6 +14,7 @@ import pymemcache
 import pytest
 from pymemcache.serde import pickle_serde
 
+from mcroute.adapters.asyncio_link import Link
 from mcroute.asyncio import (
     Client,
     ClientClosed,
@@ -27,7 +29,7 @@ from mcroute.asyncio import (
     WrongLoop,
 )
 from mcroute.errors import ConfigError
-from mcroute.policy import Error, Null, Pool, PoolRoute, Replicate
+from mcroute.policy import Error, Null, Pool, PoolRoute, Replicate, Server
 from mcroute.testing import EmbeddedServer
 
 
@@ -352,12 +354,13 @@ def test_some_of_many_fail(servers: list[EmbeddedServer]) -> None:
 
 def test_too_many_in_flight(server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with hasty(server) as client:
+        async with client_of(server) as client:
             await client.set("a", 1)
             server.pause()
-            with pytest.raises(Overloaded):
+            with pytest.raises(Overloaded) as refused:
                 for _ in range(70_000):
                     await client.set("a", 2, noreply=True)
+            assert refused.value.keys == ("a",)
             with pytest.raises(Overloaded, match="get 'a': 65536 calls are in flight") as refused:
                 await client.get("a")
             assert refused.value.keys == ("a",)
@@ -365,7 +368,7 @@ def test_too_many_in_flight(server: EmbeddedServer) -> None:
                 await client.set_many({"b": 1, "c": 2})
             assert refused.value.keys == ("b", "c")
             server.resume()
-            # They end by the deadline, and all is as before.
+            # They are answered, and all is as before.
             while True:
                 try:
                     assert await client.get("a") == b"2"
@@ -603,6 +606,107 @@ def test_a_client_belongs_to_one_loop(server: EmbeddedServer) -> None:
                 assert await client.get("a") == b"1"
 
         third.run_until_complete(again())
+
+
+def test_a_client_outlives_its_loop(server: EmbeddedServer) -> None:
+    """As where each request of a web server is an asyncio.run: nobody closes the client in between."""
+    client = client_of(server)
+    assert asyncio.run(client.set("a", 1)) is True
+    assert asyncio.run(client.get("a")) == b"1"
+
+    async def many() -> None:
+        assert await client.set_many({"b": 2, "c": 3}) == []
+        await client.set("d", 4, noreply=True)
+
+    asyncio.run(many())
+    asyncio.run(client.connect())
+    assert asyncio.run(client.get_many(["a", "b", "c"])) == {"a": b"1", "b": b"2", "c": b"3"}
+    asyncio.run(client.close())
+    with pytest.raises(ClientClosed):
+        asyncio.run(client.get("a"))
+    # No connection of an earlier loop is left open.
+    links = [
+        each for each in gc.get_objects() if isinstance(each, Link) and each.server.name == server.address
+    ]
+    assert links and not [link for link in links if link.is_open]
+
+
+def test_a_client_whose_loop_ended_with_a_request_under_way(server: EmbeddedServer) -> None:
+    client = client_of(server)
+
+    async def interrupted() -> None:
+        await client.set("a", 1)
+        server.pause()
+        asking = asyncio.create_task(client.get("a"))
+        await asyncio.sleep(0.01)
+        assert not asking.done()
+
+    asyncio.run(interrupted())
+    server.resume()
+    assert asyncio.run(client.get("a")) == b"1"
+    asyncio.run(client.close())
+
+
+def test_a_task_that_its_loop_cancels_may_close_the_client_too(server: EmbeddedServer) -> None:
+    client = client_of(server)
+
+    async def use() -> None:
+        async with client:
+            await client.set("a", 1)
+            await asyncio.sleep(1000)
+
+    async def main() -> None:
+        using = asyncio.create_task(use())
+        while not server.store.items:
+            await asyncio.sleep(0)
+        assert not using.done()
+
+    for _ in range(3):
+        asyncio.run(main())
+        server.store.items.clear()
+
+
+def test_a_client_whose_tasks_were_cancelled_connects_anew(server: EmbeddedServer) -> None:
+    """As some servers do at their end, on a loop that goes on."""
+
+    async def scenario() -> None:
+        client = await client_of(server).connect()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+        assert await client.set("a", 1) is True
+        await client.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scenario())
+
+
+def test_addresses_as_people_write_them(server: EmbeddedServer) -> None:
+    async def scenario() -> None:
+        pair = (server.host, server.port)
+        for addresses in (server.address, pair, [pair], [server.address], Server.parse(server.address)):
+            async with Client.of(addresses) as client:
+                await client.set("a", 1)
+                assert list(client.server_states()) == [server.address]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("no_route", ["127.0.0.1:11211", ("127.0.0.1", 11211), ["127.0.0.1:11211"]])
+def test_addresses_where_a_route_is_meant(no_route: Any) -> None:
+    with pytest.raises(ConfigError, match=r"is no route; Client\.of takes addresses"):
+        Client(no_route)
+
+
+def test_timeouts_of_a_client() -> None:
+    client = Client.of("127.0.0.1:1", connect_timeout_s=0.1, reply_timeout_s=0.2, deadline_s=0.3)
+    (pool,) = client.plan.pools
+    assert (pool.connect_timeout_s, pool.reply_timeout_s, pool.deadline_s) == (0.1, 0.2, 0.3)
+    with pytest.raises(ConfigError, match="deadline_s"):
+        Client.of("127.0.0.1:1", deadline_s=0)
+    with pytest.raises(TypeError, match="timeout"):
+        Client.of("127.0.0.1:1", timeout=1)  # type: ignore[call-arg]
 
 
 def test_several_clients_in_one_process(servers: list[EmbeddedServer]) -> None:

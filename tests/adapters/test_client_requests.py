@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcroute._protocol import Refusal, Request, RequestParser
-from mcroute.adapters.client_requests import VALUE_MAX, PlainSerde, RequestWriter
+from mcroute.adapters.client_requests import VALUE_MAX, PlainSerde, RequestWriter, several
 from mcroute.asyncio import IllegalInput
 
 
@@ -51,7 +51,7 @@ def test_a_store_says_what_it_was_told(
 
 @given(keys=st.lists(KEYS, min_size=1, unique=True))
 def test_a_get_has_all_keys(keys: list[bytes]) -> None:
-    assert parsed(writer().get(b"get", writer().keys(keys).values())).keys == keys
+    assert parsed(writer().get(b"get", map(writer().key, keys))).keys == keys
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ LONG = "x" * 251
         (lambda w: w.delete(LONG), "key", "251 bytes"),
         (lambda w: w.delete("ü"), "key", "allow_unicode_keys"),
         (lambda w: w.delete(7), "key", "must be str or bytes, not 7"),
-        (lambda w: w.keys(["a", "b", "c d"]), "keys[2]", "blank"),
-        (lambda w: w.keys("abc"), "keys", "several keys"),
+        (lambda w: w.key("c d", "keys[2]"), "keys[2]", "blank"),
+        (lambda w: several("abc"), "keys", "several keys"),
         (lambda w: w.store(b"set", "a b", 1, 0, None), "key", "blank"),
         (lambda w: w.store(b"set", "k", 1, "5", None), "expire", "must be an integer, not '5'"),
         (lambda w: w.store(b"set", "k", 1, 1.5, None), "expire", "must be an integer, not 1.5"),

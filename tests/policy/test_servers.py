@@ -42,6 +42,40 @@ def test_a_name_may_be_given():
     assert Server.parse("10.0.0.1:11211", name="cache1").name == "cache1"
 
 
+@pytest.mark.parametrize(
+    ("addresses", "servers"),
+    [
+        ("a:1", [Server("a:1", "a", 1)]),
+        (("a", 1), [Server("a:1", "a", 1)]),
+        (("::1", 1), [Server("[::1]:1", "::1", 1)]),
+        (Server("x", "a", 1), [Server("x", "a", 1)]),
+        (("a:1", "b:1"), [Server("a:1", "a", 1), Server("b:1", "b", 1)]),
+        (
+            [("a", 1), "b:1:2", Server("x", "c", 1)],
+            [Server("a:1", "a", 1), Server("b:1", "b", 1, 2), Server("x", "c", 1)],
+        ),
+    ],
+)
+def test_addresses_of_a_pool_are_one_or_several_in_any_form(addresses, servers):
+    assert Pool.of("main", addresses).servers == tuple(servers)
+
+
+@pytest.mark.parametrize(
+    "address", [("a", 0), ("a", True), ("a", 1, 2), ("a", "1", 1), 5, b"a:1", ("", 1), ("a b", 1)]
+)
+def test_what_is_no_address_is_refused_with_its_place(address):
+    with pytest.raises(ConfigError) as refused:
+        Pool.of("main", ["a:1", address])
+    assert refused.value.place == "pools.main.servers[1]"
+
+
+def test_options_of_a_pool_are_those_of_its_fields():
+    given = {"connect_timeout_s": 1.0, "reply_timeout_s": 2.0, "deadline_s": 3.0, "trip_after": 4, "links": 5}
+    given |= {"value_max": 6, "identity": "any", "placement": Like("libmc")}
+    pool = Pool.of("main", "a:1", **given)
+    assert {name: getattr(pool, name) for name in given} == given
+
+
 def test_a_pool_is_a_value():
     pool = Pool.of("main", ["a:1", Server("b", "b", 1)])
     assert pool == Pool.of("main", ["a:1", Server("b", "b", 1)])

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
-from .client_errors import ClientClosed, IllegalInput, Overloaded
-from .client_results import Answer
+from .client_errors import ClientClosed, IllegalInput
+from .client_results import Answer, failure
 from .timing import in_time
 
 __all__ = ("Calls",)
 
-# What is under way at once of a set_many or the like: enough to hide the network's latency, and little enough
-# for a slow server to answer all of it in time.
-BATCH_COUNT = 250
-BATCH_BYTES = 8 << 20
+# After so many requests that nobody waits for, the loop turns once: else they would only pile up.
+SENDS_A_TURN = 250
 
 
 class Calls:
@@ -41,38 +40,35 @@ class Calls:
         self._loop = self.routing.loop
         # None: sent without waiting. What was cancelled is not here.
         self._waiting: dict[int, asyncio.Future[Answer] | None] = {}
+        self._series = 0
+        self._sends = 0
         self._idle: asyncio.Event | None = None
+        self._is_over = False
+        self._is_closing = False
         self.routing.begin()
+        self._life = self._loop.create_task(self._close_with_the_loop())
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is closed, or was as its loop ended."""
+        return self._is_over or self._loop.is_closed()
+
     # ---- asking ----
 
     async def ask(self, request: bytes) -> Answer:
-        """What becomes of one request. Raises IllegalInput for what is none."""
+        """What becomes of one request. Raises IllegalInput for what is none, ClientClosed."""
         number, future = self._begin(request)
         try:
             return await future
         finally:
             self._leave(number, future)
 
-    async def ask_all(self, requests: Iterable[bytes]) -> list[Answer]:
-        """The answers in the order of the requests, which are all under way at once, up to a bound."""
-        answers: list[Answer] = []
-        for batch in _batches(requests):
-            answers += await self._ask_batch(batch)
-        return answers
-
-    def send(self, request: bytes) -> None:
-        """Nobody waits for the answer; `close` still does. Raises Overloaded when too many are in flight."""
-        try:
-            self._waiting[self._submit(request)] = None
-        except OverflowError as error:
-            raise Overloaded(str(error)) from None
-
-    async def _ask_batch(self, requests: Sequence[bytes]) -> list[Answer]:
+    async def ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
+        """The answers in the order of the requests, which are all under way at once. Raises as `ask`."""
         begun: list[tuple[int, asyncio.Future[Answer]]] = []
         try:
             for request in requests:
@@ -82,18 +78,51 @@ class Calls:
             for number, future in begun:
                 self._leave(number, future)
 
+    async def send(self, request: bytes, command: str, *keys: object) -> None:
+        """Nobody waits for the answer; `close` still does.
+
+        Raises Overloaded, with the keys, when too many requests are in flight, and as `ask`.
+        """
+        self._sends += 1
+        if self._sends % SENDS_A_TURN == 0:
+            await asyncio.sleep(0)
+        refusal = self.sent(request)
+        if refusal is not None:
+            raise failure(refusal, command, keys)
+
+    def sent(self, request: bytes) -> Answer | None:
+        """As `send`, at once. Returns what refuses a request that was not taken."""
+        try:
+            self._waiting[self._submit(request)] = None
+        except OverflowError as error:
+            return _overloaded(error)
+        return None
+
+    @contextlib.contextmanager
+    def series(self) -> Iterator[None]:
+        """Several requests, one after the other: `close` waits also between them."""
+        self._series += 1
+        try:
+            yield
+        finally:
+            self._series -= 1
+            self._tell_idle()
+
     def _begin(self, request: bytes) -> tuple[int, asyncio.Future[Answer]]:
         """The request's number (0: it was not taken, and has its answer) and what its answer comes in."""
         future: asyncio.Future[Answer] = self._loop.create_future()
         try:
             number = self._submit(request)
         except OverflowError as error:
-            future.set_result(Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode()))
+            future.set_result(_overloaded(error))
             return 0, future
         self._waiting[number] = future
         return number, future
 
     def _submit(self, request: bytes) -> int:
+        if self._is_over:
+            # Nothing would ever end it.
+            raise _closed()
         try:
             number = self._engine.submit(request, self._loop.time())
         except ValueError as error:
@@ -125,34 +154,48 @@ class Calls:
     async def close(self, limit_s: float) -> None:
         """Waits at most so long for what is in flight, then ends the rest with ClientClosed."""
         try:
-            if self._waiting:
+            if not self._is_idle:
                 self._idle = self._idle or asyncio.Event()
                 await in_time(self._idle.wait(), limit_s)
         except asyncio.TimeoutError:
             pass
         finally:
-            self._abandon_all()
-            await self.routing.close()
+            self._is_closing = True
+            self._life.cancel()
+            await self._end()
+
+    async def _end(self) -> None:
+        self._is_over = True
+        self._abandon_all()
+        await self.routing.close()
+
+    async def _close_with_the_loop(self) -> None:
+        """`asyncio.run` cancels all tasks at its end, and waits for them: connections would be left open."""
+        try:
+            await self._loop.create_future()
+        finally:
+            # Else `close` has cancelled this.
+            if not self._is_closing:
+                await self._end()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._waiting and not self._series
 
     def _abandon_all(self) -> None:
         for number, future in list(self._waiting.items()):
             if future is not None and not future.done():
-                future.set_exception(ClientClosed("the client was closed while the request was under way"))
+                future.set_exception(_closed())
             self._forget(number)
 
     def _tell_idle(self) -> None:
-        if self._idle is not None and not self._waiting:
+        if self._idle is not None and self._is_idle:
             self._idle.set()
 
 
-def _batches(requests: Iterable[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    size = 0
-    for request in requests:
-        batch.append(request)
-        size += len(request)
-        if len(batch) == BATCH_COUNT or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _overloaded(error: OverflowError) -> Answer:
+    return Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode())
+
+
+def _closed() -> ClientClosed:
+    return ClientClosed("the client was closed while the request was under way")

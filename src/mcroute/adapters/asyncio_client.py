@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any, TypeVar, cast
 
+from ..errors import ConfigError
 from ..policy import (
+    Addresses,
     Limits,
     Plan,
     Pool,
     PoolRoute,
     Replicate,
     Route,
-    Server,
     State,
     SupervisorSettings,
     compile_plan,
 )
+from .asyncio_batches import KEYS_A_TURN, change_each, fetch_items, send_each
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
-from .client_errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
-from .client_requests import KEYS_A_REQUEST, Key, PlainSerde, RequestWriter, Serde
-from .client_results import Item, failure, is_failure, items, number, one_of
+from .client_errors import ClientClosed, UnexpectedReply, WrongLoop
+from .client_requests import Key, PlainSerde, RequestWriter, Serde, several
+from .client_results import Item, items, number, one_of
 
 __all__ = ("Client",)
 
@@ -40,11 +43,11 @@ class Client:
     """A client of many servers, routed as told, without a proxy between. An async context manager.
 
     Methods, arguments and results are pymemcache's. It connects at the first request, or in `connect`, and
-    belongs to the loop on which it did. All tasks of that loop may use it at once, and be cancelled at any
-    point. After a fork the child begins with connections of its own. Every method raises, besides what is
-    said there: IllegalInput before anything is sent, RequestFailed (RequestTimeout, ServerLost, NoServer,
-    Overloaded, ServerRefused), RequestRefused, UnknownCommand, UnexpectedReply, ClientClosed, WrongLoop.
-    A failure is never taken for a miss.
+    belongs to the loop on which it did until it is closed, or that loop is. All tasks of that loop may use
+    it at once, and be cancelled at any point. After a fork the child begins with connections of its own.
+    Every method raises, besides what is said there: IllegalInput before anything is sent, RequestFailed
+    (RequestTimeout, ServerLost, NoServer, Overloaded, ServerRefused), RequestRefused, UnknownCommand,
+    UnexpectedReply, ClientClosed, WrongLoop. A failure is never taken for a miss.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Client:
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
+        if isinstance(route, str | tuple | list):
+            raise ConfigError("route", f"{route!r:.80} is no route; Client.of takes addresses")
         self.plan = route if isinstance(route, Plan) else compile_plan(route)
         self.serde = serde or PlainSerde()
         self.default_noreply = default_noreply
@@ -79,13 +84,47 @@ class Client:
         self._is_closed = False
 
     @classmethod
-    def of(cls, addresses: Sequence[str | Server], *, copies: int = 1, **options: Any) -> Client:
-        """A client of servers like "host:port", each key on `copies` of them; `options` as for `Client`.
+    def of(
+        cls,
+        addresses: Addresses,
+        *,
+        copies: int = 1,
+        connect_timeout_s: float = 0.5,
+        reply_timeout_s: float = 0.5,
+        deadline_s: float = 1.0,
+        serde: Serde | None = None,
+        key_prefix: Key = b"",
+        default_noreply: bool = False,
+        allow_unicode_keys: bool = False,
+        encoding: str = "ascii",
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random | None = None,
+    ) -> Client:
+        """A client of one server or several, each key on `copies` of them; the other options are `Client`'s.
 
-        Raises ConfigError for addresses that are none, and for more copies than servers.
+        An address is "host:port", "/path" of a unix socket, (host, port) or a Server. Times are in seconds:
+        for making a connection, for one server's reply, and for a whole request with all its failovers.
+        Raises ConfigError for addresses that are none, times that are not positive, more copies than servers.
         """
-        pool = Pool.of("main", addresses)
-        return cls(Replicate(pool, copies) if copies != 1 else PoolRoute(pool), **options)
+        pool = Pool.of(
+            "main",
+            addresses,
+            connect_timeout_s=connect_timeout_s,
+            reply_timeout_s=reply_timeout_s,
+            deadline_s=deadline_s,
+        )
+        return cls(
+            Replicate(pool, copies) if copies != 1 else PoolRoute(pool),
+            serde=serde,
+            key_prefix=key_prefix,
+            default_noreply=default_noreply,
+            allow_unicode_keys=allow_unicode_keys,
+            encoding=encoding,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+        )
 
     # ---- life ----
 
@@ -138,7 +177,7 @@ class Client:
         if self._is_closed:
             raise ClientClosed("the client is closed; connect opens it again")
         calls = self._calls
-        if calls is None or calls.routing.is_inherited:
+        if calls is None or calls.routing.is_inherited or calls.is_over:
             self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng)
         self._check_loop(calls)
         return calls
@@ -166,9 +205,9 @@ class Client:
         return default, cas_default
 
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
-        """The values of those keys that were found, by the keys as they were given.
+        """The values of those keys that were found, by the keys as they were given, in their order.
 
-        If a server that is needed for one of them fails, all fail.
+        If a server that is needed for one of them fails, all fail. Of many keys 1000 are asked for at a time.
         """
         return await self._fetch(b"get", keys, self._value)
 
@@ -195,14 +234,26 @@ class Client:
     async def _fetch(
         self, command: bytes, keys: Iterable[Key], convert: Callable[[Key, Item], T]
     ) -> dict[Key, T]:
-        sent = self._write.keys(keys)
+        keys = several(keys)
+        sent: dict[Key, bytes] = {}
         # Two spellings of one key are asked for once.
-        distinct = list(dict.fromkeys(sent.values()))
-        parts = [distinct[i : i + KEYS_A_REQUEST] for i in range(0, len(distinct), KEYS_A_REQUEST)]
-        found: dict[bytes, Item] = {}
-        for answer in await self._running().ask_all([self._write.get(command, part) for part in parts]):
-            found.update((item[0], item) for item in items(answer, command.decode(), *sent))
-        return {key: convert(key, found[name]) for key, name in sent.items() if name in found}
+        distinct: dict[bytes, None] = {}
+        for i, key in enumerate(keys):
+            if i and i % KEYS_A_TURN == 0:
+                await asyncio.sleep(0)
+            sent[key] = name = self._write.key(key, f"keys[{i}]")
+            distinct[name] = None
+        keys = list(sent)
+        found = await fetch_items(
+            self._running(), command.decode(), list(distinct), partial(self._write.get, command), keys
+        )
+        values: dict[Key, T] = {}
+        for i, key in enumerate(keys):
+            if i and i % KEYS_A_TURN == 0:
+                await asyncio.sleep(0)
+            if (item := found.get(sent[key])) is not None:
+                values[key] = convert(key, item)
+        return values
 
     def _value(self, key: Key, item: Item) -> Any:
         return self.serde.deserialize(key, item[3], item[1])
@@ -264,15 +315,21 @@ class Client:
         noreply: bool | None = None,
         flags: int | None = None,
     ) -> list[Key]:
-        """Stores all at once. Returns the keys that were not stored: none, with well-behaved servers.
+        """Stores all of them. Returns the keys that were not stored: none, with well-behaved servers.
 
-        If some failed, the others are stored, and the `keys` of the exception are those that failed.
+        If some failed, the others are stored, and the `keys` of the exception are those that failed. When 250
+        in a row have no answer in time, the rest is not sent, and fails too. Of many keys with `noreply` only
+        the last 1000 are not waited for.
         """
-        requests = [
-            self._write.store(b"set", key, value, expire, flags, place=f"values[{key!r}]")
-            for key, value in values.items()
-        ]
-        return await self._many(requests, list(values), noreply, _STORED, "set")
+        # Others may change the mapping meanwhile.
+        keys, contents = list(values), list(values.values())
+        requests: list[bytes] = []
+        for i, key in enumerate(keys):
+            if i and i % KEYS_A_TURN == 0:
+                await asyncio.sleep(0)
+            place = f"values[{key!r}]"
+            requests.append(self._write.store(b"set", key, contents[i], expire, flags, place=place))
+        return await self._many(requests, keys, noreply, _STORED, "set")
 
     async def _store(
         self, command: bytes, key: Key, value: Any, expire: int, noreply: bool | None, flags: int | None
@@ -289,12 +346,15 @@ class Client:
     async def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> bool:
         """True once none of the keys has a value.
 
-        If some failed, the others are deleted, and the `keys` of the exception are those that failed.
+        If some failed, the others are deleted, and the `keys` of the exception are those that failed. Of many
+        keys with `noreply` only the last 1000 are not waited for.
         """
-        if isinstance(keys, str | bytes):
-            raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
-        keys = list(keys)
-        requests = [self._write.delete(key, f"keys[{i}]") for i, key in enumerate(keys)]
+        keys = several(keys)
+        requests: list[bytes] = []
+        for i, key in enumerate(keys):
+            if i and i % KEYS_A_TURN == 0:
+                await asyncio.sleep(0)
+            requests.append(self._write.delete(key, f"keys[{i}]"))
         await self._many(requests, keys, noreply, _DELETED, "delete")
         return True
 
@@ -317,7 +377,7 @@ class Client:
     async def _count(self, command: bytes, key: Key, value: int, noreply: bool) -> int | None:
         request = self._write.arithmetic(command, key, value)
         if noreply:
-            self._running().send(request)
+            await self._running().send(request, command.decode(), key)
             return None
         return number(await self._running().ask(request), command.decode(), key)
 
@@ -330,7 +390,7 @@ class Client:
         *keys: Key,
     ) -> bool | None:
         if self.default_noreply if noreply is None else noreply:
-            self._running().send(request)
+            await self._running().send(request, command, *keys)
             return True
         return one_of(await self._running().ask(request), meanings, command, *keys)
 
@@ -344,16 +404,9 @@ class Client:
     ) -> list[Key]:
         """The keys for which the reply means no."""
         if self.default_noreply if noreply is None else noreply:
-            for request in requests:
-                self._running().send(request)
+            await send_each(self._running(), command, requests, keys)
             return []
-        answers = await self._running().ask_all(requests)
-        failed = [key for key, answer in zip(keys, answers, strict=True) if is_failure(answer)]
-        for answer in answers:
-            if is_failure(answer):
-                raise failure(answer, command, failed)
-        told = zip(keys, answers, strict=True)
-        return [key for key, answer in told if not one_of(answer, meanings, command, key)]
+        return await change_each(self._running(), command, requests, keys, meanings)
 
     # ---- about servers ----
 

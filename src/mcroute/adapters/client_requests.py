@@ -8,14 +8,12 @@ from typing import Any, Protocol
 
 from .client_errors import IllegalInput
 
-__all__ = ("KEYS_A_REQUEST", "VALUE_MAX", "Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer")
+__all__ = ("VALUE_MAX", "Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several")
 
 Key = str | bytes
 
 # The largest value, in bytes, that the engine takes; memcached's own default is about as much.
 VALUE_MAX = 1 << 20
-# The values of a multiget have to come before its deadline; more keys than these are asked for in several.
-KEYS_A_REQUEST = 250
 
 _KEY = re.compile(rb"[^\x00-\x20\x7f]{1,250}")
 _INT32 = 1 << 31
@@ -54,6 +52,13 @@ def checked_integer(value: object, place: str, least: int, most: int) -> int:
     return int(value)
 
 
+def several(keys: Iterable[Key]) -> list[Key]:
+    """Raises IllegalInput for one key, whose characters would be taken for keys."""
+    if isinstance(keys, str | bytes):
+        raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
+    return list(keys)
+
+
 class RequestWriter:
     """Writes requests of classic commands. Every method raises IllegalInput with the place at fault.
 
@@ -83,12 +88,6 @@ class RequestWriter:
         if _KEY.fullmatch(encoded) is None:
             raise IllegalInput(_fault_of_key(encoded), place)
         return encoded
-
-    def keys(self, keys: Iterable[Key]) -> dict[Key, bytes]:
-        """Each key with how it is sent, in their order, each once."""
-        if isinstance(keys, str | bytes):
-            raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
-        return {key: self.key(key, f"keys[{i}]") for i, key in enumerate(keys)}
 
     def get(self, command: bytes, keys: Iterable[bytes]) -> bytes:
         """`command` is get or gets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
 from ..errors import McrouteError
@@ -63,7 +63,7 @@ def line(answer: Answer, command: str, *keys: object) -> bytes:
     raise _unexpected(answer, command)
 
 
-def one_of(answer: Answer, meanings: dict[bytes, bool | None], command: str, *keys: object) -> bool | None:
+def one_of(answer: Answer, meanings: Mapping[bytes, bool | None], command: str, *keys: object) -> bool | None:
     """What the reply means. Raises what stands for a failure, UnexpectedReply if it means nothing."""
     reply = line(answer, command, *keys)
     try:

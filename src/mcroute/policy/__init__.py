@@ -27,11 +27,12 @@ from .routes import (
     Replicate,
     Route,
 )
-from .servers import Pool, Server
+from .servers import Addresses, Pool, Server
 from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
 from .supervisor import Supervisor, SupervisorSettings
 
 __all__ = (
+    "Addresses",
     "AllAsync",
     "AllFastest",
     "AllMajority",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
 from ..errors import ConfigError
@@ -14,7 +14,7 @@ from .limits import VALUE_MAX
 if TYPE_CHECKING:
     from .._ring import Ring
 
-__all__ = ("DEFAULT_PORT", "IDENTITIES", "LINKS_MAX", "Pool", "Server")
+__all__ = ("DEFAULT_PORT", "IDENTITIES", "LINKS_MAX", "Addresses", "Pool", "Server")
 
 DEFAULT_PORT = 11211
 # What a server's process has to be after an absence.
@@ -67,10 +67,49 @@ class Server:
         except ConfigError as error:
             raise ConfigError(place, error.message) from None
 
+    @classmethod
+    def of(cls, address: str | tuple[str, int] | Server, *, place: str = "server") -> Server:
+        """Reads an address as `parse` does, or a pair of host and port; a Server is left as it is.
+
+        Raises ConfigError with `place`.
+        """
+        if isinstance(address, Server):
+            return address
+        if isinstance(address, str):
+            return cls.parse(address, place=place)
+        if not _is_pair(address):
+            raise ConfigError(place, f"{address!r:.80} is neither an address, nor (host, port), nor a Server")
+        host, port = address
+        try:
+            return cls(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", host, port)
+        except ConfigError as error:
+            raise ConfigError(place, error.message) from None
+
     @property
     def address(self) -> tuple[str, int] | str:
         """What to connect to: (host, port), or the path of a unix socket."""
         return self.path or (self.host, self.port)
+
+
+Addresses = str | tuple[str, int] | Server | Sequence[str | tuple[str, int] | Server]
+
+
+def _is_pair(value: object) -> bool:
+    """Whether it is a host and a port, and not two addresses."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and not isinstance(value[1], bool)
+    )
+
+
+def _several(addresses: Addresses) -> Sequence[str | tuple[str, int] | Server]:
+    """One address is a sequence of one: the characters of a text are no addresses."""
+    if isinstance(addresses, str | Server) or _is_pair(addresses):
+        return (cast("str | Server", addresses),)
+    return cast("Sequence[str | Server]", addresses)
 
 
 def _split_address(text: str) -> tuple[str, int, int]:
@@ -151,13 +190,39 @@ class Pool:
             raise ConfigError(f"{place}.links", f"{self.links} is more than {LINKS_MAX}")
 
     @classmethod
-    def of(cls, name: str, addresses: Sequence[str | Server], distribution: str = "murmur3") -> Pool:
-        """A pool with default patience, from addresses as `Server.parse` reads them."""
+    def of(
+        cls,
+        name: str,
+        addresses: Addresses,
+        distribution: str = "murmur3",
+        *,
+        connect_timeout_s: float = 0.5,
+        reply_timeout_s: float = 0.5,
+        deadline_s: float = 1.0,
+        trip_after: int = 3,
+        links: int = 1,
+        value_max: int = 0,
+        identity: str = "same",
+        placement: Like | None = None,
+    ) -> Pool:
+        """A pool from one address or several, as `Server.of` reads them; the options are the pool's own."""
         servers = tuple(
-            a if isinstance(a, Server) else Server.parse(a, place=f"pools.{name}.servers[{i}]")
-            for i, a in enumerate(addresses)
+            Server.of(address, place=f"pools.{name}.servers[{i}]")
+            for i, address in enumerate(_several(addresses))
         )
-        return cls(name, servers, distribution)
+        return cls(
+            name,
+            servers,
+            distribution,
+            connect_timeout_s,
+            reply_timeout_s,
+            deadline_s,
+            trip_after,
+            links,
+            value_max,
+            identity,
+            placement,
+        )
 
     def with_servers(self, servers: Sequence[Server]) -> Pool:
         """The same pool with other servers, as discovery makes it; its ring is built anew."""

@@ -1,0 +1,132 @@
+"""Requests for many keys: made, sent and read a piece at a time, so that other tasks run meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..policy import Outcome
+from .asyncio_calls import Calls
+from .client_errors import UnexpectedReply
+from .client_requests import Key
+from .client_results import Answer, Item, failure, is_failure, items, one_of
+
+__all__ = ("KEYS_A_TURN", "change_each", "fetch_items", "send_each")
+
+# Looked at between two turns of the loop, which takes about a millisecond.
+KEYS_A_TURN = 250
+# Of one call under way at once: enough to hide latency, and few enough for a slow server to answer in time.
+BATCH_COUNT = 250
+BATCH_BYTES = 8 << 20
+# Nobody waits for these, but for the room that they leave to the next ones.
+UNOBSERVED_COUNT = 1000
+# The values of one request have to come before its deadline, and those of a batch share the network.
+KEYS_A_GET = 250
+GETS_A_BATCH = 4
+
+
+async def fetch_items(
+    calls: Calls,
+    command: str,
+    distinct: Sequence[bytes],
+    write: Callable[[Sequence[bytes]], bytes],
+    keys: Sequence[Key],
+) -> dict[bytes, Item]:
+    """The items that were found of `distinct` keys, as they are sent. `write` makes a request for several.
+
+    Raises what the first request that fails stands for, with all `keys`, and asks for no more of them.
+    """
+    found: dict[bytes, Item] = {}
+    with calls.series():
+        for start in range(0, len(distinct), KEYS_A_GET * GETS_A_BATCH):
+            batch = distinct[start : start + KEYS_A_GET * GETS_A_BATCH]
+            parts = [batch[i : i + KEYS_A_GET] for i in range(0, len(batch), KEYS_A_GET)]
+            for answer in await calls.ask_together([write(part) for part in parts]):
+                if is_failure(answer):
+                    raise failure(answer, command, keys)
+                found.update((item[0], item) for item in items(answer, command))
+    return found
+
+
+async def change_each(
+    calls: Calls,
+    command: str,
+    requests: Sequence[bytes],
+    keys: Sequence[Key],
+    meanings: Mapping[bytes, bool | None],
+) -> list[Key]:
+    """The keys for which the reply means no.
+
+    Does what can be done, then raises what the first failure stands for, with the keys of all. When none of a
+    batch is answered in time, nothing more is sent, and the keys of the rest are among those that failed.
+    """
+    refused: list[Key] = []
+    failed: list[Key] = []
+    cause: Answer | UnexpectedReply | None = None
+    done = 0
+    with calls.series():
+        for batch in _batches(requests, BATCH_COUNT):
+            answers = await calls.ask_together(batch)
+            for key, answer in zip(keys[done : done + len(batch)], answers, strict=True):
+                try:
+                    if is_failure(answer):
+                        failed.append(key)
+                        cause = cause or answer
+                    elif not one_of(answer, meanings, command, key):
+                        refused.append(key)
+                except UnexpectedReply as error:
+                    cause = cause or error
+            done += len(batch)
+            if _is_silent(answers):
+                failed += keys[done:]
+                break
+    if isinstance(cause, Answer):
+        raise failure(cause, command, failed)
+    if cause is not None:
+        raise cause
+    return refused
+
+
+async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys: Sequence[Key]) -> None:
+    """Sends without waiting for the last answers; of many requests only so many are under way at once.
+
+    Raises Overloaded with the keys of what was not sent since too many requests are in flight. When none of a
+    batch is answered in time, nothing more is sent: raises RequestTimeout or ServerLost with the other keys.
+    """
+    unsent: list[Key] = []
+    refusal: Answer | None = None
+    done = 0
+    with calls.series():
+        for batch in _batches(requests, UNOBSERVED_COUNT):
+            part = keys[done : done + len(batch)]
+            done += len(batch)
+            if done == len(requests):
+                answers: list[Answer | None] = [calls.sent(request) for request in batch]
+            else:
+                answers = [*await calls.ask_together(batch)]
+                if _is_silent(answers):
+                    unsent, refusal = [*unsent, *keys[done:]], answers[0]
+                    break
+            for key, answer in zip(part, answers, strict=True):
+                if answer is not None and answer.outcome == Outcome.OVERLOADED:
+                    unsent.append(key)
+                    refusal = refusal or answer
+    if refusal is not None:
+        raise failure(refusal, command, unsent)
+
+
+def _is_silent(answers: Sequence[Answer | None]) -> bool:
+    """Whether no server has answered any of them."""
+    return all(answer is not None and answer.outcome in (Outcome.TIMEOUT, Outcome.LOST) for answer in answers)
+
+
+def _batches(requests: Sequence[bytes], count: int) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for request in requests:
+        batch.append(request)
+        size += len(request)
+        if len(batch) == count or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
