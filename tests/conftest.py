@@ -3,7 +3,8 @@ from hypothesis import settings
 
 import tests.preloading  # noqa: F401
 
-pytest_plugins = ["mcroute.testing.fixtures"]
+# The first is an entry point too, which trees that are not installed lack.
+pytest_plugins = ["mcroute.testing.fixtures", "pytester"]
 
 # A slow moment of the machine is not a counterexample.
 settings.register_profile("any machine", deadline=None)

@@ -1,7 +1,24 @@
 """Servers to test against, in a thread or as a process, and a relay that breaks what passes."""
 
-from .embedded import EmbeddedServer
-from .process import MemcachedServer, find_memcached, free_port
-from .relay import Relay
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedServer
+    from .process import MemcachedServer, find_memcached, free_port
+    from .relay import Relay
 
 __all__ = ("EmbeddedServer", "MemcachedServer", "Relay", "find_memcached", "free_port")
+
+_MODULES = {"EmbeddedServer": ".embedded", "Relay": ".relay"}
+
+
+# Imported when first asked for: pytest loads the fixtures in every project, most of which need none of this.
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES.get(name, ".process"), __name__), name)
+    globals()[name] = value
+    return value
