@@ -42,9 +42,11 @@ lint: build
 	$(BIN)/ruff format --check .
 	$(if $(CYTHON_FILES),$(BIN)/cython-lint $(CYTHON_FILES))
 
-# mypy reads the stubs; stubtest asks the compiled modules whether the stubs tell the truth.
+# mypy reads the stubs, and the code in the documentation as those do who copy it; stubtest asks the compiled modules whether the stubs tell the truth.
 types: build
 	$(BIN)/mypy
+	$(BIN)/python docs/extract_snippets.py build/snippets
+	$(BIN)/mypy --config-file= --strict --disable-error-code=import-untyped build/snippets examples/*.py
 	$(if $(COMPILED),PYTHONPATH=src $(BIN)/stubtest --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases $(COMPILED))
 
 # Lines of .py, .pyx and .pxd that the tests of kernel, policy and engine run: build/coverage/index.html.

@@ -35,7 +35,7 @@ class AskAgain:
     pause_s: float = 0.3
 
     def steps(self, request: Request) -> Steps:
-        reply = yield Ask(0)
+        reply: Reply = yield Ask(0)
         # Not after a timeout: a second request does not help a server that hangs. Not a write: it may have
         # been executed, and must not be twice.
         if request.group is Group.READ and reply.outcome in (Outcome.LOST, Outcome.EJECTED):
@@ -51,6 +51,8 @@ class Agreed:
     children: tuple[Route, Route]
 
     def steps(self, request: Request) -> Steps:
+        one: Reply
+        other: Reply
         one, other = yield AskAll((0, 1), need=2)
         if (one.outcome, one.data) == (other.outcome, other.data):
             return one

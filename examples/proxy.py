@@ -10,7 +10,7 @@ from mcroute.policy import Pool, PoolRoute
 try:
     from uvloop import run
 except ImportError:
-    from asyncio import run
+    from asyncio import run  # type: ignore[assignment]  # it has fewer arguments
 
 
 async def main(port: int, *servers: int) -> None:

@@ -209,6 +209,30 @@ def test_the_page_of_metrics_runs() -> None:
         assert b"mcroute_up 1.0\n" in asyncio.run(scope["run"]())
 
 
+# ---- the stubs ----
+
+
+def test_the_stubs_have_the_docstrings_of_the_modules() -> None:
+    for path, text in runpy.run_path(str(ROOT / "docs" / "generate_stubs.py"))["stubs"]():
+        assert path.read_text(encoding="utf-8") == text, "run: python docs/generate_stubs.py"
+
+
+@pytest.mark.parametrize(
+    "stub",
+    [
+        "class A: ...\n",
+        "class A:\n    x: int\n",
+        "class A:\n    def f(self) -> int: ...\n",
+        "def f() -> int: ...\n",
+    ],
+)
+def test_a_public_name_of_a_stub_without_a_docstring_is_an_error(stub: str) -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_stubs.py"))
+    source = 'cdef class A:\n    """What it is."""\n' if "def f(self" in stub else "cdef class A:\n    pass\n"
+    with pytest.raises(LookupError, match=r"no docstring: (A|A\.f|f)$"):
+        generator["documented"](stub, generator["docstrings"](source))
+
+
 # ---- the architecture ----
 
 

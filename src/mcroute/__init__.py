@@ -7,14 +7,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._engine.engine import Engine
-    from ._protocol import NEED_DATA, Refusal, Reply, ReplyParser, Request, RequestParser
+    from ._protocol import (
+        COMMAND_NAMES,
+        NEED_DATA,
+        REPLY_NAMES,
+        Refusal,
+        Reply,
+        ReplyParser,
+        Request,
+        RequestParser,
+        encode_request,
+    )
     from ._ring import Ring
     from .adapters.native_embedding import NativeProxy
 
 __version__ = "0.1.0.dev0"
 
 __all__ = (
+    "COMMAND_NAMES",
     "NEED_DATA",
+    "REPLY_NAMES",
     "Engine",
     "NativeProxy",
     "Refusal",
@@ -24,6 +36,7 @@ __all__ = (
     "RequestParser",
     "Ring",
     "__version__",
+    "encode_request",
 )
 
 _MODULES = {

@@ -4,15 +4,24 @@ from mcroute.policy.nodes import Group, Outcome
 FAILED: bytes
 
 class Request:
+    """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
+
     @property
-    def key(self) -> bytes: ...
+    def key(self) -> bytes:
+        """The key as the client sent it."""
     @property
-    def group(self) -> Group: ...
+    def group(self) -> Group:
+        """The kind of command."""
 
 class Reply:
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def data(self) -> bytes: ...
+    """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
 
-class RouteRunner: ...
+    @property
+    def outcome(self) -> Outcome:
+        """What the child came to."""
+    @property
+    def data(self) -> bytes:
+        """The bytes as the server sent them, with their line end; empty if none did."""
+
+class RouteRunner:
+    """Runs the generators of one engine's routes: events go in, orders come out."""

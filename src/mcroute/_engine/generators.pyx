@@ -240,6 +240,8 @@ cdef _resume(RouteRunner runner):
 
 @cython.no_gc
 cdef class RouteRunner:
+    """Runs the generators of one engine's routes: events go in, orders come out."""
+
     def __cinit__(self):
         self.running = {}
         self.said = []

@@ -1,6 +1,8 @@
 from typing import NamedTuple
 
 class ServerDesync(NamedTuple):
+    """What came on a link and did not fit; the first of several times."""
+
     server: int
     times: int
     command: str
@@ -8,6 +10,8 @@ class ServerDesync(NamedTuple):
     text: bytes
 
 class Losses(NamedTuple):
+    """Counters that only grow."""
+
     refused_memory: int
     closed_memory: int
     unkept: int

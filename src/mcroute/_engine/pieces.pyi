@@ -3,5 +3,7 @@ from typing import Any, final
 
 @final
 class Piece:
+    """A slice of a block, seen through a memoryview."""
+
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...

@@ -1,6 +1,8 @@
 from typing import NamedTuple
 
 class LinkNews(NamedTuple):
+    """What has happened to a link since the last news of it."""
+
     server: int
     place: int
     is_lost: bool
@@ -15,6 +17,8 @@ class LinkNews(NamedTuple):
     is_connected: bool
 
 class LinkFacts(NamedTuple):
+    """How a link is at this moment."""
+
     is_connected: bool
     is_tried: bool
     unanswered: int

@@ -12,47 +12,119 @@ from mcroute.policy.nodes import Plan
 PATIENCE_S: float
 
 class LoopThread:
+    """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
+
+    `seed` starts the engine's random generator; `patience_s` is how long an errand waits to be begun. Raises OSError
+    when the system has no descriptor left.
+    """
+
     def __new__(cls, bell: int, seed: int, patience_s: float = 30.0) -> LoopThread: ...
-    def run(self) -> None: ...
-    def will_run(self, will: bool = True) -> None: ...
-    def step(self, now: float) -> int: ...
-    def stop(self) -> None: ...
-    def let_go(self) -> None: ...
-    def wake_fd(self) -> int: ...
-    def share(self, words: Words, number: int) -> None: ...
-    def admit(self, plan: Plan, terms: list[ServerTerms]) -> None: ...
-    def has_admitted(self) -> bool: ...
-    def forget_plans(self) -> int: ...
-    def server_in_use(self, server: int) -> bool: ...
-    def is_unlinked(self, server: int) -> bool: ...
-    def run_routes(self, now: float) -> float: ...
-    def take_handed(self) -> list[tuple[int, bytes]]: ...
-    def answer(self, number: int, reply: bytes) -> None: ...
-    def snapshot(self) -> Snapshot: ...
-    def troubles(self) -> dict[int, tuple[int, int]]: ...
+    def run(self) -> None:
+        """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
+    def will_run(self, will: bool = True) -> None:
+        """From now on errands wait for the thread; or do not, if there is none after all."""
+    def step(self, now: float) -> int:
+        """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.
+
+        From the first time on, its time is what it is told here, in seconds; for tests and simulations.
+        """
+    def stop(self) -> None:
+        """The thread ends with this turn, and is to be joined before anything else is asked."""
+    def let_go(self) -> None:
+        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
+
+        Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
+        """
+    def wake_fd(self) -> int:
+        """An eventfd: writing to it makes the loop take a turn."""
+    def share(self, words: Words, number: int) -> None:
+        """Acts on these words from now on, by this number, together with the other threads that do.
+
+        Due before the first plan is admitted.
+        """
+    def admit(self, plan: Plan, terms: list[ServerTerms]) -> None:
+        """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
+
+        `terms` are `Roster.admit`'s for the plan.
+        """
+    def has_admitted(self) -> bool:
+        """Whether there is a plan to be installed."""
+    def forget_plans(self) -> int:
+        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+    def server_in_use(self, server: int) -> bool:
+        """Whether the installed plan or a request on an older one refers to this server."""
+    def is_unlinked(self, server: int) -> bool:
+        """Whether the server's links are closed, and nothing waits for them."""
+    def run_routes(self, now: float) -> float:
+        """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
+
+        Returns when that is due again by itself; infinity if only with news, which what is left by then rings for.
+        """
+    def take_handed(self) -> list[tuple[int, bytes]]:
+        """As `Engine.take_handed`."""
+    def answer(self, number: int, reply: bytes) -> None:
+        """As `Engine.answer`; without effect when the client has gone."""
+    def snapshot(self) -> Snapshot:
+        """As `Engine.snapshot`; the loop does not notice."""
+    def troubles(self) -> dict[int, tuple[int, int]]:
+        """As `Engine.troubles`; the thread goes on meanwhile."""
     def connect(
         self, server: int, count: int, timeout_s: float, addresses: Sequence[tuple[str, int] | str]
-    ) -> None: ...
-    def hurry(self, server: int) -> None: ...
-    def settle(self, server: int) -> None: ...
-    def drop_silent(self, server: int, since: float) -> None: ...
-    def leave(self, server: int) -> None: ...
-    def forgive(self, server: int) -> None: ...
-    def fail_over(self, server: int) -> None: ...
-    def set_limits(self, limits: Limits) -> None: ...
-    def set_item_size_max(self, server: int, size: int) -> None: ...
-    def losses(self) -> Losses: ...
-    def take_desyncs(self) -> list[ServerDesync]: ...
-    def links(self, server: int) -> list[LinkFacts]: ...
-    def news(self) -> list[LinkNews]: ...
-    def heard(self) -> None: ...
-    def hand_in(self) -> int: ...
-    def listen(self, fd: int, hand_to: object = None) -> None: ...
-    def stop_listening(self) -> None: ...
-    def end_sessions(self) -> None: ...
-    def abort_sessions(self) -> None: ...
-    def clients(self) -> int: ...
+    ) -> None:
+        """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
+        numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
+
+        Raises ValueError for something else.
+        """
+    def hurry(self, server: int) -> None:
+        """Links that wait for their next attempt to connect make it now."""
+    def settle(self, server: int) -> None:
+        """Closes connected links with unanswered requests; they are connected again."""
+    def drop_silent(self, server: int, since: float) -> None:
+        """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
+    def leave(self, server: int) -> None:
+        """Closes all links; they stay closed until `connect`."""
+    def forgive(self, server: int) -> None:
+        """Failures before this moment do not count towards the trip rule."""
+    def fail_over(self, server: int) -> None:
+        """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
+    def set_limits(self, limits: Limits) -> None:
+        """As `Engine.set_limits`: this thread's share."""
+    def set_item_size_max(self, server: int, size: int) -> None:
+        """As `Engine.set_item_size_max`."""
+    def losses(self) -> Losses:
+        """As `Engine.losses`; the loop does not notice."""
+    def take_desyncs(self) -> list[ServerDesync]:
+        """As `Engine.take_desyncs`."""
+    def links(self, server: int) -> list[LinkFacts]:
+        """A `LinkFacts` for each of the server's links."""
+    def news(self) -> list[LinkNews]:
+        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on."""
+    def heard(self) -> None:
+        """To be called when all news has been taken: the bell is rung for later news."""
+    def hand_in(self) -> int:
+        """The descriptor through which other loops hand clients over to this one."""
+    def listen(self, fd: int, hand_to: object = None) -> None:
+        """Takes clients from this socket, which listens and does not block; the loop closes it.
+
+        `hand_to` is a buffer of C ints: the `hand_in` of the loops among which clients are divided, -1 for this
+        one. Without it all stay here. Raises OSError if it cannot listen on one more.
+        """
+    def stop_listening(self) -> None:
+        """Closes the listening sockets."""
+    def end_sessions(self) -> None:
+        """Takes no more requests: each session ends when those that have come are answered."""
+    def abort_sessions(self) -> None:
+        """Closes all sessions now."""
+    def clients(self) -> int:
+        """How many sessions are open."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...
 
-def install_plans(threads: list[LoopThread]) -> bool: ...
+def install_plans(threads: list[LoopThread]) -> bool:
+    """Requests from now on start on the plans that the threads have admitted last; in all of them at one moment.
+
+    Were a request to start on the older plan in one thread after another thread had started one on the newer, a write
+    could be done on a server that nobody reads it from any more. A thread that does not come for a second is not
+    waited for by the others. Returns whether all have come to it; those that have not may be asked again.
+    """

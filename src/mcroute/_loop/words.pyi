@@ -2,17 +2,36 @@ from collections.abc import Sequence
 from typing import Any
 
 class Words:
+    """One word a server, by its number; made when first asked for, and never moved.
+
+    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
+    are duplicated, so that nobody writes to what another has closed. Raises ValueError for more than 255.
+
+    The first words lie in `memory` if there is one, 64 bytes each: a map of a file outlives a process that is killed.
+    """
+
     def __new__(cls, wake_fds: Sequence[int] = (), memory: memoryview | None = None) -> Words: ...
-    def set_clients_max(self, size: int) -> None: ...
-    def clients_held(self) -> int: ...
-    def forget(self, server: int) -> None: ...
-    def state(self, server: int) -> int: ...
-    def put(self, server: int, state: int) -> None: ...
-    def keep(self, server: int, is_kept: bool) -> None: ...
-    def is_spared(self, server: int) -> bool: ...
-    def is_stale(self, server: int) -> bool: ...
-    def missed(self, server: int) -> int: ...
-    def trust(self, server: int, missed: int) -> bool: ...
-    def lift(self, server: int) -> bool: ...
+    def set_clients_max(self, size: int) -> None:
+        """So many clients may be connected at once; those that are there stay, the next ones wait."""
+    def clients_held(self) -> int:
+        """How often a listener was held because of that."""
+    def forget(self, server: int) -> None:
+        """The number is another server's from now on, which is in service and has missed nothing."""
+    def state(self, server: int) -> int:
+        """As `Engine.server_state`."""
+    def put(self, server: int, state: int) -> None:
+        """As `Engine.set_server_state`."""
+    def keep(self, server: int, is_kept: bool) -> None:
+        """As `Engine.keep`."""
+    def is_spared(self, server: int) -> bool:
+        """As `Engine.is_spared`."""
+    def is_stale(self, server: int) -> bool:
+        """As `Engine.is_stale`."""
+    def missed(self, server: int) -> int:
+        """As `Engine.missed_writes`."""
+    def trust(self, server: int, missed: int) -> bool:
+        """Puts the server into service unless it has missed more than so many writes. Whether it did."""
+    def lift(self, server: int) -> bool:
+        """Puts the server into service unless it is stale. Whether it did."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...

@@ -12,9 +12,11 @@ from mcroute._protocol.refusals cimport error_text
 from mcroute._protocol.replies cimport reply_parse
 from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
 from mcroute._protocol.views cimport (
-    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH, KEY_MAX, Limits,
+    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH, COMMAND_COUNT, KEY_MAX, Limits,
     PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
 )
+
+from enum import Enum
 
 from mcroute._protocol.commands import COMMAND_NAMES
 from mcroute.errors import LocalProtocolError, RemoteProtocolError
@@ -34,16 +36,16 @@ __all__ = (
 )
 
 
-class _NeedData:
-    """The sentinel NEED_DATA: no whole message is there yet."""
+class _NeedData(Enum):
+    """The sentinel NEED_DATA: no whole message is there yet. An enum, by which type checkers narrow."""
 
-    __slots__ = ()
+    NEED_DATA = "NEED_DATA"
 
     def __repr__(self):
         return "NEED_DATA"
 
 
-NEED_DATA = _NeedData()
+NEED_DATA = _NeedData.NEED_DATA
 REPLY_NAMES = (
     "VALUE", "END", "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND", "DELETED", "TOUCHED", "OK", "NUMBER", "STAT",
     "VERSION", "ERROR", "CLIENT_ERROR", "SERVER_ERROR", "VA", "HD", "EN", "NF", "NS", "EX", "MN", "ME", "RESET",
@@ -69,52 +71,64 @@ cdef class Request:
 
     @property
     def command(self):
+        """Its word, one of COMMAND_NAMES, as in `get` or `mg`."""
         return COMMAND_NAMES[self.view.command]
 
     @property
     def key(self):
+        """The first key, as it was sent (a base64 key encoded); empty for commands without one."""
         return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
 
     @property
     def keys(self):
+        """All keys of get, gets, gat and gats, in their order; of other commands the one, if any."""
         return self.raw[self.view.key_offset:self.view.keys_end].split()
 
     @property
     def value(self):
+        """The data block without its line end; None for commands without one."""
         if not self.view.value_offset:
             return None
         return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
 
     @property
     def flags(self):
+        """The client flags of a classic store, 32 bits; 0 for other commands."""
         return self.view.client_flags
 
     @property
     def exptime(self):
+        """The lifetime of a classic store, gat or touch, or flush_all's delay, as it was sent (seconds); else 0."""
         return self.view.exptime
 
     @property
     def number(self):
+        """The token of cas, or the delta of incr and decr, 64 bits; else 0."""
         return self.view.number
 
     @property
     def noreply(self):
+        """Whether a classic request wants no reply."""
         return bool(self.view.flags & REQ_NOREPLY)
 
     @property
     def quiet(self):
+        """Whether a meta request has the flag q: only what is not the rule is answered."""
         return bool(self.view.flags & REQ_QUIET)
 
     @property
     def canonical(self):
+        """Whether `raw` is what the encoder would write, and may be forwarded as it is."""
         return bool(self.view.flags & REQ_CANONICAL)
 
     @property
     def opaque(self):
+        """The token of a meta request's flag O, without the letter; empty without one."""
         return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
 
     @property
     def meta_flags(self):
+        """A meta request's flags with their tokens, as they were sent; the words behind stats."""
         return self.raw[self.view.flags_offset:self.view.flags_end].split()
 
 
@@ -137,32 +151,39 @@ cdef class Reply:
 
     @property
     def kind(self):
+        """The kind of reply, one of REPLY_NAMES: its first word, or NUMBER for a line that is a number."""
         return REPLY_NAMES[self.view.kind]
 
     @property
     def key(self):
+        """The key of VALUE and ME, or of a meta reply with the flag k; else empty."""
         return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
 
     @property
     def value(self):
+        """The data block of VALUE or VA, without its line end; None for other kinds."""
         if not self.view.value_offset:
             return None
         return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
 
     @property
     def flags(self):
+        """The client flags of VALUE, or of a meta reply with the flag f, 32 bits; else 0."""
         return self.view.client_flags
 
     @property
     def number(self):
+        """What incr or decr answered, or the token that `cas` tells, 64 bits; else 0."""
         return self.view.number
 
     @property
     def cas(self):
+        """The token of VALUE to gets and gats, or of a meta reply with the flag c; else None."""
         return self.view.number if self.view.has_cas else None
 
     @property
     def opaque(self):
+        """The token of a meta reply's flag O, without the letter; empty without one."""
         return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
 
 
@@ -178,7 +199,7 @@ cdef class _Feed:
         self.held = bytearray()
 
     def feed(self, data):
-        """Adds bytes behind those held."""
+        """Adds bytes, as many or few as there are, behind those not consumed yet; they are copied."""
         if self.at:
             del self.held[:self.at]
             self.at = 0
@@ -301,15 +322,20 @@ def count_replies(const uint8_t[::1] data not None):
 
 
 def encode_request(str command, bytes key, *, value=b"", flags=0, exptime=0, number=0):
-    """The canonical bytes of a request. `number` is the cas token or the delta.
+    """The canonical bytes of one classic request.
 
-    Raises LocalProtocolError for a bad key and ValueError for a command without an encoder.
+    `command` is get, gets, set, add, replace, append, prepend, cas, delete, incr, decr or touch. `value` and
+    `flags` are those of a store, `exptime` (seconds) that of a store or touch, `number` the token of cas or the
+    delta of incr and decr; what a command has no place for is left out.
+
+    Raises LocalProtocolError for a bad key, ValueError for another command, OverflowError for a number out of
+    range (`flags` 32 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.
     """
     cdef uint8_t out[KEY_MAX + ENCODE_EXTRA]
     cdef const uint8_t* at = key
     cdef size_t size = len(key)
     cdef size_t used
-    cdef int code = COMMAND_NAMES.index(command)
+    cdef int code = COMMAND_NAMES.index(command) if command in COMMAND_NAMES else COMMAND_COUNT
     cdef bytes payload = value
     if not key_is_valid(at, size):
         raise LocalProtocolError("a key has 1 to 250 bytes, none a control character or a space")

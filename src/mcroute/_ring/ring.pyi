@@ -11,16 +11,32 @@ _Skip: TypeAlias = int | Iterable[int] | None
 
 @final
 class Ring:
+    """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
+
+    Keys are bytes-like or str (hashed as UTF-8). Servers are answered as indices into `servers`; `skip` is an
+    iterable of indices or an int with a bit set for each index to pass over: what lies in it takes no keys,
+    and no other key moves. Servers in order of (length, bytes) of their names break ties.
+
+    `Ring.like` places keys as another client or proxy does; what it makes may also be given as `servers`.
+
+    Raises ValueError or TypeError naming the place, as in `servers[2]`; MemoryError.
+    """
+
     @property
-    def servers(self) -> Sequence[str]: ...
+    def servers(self) -> Sequence[str]:
+        """The servers' names, in the order that indices refer to."""
     @property
-    def weights(self) -> tuple[float, ...]: ...
+    def weights(self) -> tuple[float, ...]:
+        """The share of each server relative to the others', in the same order."""
     @property
-    def distribution(self) -> str: ...
+    def distribution(self) -> str:
+        """The name of the distribution, or of the system whose placement was inherited."""
     @property
-    def inherited(self) -> Inherited | None: ...
+    def inherited(self) -> Inherited | None:
+        """What `Ring.like` was told, settled; None for a distribution of mcroute's own."""
     @property
-    def placement(self) -> Placement: ...
+    def placement(self) -> Placement:
+        """What the table was laid out from."""
     def __new__(
         cls,
         servers: Iterable[str] | Inherited,
@@ -36,12 +52,44 @@ class Ring:
         out: str = "skip",
         keys: str = "client",
         **options: Any,
-    ) -> Ring: ...
-    def owner(self, key: _Key, skip: _Skip = None) -> int: ...
-    def owners(self, key: _Key, n: int, skip: _Skip = None) -> list[int]: ...
-    def candidates(self, key: _Key, skip: _Skip = None) -> list[int]: ...
-    def route_many(self, keys: Iterable[_Key], skip: _Skip = None) -> array[int]: ...
-    def shares(self) -> list[float] | None: ...
+    ) -> Ring:
+        """A ring that places keys as `system` does, with its own names of options and its own defaults.
+
+        `servers` are in its notation, or tuples (host, port, weight, name), or objects with these attributes; for
+        systems that only count them, their number. `out` says what happens when a server is skipped: "skip" goes
+        on to the next candidate, "theirs" does what the system does: it may move other keys too, or answer
+        nobody. `keys` are as the application gives them to its "client", or as they go over the "wire", where
+        they begin with the client's prefix.
+
+        Raises ConfigError, a ValueError, for what the system does not know or refuses, with its reason. Warns
+        with PlacementWarning of what it does and people do not expect. docs/placement.md has every system.
+        """
+    def owner(self, key: _Key, skip: _Skip = None) -> int:
+        """Index of the server that owns `key`.
+
+        Raises LookupError when every server with a share of the keys is skipped, TypeError for a key that is
+        neither str nor bytes-like, ValueError for a `skip` outside of the servers.
+        """
+    def owners(self, key: _Key, n: int, skip: _Skip = None) -> list[int]:
+        """The first `n` distinct servers in the failover order of `key`; fewer when there are no more.
+
+        Raises ValueError when n is negative, else as `owner`.
+        """
+    def candidates(self, key: _Key, skip: _Skip = None) -> list[int]:
+        """Every server with a share of the keys, in the failover order of `key`: `owner` first.
+
+        Raises as `owner`.
+        """
+    def route_many(self, keys: Iterable[_Key], skip: _Skip = None) -> array[int]:
+        """The owner of each of `keys`, as array.array("i"). Hashes and looks up without the GIL.
+
+        Raises as `owner`.
+        """
+    def shares(self) -> list[float] | None:
+        """The share of each server, from 0 to 1: of the points on the circle, or of the slots.
+
+        None for distributions without points: theirs are as even as chance, or as the weights.
+        """
     def __len__(self) -> int: ...
     def __sizeof__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...

@@ -32,10 +32,11 @@ class RingHasher:
             self.add_node(node)
 
     @classmethod
-    def like(cls, system: str, **options: Any) -> Callable[[], RingHasher]:
+    def like(cls, system: str, **options: Any) -> Any:
         """What to give as `hasher`: its hashers place keys as `Ring.like(system, ..., **options)` does.
 
-        What the system refuses is refused, with ConfigError, when the first key is placed.
+        What the system refuses is refused, with ConfigError, when the first key is placed. HashClient's own
+        hint for a hasher is the class of its default: nothing else would pass type checkers.
         """
         return lambda: cls(build=lambda servers: Ring.like(system, servers, **options))
 

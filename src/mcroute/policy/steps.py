@@ -58,16 +58,24 @@ class Request(Protocol):
     """What a route may know of a request."""
 
     @property
-    def key(self) -> bytes: ...
+    def key(self) -> bytes:
+        """The key as the client sent it."""
+
     @property
-    def group(self) -> Group: ...
+    def group(self) -> Group:
+        """The kind of command."""
 
 
 class Reply(Protocol):
     """What came of a child: the engine's own object, to be looked at and returned."""
 
     @property
-    def outcome(self) -> Outcome: ...
+    def outcome(self) -> Outcome:
+        """What the child came to."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes as the server sent them, with their line end; empty if none did."""
 
 
 @runtime_checkable
@@ -78,6 +86,8 @@ class CustomRoute(Protocol):
     """
 
     @property
-    def children(self) -> tuple[Route, ...]: ...
+    def children(self) -> tuple[Route, ...]:
+        """What `Ask(0)`, `Ask(1)` ... run."""
 
-    def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]: ...
+    def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]:
+        """Called once a request. Raising is answered as SERVER_ERROR, and logged."""
