@@ -12,6 +12,7 @@ from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
 from .client_errors import ClientClosed, IllegalInput
 from .client_results import Answer, failure
+from .routing import Routing
 from .timing import in_time
 
 __all__ = ("Calls",)
@@ -33,6 +34,7 @@ class Calls:
         limits: Limits | None,
         rng: Random | None,
     ) -> None:
+        self.routing: Routing
         self.routing, self._driver = asyncio_routing(
             plan, settings=settings, limits=limits, rng=rng, on_results=self._ended
         )

@@ -27,8 +27,8 @@ class AsyncioCarrier:
         on_results: Callable[[list[Result]], None] | None = None,
         memory: memoryview | None = None,
     ) -> None:
-        self.engine = Engine(plan, seed=rng.getrandbits(63), memory=memory)
-        self.driver = Driver(self.engine, asyncio.get_running_loop(), on_results)
+        self.engine: Engine = Engine(plan, seed=rng.getrandbits(63), memory=memory)
+        self.driver: Driver = Driver(self.engine, asyncio.get_running_loop(), on_results)
         self._rng = rng
         self._links: list[ServerLinks] = []
 

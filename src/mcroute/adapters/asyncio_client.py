@@ -72,8 +72,8 @@ class Client:
         """
         if isinstance(route, str | tuple | list):
             raise ConfigError("route", f"{route!r:.80} is no route; Client.of takes addresses")
-        self.plan = route if isinstance(route, Plan) else compile_plan(route)
-        self.serde = serde or PlainSerde()
+        self.plan: Plan = route if isinstance(route, Plan) else compile_plan(route)
+        self.serde: Serde = serde or PlainSerde()
         self.default_noreply = default_noreply
         self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys)
         self._settings = settings

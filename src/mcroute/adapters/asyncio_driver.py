@@ -22,7 +22,7 @@ __all__ = (
     "sender",
 )
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 # What became of a submitted request: its number, its Outcome as an int, and what `Engine.take_results` says.
 Result = tuple[int, int, object]

@@ -23,7 +23,7 @@ __all__ = ("Link", "LinkObserver")
 
 DISCARD_SIZE = 4096
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class LinkObserver(Protocol):
@@ -59,8 +59,8 @@ class Link(asyncio.BufferedProtocol):
     ) -> None:
         self.server = server
         self.timeout_s = timeout_s  # for making a connection, handshake included
-        self.address = ""
-        self.is_tried = asyncio.Event()  # the first attempt to connect is over
+        self.address: str = ""
+        self.is_tried: asyncio.Event = asyncio.Event()  # the first attempt to connect is over
         self._driver = driver
         self._engine = driver.engine
         self._id = number
@@ -71,7 +71,7 @@ class Link(asyncio.BufferedProtocol):
         self._lost = asyncio.Event()  # the last connection
         self._is_ready = False  # the handshake is answered
         self._is_held = False
-        self.number = self._engine.add_link(number, index)  # of the connection, in the engine
+        self.number: int = self._engine.add_link(number, index)  # of the connection, in the engine
         driver.connections[self.number] = self
         self._open_if_possible()
 

@@ -37,7 +37,7 @@ class ServerLinks:
         observer: LinkObserver,
         rng: Random,
     ) -> None:
-        self.server = server
+        self.server: Server = server
         self._driver = driver
         self._retry = Retry(driver.loop, rng, lambda: driver.engine.server_state(number) != ServerState.UP)
         self._links = tuple(

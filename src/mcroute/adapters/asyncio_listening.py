@@ -18,7 +18,7 @@ ACCEPTS_A_TURN = 64
 # A listener that could not accept is looked at again so soon.
 PAUSE_S = 0.1
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class Acceptor:
@@ -30,7 +30,7 @@ class Acceptor:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sockets: Sequence[socket.socket], clients_max: int
     ) -> None:
-        self.held = 0
+        self.held: int = 0
         self._loop = loop
         self._sockets = sockets
         self._clients_max = clients_max

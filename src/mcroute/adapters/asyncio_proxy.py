@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from random import Random
 
+from .._engine.engine import Engine
 from ..policy import Limits, Plan, SupervisorSettings
 from .asyncio_carrier import AsyncioCarrier
 from .asyncio_driver import Driver
@@ -42,7 +43,7 @@ class Proxy(Service):
     ) -> None:
         rng = rng or Random()
         carrier = AsyncioCarrier(plan, rng, memory=state.memory if state else None)
-        self.engine = carrier.engine
+        self.engine: Engine = carrier.engine
         routing = Routing(
             plan, carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
         )

@@ -56,37 +56,37 @@ class RequestFailed(ServerFailure, MemcacheServerError):
 
     def __init__(self, message: str, keys: Iterable[object] = ()) -> None:
         super().__init__(message, outcome=self.OUTCOME.name)
-        self.keys = tuple(keys)
+        self.keys: tuple[object, ...] = tuple(keys)
 
 
 class RequestTimeout(RequestFailed, TimeoutError):
     """The request's deadline has come, or no server that could have answered did so in its reply time."""
 
-    OUTCOME = Outcome.TIMEOUT
+    OUTCOME: ClassVar[Outcome] = Outcome.TIMEOUT
 
 
 class ServerLost(RequestFailed, MemcacheUnexpectedCloseError, ConnectionError):
     """The connection could not be made, or went before the reply came."""
 
-    OUTCOME = Outcome.LOST
+    OUTCOME: ClassVar[Outcome] = Outcome.LOST
 
 
 class NoServer(RequestFailed, ConnectionError):
     """Every server that may hold the key is out of service; nothing was sent."""
 
-    OUTCOME = Outcome.EJECTED
+    OUTCOME: ClassVar[Outcome] = Outcome.EJECTED
 
 
 class Overloaded(RequestFailed):
     """Too many requests are in flight, on this client or to that server; nothing was sent."""
 
-    OUTCOME = Outcome.OVERLOADED
+    OUTCOME: ClassVar[Outcome] = Outcome.OVERLOADED
 
 
 class ServerRefused(RequestFailed):
     """A server answered SERVER_ERROR, or the route does; the message has its words."""
 
-    OUTCOME = Outcome.REFUSED_BY_SERVER
+    OUTCOME: ClassVar[Outcome] = Outcome.REFUSED_BY_SERVER
 
 
 class RequestRefused(McrouteError, MemcacheClientError):

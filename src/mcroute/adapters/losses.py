@@ -21,7 +21,7 @@ LINES = {
     "too_large": "%d values of servers read past: they are larger than value_max",
 }
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class LosingEngine(Protocol):

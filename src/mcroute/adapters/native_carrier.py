@@ -27,7 +27,7 @@ __all__ = ("NativeCarrier",)
 STOP_S = 5.0
 HEAR_AGAIN_S = 1.0
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class NativeCarrier:
@@ -40,8 +40,10 @@ class NativeCarrier:
     def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self.threads = tuple(LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count))
-        self.engine = NativeEngine(self.threads, memory)
+        self.threads: tuple[LoopThread, ...] = tuple(
+            LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count)
+        )
+        self.engine: NativeEngine = NativeEngine(self.threads, memory)
         self.engine.install(plan)
         self.on_stats: Callable[[bytes], bytes]
         self._is_closed = False

@@ -44,8 +44,8 @@ class NativeProxy:
         metrics: tuple[str, int] | None = None,
         rng: Random | None = None,
     ) -> None:
-        self.plan = _plan(route)
-        self.port = port
+        self.plan: Plan = _plan(route)
+        self.port: int = port
         self._where = (host, port, path, metrics)
         self._how = (threads, settings, limits, rng)
         self._supervisor: threading.Thread | None = None

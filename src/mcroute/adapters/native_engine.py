@@ -14,7 +14,7 @@ from ..policy import Limits, Plan, ServerState
 
 __all__ = ("NativeEngine",)
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class NativeEngine:

@@ -34,7 +34,7 @@ class NativeLinks:
         hear: Callable[[], None],
         located: Callable[[int, Place], None],
     ) -> None:
-        self.server = server
+        self.server: Server = server
         self._threads = threads
         self._id = number
         self._timeout_s = timeout_s

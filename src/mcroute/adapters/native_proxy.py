@@ -51,8 +51,8 @@ class Proxy(Service):
     ) -> None:
         rng = rng or Random()
         memory = state.memory if state else None
-        self.carrier = NativeCarrier(plan, threads or default_threads(), rng, memory)
-        self.engine = self.carrier.engine
+        self.carrier: NativeCarrier = NativeCarrier(plan, threads or default_threads(), rng, memory)
+        self.engine: NativeEngine = self.carrier.engine
         routing = Routing(
             plan, self.carrier, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
         )

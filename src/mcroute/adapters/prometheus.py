@@ -41,7 +41,7 @@ class MetricsServer:
         registry.register(ProxyCollector(observed))
         ProcessCollector(registry=registry)
         self._server, self._thread = start_http_server(port, host, registry)
-        self.port = self._server.server_port
+        self.port: int = self._server.server_port
         _living.add(self)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ REMEMBER_S = 0.05
 
 FirstUse = Literal["trust", "flush"]
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 _living: weakref.WeakSet[Routing] = weakref.WeakSet()
 # Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
@@ -124,17 +124,17 @@ class Routing:
         state: StateFile | None = None,
         first_use: FirstUse = "trust",
     ) -> None:
-        self.plan = plan
-        self.loop = asyncio.get_running_loop()
+        self.plan: Plan = plan
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.carrier = carrier
-        self.engine = carrier.engine
+        self.engine: CarriedEngine = carrier.engine
         self.engine.set_limits(limits or Limits())
         self.links: dict[int, Links] = {}  # by the server's id
         self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
-        self.supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
+        self.supervision: Supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
         carrier.supervise(self.supervision)
         self._losses = LossLog(self.engine, self.loop, self._name)
-        self.is_inherited = False  # made by the process that this one was forked from: of no use here
+        self.is_inherited: bool = False  # made by the process that this one was forked from: of no use here
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
         self._retiring: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.TimerHandle | None = None

@@ -19,7 +19,7 @@ STARVED_AGAIN_S = 10.0
 # A server's refused retries are logged once in this time.
 REFUSED_AGAIN_S = 10.0
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class ServerLog:

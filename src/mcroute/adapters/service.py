@@ -16,6 +16,7 @@ from .metrics import Observation
 from .observer import Observer, serve_metrics
 from .routing import Carrier, Routing
 from .stats import stats_reply
+from .supervision import Supervision
 from .timing import in_time
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ START_S = 1.0
 LIMIT_LOOK_S = 1.0
 LIMIT_AGAIN_S = 600.0
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 S = TypeVar("S", bound="Service")
 
@@ -81,10 +82,10 @@ class Service:
     def __init__(
         self, routing: Routing, carrier: FrontedCarrier, front: Front, descriptors: Descriptors | None = None
     ) -> None:
-        self.plan = routing.plan
-        self.port = 0
-        self.metrics_port = 0
-        self.supervision = routing.supervision
+        self.plan: Plan = routing.plan
+        self.port: int = 0
+        self.metrics_port: int = 0
+        self.supervision: Supervision = routing.supervision
         self._routing = routing
         self._front = front
         self._descriptors = descriptors

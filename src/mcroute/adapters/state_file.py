@@ -38,7 +38,7 @@ MISSED_SHIFT = 29
 
 UNKNOWN = Past(frozenset(), owes=True)
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class StateFile:
@@ -51,7 +51,7 @@ class StateFile:
     def __init__(self, path: str) -> None:
         if fcntl is None:
             raise OSError("a state file takes a system with flock")
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._fd = os.open(f"{path}.words", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -60,11 +60,11 @@ class StateFile:
                 raise BlockingIOError(error.errno, "another proxy uses it") from None
             os.ftruncate(self._fd, LINE * (1 + WORDS_MAX))
             self._map = self._mapped(f"{path}.words")
-            self.pasts = self._load()
+            self.pasts: list[Past] = self._load()
             # From here on the words are about other servers: until the text is written they prove nothing.
             self._generation = secrets.randbits(63)
             self._map[:16] = MAGIC + struct.pack("=Q", self._generation)
-            self.memory = memoryview(self._map)[LINE:]
+            self.memory: memoryview[int] = memoryview(self._map)[LINE:]
             self._check_writable()
         except BaseException:
             os.close(self._fd)

@@ -62,7 +62,7 @@ class Supervision:
     ) -> None:
         self.links = links
         places = {server.name: place_of(server) for server in plan.servers}
-        self.supervisor = Supervisor(plan, rng, settings, places)
+        self.supervisor: Supervisor = Supervisor(plan, rng, settings, places)
         self._supervised = Supervised(
             self.supervisor,
             engine,

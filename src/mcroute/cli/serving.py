@@ -29,7 +29,7 @@ Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 # Descriptors that a proxy asks for, if it may have them: each client takes one.
 DESCRIPTORS = 1 << 20
 
-log = logging.getLogger("mcroute")
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 def serve(

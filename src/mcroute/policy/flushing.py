@@ -71,8 +71,8 @@ class Flushing:
     """One server's flush. It is told the server's `stats` after each step, and says which step is next."""
 
     def __init__(self, settings: FlushSettings) -> None:
-        self.step = FlushStep.FLUSH  # the next one
-        self.delay_s = 0  # the argument of its flush_all
+        self.step: FlushStep = FlushStep.FLUSH  # the next one
+        self.delay_s: int = 0  # the argument of its flush_all
         self._settings = settings
         self._seen: ServerStats | None = None
         self._start: tuple[ServerStats, float] | None = None  # of the seconds that have a flush each

@@ -77,8 +77,8 @@ class Supervisor:
         settings: SupervisorSettings | None = None,
         places: Places | None = None,
     ) -> None:
-        self.plan = plan
-        self.settings = settings or SupervisorSettings()
+        self.plan: Plan = plan
+        self.settings: SupervisorSettings = settings or SupervisorSettings()
         self._rng = rng
         self._ids: Mapping[str, int] = dict(plan.server_ids)
         places = _places_of(plan, places)

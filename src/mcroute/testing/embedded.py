@@ -17,9 +17,9 @@ class Conversation:
     def __init__(self, server: "EmbeddedServer", peer: socket.socket) -> None:
         self.server = server
         self.peer = peer
-        self.parser = RequestParser()
-        self.unsent = bytearray()
-        self.closing = False
+        self.parser: RequestParser = RequestParser()
+        self.unsent: bytearray = bytearray()
+        self.closing: bool = False
 
     def receive(self, data: bytes) -> None:
         self.parser.feed(data)
@@ -55,8 +55,8 @@ class EmbeddedServer:
 
     def __init__(self, port: int = 0) -> None:
         self.host = "127.0.0.1"
-        self.port = port
-        self.store = Store()
+        self.port: int = port
+        self.store: Store = Store()
         self._may_run = threading.Event()
         self._may_run.set()
         self._stop = False

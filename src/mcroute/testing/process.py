@@ -38,7 +38,7 @@ class MemcachedServer:
             raise FileNotFoundError("no memcached on the PATH; install it or set $MEMCACHED")
         self.host = "127.0.0.1"
         self.path = path
-        self.port = 0 if path else free_port()
+        self.port: int = 0 if path else free_port()
         place = ["-s", path] if path else ["-l", self.host, "-p", str(self.port)]
         self._command = [found, *place, "-U", "0", *options]
         if os.name == "posix" and os.geteuid() == 0:

@@ -17,7 +17,7 @@ class Relay:
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
-        self.delay_s = 0.0
+        self.delay_s: float = 0.0
         self.drop_replies = False
         self.garbage: bytes | None = None
         self.slice_bytes: int | None = None

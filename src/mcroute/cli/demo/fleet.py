@@ -47,7 +47,7 @@ class Fleet:
 
     def __init__(self, count: int, *, is_embedded: bool) -> None:
         self.is_embedded = is_embedded
-        self.conditions = [Condition.RUNNING] * count
+        self.conditions: list[Condition] = [Condition.RUNNING] * count
         self._servers: list[_Process] = [
             EmbeddedServer() if is_embedded else MemcachedServer() for _ in range(count)
         ]

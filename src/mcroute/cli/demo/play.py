@@ -78,8 +78,8 @@ class Play:
 
     def __init__(self, settings: DemoSettings, fleet: Fleet, screen: Screen) -> None:
         self.settings = settings
-        self.tally = Tally()
-        self.times = Times()
+        self.tally: Tally = Tally()
+        self.times: Times = Times()
         self.interrupted_by: signal.Signals | None = None
         self._fleet = fleet
         self._screen = screen

@@ -29,7 +29,7 @@ class Latencies:
     _LEAST_S = 1e-6
 
     def __init__(self) -> None:
-        self.slowest_s = 0.0
+        self.slowest_s: float = 0.0
         self._buckets: Counter[int] = Counter()
 
     def add(self, seconds: float) -> None:
@@ -73,7 +73,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.phase = Phase.FILL
-        self.phases = {phase: Counts() for phase in Phase}
+        self.phases: dict[Phase, Counts] = {phase: Counts() for phase in Phase}
         self.examples: list[str] = []  # of what must not happen
 
     @property
