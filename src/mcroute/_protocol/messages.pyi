@@ -40,13 +40,13 @@ class Request:
         """The data block without its line end; None for commands without one."""
     @property
     def flags(self) -> int:
-        """The client flags of a classic store, 32 bits; 0 for other commands."""
+        """The client flags of a store, classic or by the meta flag F, 32 bits; else 0."""
     @property
     def exptime(self) -> int:
-        """The lifetime of a classic store, gat or touch, or flush_all's delay, as it was sent (seconds); else 0."""
+        """Seconds as they were sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
     @property
     def number(self) -> int:
-        """The token of cas, or the delta of incr and decr, 64 bits; else 0."""
+        """The token of cas and the meta flag C, or the delta of incr, decr and ma, 64 bits; else 0."""
     @property
     def noreply(self) -> bool:
         """Whether a classic request wants no reply."""

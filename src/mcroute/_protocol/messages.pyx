@@ -93,17 +93,17 @@ cdef class Request:
 
     @property
     def flags(self):
-        """The client flags of a classic store, 32 bits; 0 for other commands."""
+        """The client flags of a store, classic or by the meta flag F, 32 bits; else 0."""
         return self.view.client_flags
 
     @property
     def exptime(self):
-        """The lifetime of a classic store, gat or touch, or flush_all's delay, as it was sent (seconds); else 0."""
+        """Seconds as they were sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
         return self.view.exptime
 
     @property
     def number(self):
-        """The token of cas, or the delta of incr and decr, 64 bits; else 0."""
+        """The token of cas and the meta flag C, or the delta of incr, decr and ma, 64 bits; else 0."""
         return self.view.number
 
     @property
