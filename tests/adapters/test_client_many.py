@@ -227,15 +227,16 @@ def test_what_was_not_sent_for_lack_of_room_is_named(
             await client.get("k")
             calls = client._calls
             assert calls is not None
-            monkeypatch.setattr(calls, "_submit", full)
+            monkeypatch.setattr(calls, "_engine", Full())
             with pytest.raises(Overloaded, match=rf"{method.partition('_m')[0]}.*in flight") as refused:
                 await getattr(client, method)(*arguments, noreply=True)
             keys = {"flush_all": ()}.get(method, ("k", "l") if "many" in method else ("k",))
             assert refused.value.keys == keys
             monkeypatch.undo()
 
-    def full(request: bytes) -> int:
-        raise OverflowError("65536 calls are in flight already")
+    class Full:
+        def submit(self, request: bytes, now: float) -> int:
+            raise OverflowError("65536 calls are in flight already")
 
     asyncio.run(scenario())
 
@@ -250,7 +251,7 @@ def test_a_reply_that_fits_nothing_does_not_keep_others_from_being_stored(
             assert calls is not None
             submit = calls._submit
 
-            def other(request: bytes) -> int:
+            def other(request: bytes) -> Any:
                 return submit(b"delete k1\r\n" if request.startswith(b"set k1 ") else request)
 
             monkeypatch.setattr(calls, "_submit", other)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mcroute.adapters.asyncio_proxy import Proxy
+from mcroute.asyncio import Client, IllegalInput, ServerRefused
 from mcroute.policy import Limits, Pool, PoolRoute, compile_plan
-from mcroute.testing.process import MemcachedServer
+from mcroute.testing import EmbeddedServer, MemcachedServer
 
 HAS_LOOP = importlib.util.find_spec("mcroute._loop.threads") is not None
 SIZE = 3 << 20
@@ -69,3 +70,42 @@ def test_or_are_refused_alone_if_they_are_to_be(loop: str) -> None:
 
     with MemcachedServer("-I", "8m") as server:
         asyncio.run(asyncio.wait_for(scenario(server), 50))
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_a_client_stores_what_its_servers_store(connects: bool) -> None:
+    async def scenario(server: MemcachedServer) -> None:
+        value = b"x" * SIZE
+        client = Client.of(server.address, reply_timeout_s=20, deadline_s=20)
+        if connects:
+            await client.connect()
+        assert await client.set("k", value) is True
+        assert await client.get("k") == value
+        assert await client.set_many({"a": value, "b": "small"}) == []
+        await client.set("c", value, noreply=True)
+        await client.set_many({"d": value}, noreply=True)
+        assert [len(found) for found in (await client.get_many("abcd"[i] for i in range(4))).values()] == [
+            SIZE, 5, SIZE, SIZE,
+        ]  # fmt: skip
+        await client.close()
+
+    with MemcachedServer("-I", "8m") as server:
+        asyncio.run(asyncio.wait_for(scenario(server), 50))
+
+
+def test_a_client_is_refused_what_no_server_stores(embedded_server: EmbeddedServer) -> None:
+    async def scenario() -> None:
+        async with Client.of(embedded_server.address) as client:
+            for noreply in (False, True):
+                with pytest.raises(ServerRefused, match="set 'k': object too large for cache") as refused:
+                    await client.set("k", bytes(SIZE), noreply=noreply)
+                assert refused.value.keys == ("k",)
+                with pytest.raises(ServerRefused, match="set 'k': object too large for cache") as refused:
+                    await client.set_many({"a": 1, "k": bytes(SIZE), "b": 2}, noreply=noreply)
+                assert refused.value.keys == ("k",)
+            assert await client.get_many(["a", "k", "b"]) == {"a": b"1", "b": b"2"}
+        async with Client.of(embedded_server.address, limits=Limits(value_max=5)) as client:
+            with pytest.raises(IllegalInput, match="value: 6 bytes are more than 5"):
+                await client.set("k", b"123456")
+
+    asyncio.run(scenario())

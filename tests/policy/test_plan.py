@@ -159,6 +159,8 @@ def test_a_users_route_is_one_node_with_its_children():
         (Failover([ONE, PoolRoute(Pool("x", (Server("a:1", "elsewhere"),)))]), "route.children[1]"),
         (Failover([ONE, PoolRoute(replace(ONE.pool, deadline_s=9))]), "route.children[1]"),
         (Failover([ONE, "two"]), "route.children[1]"),
+        (PoolRoute("main"), "route.pool"),
+        (Failover([ONE, Replicate("main")]), "route.children[1].pool"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_place(route, place):
@@ -176,6 +178,7 @@ def test_what_cannot_work_is_refused_with_its_place(route, place):
         lambda: ByCommand({"frobnicate": ONE}, TWO),
         lambda: ByCommand({"read": ONE, "READ": TWO}, TWO),
         lambda: Error("two\r\nlines"),
+        lambda: Failover(ONE),
         lambda: compile_plan(ONE, retry_share=-1),
     ],
 )

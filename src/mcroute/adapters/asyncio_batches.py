@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..policy import Outcome
-from .asyncio_calls import Calls
+from .asyncio_calls import TOO_LARGE, Calls
 from .client_errors import UnexpectedReply
 from .client_requests import Key
 from .client_results import Answer, Item, failure, is_failure, items, one_of
@@ -17,6 +17,8 @@ KEYS_A_TURN = 250
 # Of one call under way at once: enough to hide latency, and few enough for a slow server to answer in time.
 BATCH_COUNT = 250
 BATCH_BYTES = 8 << 20
+# So many requests without an answer tell something about all servers.
+SILENT_COUNT = 8
 # Nobody waits for these, but for the room that they leave to the next ones.
 UNOBSERVED_COUNT = 1000
 # The values of one request have to come before its deadline, and those of a batch share the network.
@@ -89,8 +91,9 @@ async def change_each(
 async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys: Sequence[Key]) -> None:
     """Sends without waiting for the last answers; of many requests only so many are under way at once.
 
-    Raises Overloaded with the keys of what was not sent since too many requests are in flight. When none of a
-    batch is answered in time, nothing more is sent: raises RequestTimeout or ServerLost with the other keys.
+    Raises what the first of those that were not sent stands for, with the keys of all of them: Overloaded, or
+    ServerRefused for a value that no server stores. When none of a batch is answered in time, nothing more is
+    sent: raises RequestTimeout or ServerLost with the other keys.
     """
     unsent: list[Key] = []
     refusal: Answer | None = None
@@ -100,6 +103,7 @@ async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys:
             part = keys[done : done + len(batch)]
             done += len(batch)
             if done == len(requests):
+                await calls.sizes_known(batch)
                 answers: list[Answer | None] = [calls.sent(request) for request in batch]
             else:
                 answers = [*await calls.ask_together(batch)]
@@ -107,7 +111,7 @@ async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys:
                     unsent, refusal = [*unsent, *keys[done:]], answers[0]
                     break
             for key, answer in zip(part, answers, strict=True):
-                if answer is not None and answer.outcome == Outcome.OVERLOADED:
+                if answer is TOO_LARGE or (answer is not None and answer.outcome == Outcome.OVERLOADED):
                     unsent.append(key)
                     refusal = refusal or answer
     if refusal is not None:
@@ -115,8 +119,10 @@ async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys:
 
 
 def _is_silent(answers: Sequence[Answer | None]) -> bool:
-    """Whether no server has answered any of them."""
-    return all(answer is not None and answer.outcome in (Outcome.TIMEOUT, Outcome.LOST) for answer in answers)
+    """Whether no server has answered any of several."""
+    return len(answers) >= SILENT_COUNT and all(
+        answer is not None and answer.outcome in (Outcome.TIMEOUT, Outcome.LOST) for answer in answers
+    )
 
 
 def _batches(requests: Sequence[bytes], count: int) -> Iterator[list[bytes]]:

@@ -15,7 +15,11 @@ from .client_results import Answer, failure
 from .routing import Routing
 from .timing import in_time
 
-__all__ = ("Calls",)
+__all__ = ("TOO_LARGE", "Calls")
+
+# Values of this size are stored by servers that do not say what they store.
+SURE_SIZE = 1 << 20
+TOO_LARGE = Answer(Outcome.REFUSED_BY_SERVER, b"SERVER_ERROR object too large for cache")
 
 # After so many requests that nobody waits for, the loop turns once: else they would only pile up.
 SENDS_A_TURN = 250
@@ -63,6 +67,7 @@ class Calls:
 
     async def ask(self, request: bytes) -> Answer:
         """What becomes of one request. Raises IllegalInput for what is none, ClientClosed."""
+        await self.sizes_known((request,))
         number, future = self._begin(request)
         try:
             return await future
@@ -71,6 +76,7 @@ class Calls:
 
     async def ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
         """The answers in the order of the requests, which are all under way at once. Raises as `ask`."""
+        await self.sizes_known(requests)
         begun: list[tuple[int, asyncio.Future[Answer]]] = []
         try:
             for request in requests:
@@ -83,8 +89,10 @@ class Calls:
     async def send(self, request: bytes, command: str, *keys: object) -> None:
         """Nobody waits for the answer; `close` still does.
 
-        Raises Overloaded, with the keys, when too many requests are in flight, and as `ask`.
+        Raises Overloaded, with the keys, when too many requests are in flight, ServerRefused for a value that
+        no server stores, and as `ask`.
         """
+        await self.sizes_known((request,))
         self._sends += 1
         if self._sends % SENDS_A_TURN == 0:
             await asyncio.sleep(0)
@@ -92,12 +100,17 @@ class Calls:
         if refusal is not None:
             raise failure(refusal, command, keys)
 
+    async def sizes_known(self, requests: Sequence[bytes]) -> None:
+        """Returns when it is known whether servers store the values of these requests."""
+        if any(len(request) > SURE_SIZE for request in requests):
+            await self.routing.tried()
+
     def sent(self, request: bytes) -> Answer | None:
         """As `send`, at once. Returns what refuses a request that was not taken."""
-        try:
-            self._waiting[self._submit(request)] = None
-        except OverflowError as error:
-            return _overloaded(error)
+        number = self._submit(request)
+        if isinstance(number, Answer):
+            return number
+        self._waiting[number] = None
         return None
 
     @contextlib.contextmanager
@@ -113,21 +126,25 @@ class Calls:
     def _begin(self, request: bytes) -> tuple[int, asyncio.Future[Answer]]:
         """The request's number (0: it was not taken, and has its answer) and what its answer comes in."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        try:
-            number = self._submit(request)
-        except OverflowError as error:
-            future.set_result(_overloaded(error))
+        number = self._submit(request)
+        if isinstance(number, Answer):
+            future.set_result(number)
             return 0, future
         self._waiting[number] = future
         return number, future
 
-    def _submit(self, request: bytes) -> int:
+    def _submit(self, request: bytes) -> int | Answer:
+        """The request's number, or what it is refused with before any server is asked."""
         if self._is_over:
             # Nothing would ever end it.
             raise _closed()
         try:
             number = self._engine.submit(request, self._loop.time())
+        except OverflowError as error:
+            return Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode())
         except ValueError as error:
+            if str(error).endswith("object too large for cache"):
+                return TOO_LARGE
             raise IllegalInput(str(error)) from None
         self._driver.schedule()
         return number
@@ -193,10 +210,6 @@ class Calls:
     def _tell_idle(self) -> None:
         if self._idle is not None and self._is_idle:
             self._idle.set()
-
-
-def _overloaded(error: OverflowError) -> Answer:
-    return Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode())
 
 
 def _closed() -> ClientClosed:

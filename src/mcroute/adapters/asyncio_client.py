@@ -21,6 +21,7 @@ from ..policy import (
     SupervisorSettings,
     compile_plan,
 )
+from ..policy.limits import VALUE_MAX
 from .asyncio_batches import KEYS_A_TURN, change_each, fetch_items, send_each
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
@@ -75,7 +76,8 @@ class Client:
         self.plan: Plan = route if isinstance(route, Plan) else compile_plan(route)
         self.serde: Serde = serde or PlainSerde()
         self.default_noreply = default_noreply
-        self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys)
+        value_max = (limits and limits.value_max) or VALUE_MAX
+        self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys, value_max)
         self._settings = settings
         self._limits = limits
         self._rng = rng

@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from ..policy.limits import VALUE_MAX
 from .client_errors import IllegalInput
 
-__all__ = ("VALUE_MAX", "Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several")
+__all__ = ("Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several")
 
 Key = str | bytes
-
-# The largest value, in bytes, that the engine takes; memcached's own default is about as much.
-VALUE_MAX = 1 << 20
 
 _KEY = re.compile(rb"[^\x00-\x20\x7f]{1,250}")
 _INT32 = 1 << 31
@@ -63,13 +61,19 @@ class RequestWriter:
     """Writes requests of classic commands. Every method raises IllegalInput with the place at fault.
 
     `key_prefix` goes before each key; `encoding` is how text becomes a value, keys are ASCII, or UTF-8 with
-    `allow_unicode_keys`.
+    `allow_unicode_keys`. Values have at most `value_max` bytes.
     """
 
     def __init__(
-        self, serde: Serde, key_prefix: Key, encoding: str = "ascii", allow_unicode_keys: bool = False
+        self,
+        serde: Serde,
+        key_prefix: Key,
+        encoding: str = "ascii",
+        allow_unicode_keys: bool = False,
+        value_max: int = VALUE_MAX,
     ) -> None:
         self.serde = serde
+        self._value_max = value_max
         self._encoding = encoding
         self._key_encoding = "utf-8" if allow_unicode_keys else "ascii"
         self._prefix = b""
@@ -153,8 +157,8 @@ class RequestWriter:
             raise IllegalInput(
                 f"must be bytes, str or a number, not {type(value).__name__}; a serde stores the rest", place
             )
-        if len(data) > VALUE_MAX:
-            raise IllegalInput(f"{len(data)} bytes are more than {VALUE_MAX}", place)
+        if len(data) > self._value_max:
+            raise IllegalInput(f"{len(data)} bytes are more than {self._value_max}", place)
         return data
 
 

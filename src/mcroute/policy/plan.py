@@ -85,6 +85,7 @@ class _Compiler:
         return self._node_ids[same]
 
     def pool(self, pool: Pool, place: str) -> int:
+        _check_pool(pool, place)
         known = self._pool_ids.get(pool.name)
         if known is None:
             for server in pool.servers:
@@ -154,6 +155,7 @@ class _Compiler:
 
     def replicate(self, route: r.Replicate, group: Group, place: str) -> int:
         copies = route.copies
+        _check_pool(route.pool, place)
         if not 1 <= copies <= min(len(route.pool.servers), COPIES_MAX):
             size = len(route.pool.servers)
             raise ConfigError(f"{place}.copies", f"{copies} copies on {size} servers (at most {COPIES_MAX})")
@@ -223,6 +225,11 @@ class _Compiler:
 
     def error(self, route: r.Error, group: Group, place: str) -> int:
         return self.add(Constant(route.message))
+
+
+def _check_pool(pool: object, place: str) -> None:
+    if not isinstance(pool, Pool):
+        raise ConfigError(f"{place}.pool", f"{str(pool)[:80]!r} is not a Pool")
 
 
 def _failing(group: Group) -> Failing:

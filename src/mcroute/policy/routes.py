@@ -5,7 +5,7 @@ A route says what should happen, never how: it holds no state, and two equal rou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -65,7 +65,7 @@ class Replicate:
     read: ReadMode = "first"
 
     def __post_init__(self) -> None:
-        place = f"Replicate({self.pool.name})"
+        place = f"Replicate({getattr(self.pool, 'name', self.pool)})"
         if self.write not in get_args(WriteMode):
             raise ConfigError(f"{place}.write", f"{self.write!r} is none of {', '.join(get_args(WriteMode))}")
         if self.read not in get_args(ReadMode):
@@ -79,6 +79,8 @@ class _Several:
     children: tuple[Route, ...]
 
     def __init__(self, children: Sequence[Route]) -> None:
+        if not isinstance(children, Iterable):
+            raise ConfigError(type(self).__name__, f"a list of routes is needed, not {str(children)[:80]}")
         object.__setattr__(self, "children", tuple(children))
 
 
