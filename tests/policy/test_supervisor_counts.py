@@ -46,18 +46,18 @@ class Plain(Supervisor):
             yield from (time for time in (record.health.due_at, record.again_at) if time is not None)
         if self._panics:
             up = (record for record in self._records.values() if record.health.state is State.UP)
-            yield from (self._suspicion_ends_at(r) for r in up if r.suspect_at is not None)
+            yield from (self._census.suspicion_ends_at(r) for r in up if r.suspect_at is not None)
 
     def kept(self):
         return frozenset(server for server in self._records if self.is_kept(server))
 
     def is_kept(self, server):
-        pools = [pool for pool in self._pools if server in pool.members]
+        pools = [pool for pool in self._census.pools if server in pool.members]
         in_panic = any(pool.name in self._panics for pool in pools)
-        return self._is_last(server) or (in_panic and self._is_only_slow(server))
+        return self._is_last(server) or (in_panic and self._records[server].is_only_slow)
 
     def _is_last(self, server):
-        serving = ([s for s in pool.members if self.state(s) is State.UP] for pool in self._pools)
+        serving = ([s for s in pool.members if self.state(s) is State.UP] for pool in self._census.pools)
         return any(servers == [server] for servers in serving)
 
     def _looks_bad(self, server, now):
@@ -67,14 +67,14 @@ class Plain(Supervisor):
         return self._looks_bad_record(record, now)
 
     def _looks_bad_record(self, record, now):
-        return record.suspect_at is not None and now < self._suspicion_ends_at(record)
+        return record.suspect_at is not None and now < self._census.suspicion_ends_at(record)
 
     def _watch_panics(self, now):
         for record in self._records.values():
             if record.health.state is State.UP and not self._looks_bad_record(record, now):
                 record.suspect_at = None
         decisions = []
-        for pool in self._pools:
+        for pool in self._census.pools:
             bad = sum(self._looks_bad(server, now) for server in pool.members)
             is_panic = bad > self.settings.panic_share * len(pool.members)
             if is_panic is not (pool.name in self._panics):
@@ -90,7 +90,7 @@ class Plain(Supervisor):
                 decisions += self._again(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
                 decisions += self._move(server, OVERDUE[record.health.state], now)
-            if record.suspect_at is not None and now >= self._suspicion_ends_at(record):
+            if record.suspect_at is not None and now >= self._census.suspicion_ends_at(record):
                 record.suspect_at = None
         return (*decisions, *self._watch_panics(now))
 
@@ -185,7 +185,7 @@ def most_looks(size: int) -> int:
     plan = compile_plan(PoolRoute(Pool.of("main", [f"s{i}:1" for i in range(size)])))
     s = Supervisor(plan, Random(1), SupervisorSettings(panic_share=1.0))
     s.take_touched()
-    s._records = records = Counted(s._records)
+    s._records = s._members.records = s._census._records = records = Counted(s._records)
     looks, pending, now = [], [], 0.0
 
     def did(*decisions):

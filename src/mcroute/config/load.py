@@ -18,7 +18,7 @@ from ..policy.nodes import Plan
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Route
 from ..policy.servers import Pool, Server
-from ..policy.supervisor import SupervisorSettings
+from ..policy.supervisor_settings import SupervisorSettings
 from .schema import (
     COMMAND_KINDS,
     HEALTH,

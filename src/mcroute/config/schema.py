@@ -17,7 +17,7 @@ from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
 from ..policy.servers import IDENTITIES, Pool, Server
-from ..policy.supervisor import SupervisorSettings
+from ..policy.supervisor_settings import SupervisorSettings
 
 __all__ = (
     "COMMAND_KINDS",

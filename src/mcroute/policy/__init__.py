@@ -29,7 +29,8 @@ from .routes import (
 )
 from .servers import Addresses, Pool, Server
 from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
-from .supervisor import Supervisor, SupervisorSettings
+from .supervisor import Supervisor
+from .supervisor_settings import SupervisorSettings
 
 __all__ = (
     "Addresses",

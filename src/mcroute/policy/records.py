@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 from .flushing import Flushing
-from .health import Health
+from .health import Health, State
 from .places import Place, PlaceTable
-from .processes import Process
-from .reports import Tally
+from .processes import Kinship, Process, Seen, kinship, process_of
+from .reports import Condition, Tally
 
 __all__ = ("Departed", "Record")
 
@@ -48,6 +48,50 @@ class Record:
     def has_debts(self) -> bool:
         """Not for what timed out: that stands on its link before whatever is asked next."""
         return bool(self.lost) or self.was_away or self.is_stale
+
+    @property
+    def is_only_slow(self) -> bool:
+        """Whether it serves, can be connected to, and holds no old values."""
+        return self.health.state is State.UP and not self.is_unreachable and not self.has_debts
+
+    @property
+    def is_only_fenced(self) -> bool:
+        """Whether it is out of service in its first try to return, and owes no flush."""
+        if self.was_away or self.missed_something:
+            return False
+        return self.health.state is not State.UP and self.health.attempt == 0
+
+    def condition(self, now: float, suspect_s: float) -> Condition:
+        """For reports. A failure or a late reply counts for `suspect_s`."""
+        if self.is_foreign:
+            return Condition.FOREIGN
+        if self.health.state is not State.UP:
+            return Condition[self.health.state.name]
+        if self.suspect_at is not None and now < self.suspect_at + suspect_s:
+            return Condition.FAILING
+        is_slow = self.slow_at is not None and now < self.slow_at + suspect_s
+        return Condition.SLOW if is_slow else Condition.UP
+
+    def identified(self, seen: Seen, *, is_any_taken: bool) -> Kinship:
+        """What answers at its address said this of itself; see `Supervisor.identified`."""
+        if self.process is not None and seen.asked_at < self.process.alive_at:
+            # It comes late: somebody has been asked since.
+            return Kinship.UNKNOWN
+        kin = kinship(self.process, seen)
+        if kin is Kinship.FOREIGN and not is_any_taken:
+            self.is_foreign = True
+            return kin
+        self.is_foreign = False
+        self.process = process_of(seen) or self.process
+        return Kinship.RESTARTED if kin is Kinship.FOREIGN else kin
+
+    def settle_lost(self, still_listed: Collection[str], now: float, most_s: float) -> None:
+        """The fence is answered, and these lost connections may remain, for `most_s` at most."""
+        # A link that was lost while this fence was under way was not asked for, and is not settled by it.
+        self.lost -= self.fencing - set(still_listed)
+        self.listed_since = {name: self.listed_since.get(name, now) for name in still_listed}
+        # No packet of theirs is still to come, and a server that answers has read what came.
+        self.lost -= {name for name, since in self.listed_since.items() if now >= since + most_s}
 
 
 @dataclass(slots=True)

@@ -1,0 +1,117 @@
+"""Counts of a plan's servers, so that an event costs the supervisor the same however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .alarms import Alarms
+from .health import State
+from .nodes import Plan
+from .records import Record
+from .reports import Condition, PoolReport
+
+__all__ = ("Census", "PoolCount")
+
+
+@dataclass(slots=True)
+class PoolCount:
+    """One pool that users named: the cap is about these. Servers are ids."""
+
+    name: str
+    members: tuple[int, ...]
+    up: set[int] = field(default_factory=set)
+    bad: int = 0  # members that have failed, or are suspected
+
+
+class Census:
+    """Of one plan's servers, whose records are `records`; `count` is due after each change of one."""
+
+    def __init__(
+        self, plan: Plan, ids: Mapping[str, int], records: Mapping[int, Record], suspect_s: float
+    ) -> None:
+        self._records = records
+        self._suspect_s = suspect_s
+        self.order = {number: order for order, number in enumerate(records)}
+        self.pools = [
+            PoolCount(pool.name, tuple(ids[server.name] for server in pool.servers))
+            for pool in plan.named_pools
+        ]
+        self.pools_with: dict[int, list[int]] = {number: [] for number in records}
+        for index, pool in enumerate(self.pools):
+            for server in pool.members:
+                self.pools_with[server].append(index)
+        self.wakeups = Alarms()
+        self.suspicions = Alarms()  # of servers that serve: when they are too old to count
+        self.up: set[int] = set()
+        self.unsuspicious: set[int] = set()  # not known to be stale
+        self.unwatched = set(range(len(self.pools)))  # pools in which a panic may begin or end
+        self._bad: set[int] = set()
+        self._touched: set[int] = set()
+        for server in records:
+            self.count(server)
+
+    def suspicion_ends_at(self, record: Record) -> float:
+        """When the last failure of a server that serves is too old to count."""
+        assert record.suspect_at is not None
+        return record.suspect_at + self._suspect_s
+
+    def count(self, server: int) -> None:
+        record = self._records[server]
+        health = record.health
+        is_up = health.state is State.UP
+        is_suspected = is_up and record.suspect_at is not None
+        times = [time for time in (health.due_at, record.again_at) if time is not None]
+        self.wakeups.set(server, min(times, default=None))
+        self.suspicions.set(server, self.suspicion_ends_at(record) if is_suspected else None)
+        self._touched.add(server)
+        (self.unsuspicious.discard if record.is_stale else self.unsuspicious.add)(server)
+        if is_up is not (server in self.up):
+            self._count_up(server, is_up)
+        # One that has not failed yet, but is not trusted, says nothing about the network.
+        if (is_suspected if is_up else health.attempt > 0) is not (server in self._bad):
+            self._bad ^= {server}
+            more = 1 if server in self._bad else -1
+            for index in self.pools_with[server]:
+                self.pools[index].bad += more
+                self.unwatched.add(index)
+
+    def _count_up(self, server: int, is_up: bool) -> None:
+        self.up ^= {server}
+        for index in self.pools_with[server]:
+            up = self.pools[index].up
+            (up.add if is_up else up.remove)(server)
+            if len(up) <= 2:
+                # Some server is the last one now, or no longer.
+                self._touched |= up
+
+    def touch(self, servers: Iterable[int]) -> None:
+        """Something else has changed about them."""
+        self._touched.update(servers)
+
+    def take_touched(self) -> set[int]:
+        """The servers about which anything may be otherwise than when this was called last."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def is_last(self, server: int) -> bool:
+        """Whether none of some pool serves beside it."""
+        pools = (self.pools[index] for index in self.pools_with[server])
+        return server in self.up and any(len(pool.up) == 1 for pool in pools)
+
+    def reports(self, now: float, panics: Collection[str]) -> dict[str, PoolReport]:
+        """How each pool is that users named."""
+        return {
+            pool.name: PoolReport(
+                len(pool.members), sum(self._is_well(s, now) for s in pool.members), pool.name in panics
+            )
+            for pool in self.pools
+        }
+
+    def _is_well(self, server: int, now: float) -> bool:
+        return self._records[server].condition(now, self._suspect_s) in (Condition.UP, Condition.SLOW)
+
+    def pools_beside(self, index: int) -> set[int]:
+        """Those that have servers of this one and are not watched since these changed."""
+        with_them = (other for s in self.pools[index].members for other in self.pools_with[s])
+        return self.unwatched.intersection(with_them)

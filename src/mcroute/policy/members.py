@@ -1,0 +1,159 @@
+"""The servers of the plan, and those that have left it: one record each, kept over plans and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from .health import Health, State
+from .nodes import Plan
+from .pasts import Past
+from .places import Place, Places, PlaceTable, continued, spelled
+from .records import Departed, Record
+from .reports import Cause, ServerReport
+from .servers import Server
+
+__all__ = ("Members",)
+
+
+class Members:
+    """`records` by id, `ids` by name. Servers are told from others by their places."""
+
+    def __init__(self, plan: Plan, places: Places | None) -> None:
+        self.plan = plan
+        self.ids: Mapping[str, int] = dict(plan.server_ids)
+        places = _places_of(plan, places)
+        self.records = {number: Record(places[name]) for name, number in self.ids.items()}
+        self._departed = Departed()
+
+    def reports(self, now: float, suspect_s: float) -> dict[str, ServerReport]:
+        """How each server of the plan is and has been, by name."""
+        return {
+            name: ServerReport(record.health.state, record.tally.copy(), record.condition(now, suspect_s))
+            for name, record in ((name, self.records[number]) for name, number in self.ids.items())
+        }
+
+    # ---- another plan ----
+
+    def continued(self, plan: Plan, places: Places | None = None) -> dict[str, str]:
+        """For that plan's servers which are in the present one, by name: the name that each has there."""
+        places = _places_of(plan, places)
+        before = {s.name: (s, self.records[self.ids[s.name]].place) for s in self.plan.servers}
+        return continued(before, {s.name: (s, places[s.name]) for s in plan.servers})
+
+    def outdated(self, plan: Plan, places: Places | None = None) -> tuple[Server, ...]:
+        """Servers of that plan which left an earlier one, and have missed what was written since.
+
+        They are to be flushed before the plan is installed.
+        """
+        stays = self.continued(plan, places)
+        places = _places_of(plan, places)
+        joining = (server for server in plan.servers if server.name not in stays)
+        return tuple(server for server in joining if self._departed.has_been(places[server.name]))
+
+    def install(
+        self,
+        plan: Plan,
+        now: float,
+        ids: Mapping[str, int] | None,
+        missed: Mapping[int, int],
+        unflushed: Collection[Server],
+        places: Places | None,
+    ) -> list[int]:
+        """Goes on with another plan, see `Supervisor.install`. Returns the servers that get other records."""
+        ids = dict(plan.server_ids if ids is None else ids)
+        stays = self.continued(plan, places)
+        places = _places_of(plan, places)
+        known = {name: self.records[number] for name, number in self.ids.items()}
+        staying = {name: known.pop(old) for name, old in stays.items()}
+        unsafe = self._unsafe_places(known)
+        for name, record in known.items():
+            self._departed.add(record.place, self.ids[name], record.lost)
+        before, self.records = self.records, {}
+        for server in plan.servers:
+            place = places[server.name]
+            if server.name not in staying:
+                is_unsafe = server in unflushed or not place or bool(unsafe.near(place))
+                record = self._join(place, is_unsafe, now)
+                record.missed = record.missed_settled = missed.get(ids[server.name], 0)
+            elif not (record := staying[server.name]).place.isdisjoint(place):
+                record.place |= place
+            self.records[ids[server.name]] = record
+        self._departed.forget_ids(self.records)
+        self.plan = plan
+        self.ids = ids
+        return [number for number, record in self.records.items() if before.get(number) is not record]
+
+    def _unsafe_places(self, leaving: Collection[str]) -> PlaceTable:
+        """Places of servers which leave, with requests under way, and of those which may hold old values."""
+        unsafe = PlaceTable()
+        for name, number in self.ids.items():
+            record = self.records[number]
+            if name in leaving or record.has_debts or record.health.state is not State.UP:
+                unsafe.add(number, record.place)
+        return unsafe
+
+    def _join(self, place: Place, is_unsafe: bool, now: float) -> Record:
+        lost = self._departed.pop(place)
+        if not is_unsafe and not lost:
+            return Record(place, lost=lost)
+        record = Record(place, Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+        record.tally.eject(Cause.AWAY)
+        return record
+
+    def moved(self, server: int, place: Place) -> bool:
+        """The server's address means this place from now on. Whether that is another one than before."""
+        record = self.records[server]
+        before, record.place = record.place, place
+        if not before or not before.isdisjoint(place):
+            record.place |= before
+            return False
+        self._departed.add(before, server, record.lost)
+        record.lost = self._departed.pop(place)
+        record.was_away = True
+        record.process, record.is_foreign = None, False
+        return True
+
+    def departed_link_lost(self, server: int, local_address: str) -> None:
+        """A link of a server that has left, with writes in flight."""
+        self._departed.link_lost(server, local_address)
+
+    # ---- an earlier process, and a later one ----
+
+    def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> list[int]:
+        """Begins where an earlier process has ended. Returns the servers that begin out of service."""
+        table = PlaceTable()
+        for i, past in enumerate(pasts):
+            table.add(i, past.place)
+        present: set[int] = set()
+        out: list[int] = []
+        for number, record in self.records.items():
+            near = table.near(record.place)
+            present |= near if record.place else set()
+            record.was_away = any(pasts[i].owes for i in near) or not (near or is_trusting)
+            record.lost = set().union(*(pasts[i].lost for i in near))
+            if record.was_away or record.lost:
+                record.health = Health(State.EJECTED, now, due_at=now)
+                record.tally.eject(Cause.AWAY)
+                out.append(number)
+        for i, past in enumerate(pasts):
+            if i not in present:
+                self._departed.add(past.place, -1, set(past.lost))
+        return out
+
+    def remembered(self) -> list[Past]:
+        """What another process has to know: of the plan's servers, and of those that have left."""
+        present = [
+            Past(
+                record.place,
+                record.has_debts or record.health.state is not State.UP,
+                frozenset(record.lost),
+                number,
+                record.missed_settled,
+            )
+            for number, record in self.records.items()
+        ]
+        return present + [Past(place, owes=True, lost=frozenset(lost)) for place, lost in self._departed]
+
+
+def _places_of(plan: Plan, places: Places | None) -> Places:
+    return {server.name: spelled(server) for server in plan.servers} if places is None else places
