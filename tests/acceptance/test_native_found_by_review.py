@@ -229,8 +229,8 @@ def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away()
                 assert server.is_idle
                 writer.write(b"STORED\r\n")
                 while (
-                    proxy.carrier.threads[0].links(0)[0].unanswered
-                    + proxy.carrier.threads[1].links(0)[0].unanswered
+                    proxy.carrier.threads[0].links([0])[0][0].unanswered
+                    + proxy.carrier.threads[1].links([0])[0][0].unanswered
                 ):
                     await asyncio.sleep(0.005)
                 other.writer.write(b"delete k\r\n")

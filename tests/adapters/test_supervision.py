@@ -119,27 +119,30 @@ def test_another_plan_keeps_the_last_one_at_every_moment() -> None:
 class Seen(Watched):
     """Takes servers out as a thread does, unseen until it is looked for."""
 
-    out: frozenset[int] = frozenset()
-    stale: frozenset[int] = frozenset()
+    gone: frozenset[int] = frozenset()
+    old: frozenset[int] = frozenset()
 
     def server_state(self, server: int) -> int:
-        return ServerState.EJECTED if server in self.out else super().server_state(server)
+        return ServerState.EJECTED if server in self.gone else super().server_state(server)
 
-    def is_stale(self, server: int) -> bool:
-        return server in self.stale
+    def out(self) -> set[int]:
+        return {*self.gone, *super().out()}
+
+    def stale(self) -> set[int]:
+        return {*self.old}
 
     def set_server_state(
         self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
     ) -> None:
         super().set_server_state(server, state, missed, unless_stale)
-        self.out -= {server}
+        self.gone -= {server}
 
 
 @pytest.mark.parametrize("slow", [0, 1])
 def test_of_two_that_go_out_at_once_the_one_without_old_values_is_kept(slow: int) -> None:
     def scenario(engine: Seen, supervision: Supervision) -> None:
-        engine.out = frozenset({0, 1})
-        engine.stale = frozenset({1 - slow})
+        engine.gone = frozenset({0, 1})
+        engine.old = frozenset({1 - slow})
         supervision.look_for_trips()
         states = [note for note in engine.notes if note[0] == "state"]
         assert states == [("state", 1 - slow, ServerState.EJECTED), ("state", slow, ServerState.UP)]

@@ -9,6 +9,7 @@ import socket
 import struct
 import tempfile
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,17 @@ class LoopNetwork:
                 has_come = True
         return has_come
 
+    def counted(self, server: int) -> Mapping[str, int]:
+        """By this loop alone."""
+        return self._loop.snapshot().servers[f"s{server}"].counters
+
+    def is_connected(self, server: int) -> bool:
+        return all(link.is_connected for link in self._loop.links([server])[0])
+
+    def listen(self, server: int) -> None:
+        """The server takes connections again, and nobody is told."""
+        self._listen(server)
+
     def lose(self, server: int) -> None:
         self.close(server)
         self.turn()
@@ -158,7 +170,7 @@ class LoopNetwork:
     def come_back(self, server: int) -> None:
         if server not in self._listeners:
             self._listen(server)
-            self._loop.hurry(server)
+            self.engine.hurry(server)
             self.turn()
 
     # ---- connections ----

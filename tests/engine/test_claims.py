@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from mcroute.policy import PoolRoute, Replicate
+from mcroute.policy import PoolRoute, Replicate, compile_plan
 
 from .network import Network, pool
 
@@ -325,3 +325,36 @@ def test_a_thread_that_ends_holds_nobody_up(nets: tuple[LoopNetwork, LoopNetwork
     one.send(one.client(), SET)
     other.send(other.client(), OTHER)
     del one, other, nets
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_plan_with_copies_waits_for_writes_by_one_without(is_answered: bool) -> None:
+    one, other = pair(PoolRoute(pool(3)), 3)
+    first, second = one.client(), other.client()
+    one.send(first, SET)
+    assert asked(one) == [SET, b""]
+    one.engine.install(compile_plan(Replicate(pool(3), copies=2)))
+    other.send(second, OTHER)
+    third = one.client()
+    one.send(third, GET)
+    # The write by the earlier plan has no claim, and may be executed after this one on its only server.
+    assert asked(other) == [b"", b""]
+    assert asked(one) == [GET, b""]
+    if is_answered:
+        one.reply(FIRST, b"STORED\r\n")
+        other.turn()
+        assert asked(other) == [OTHER, OTHER]
+        return
+    # At its deadline it is a ghost: no client waits longer.
+    wait(0.6, one, other)
+    assert one.got(first) == b"SERVER_ERROR timeout\r\n"
+    wait(0.6, one, other)
+    assert other.got(second) != b""
+
+
+def test_without_a_write_under_way_a_plan_with_copies_waits_for_nothing() -> None:
+    one, other = pair(PoolRoute(pool(3)), 3)
+    one.send(one.client(), GET)
+    one.engine.install(compile_plan(Replicate(pool(3), copies=2)))
+    other.send(other.client(), OTHER)
+    assert asked(other) == [OTHER, OTHER]

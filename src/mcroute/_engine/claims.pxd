@@ -28,6 +28,11 @@ cdef void claims_free(Claims* claims) noexcept nogil
 # The engine takes part from now on, by a number from 1 to CLAIMANTS_MAX that no other engine has. False without memory.
 cdef bint claims_join(Engine* engine, Claims* claims, int number) noexcept nogil
 
+# No engine takes a claim before whoever has closed them opens them again: writes that claim nothing, since they are by
+# a plan without copies, are under way while a plan with copies comes. What waits is to be told.
+cdef void claims_close(Claims* claims) noexcept nogil
+cdef void claims_open(Claims* claims) noexcept nogil
+
 # Whether the request, which has not begun, has to wait for another engine; then claims_resume begins it.
 cdef bint claim_waits(Request* request) noexcept nogil
 # The last walk of a request that has a claim has ended.

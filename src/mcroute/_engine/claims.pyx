@@ -74,6 +74,14 @@ cdef inline void _add(uint64_t* at, uint64_t what) noexcept nogil:
         bits = mcroute_load(at)
 
 
+cdef void claims_close(Claims* claims) noexcept nogil:
+    _add(&claims.closed, 1)
+
+
+cdef void claims_open(Claims* claims) noexcept nogil:
+    _add(&claims.closed, 0 - <uint64_t>1)
+
+
 # ---- who has a slot ----
 
 cdef inline uint64_t _claims(uint64_t bits) noexcept nogil:
@@ -175,7 +183,7 @@ cdef bint _take(Request* request) noexcept nogil:
     cdef uint32_t slot = _slot_of(request)
     cdef uint64_t* at = &engine.claims.slots[slot]
     cdef uint64_t bits = mcroute_load(at)
-    cdef bint must_wait = _waits_for_ghosts(request)
+    cdef bint must_wait = mcroute_load(&engine.claims.closed) > 0 or _waits_for_ghosts(request)
     while True:
         if must_wait or _is_taken(engine, bits) or _is_anothers_turn(engine, bits):
             if _leaves_word(at, bits):

@@ -140,6 +140,10 @@ class Engine:
 
         Since it was last put into service. A write that timed out says nothing yet.
         """
+    def out(self) -> set[int]:
+        """The ids of the servers that are out of service, or would be if they were not kept: a set."""
+    def stale(self) -> set[int]:
+        """The ids of the servers that may hold old values, see `is_stale`: a set."""
     def set_limits(self, limits: Limits) -> None:
         """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
     def set_item_size_max(self, server: int, size: int) -> None:

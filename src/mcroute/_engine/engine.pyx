@@ -420,15 +420,24 @@ cdef class Engine:
             word_put(target.word, state)
         if not is_put:
             word_put(target.word, SERVER_EJECTED)
-        if state == SERVER_UP:
-            target.failures = 0
-        elif state == SERVER_EJECTED:
+        if state == SERVER_EJECTED:
             engine_began(self.state, self.state.now)
             server_fail_over(target)
 
     def keep(self, int server, bint is_kept):
         """Whether failures in a row leave the server in service; a write that it missed never does."""
         word_keep(self.server(server).word, is_kept)
+
+    def out(self):
+        """The ids of the servers that are out of service, or would be if they were not kept: a set."""
+        cdef int i
+        return {i for i in range(self.state.server_count)
+                if word_state(self.state.servers[i].word) != SERVER_UP or word_is_spared(self.state.servers[i].word)}
+
+    def stale(self):
+        """The ids of the servers that may hold old values, see `is_stale`: a set."""
+        cdef int i
+        return {i for i in range(self.state.server_count) if word_is_stale(self.state.servers[i].word)}
 
     def is_spared(self, int server):
         """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""

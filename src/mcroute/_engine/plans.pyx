@@ -11,7 +11,7 @@ from mcroute._engine.state cimport (
 from mcroute._engine.bounds cimport server_bound_values
 from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.observing cimport server_counts_clear
-from mcroute._engine.words cimport word_outs
+from mcroute._engine.words cimport word_outs, word_ups
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 
 from mcroute._ring cimport Ring, ring_table
@@ -199,5 +199,6 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
             if terms[i].word == NULL:
                 server.own_word.bits = 0
             server.outs_seen = word_outs(server.word)
+            server.ups_seen = word_ups(server.word)
         server_bound_values(server)
     return True

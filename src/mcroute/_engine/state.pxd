@@ -120,6 +120,7 @@ cdef struct PlanPool:
 cdef struct PlanTable:
     uint32_t refs               # requests that started on it, and the engine while it is installed
     Engine* engine
+    PlanTable* next_unsettled   # in the driver's list
     int root
     int node_count
     PlanNode* nodes
@@ -169,9 +170,10 @@ cdef struct Server:
     ServerWord own_word
     uint32_t ghosts             # timed-out writes on this engine's links, as counted in the word too
     uint16_t cas_tag            # differs among the servers of a plan
-    uint32_t failures           # in a row
+    uint32_t failures           # in a row, since the supervisor has put it into service
     uint32_t trip_after
     uint64_t outs_seen          # of the word's: what waited then has failed over
+    uint64_t ups_seen           # of the word's: failures of before do not count
     double reply_timeout
     uint64_t value_max          # bytes: larger values are not kept
     uint64_t value_set          # that bound as the configuration has it; 0: it does not say
@@ -432,6 +434,7 @@ cdef struct EngineCounts:
 
 cdef struct Claims:             # see claims.pxd
     uint64_t ghosts             # in all slots
+    uint64_t closed             # engines with requests under way that claim nothing, and would have to by now
     uint64_t* slots
 
 cdef struct Engine:

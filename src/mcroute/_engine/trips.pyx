@@ -11,7 +11,9 @@ from mcroute._engine.state cimport (
     EJECTED, LINK_CONNECTING, LINK_GREETING, TIMEOUT, Engine, Expected, PlanPool, Walk,
 )
 from mcroute._engine.walks cimport walk_end
-from mcroute._engine.words cimport SERVER_EJECTED, SERVER_UP, SPARED, word_miss, word_outs, word_state, word_trip
+from mcroute._engine.words cimport (
+    SERVER_EJECTED, SERVER_UP, SPARED, word_miss, word_outs, word_state, word_trip, word_ups,
+)
 
 cdef double CAUTION = 1.25      # replies come later than expected by so much
 
@@ -98,9 +100,18 @@ cdef void _trip(Server* server) noexcept nogil:
     server_fail_over(server)
 
 
+cdef void _count_failures(Server* server, uint32_t more) noexcept nogil:
+    cdef uint64_t ups = word_ups(server.word)
+    if ups != server.ups_seen:
+        # Failures from before it was put into service are forgotten, in each engine when it counts the next.
+        server.ups_seen = ups
+        server.failures = 0
+    counter_add(&server.counts.failed, more)
+    server.failures += more
+
+
 cdef void server_failed(Server* server) noexcept nogil:
-    counter_add(&server.counts.failed, 1)
-    server.failures += 1
+    _count_failures(server, 1)
     if server.failures >= server.trip_after:
         _trip(server)
 
@@ -213,9 +224,8 @@ cdef void _fail(Link* link, double now) noexcept nogil:
     if not _see_overdue(link, now):
         return
     since = link_silent_since(link)
-    counter_add(&server.counts.failed, link.waiting)
     counter_add(&server.counts.timeouts, link.waiting)
-    server.failures += link.waiting
+    _count_failures(server, link.waiting)
     if word_state(server.word) != SERVER_UP:
         server_fail_over(server)
     elif server.failures >= server.trip_after and (

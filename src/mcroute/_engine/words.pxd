@@ -55,6 +55,7 @@ cdef enum ServerState:
 cdef struct ServerWord:
     uint64_t bits
     uint64_t outs               # times it was taken out of service, or tried to; counted before it is seen in the bits
+    uint64_t ups                # times the supervisor put it into service, or tried to; likewise
 
 cdef enum:
     STATE_MASK = 3
@@ -71,6 +72,9 @@ cdef inline int word_state(ServerWord* word) noexcept nogil:
 
 cdef inline uint64_t word_outs(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.outs)
+
+cdef inline uint64_t word_ups(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.ups)
 
 cdef inline uint64_t word_missed(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) >> MISSED_SHIFT
@@ -144,12 +148,15 @@ cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
     """As the supervisor decides, who has heard of what was spared until now."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t gone = STATE_MASK | SPARED | STALE if state == SERVER_UP else STATE_MASK | SPARED
+    if state == SERVER_UP:
+        mcroute_more(&word.ups)
     while not mcroute_swap(&word.bits, bits, (bits & ~gone) | <uint64_t>state):
         bits = mcroute_load(&word.bits)
 
 cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
     """Puts the server into service if it has missed no more than that. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
+    mcroute_more(&word.ups)
     while bits >> MISSED_SHIFT == missed:
         if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED | STALE)):
             return True
@@ -159,6 +166,7 @@ cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
 cdef inline bint word_lift(ServerWord* word) noexcept nogil:
     """Puts the server into service unless it is stale. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
+    mcroute_more(&word.ups)
     while not bits & STALE:
         if mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED)):
             return True

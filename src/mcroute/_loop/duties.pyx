@@ -1,18 +1,24 @@
 """Errands about a loop's engine: its plan, its servers, and what its requests want of the interpreter."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
+from mcroute._engine.claims cimport claims_close, claims_open
 from mcroute._engine.connections cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
+from mcroute._engine.deadlines cimport Deadline
 from mcroute._engine.handed cimport handed_answer, handed_take
 from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
 from mcroute._engine.trips cimport server_fail_over
-from mcroute._engine.state cimport Handed, RouteEvent, RouteOrders
+from mcroute._engine.state cimport (
+    GROUP_READ_TOUCH, Engine, Handed, PlanTable, Request, RouteEvent, RouteOrders,
+)
+from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.errands cimport Meeting, meeting_await
+from mcroute._loop.state cimport Upstream
 
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
@@ -22,7 +28,27 @@ cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
         loop.next_plan = admission.table
 
 
+cdef bint _has_writes(Engine* engine, PlanTable* plan) noexcept nogil:
+    """Whether one is under way that began by this plan. One that timed out is a ghost, which claims know of."""
+    cdef Deadline* each = engine.requests.first
+    if plan.refs == (plan == engine.plan):
+        return False
+    while each != NULL:
+        if (<Request*>each).plan == plan and (<Request*>each).group >= GROUP_READ_TOUCH:
+            return True
+        each = each.next
+    return False
+
+
 cdef void plan_install(Loop* loop, void* meeting) noexcept nogil:
+    cdef Engine* engine = loop.engine
+    cdef PlanTable* before = engine.plan
+    if (engine.claims != NULL and before != NULL and loop.next_plan != NULL and loop.next_plan.has_copies
+            and not before.has_copies and _has_writes(engine, before)):
+        # Before any loop can begin a write by the next plan.
+        claims_close(engine.claims)
+        before.next_unsettled = loop.unsettled
+        loop.unsettled = before
     if loop.is_running:
         meeting_await(<Meeting*>meeting)
     if loop.next_plan != NULL:
@@ -30,8 +56,28 @@ cdef void plan_install(Loop* loop, void* meeting) noexcept nogil:
         loop.next_plan = NULL
 
 
+cdef void plans_settle(Loop* loop) noexcept nogil:
+    cdef PlanTable** at = &loop.unsettled
+    while at[0] != NULL:
+        if _has_writes(loop.engine, at[0]):
+            at = &at[0].next_unsettled
+            continue
+        at[0] = at[0].next_unsettled
+        claims_open(loop.engine.claims)
+        loop.wakes_others = True
+
+
+cdef void plans_abandon(Loop* loop) noexcept nogil:
+    while loop.unsettled != NULL:
+        loop.unsettled = loop.unsettled.next_unsettled
+        claims_open(loop.engine.claims)
+        loop.wakes_others = True
+
+
 cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil:
     cdef Usage* usage = <Usage*>argument
+    # One without requests may be freed afterwards.
+    plans_settle(loop)
     usage.refs = usage.table.refs
 
 
@@ -41,21 +87,34 @@ cdef void server_see_if_idle(Loop* loop, void* argument) noexcept nogil:
                         or server_is_unlinked(loop.engine.servers[idleness.server]))
 
 
-cdef void server_forgive(Loop* loop, void* argument) noexcept nogil:
-    loop.engine.servers[(<int*>argument)[0]].failures = 0
-
-
-cdef void server_let_fail_over(Loop* loop, void* argument) noexcept nogil:
+cdef void servers_fail_over(Loop* loop) noexcept nogil:
+    cdef Upstream* upstream
+    cdef uint64_t ejections
+    cdef int i
     engine_began(loop.engine, loop.now)
-    server_fail_over(loop.engine.servers[(<int*>argument)[0]])
+    for i in range(loop.upstream_count):
+        upstream = loop.upstreams[i]
+        if upstream == NULL:
+            continue
+        ejections = mcroute_load(&upstream.shared.ejections)
+        if ejections != upstream.ejections_seen:
+            upstream.ejections_seen = ejections
+            server_fail_over(loop.engine.servers[i])
+
+
+cdef void servers_limit(Loop* loop) noexcept nogil:
+    cdef Said said
+    cdef int i
+    for i in range(loop.upstream_count):
+        if loop.upstreams[i] == NULL:
+            continue
+        said = Said(i, mcroute_load(&loop.upstreams[i].shared.item_size_max))
+        if said.size > 0 and said.size != loop.engine.servers[i].value_said:
+            server_said(loop.engine, &said)
 
 
 cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil:
     desyncs_take(loop.engine, <Desyncs*>taken)
-
-
-cdef void server_limit(Loop* loop, void* said) noexcept nogil:
-    server_said(loop.engine, <Said*>said)
 
 
 cdef void engine_limit(Loop* loop, void* bounds) noexcept nogil:

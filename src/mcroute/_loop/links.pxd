@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX
+from mcroute._loop.sharing cimport SharedUpstream
 from mcroute._loop.state cimport Address, LinkReport, Loop, LoopLink
 
 # What the link's socket is ready for.
@@ -20,13 +21,12 @@ cdef struct Wish:               # about one server
     double timeout
     Address* addresses
     int address_count
+    SharedUpstream* shared      # of the server
     bint is_done                # False: without memory
 
 # Connects to the server, from now on at these addresses; later connections take a changed address or timeout.
 cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil
 # The argument of these is a pointer to the server's id.
-# Tries again now, as if the server had not failed before.
-cdef void upstream_hurry(Loop* loop, void* server) noexcept nogil
 # Closes the links that are not connected with every request answered; they are connected again.
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil
 
@@ -59,6 +59,12 @@ cdef struct Look:
 
 cdef void upstream_look(Loop* loop, void* look) noexcept nogil
 
+cdef struct Looks:              # at several servers
+    Look* items
+    int count
+
+cdef void upstreams_look(Loop* loop, void* looks) noexcept nogil
+
 cdef enum:
     REPORTS_MAX = 64            # in one go
 
@@ -66,5 +72,7 @@ cdef struct Reports:
     LinkReport items[REPORTS_MAX]
     int count
 
+# Links that wait for their next attempt make it now, if their servers are not known to fail.
+cdef void upstreams_restart(Loop* loop) noexcept nogil
 # Hands the news over. Links that were held because of it connect again.
 cdef void links_report(Loop* loop, void* reports) noexcept nogil

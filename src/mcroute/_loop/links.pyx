@@ -4,7 +4,8 @@ A connection that is lost with writes under way takes its server out of service 
 when the supervisor has taken note: whether those writes can still be executed is for it to find out.
 
 A connection is made when the server has answered the handshake; nothing else is sent before. While a server fails, one
-of its links at a time tries again, after a time that grows; when that one is connected the others follow.
+of its links at a time, in all loops of the proxy, tries again, after a time that grows; when that one is connected the
+others follow.
 """
 
 from libc.errno cimport ETIMEDOUT, errno
@@ -20,9 +21,13 @@ from mcroute._engine.lifetimes cimport (
 from mcroute._engine.links cimport link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
 from mcroute._engine.trips cimport link_silent_since
-from mcroute._engine.words cimport SERVER_UP, word_eject, word_missed, word_state
+from mcroute._engine.words cimport SERVER_UP, mcroute_more, word_eject, word_missed, word_state
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
+)
+from mcroute._loop.sharing cimport (
+    SharedUpstream, shared_fail, shared_failures, shared_restart, shared_retry_at, shared_retry_out_at,
+    shared_trial_until, shared_tried, shared_try,
 )
 from mcroute._loop.state cimport (
     ADDRESSES_MAX, CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_STARVED, END_LINK, NO_ADDRESS,
@@ -110,7 +115,7 @@ cdef double _chance(Loop* loop) noexcept nogil:
 cdef void _wait(LoopLink* link) noexcept nogil:
     """For the next attempt; at once while the server does not fail."""
     link.stage = STAGE_WAITING
-    _due(link, max(link.end.loop.now, _upstream(link).retry_at))
+    _due(link, max(link.end.loop.now, shared_retry_at(_upstream(link).shared)))
 
 
 cdef void _wake(Loop* loop, Upstream* upstream) noexcept nogil:
@@ -118,22 +123,25 @@ cdef void _wake(Loop* loop, Upstream* upstream) noexcept nogil:
     cdef int i
     for i in range(upstream.link_count):
         if upstream.links[i].stage == STAGE_WAITING:
-            _due(upstream.links[i], max(loop.now, upstream.retry_at))
+            _due(upstream.links[i], max(loop.now, shared_retry_at(upstream.shared)))
+
+
+cdef void _end_trial(LoopLink* link) noexcept nogil:
+    if link.is_trial:
+        link.is_trial = False
+        shared_tried(_upstream(link).shared)
 
 
 cdef void _back_off(LoopLink* link) noexcept nogil:
     """Longer each time, with jitter so that many proxies do not come at once."""
     cdef Loop* loop = link.end.loop
     cdef Upstream* upstream = _upstream(link)
-    cdef double most
-    cdef double part
-    if loop.now >= upstream.retry_at:
-        # The first failure of this round.
-        upstream.failures += 1
-        most = RETRY_BASE * <double>(1 << min(upstream.failures, <uint32_t>16))
-        part = 1.0 - 0.5 * _chance(loop)
-        upstream.retry_at = loop.now + min(most, RETRY_CAP) * part
-        upstream.retry_out_at = loop.now + min(most, RETRY_CAP_OUT) * part
+    cdef double most = RETRY_BASE * <double>(1 << min(shared_failures(upstream.shared) + 1, 16))
+    cdef double part = 1.0 - 0.5 * _chance(loop)
+    # Only the first failure of a round counts.
+    shared_fail(upstream.shared, loop.now, loop.now + min(most, RETRY_CAP) * part,
+                loop.now + min(most, RETRY_CAP_OUT) * part)
+    _end_trial(link)
     link.stage = STAGE_WAITING
     _wake(loop, upstream)
 
@@ -148,11 +156,22 @@ cdef bint _is_tried_by_another(Upstream* upstream) noexcept nogil:
 
 cdef void _try_if_due(LoopLink* link) noexcept nogil:
     cdef Upstream* upstream = _upstream(link)
+    cdef SharedUpstream* shared = upstream.shared
     cdef double now = link.end.loop.now
-    if upstream.failures > 0 and now < upstream.retry_out_at and word_state(link.link.server.word) != SERVER_UP:
-        link.due = min(now + RETRY_CAP, upstream.retry_out_at)
-    elif upstream.failures == 0 or not _is_tried_by_another(upstream):
+    if shared_failures(shared) == 0:
         _connect(link)
+    elif now < shared_retry_at(shared):
+        # A link of another loop has failed meanwhile.
+        link.due = shared_retry_at(shared)
+    elif now < shared_retry_out_at(shared) and word_state(link.link.server.word) != SERVER_UP:
+        link.due = min(now + RETRY_CAP, shared_retry_out_at(shared))
+    elif not _is_tried_by_another(upstream):
+        link.is_trial = shared_try(shared, now, now + upstream.timeout)
+        if link.is_trial:
+            _connect(link)
+        else:
+            # A loop that hangs does not keep the others from it.
+            link.due = max(now, shared_trial_until(shared))
     # Else it is woken when the other link knows.
 
 
@@ -217,8 +236,11 @@ cdef void _connected(LoopLink* link) noexcept nogil:
     link.is_tried = True
     link.stage = STAGE_CONNECTED
     link.due = INFINITY
-    upstream.failures = 0
-    upstream.retry_at = 0
+    link.is_trial = False
+    if shared_failures(upstream.shared) > 0:
+        shared_restart(upstream.shared)
+        mcroute_more(&link.end.loop.signals.restarts)
+        link.end.loop.wakes_others = True
     _wake(link.end.loop, upstream)
     _report(link, CHANGE_CONNECTED)
 
@@ -361,9 +383,9 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
         return
     upstream = loop.upstreams[wanted.server]
     upstream.timeout = wanted.timeout
+    upstream.shared = wanted.shared
     if _readdress(upstream, wanted):
-        upstream.failures = 0
-        upstream.retry_at = 0
+        shared_restart(upstream.shared)
         _wake(loop, upstream)
     while upstream.link_count < wanted.count:
         if not _add_link(loop, wanted.server):
@@ -376,13 +398,6 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
             upstream.links[i].is_tried = False
             _wait(upstream.links[i])
             _open(upstream.links[i])
-
-
-cdef void upstream_hurry(Loop* loop, void* server) noexcept nogil:
-    cdef Upstream* upstream = loop.upstreams[(<int*>server)[0]]
-    upstream.failures = 0
-    upstream.retry_at = 0
-    _wake(loop, upstream)
 
 
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil:
@@ -418,8 +433,7 @@ cdef void upstream_leave(Loop* loop, void* server) noexcept nogil:
             link_closed(link.link, loop.now)
         link.stage = STAGE_IDLE
         link.due = INFINITY
-    upstream.failures = 0
-    upstream.retry_at = 0
+    shared_restart(upstream.shared)
 
 
 cdef void _look_at(LoopLink* link, LinkLook* out) noexcept nogil:
@@ -445,3 +459,19 @@ cdef void upstream_look(Loop* loop, void* look) noexcept nogil:
     out.count = upstream.link_count
     for i in range(out.count):
         _look_at(upstream.links[i], &out.links[i])
+
+
+cdef void upstreams_look(Loop* loop, void* looks) noexcept nogil:
+    cdef Looks* out = <Looks*>looks
+    cdef int i
+    for i in range(out.count):
+        upstream_look(loop, &out.items[i])
+
+
+# ---- signals ----
+
+cdef void upstreams_restart(Loop* loop) noexcept nogil:
+    cdef int i
+    for i in range(loop.upstream_count):
+        if loop.upstreams[i] != NULL and shared_failures(loop.upstreams[i].shared) == 0:
+            _wake(loop, loop.upstreams[i])

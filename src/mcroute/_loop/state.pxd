@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.connections cimport IoVec
 from mcroute._engine.state cimport GREETING_MAX, LINKS_MAX, Conn, Engine, Link, PlanTable
+from mcroute._loop.sharing cimport SharedUpstream, Signals
 from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t, sockaddr_storage, socklen_t
 
 cdef enum:
@@ -87,6 +88,7 @@ cdef struct LoopLink:
     int index
     int stage
     bint is_tried               # the first attempt to connect is over
+    bint is_trial               # it tries for the links of all loops, see sharing.pxd
     bint is_reported            # in Loop.reports
     int address                 # of the upstream's, that is tried or used
     double due
@@ -98,9 +100,8 @@ cdef struct Upstream:           # a server, as far as it is connected to
     LoopLink* links[LINKS_MAX]
     int link_count
     double timeout              # for making a connection, handshake included
-    uint32_t failures           # rounds of attempts in a row that failed
-    double retry_at             # when the next round may begin,
-    double retry_out_at         # while the server is out of service
+    SharedUpstream* shared      # with the other loops: when attempts are made again
+    uint64_t ejections_seen     # of these
     Address addresses[ADDRESSES_MAX]
     int address_count
 
@@ -115,6 +116,7 @@ ctypedef void (*Errand)(Loop* loop, void* argument) noexcept nogil
 cdef struct Loop:
     Engine* engine
     PlanTable* next_plan        # admitted, and to be installed
+    PlanTable* unsettled        # older ones, without copies, by which writes are under way
     int epoll
     double now                  # seconds, read once a turn
     uint32_t gathering          # sessions, the first of the dirty ones, whose batch is not whole yet
@@ -133,8 +135,12 @@ cdef struct Loop:
     int hand_next
     uint32_t sessions           # open
     Room* room                  # NULL: without bound
-    int* wake_fds               # of the loops that share servers, in the order of their engines' numbers
+    Signals* signals            # of the supervising thread, and of the other loops,
+    Signals signals_seen        # as far as this loop has acted on them
+    int number                  # this loop's among those that share servers, from 1 on
+    int* wake_fds               # of these, in the order of their numbers
     int wake_count
+    bint wakes_others           # it has a signal for them
     Endpoint mail
     Errand errand               # that nobody has begun yet; this and the next three by `post`
     void* argument

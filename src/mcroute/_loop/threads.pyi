@@ -10,6 +10,7 @@ from mcroute.policy import Limits
 from mcroute.policy.nodes import Plan
 
 PATIENCE_S: float
+NEWS_MAX: int
 
 class LoopThread:
     """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
@@ -76,30 +77,25 @@ class LoopThread:
 
         Raises ValueError for something else.
         """
-    def hurry(self, server: int) -> None:
-        """Links that wait for their next attempt to connect make it now."""
     def settle(self, server: int) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
     def drop_silent(self, server: int, since: float) -> None:
         """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
     def leave(self, server: int) -> None:
         """Closes all links; they stay closed until `connect`."""
-    def forgive(self, server: int) -> None:
-        """Failures before this moment do not count towards the trip rule."""
-    def fail_over(self, server: int) -> None:
-        """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
     def set_limits(self, limits: Limits) -> None:
         """As `Engine.set_limits`: this thread's share."""
-    def set_item_size_max(self, server: int, size: int) -> None:
-        """As `Engine.set_item_size_max`."""
     def losses(self) -> Losses:
         """As `Engine.losses`; the loop does not notice."""
     def take_desyncs(self) -> list[ServerDesync]:
         """As `Engine.take_desyncs`."""
-    def links(self, server: int) -> list[LinkFacts]:
-        """A `LinkFacts` for each of the server's links."""
+    def links(self, servers: list[int]) -> list[list[LinkFacts]]:
+        """For each of these servers a list with a `LinkFacts` for each of its links."""
     def news(self) -> list[LinkNews]:
-        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on."""
+        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on.
+
+        At most NEWS_MAX: if there are so many there may be more.
+        """
     def heard(self) -> None:
         """To be called when all news has been taken: the bell is rung for later news."""
     def hand_in(self) -> int:

@@ -7,10 +7,10 @@ loop that does not come to it for very long is an error of its own, RuntimeError
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from mcroute._engine.bounds cimport Bounds, Said
+from mcroute._engine.bounds cimport Bounds
 from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
@@ -21,13 +21,13 @@ from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Handed, RouteEvent
 from mcroute._loop.duties cimport (
     Admission, Answer, Idleness, Usage, engine_limit, handed_lines_take, handed_reply, plan_admit,
-    plan_count_refs, plan_install, route_events_take, route_orders_apply, server_forgive,
-    server_desyncs, server_let_fail_over, server_limit, server_see_if_idle, sessions_count,
+    plan_count_refs, plan_install, route_events_take, route_orders_apply,
+    server_desyncs, server_see_if_idle, sessions_count,
 )
 from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
-    REPORTS_MAX, Look, Reports, Wish, links_report, upstream_connect, upstream_hurry, upstream_leave,
-    Silence, upstream_drop_silent, upstream_look, upstream_settle,
+    REPORTS_MAX, Look, Looks, Reports, Silence, Wish, links_report, upstream_connect, upstream_drop_silent,
+    upstream_leave, upstream_settle, upstreams_look,
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
 from mcroute._loop.news cimport link_facts, link_news
@@ -42,10 +42,12 @@ from mcroute._loop.words cimport Words
 
 # Far above what a loop's turn takes on a machine that is out of breath.
 PATIENCE_S = 30.0
+NEWS_MAX = REPORTS_MAX
 
 cdef enum:
     # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
     ROUNDS_MAX = 16
+    LOOKS_MAX = 32              # servers whose links are looked at between two turns
 
 
 cdef bint _make(address, Address* out) except -1:
@@ -150,11 +152,11 @@ cdef class LoopThread:
         Due before the first plan is admitted.
         """
         self.words = words
-        self.loop.room = &words.room
-        if words.claims == NULL:
-            return
-        if not claims_join(self.own().engine, words.claims, number):
+        if words.claims != NULL and not claims_join(self.own().engine, words.claims, number):
             raise MemoryError
+        self.loop.room = &words.room
+        self.loop.signals = &words.signals
+        self.loop.number = number
         self.loop.wake_fds = words.wake_fds
         self.loop.wake_count = words.wake_count
 
@@ -267,6 +269,7 @@ cdef class LoopThread:
         wish.timeout = timeout_s
         wish.addresses = known
         wish.address_count = 0
+        wish.shared = self.words.upstream(server)
         wish.is_done = False
         for address in addresses[:<int>ADDRESSES_MAX]:
             if not _make(address, &known[wish.address_count]):
@@ -275,10 +278,6 @@ cdef class LoopThread:
         self._do(upstream_connect, &wish)
         if not wish.is_done:
             raise MemoryError
-
-    def hurry(self, int server):
-        """Links that wait for their next attempt to connect make it now."""
-        self._do(upstream_hurry, &server)
 
     def settle(self, int server):
         """Closes connected links with unanswered requests; they are connected again."""
@@ -293,24 +292,11 @@ cdef class LoopThread:
         """Closes all links; they stay closed until `connect`."""
         self._do(upstream_leave, &server)
 
-    def forgive(self, int server):
-        """Failures before this moment do not count towards the trip rule."""
-        self._do(server_forgive, &server)
-
-    def fail_over(self, int server):
-        """What waits on the server goes on elsewhere, if the server has tripped, on whatever thread, and is out."""
-        self._do(server_let_fail_over, &server)
-
     def set_limits(self, limits):
         """As `Engine.set_limits`: this thread's share."""
         cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
                                     limits.link_memory_max)
         self._do(engine_limit, &bounds)
-
-    def set_item_size_max(self, int server, uint64_t size):
-        """As `Engine.set_item_size_max`."""
-        cdef Said said = Said(server, size)
-        self._do(server_limit, &said)
 
     def losses(self):
         """As `Engine.losses`; the loop does not notice."""
@@ -322,24 +308,37 @@ cdef class LoopThread:
         self._do(server_desyncs, &taken)
         return desyncs_as_values(&taken)
 
-    def links(self, int server):
-        """A `LinkFacts` for each of the server's links."""
-        cdef Look look
-        cdef int i
-        look.server = server
-        self._do(upstream_look, &look)
-        return [link_facts(&look.links[i]) for i in range(look.count)]
+    def links(self, list servers not None):
+        """For each of these servers a list with a `LinkFacts` for each of its links."""
+        cdef Looks looks
+        cdef int first, i, j
+        facts = []
+        looks.items = <Look*>malloc(min(max(1, <int>len(servers)), <int>LOOKS_MAX) * sizeof(Look))
+        if looks.items == NULL:
+            raise MemoryError
+        try:
+            # Some at a time: clients wait meanwhile.
+            for first in range(0, <int>len(servers), <int>LOOKS_MAX):
+                some = servers[first:first + <int>LOOKS_MAX]
+                looks.count = <int>len(some)
+                for i in range(looks.count):
+                    looks.items[i].server = some[i]
+                self._do(upstreams_look, &looks)
+                for i in range(looks.count):
+                    facts.append([link_facts(&looks.items[i].links[j]) for j in range(looks.items[i].count)])
+        finally:
+            free(looks.items)
+        return facts
 
     def news(self):
-        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on."""
+        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on.
+
+        At most NEWS_MAX: if there are so many there may be more.
+        """
         cdef Reports reports
         cdef int i
-        news = []
-        reports.count = REPORTS_MAX
-        while reports.count == REPORTS_MAX:
-            self._do(links_report, &reports)
-            news.extend([link_news(&reports.items[i]) for i in range(reports.count)])
-        return news
+        self._do(links_report, &reports)
+        return [link_news(&reports.items[i]) for i in range(reports.count)]
 
     def heard(self):
         """To be called when all news has been taken: the bell is rung for later news."""

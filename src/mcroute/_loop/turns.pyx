@@ -14,15 +14,18 @@ from mcroute._engine.connections cimport engine_began, engine_check, engine_resu
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.state cimport Engine, Session
 from mcroute._engine.trips cimport engine_alarms
+from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
+from mcroute._loop.duties cimport plans_abandon, plans_settle, servers_fail_over, servers_limit
 from mcroute._loop.errands cimport errand_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
-from mcroute._loop.links cimport link_ready, links_check, upstream_leave
+from mcroute._loop.links cimport link_ready, links_check, upstream_leave, upstreams_restart
 from mcroute._loop.listeners cimport (
     handed_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
 )
+from mcroute._loop.sharing cimport Signals
 from mcroute._loop.state cimport (
     END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, LoopLink,
 )
@@ -85,6 +88,22 @@ cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
         handed_ready(end.loop)
 
 
+cdef void _look_at_signals(Loop* loop) noexcept nogil:
+    cdef Signals now
+    if loop.signals == NULL:
+        return
+    now.ejections = mcroute_load(&loop.signals.ejections)
+    now.restarts = mcroute_load(&loop.signals.restarts)
+    now.sizes = mcroute_load(&loop.signals.sizes)
+    if now.ejections != loop.signals_seen.ejections:
+        servers_fail_over(loop)
+    if now.restarts != loop.signals_seen.restarts:
+        upstreams_restart(loop)
+    if now.sizes != loop.signals_seen.sizes:
+        servers_limit(loop)
+    loop.signals_seen = now
+
+
 cdef void _look_at_claims(Loop* loop) noexcept nogil:
     """Whoever wrote to this loop's eventfd may have released a key."""
     if loop.engine.waiting != NULL:
@@ -95,9 +114,9 @@ cdef void _look_at_claims(Loop* loop) noexcept nogil:
 cdef void _wake_others(Loop* loop) noexcept nogil:
     cdef uint64_t one = 1
     cdef int i
-    loop.engine.wakes_others = False
+    loop.wakes_others = loop.engine.wakes_others = False
     for i in range(loop.wake_count):
-        if i + 1 != loop.engine.claimant:
+        if i + 1 != loop.number:
             write(loop.wake_fds[i], &one, sizeof(one))
 
 
@@ -123,11 +142,15 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
     if has_mail:
         # Not among the events: it may close what these are about.
         errand_run(loop)
+        _look_at_signals(loop)
+        _look_at_claims(loop)
+    if loop.unsettled != NULL:
+        plans_settle(loop)
         _look_at_claims(loop)
     # An errand may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
-    if loop.engine.wakes_others:
+    if loop.engine.wakes_others or loop.wakes_others:
         _wake_others(loop)
     if not loop.has_rung:
         _ring(loop)
@@ -149,6 +172,7 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
 # ---- what is asked of it, as errands ----
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
+    plans_abandon(loop)
     loop.is_stopping = True
     loop.is_running = False
 

@@ -1,7 +1,8 @@
-"""What the engines of one proxy share: a word for each server, the table of claimed keys, the room for clients."""
+"""What the loops of one proxy share: words of each server, the table of claimed keys, the room for clients."""
 
 from mcroute._engine.state cimport Claims
 from mcroute._engine.words cimport ServerWord
+from mcroute._loop.sharing cimport SharedUpstream, Signals
 from mcroute._loop.state cimport Room
 
 cdef class Words:
@@ -13,4 +14,9 @@ cdef class Words:
     cdef int* wake_fds          # an eventfd for each engine
     cdef int wake_count
     cdef Room room
+    cdef SharedUpstream** upstreams
+    cdef int upstream_count
+    cdef Signals signals
     cdef ServerWord* word(self, int server) except NULL
+    cdef SharedUpstream* upstream(self, int server) except NULL
+    cdef int wake(self) except -1

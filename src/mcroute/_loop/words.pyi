@@ -17,6 +17,12 @@ class Words:
         """How often a listener was held because of that."""
     def forget(self, server: int) -> None:
         """The number is another server's from now on, which is in service and has missed nothing."""
+    def fail_over(self, server: int) -> None:
+        """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
+    def hurry(self, server: int) -> None:
+        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+    def set_item_size_max(self, server: int, size: int) -> None:
+        """As `Engine.set_item_size_max`, for every thread."""
     def state(self, server: int) -> int:
         """As `Engine.server_state`."""
     def put(self, server: int, state: int) -> None:
@@ -27,6 +33,10 @@ class Words:
         """As `Engine.is_spared`."""
     def is_stale(self, server: int) -> bool:
         """As `Engine.is_stale`."""
+    def out(self) -> set[int]:
+        """As `Engine.out`."""
+    def stale(self) -> set[int]:
+        """As `Engine.stale`."""
     def missed(self, server: int) -> int:
         """As `Engine.missed_writes`."""
     def trust(self, server: int, missed: int) -> bool:

@@ -6,11 +6,11 @@ from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.words cimport (
-    mcroute_load, mcroute_swap,
-    word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
+    mcroute_load, mcroute_more, mcroute_swap,
+    SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
 )
-
-from mcroute._loop.system cimport close
+from mcroute._loop.sharing cimport shared_restart, shared_set_size
+from mcroute._loop.system cimport close, write
 
 import os
 
@@ -37,11 +37,12 @@ cdef class Words:
             self.lent = <int>(memory.shape[0] // CACHE_LINE)
         if len(wake_fds) > CLAIMANTS_MAX:
             raise ValueError(f"{len(wake_fds)} threads: at most {CLAIMANTS_MAX} share servers")
-        if len(wake_fds) < 2:
-            return
-        self.claims = claims_new()
-        self.wake_fds = <int*>malloc(len(wake_fds) * sizeof(int))
-        if self.claims == NULL or self.wake_fds == NULL:
+        if len(wake_fds) > 1:
+            self.claims = claims_new()
+            if self.claims == NULL:
+                raise MemoryError
+        self.wake_fds = <int*>malloc(max(1, len(wake_fds)) * sizeof(int))
+        if self.wake_fds == NULL:
             raise MemoryError
         for fd in wake_fds:
             self.wake_fds[self.wake_count] = os.dup(fd)
@@ -52,6 +53,9 @@ cdef class Words:
         for i in range(self.lent, self.count):
             free(self.words[i])
         free(self.words)
+        for i in range(self.upstream_count):
+            free(self.upstreams[i])
+        free(self.upstreams)
         for i in range(self.wake_count):
             close(self.wake_fds[i])
         free(self.wake_fds)
@@ -74,6 +78,29 @@ cdef class Words:
             self.count += 1
         return self.words[server]
 
+    cdef SharedUpstream* upstream(self, int server) except NULL:
+        cdef SharedUpstream** more
+        cdef void* upstream = NULL
+        while server >= self.upstream_count:
+            more = <SharedUpstream**>realloc(self.upstreams, (self.upstream_count + 1) * sizeof(SharedUpstream*))
+            if more == NULL:
+                raise MemoryError
+            self.upstreams = more
+            if posix_memalign(&upstream, CACHE_LINE, CACHE_LINE) != 0:
+                raise MemoryError
+            memset(upstream, 0, CACHE_LINE)
+            self.upstreams[self.upstream_count] = <SharedUpstream*>upstream
+            self.upstream_count += 1
+        return self.upstreams[server]
+
+    cdef int wake(self) except -1:
+        """Every loop looks at the signals with its next turn; it is not waited for."""
+        cdef uint64_t one = 1
+        cdef int i
+        for i in range(self.wake_count):
+            write(self.wake_fds[i], &one, sizeof(one))
+        return 0
+
     def set_clients_max(self, uint64_t size):
         """So many clients may be connected at once; those that are there stay, the next ones wait."""
         while not mcroute_swap(&self.room.size, mcroute_load(&self.room.size), size):
@@ -86,6 +113,26 @@ cdef class Words:
     def forget(self, int server):
         """The number is another server's from now on, which is in service and has missed nothing."""
         self.word(server).bits = 0
+        shared_restart(self.upstream(server))
+        shared_set_size(self.upstream(server), 0)
+
+    def fail_over(self, int server):
+        """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
+        mcroute_more(&self.upstream(server).ejections)
+        mcroute_more(&self.signals.ejections)
+        self.wake()
+
+    def hurry(self, int server):
+        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        shared_restart(self.upstream(server))
+        mcroute_more(&self.signals.restarts)
+        self.wake()
+
+    def set_item_size_max(self, int server, uint64_t size):
+        """As `Engine.set_item_size_max`, for every thread."""
+        shared_set_size(self.upstream(server), size)
+        mcroute_more(&self.signals.sizes)
+        self.wake()
 
     def state(self, int server):
         """As `Engine.server_state`."""
@@ -106,6 +153,17 @@ cdef class Words:
     def is_stale(self, int server):
         """As `Engine.is_stale`."""
         return word_is_stale(self.word(server))
+
+    def out(self):
+        """As `Engine.out`."""
+        cdef int i
+        return {i for i in range(self.count)
+                if word_state(self.words[i]) != SERVER_UP or word_is_spared(self.words[i])}
+
+    def stale(self):
+        """As `Engine.stale`."""
+        cdef int i
+        return {i for i in range(self.count) if word_is_stale(self.words[i])}
 
     def missed(self, int server):
         """As `Engine.missed_writes`."""

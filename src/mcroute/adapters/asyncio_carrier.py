@@ -10,8 +10,9 @@ from .._engine.engine import Engine
 from ..policy import Limits, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, locate
 from .asyncio_driver import Driver, Result
-from .asyncio_links import ServerLinks
+from .asyncio_links import LinksReport, ServerLinks
 from .routing import Routing
+from .supervised import Links
 from .supervision import Supervision
 
 __all__ = ("AsyncioCarrier", "asyncio_routing")
@@ -60,6 +61,9 @@ class AsyncioCarrier:
         links = ServerLinks(self.driver, number, server, timeout_s, count, self._supervision, self._rng)
         self._links = [*(known for known in self._links if known.is_kept), links]
         return links
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        return {number: each.look() for number, each in links.items()}
 
     def schedule(self) -> None:
         self.driver.schedule()

@@ -33,6 +33,7 @@ __all__ = (
 
 # Far above what `stats conns` says of ten thousand connections.
 ANSWER_MAX = 4 << 20
+READ_SIZE = 1 << 16
 
 
 class OtherAddresses(RemoteProtocolError):
@@ -245,15 +246,26 @@ async def _stats(
     server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, arguments: bytes
 ) -> dict[bytes, bytes]:
     writer.write(b"stats %b\r\n" % arguments if arguments else b"stats\r\n")
-    counts = {}
-    # `stats reset` and the like have one line of their own.
-    while (line := await _line(reader)) not in (b"END\r\n", b"RESET\r\n", b"OK\r\n"):
-        kind, _, rest = line.rstrip().partition(b" ")
-        if kind not in (b"STAT", b"ITEM"):
-            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to stats {arguments.decode()}")
-        name, _, value = rest.partition(b" ")
-        counts[name] = value
-    return counts
+    counts: dict[bytes, bytes] = {}
+    rest, size = b"", 0
+    while chunk := await reader.read(READ_SIZE):
+        # Not line by line: there are a hundred of them, and a thousand servers may be asked.
+        *lines, rest = (rest + chunk).split(b"\r\n")
+        size += len(chunk)
+        for line in lines:
+            # `stats reset` and the like have one line of their own.
+            if line in (b"END", b"RESET", b"OK"):
+                return counts
+            kind, _, row = line.partition(b" ")
+            if kind not in (b"STAT", b"ITEM"):
+                raise RemoteProtocolError(
+                    f"{server.name} answers {line[:80]!r} to stats {arguments.decode()}"
+                )
+            name, _, value = row.partition(b" ")
+            counts[name] = value.rstrip()
+        if size > ANSWER_MAX:
+            raise RemoteProtocolError(f"{server.name} answers {size} bytes to stats {arguments.decode()}")
+    raise ConnectionResetError("closed by the server")
 
 
 async def _ask(server: Server, command: bytes, expected: bytes) -> bytes:

@@ -458,8 +458,10 @@ def rows(seen: Observation) -> Iterator[tuple[str, str]]:
     """The rows of `stats mcroute`: a metric's name, colons and its labels' values; and a value."""
     for metric in METRICS:
         for labels, value in metric.read(seen):
-            # Names of pools may have blanks, which end a row's name.
-            name = ":".join((metric.name, *labels)).translate(_UNDERSCORES)
+            name = ":".join((metric.name, *labels))
+            if " " in name or not name.isprintable():
+                # Names of pools may have blanks, which end a row's name. Few of many rows have such a name.
+                name = name.translate(_UNDERSCORES)
             if not isinstance(value, Latencies):
                 yield name, f"{value:.6f}" if isinstance(value, float) else str(int(value))
                 continue

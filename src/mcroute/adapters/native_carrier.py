@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .._loop.news import LinkNews
-from .._loop.threads import LoopThread
+from .._loop.threads import NEWS_MAX, LoopThread
 from ..policy import Plan, Server
 from .addresses import LoopAddress, locate
 from .asyncio_control import spell_address
+from .asyncio_links import LinksReport
 from .handshakes import why_failed
 from .native_engine import NativeEngine
-from .native_links import NativeLinks
+from .native_links import LinkLooks, NativeLinks, report_on
+from .supervised import Links
 from .supervision import Supervision
 
 __all__ = ("NativeCarrier",)
@@ -51,7 +53,8 @@ class NativeCarrier:
         self._hearing_again: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
         self._links: dict[int, NativeLinks] = {}
-        self._loop.add_reader(self._bell, self.hear)
+        self._looks = LinkLooks(self.threads)
+        self._loop.add_reader(self._bell, self._hear_bell)
 
     def begin(self) -> None:
         """Nothing is carried before."""
@@ -72,35 +75,52 @@ class NativeCarrier:
     # ---- what the threads have to tell ----
 
     def hear(self) -> None:
-        """Takes what news there is; also called whenever the threads have some."""
+        """Takes all news that there is."""
+        while self._hear_some():
+            pass
+
+    def _hear_bell(self) -> None:
+        """Some of the news now: a thousand servers may have failed, and others wait for this loop."""
+        if self._hear_some():
+            self._loop.call_soon(self._hear_bell)
+
+    def _hear_some(self) -> bool:
+        """Whether there may be more."""
         if self._is_closed:
-            return
+            return False
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         if self._hearing_again is not None:
             self._hearing_again.cancel()
             self._hearing_again = None
+        has_more = False
         for index in range(len(self.threads)):
             try:
-                self._hear_thread(index)
+                has_more |= self._hear_thread(index)
             except Exception:
                 # One that is not heard to the end does not ring again.
                 log.exception("a thread is listened to again in %g s", HEAR_AGAIN_S)
                 if self._hearing_again is None:
-                    self._hearing_again = self._loop.call_later(HEAR_AGAIN_S, self.hear)
+                    self._hearing_again = self._loop.call_later(HEAR_AGAIN_S, self._hear_bell)
         # What was ejected before each was heard is not rung for.
         self._supervision.look_for_trips()
+        return has_more
 
-    def _hear_thread(self, index: int) -> None:
+    def _hear_thread(self, index: int) -> bool:
         thread = self.threads[index]
+        news: list[LinkNews] = []
         try:
-            for news in thread.news():
-                self._tell(news)
+            news = thread.news()
+            for each in news:
+                self._tell(each)
             for number, line in thread.take_handed():
                 thread.answer(number, self._answer(line))
             self._run_routes(index)
         finally:
-            thread.heard()
+            # Else it need not ring.
+            if len(news) < NEWS_MAX:
+                thread.heard()
+        return len(news) == NEWS_MAX
 
     def _answer(self, line: bytes) -> bytes:
         try:
@@ -152,10 +172,15 @@ class NativeCarrier:
             timeout_s,
             count,
             addresses,
+            self._looks,
+            self.engine.hurry,
             self.hear,
             self._supervision.located,
         )
         return self._links[number]
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
         """Nothing: the threads see by themselves what an errand has left to be sent."""
@@ -167,6 +192,7 @@ class NativeCarrier:
         for timer in (*self._timers.values(), self._hearing_again):
             if timer is not None:
                 timer.cancel()
+        self._looks.close()
         self._loop.remove_reader(self._bell)
         for thread in self.threads:
             try:

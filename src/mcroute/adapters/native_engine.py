@@ -96,8 +96,6 @@ class NativeEngine:
         self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
     ) -> None:
         """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
-        if state == ServerState.UP:
-            self._tell_each(lambda thread: thread.forgive(server))
         is_put = True
         if unless_stale:
             is_put = self._words.lift(server)
@@ -109,15 +107,15 @@ class NativeEngine:
             self._words.put(server, ServerState.EJECTED)
         if state == ServerState.EJECTED:
             # The thread that it tripped on has seen to its own requests there already.
-            self._tell_each(lambda thread: thread.fail_over(server))
+            self._words.fail_over(server)
 
     def _tell_each(self, errand: Callable[[LoopThread], None]) -> None:
-        """Also if one hangs: what it does not hear delays its own clients, and all share the word."""
+        """Also if one hangs: what it does not hear is about its own clients."""
         for thread in self._threads:
             try:
                 errand(thread)
             except RuntimeError:
-                log.exception("a thread has not been told of a server's state")
+                log.exception("a thread has not been told of a limit")
 
     def set_limits(self, limits: Limits) -> None:
         """The process's, which the threads share."""
@@ -141,7 +139,7 @@ class NativeEngine:
         return found
 
     def set_item_size_max(self, server: int, size: int) -> None:
-        self._tell_each(lambda thread: thread.set_item_size_max(server, size))
+        self._words.set_item_size_max(server, size)
 
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)
@@ -151,6 +149,16 @@ class NativeEngine:
 
     def is_stale(self, server: int) -> bool:
         return self._words.is_stale(server)
+
+    def out(self) -> set[int]:
+        return self._words.out()
+
+    def stale(self) -> set[int]:
+        return self._words.stale()
+
+    def hurry(self, server: int) -> None:
+        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        self._words.hurry(server)
 
     def troubles(self) -> Mapping[int, tuple[int, int]]:
         """As `Engine.troubles`, of all threads together."""

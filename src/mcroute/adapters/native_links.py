@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .._loop.news import LinkFacts
 from .._loop.threads import LoopThread
@@ -12,9 +12,54 @@ from .addresses import LoopAddress, is_name, place_of, resolve
 from .asyncio_control import spell_address
 from .asyncio_links import LinksReport
 
-__all__ = ("NativeLinks",)
+__all__ = ("LinkLooks", "NativeLinks", "report_on")
 
 LOOK_S = 0.01
+
+
+class LinkLooks:
+    """Looks at the links of many servers at once, in all threads. Belongs to the running loop."""
+
+    def __init__(self, threads: Sequence[LoopThread]) -> None:
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+        self._awaited: dict[int, asyncio.Future[list[LinkFacts]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self, servers: Sequence[int]) -> list[list[LinkFacts]]:
+        """For each server one for each of its links. Raises RuntimeError if a thread does not answer."""
+        columns = [thread.links(list(servers)) for thread in self._threads]
+        return [[fact for facts in row for fact in facts] for row in zip(*columns, strict=True)]
+
+    async def soon(self, server: int) -> list[LinkFacts]:
+        """After a moment, together with others that are asked for meanwhile; later if a thread hangs."""
+        if server not in self._awaited:
+            self._awaited[server] = self._loop.create_future()
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
+        # Several may wait for it, and one of them be cancelled.
+        return await asyncio.shield(self._awaited[server])
+
+    def _look(self) -> None:
+        self._timer = None
+        try:
+            found = self.now(list(self._awaited))
+        except RuntimeError:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
+            return
+        for future, facts in zip(self._awaited.values(), found, strict=True):
+            future.set_result(facts)
+        self._awaited.clear()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def report_on(facts: Sequence[LinkFacts]) -> LinksReport:
+    """All links of a server as one."""
+    connected = sum(link.is_connected for link in facts)
+    return LinksReport(connected, sum(link.unanswered for link in facts), _version_of(facts))
 
 
 class NativeLinks:
@@ -31,6 +76,8 @@ class NativeLinks:
         timeout_s: float,
         count: int,
         addresses: Sequence[LoopAddress],
+        looks: LinkLooks,
+        hurry: Callable[[int], None],
         hear: Callable[[], None],
         located: Callable[[int, Place], None],
     ) -> None:
@@ -40,6 +87,8 @@ class NativeLinks:
         self._timeout_s = timeout_s
         self._count = count
         self._addresses = addresses
+        self._looks = looks
+        self._hurry = hurry
         self._hear = hear
         self._located = located
         self._is_cancelled = False
@@ -53,14 +102,11 @@ class NativeLinks:
     def __len__(self) -> int:
         return self._count
 
-    def _facts(self) -> Iterator[LinkFacts]:
-        for thread in self._threads:
-            yield from thread.links(self._id)
+    def _facts(self) -> list[LinkFacts]:
+        return self._looks.now([self._id])[0]
 
     def look(self) -> LinksReport:
-        facts = list(self._facts())
-        connected = sum(link.is_connected for link in facts)
-        return LinksReport(connected, sum(link.unanswered for link in facts), _version_of(facts))
+        return report_on(self._facts())
 
     @property
     def connected(self) -> int:
@@ -113,17 +159,18 @@ class NativeLinks:
             self._connect()
 
     async def tried(self) -> None:
-        while not all(link.is_tried for link in self._facts()):
-            await asyncio.sleep(LOOK_S)
+        facts = self._facts()
+        while not all(link.is_tried for link in facts):
+            facts = await self._looks.soon(self._id)
 
     def hurry(self) -> None:
-        for thread in self._threads:
-            thread.hurry(self._id)
+        self._hurry(self._id)
 
     async def settled(self) -> None:
         self.hurry()
-        while not all(link.is_connected and not link.unanswered for link in self._facts()):
-            await asyncio.sleep(LOOK_S)
+        facts = self._facts()
+        while not all(link.is_connected and not link.unanswered for link in facts):
+            facts = await self._looks.soon(self._id)
 
     def abort_silent(self, since: float) -> None:
         for thread in self._threads:

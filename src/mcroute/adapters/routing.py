@@ -17,6 +17,7 @@ from .._engine.roster import Identity
 from .._engine.snapshots import Snapshot
 from ..policy import Limits, Place, Places, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, place_of
+from .asyncio_links import LinksReport
 from .losses import LossLog
 from .state_file import StateFile
 from .supervised import Links, SupervisedEngine
@@ -89,6 +90,9 @@ class Carrier(Protocol):
         self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
     ) -> Links:
         """Begins to connect `count` links to the server of this id; without addresses, when it has some."""
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        """How the links of each of these servers are, by id: cheaper than to look at each."""
 
     def begin(self) -> None:
         """Carries from now on."""
@@ -218,6 +222,10 @@ class Routing:
         count = self._counts[number] = max(count, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, [])
         self.links[number] = self.carrier.connect(number, server, timeout_s, count, addresses)
+
+    def look(self) -> Mapping[int, LinksReport]:
+        """How the links of every server are, by id."""
+        return self.carrier.look(self.links)
 
     def _name(self, number: int) -> str:
         links = self.links.get(number)

@@ -21,11 +21,13 @@ class SlowServers:
         self._supervised = supervised
         self._lines = lines
         self._counted: dict[int, tuple[int, int]] = {}  # by the engine, when it was last looked
+        self._passed_over: set[int] = set()  # when it is next looked
         self._timer: asyncio.TimerHandle | None = None
 
     def forget(self, number: int) -> None:
         """It is another server's from now on."""
         self._counted.pop(number, None)
+        self._passed_over.discard(number)
 
     def cancel(self) -> None:
         if self._timer is not None:
@@ -43,7 +45,11 @@ class SlowServers:
     def look(self) -> None:
         """To be called when the engine may have noticed a slow server: it does so once a second at most."""
         supervised, now = self._supervised, self._supervised.loop.time()
-        for server, (late, refused) in supervised.engine.troubles().items():
+        troubles = supervised.engine.troubles()
+        for server in self._passed_over:
+            self._counted[server] = troubles.get(server, (0, 0))
+        self._passed_over.clear()
+        for server, (late, refused) in troubles.items():
             if server not in supervised.servers:
                 continue
             late_before, refused_before = self._counted.get(server, (0, 0))
@@ -57,4 +63,5 @@ class SlowServers:
 
     def pass_over(self, server: int) -> None:
         """What it answered late while it was out says nothing about how it serves again."""
-        self._counted[server] = self._supervised.engine.troubles().get(server, (0, 0))
+        self._passed_over.add(server)
+        self.look_soon()

@@ -116,9 +116,9 @@ def _service(routing: Routing) -> dict[str, object]:
 def _servers(routing: Routing) -> dict[str, object]:
     rows: dict[str, object] = {}
     snapshot = routing.engine.snapshot()
+    reports = routing.look()
     for name, number in routing.engine.server_ids().items():
-        links = routing.links[number]
-        report = links.look()
+        links, report = routing.links[number], reports[number]
         about = {
             "address": links.server.path or f"{links.server.host}:{links.server.port}",
             "version": report.version or "unknown",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -54,8 +54,11 @@ class SupervisedEngine(Protocol):
     def is_spared(self, server: int) -> bool:
         """Whether they have done so since its state was set."""
 
-    def is_stale(self, server: int) -> bool:
-        """Whether it has missed a write for good since it was put into service."""
+    def out(self) -> Set[int]:
+        """Servers that are out of service, and those that are spared."""
+
+    def stale(self) -> Set[int]:
+        """Servers that have missed a write for good since they were put into service."""
 
     def missed_writes(self, server: int) -> int: ...
 

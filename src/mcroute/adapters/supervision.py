@@ -212,9 +212,9 @@ class Supervision:
     def look_for_trips(self) -> None:
         """To be called whenever the engine may have counted a failure."""
         self._slow_servers.look_soon()
-        tripped = sorted(filter(self._has_tripped, self.supervisor.serving))
+        tripped, stale = self.supervisor.serving & self._engine.out(), self._engine.stale()
         # Who may hold old values goes first: of several the last one is kept, and that should not be it.
-        for server in sorted(tripped, key=self._engine.is_stale, reverse=True):
+        for server in (*sorted(tripped & stale), *sorted(tripped - stale)):
             # Not one that has been put back because of another one.
             if self._has_tripped(server):
                 self._tripped(server, "it failed too often in a row, or missed a write")
@@ -235,7 +235,7 @@ class Supervision:
             self._tell_all_who_are_stale()
 
     def _tell_all_who_are_stale(self) -> None:
-        for server in tuple(filter(self._engine.is_stale, self.supervisor.unsuspicious)):
+        for server in self.supervisor.unsuspicious & self._engine.stale():
             self.supervisor.stale(server)
 
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:

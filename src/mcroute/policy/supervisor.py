@@ -12,7 +12,7 @@ can still be executed), flushed if it missed writes, and only then serves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from heapq import heapify, heappop, heappush
 from random import Random
 from types import MappingProxyType
@@ -175,12 +175,12 @@ class Supervisor:
         return Condition.EJECTED if record is None else record.condition(now, self.settings.suspect_s)
 
     @property
-    def serving(self) -> Collection[int]:
+    def serving(self) -> Set[int]:
         """The servers that are UP."""
         return self._census.up
 
     @property
-    def unsuspicious(self) -> Collection[int]:
+    def unsuspicious(self) -> Set[int]:
         """The servers that `stale` was not said of since they were put in order."""
         return self._census.unsuspicious
 
