@@ -9,7 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcroute.policy import Condition, HealthSettings, Pool, Replicate, State, SupervisorSettings
+from mcroute.policy import (
+    Condition,
+    HealthSettings,
+    Pool,
+    PoolRoute,
+    Replicate,
+    State,
+    SupervisorSettings,
+    compile_plan,
+)
 from mcroute.policy.processes import SLACK_S
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
@@ -169,6 +178,33 @@ def test_a_foreign_process_behind_connections_that_break_while_idle(
             relay.cut()
             await shown(proxy, Condition.UP)
             await requests(proxy.port, 20)
+            await proxy.close()
+
+    run(scenario())
+
+
+def test_a_foreign_process_where_a_server_comes_back_by_a_reload(
+    run: Run,
+    carrier: str,
+    servers: list[MemcachedServer],
+    foreign: MemcachedServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        await until_old(foreign)
+        with Relay((servers[0].host, servers[0].port)) as relay:
+            both = Replicate(Pool.of("main", [relay.address, servers[1].address]), copies=2)
+            proxy = await start_proxy(carrier, both, settings=SETTINGS)
+            await known(proxy, servers[0])
+            await proxy.reload(compile_plan(PoolRoute(Pool.of("main", [servers[1].address]))))
+            before = touches(foreign)
+            relay.target = foreign.host, foreign.port
+            await proxy.reload(compile_plan(both))
+            while LINE not in caplog.text:
+                await asyncio.sleep(0.01)
+            await requests(proxy.port, 20)
+            assert touches(foreign) == before
+            assert b"kept" in ask(foreign, b"get theirs\r\n")
             await proxy.close()
 
     run(scenario())

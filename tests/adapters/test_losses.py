@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from mcroute._engine.losses import Losses, ServerDesync
+from mcroute._engine.snapshots import ServerSnapshot, Snapshot
 from mcroute.adapters.losses import QUIET_S, LossLog
 
 
@@ -17,6 +18,7 @@ class Engine:
     def __init__(self) -> None:
         self.counts = Losses(0, 0, 0, 0, 0)
         self.desyncs: list[ServerDesync] = []
+        self.skipped: dict[str, dict[str, int]] = {}
 
     def losses(self) -> Losses:
         return self.counts
@@ -24,6 +26,10 @@ class Engine:
     def take_desyncs(self) -> list[ServerDesync]:
         taken, self.desyncs = self.desyncs, []
         return taken
+
+    def snapshot(self) -> Snapshot:
+        servers = {name: ServerSnapshot(counters) for name, counters in self.skipped.items()}
+        return Snapshot(servers=servers)
 
 
 class Clock:
@@ -58,13 +64,31 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
         ]
 
 
+def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, str)  # type: ignore[arg-type]
+    for unkept, of_a, of_b in ((3, 1, 2), (5, 1, 4), (6, 2, 4)):
+        engine.counts = engine.counts._replace(unkept=unkept)
+        engine.skipped = {"a": {"unkept": of_a}, "b": {"unkept": of_b}}
+        told.look()
+        clock.now += QUIET_S
+    why = "values read past: the memory for replies is used up"
+    assert caplog.messages == [
+        f"server a: 1 {why}",
+        f"server b: 2 {why}",
+        f"server b: 2 {why}",
+        f"server a: 1 {why}",
+    ]
+
+
 def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         engine = Engine()
+        engine.skipped = {"a": {"too_large": 1}, "b": {"too_large": 0}}
         told = LossLog(engine, asyncio.get_running_loop(), str)
         told.begin()
         engine.counts = engine.counts._replace(too_large=1)
         told.close()
 
     asyncio.run(scenario())
-    assert caplog.messages == ["1 values of servers read past: they are larger than value_max"]
+    assert caplog.messages == ["server a: 1 values read past: they are larger than value_max"]

@@ -26,6 +26,7 @@ from mcroute.policy import (
     compile_plan,
 )
 from mcroute.policy.places import PlaceTable
+from mcroute.policy.processes import Kinship, Seen
 
 SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
 EJECTED, UP = ServerState.EJECTED, ServerState.UP
@@ -151,6 +152,32 @@ def test_a_server_that_left_is_known_again_by_its_place() -> None:
         SetState(0, EJECTED),
         SetState(2, UP),
     )
+
+
+@pytest.mark.parametrize(
+    ("identity", "pid", "uptime", "is_foreign"),
+    [
+        ("same", 1, 150, False),  # it goes on
+        ("same", 2, 20, False),  # its restart
+        ("same", 2, 1000, True),
+        ("any", 2, 1000, False),
+    ],
+)
+def test_what_answers_where_a_server_comes_back_is_compared_with_what_left(
+    identity: str, pid: int, uptime: int, is_foreign: bool
+) -> None:
+    s = supervised(plan_of(a="h1", b="h2"))
+    s.identified(0, Seen(ServerStats(pid=1, uptime=100), 0.0, 0.0))
+    s.install(plan_of(b="h2"), 1.0, ids={"b": 1})
+    members = plan_of(b="h2", z="h1").servers
+    back = compile_plan(PoolRoute(Pool("main", members, identity=identity)))
+    places = {"b": at("h2"), "z": at("h1")}
+    [server] = s.outdated(back, places)
+    seen = Seen(ServerStats(pid=pid, uptime=uptime), 50.0, 50.0)
+    assert s.is_foreign(server, back, at("h1"), seen) is is_foreign
+    # What was not flushed by then is compared again on its return.
+    s.install(back, 51.0, unflushed=[server], ids={"b": 1, "z": 0}, places=places)
+    assert (s.identified(0, seen) is Kinship.FOREIGN) is is_foreign
 
 
 def test_an_address_that_means_another_place_now_is_not_trusted() -> None:

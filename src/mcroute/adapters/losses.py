@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .._engine.losses import Losses, ServerDesync
+from .._engine.snapshots import Snapshot
 
 __all__ = ("LossLog",)
 
@@ -17,8 +18,10 @@ QUIET_S = 10.0
 LINES = {
     "refused_memory": "%d requests refused: the memory for requests or for links is used up",
     "closed_memory": "%d clients closed: they left most unread, or half a line, while memory was used up",
-    "unkept": "%d values of servers read past: the memory for replies is used up",
-    "too_large": "%d values of servers read past: they are larger than value_max",
+}
+SERVER_LINES = {
+    "unkept": "server %s: %d values read past: the memory for replies is used up",
+    "too_large": "server %s: %d values read past: they are larger than value_max",
 }
 
 log: logging.Logger = logging.getLogger("mcroute")
@@ -28,6 +31,8 @@ class LosingEngine(Protocol):
     def losses(self) -> Losses: ...
 
     def take_desyncs(self) -> list[ServerDesync]: ...
+
+    def snapshot(self) -> Snapshot: ...
 
 
 class LossLog:
@@ -40,6 +45,7 @@ class LossLog:
         self._loop = loop
         self._name_of = name_of
         self._told = Losses(0, 0, 0, 0, 0)
+        self._told_of: dict[str, dict[str, int]] = {}  # by kind and server
         self._quiet_until: dict[str | int, float] = {}
         self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
         self._timer: asyncio.TimerHandle | None = None
@@ -69,11 +75,25 @@ class LossLog:
             if lost and self._may_tell(kind):
                 self._told = self._told._replace(**{kind: getattr(seen, kind)})
                 log.warning(line, lost)
+        for kind, line in SERVER_LINES.items():
+            if getattr(seen, kind) != getattr(self._told, kind) and self._may_tell(kind):
+                self._told = self._told._replace(**{kind: getattr(seen, kind)})
+                self._tell_of_servers(kind, line)
         if seen.desyncs != self._told.desyncs:
             self._told = self._told._replace(desyncs=seen.desyncs)
             self._gather()
         for server in [server for server in self._untold if self._may_tell(server)]:
             self._tell_desync(self._untold.pop(server))
+
+    def _tell_of_servers(self, kind: str, line: str) -> None:
+        servers = self._engine.snapshot().servers
+        told = self._told_of.get(kind, {})
+        self._told_of[kind] = {name: server.counters[kind] for name, server in servers.items()}
+        for name, count in self._told_of[kind].items():
+            # Fewer than before: another server has the name.
+            before = told.get(name, 0)
+            if lost := count - before if count >= before else count:
+                log.warning(line, name, lost)
 
     def _gather(self) -> None:
         for desync in self._engine.take_desyncs():

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from ..policy import Fence, Flush, Flushing, FlushStep, Look, Server, ServerStats, State
+from ..policy import (
+    Fence,
+    Flush,
+    Flushing,
+    FlushStep,
+    Look,
+    Place,
+    Plan,
+    Seen,
+    Server,
+    ServerStats,
+    State,
+)
 from . import asyncio_control as control
 from .identities import Identities
 from .server_log import ServerLog
@@ -111,6 +123,7 @@ class Returns:
         supervisor, loop = supervised.supervisor, supervised.loop
         links = supervised.links[server]
         if decision.awaits_departed and not await self._have_departed():
+            self._lines.cannot_be_fenced(server, "links of servers that have left are still open")
             supervised.carry_out(supervisor.fence_failed(server, loop.time()), "")
             return
         try:
@@ -118,6 +131,8 @@ class Returns:
         except asyncio.TimeoutError:
             # Others get answers and a connection does not: its past is settled by closing it.
             links.abort_unsettled()
+            why = f"not all connections to it were made, and answered, within {CONTROL_TIMEOUT_S:g} s"
+            self._lines.cannot_be_fenced(server, why)
             supervised.carry_out(supervisor.fence_failed(server, loop.time()), "")
             return
         try:
@@ -178,7 +193,11 @@ class Returns:
         supervisor, loop = supervised.supervisor, supervised.loop
         try:
             delay_s = decision.delay_s if isinstance(decision, Flush) else None
-            stats = await self._stats_after_flush(supervised.servers[server], delay_s, server)
+            stats = await self._stats_after_flush(
+                supervised.servers[server],
+                delay_s,
+                lambda stats, asked_at: self._identities.is_trusted(server, stats, asked_at),
+            )
         except FAILURES as error:
             self._lines.cannot_be_flushed(server, error)
             supervised.carry_out(supervisor.flush_failed(server, loop.time()), "")
@@ -191,25 +210,33 @@ class Returns:
             self._lines.cannot_be_flushed(server, why)
 
     async def _stats_after_flush(
-        self, server: Server, delay_s: int | None, number: int | None = None
+        self, server: Server, delay_s: int | None, is_trusted: Callable[[ServerStats, float], bool]
     ) -> ServerStats:
-        """None: without a flush. A server of the plan, with a number, is flushed if its process is known."""
+        """None: without a flush. Else it is flushed if its process, asked at that time, is trusted."""
         async with self._controlling:
             asked_at = lasting_time()
-
-            def allows(stats: ServerStats) -> bool:
-                return number is None or self._identities.is_trusted(number, stats, asked_at)
-
-            asking = control.look(server) if delay_s is None else control.flush(server, delay_s, allows)
+            if delay_s is None:
+                asking = control.look(server)
+            else:
+                asking = control.flush(server, delay_s, lambda stats: is_trusted(stats, asked_at))
             return await in_time(asking, CONTROL_TIMEOUT_S)
 
-    async def empty(self, server: Server) -> None:
-        """Returns when a flush of the server is certain. Raises TimeoutError, and as `control.flush`."""
-        settings = self._supervised.supervisor.settings.flush
+    async def empty(self, server: Server, plan: Plan, place: Place) -> None:
+        """For a server of a plan that comes next, at a place that one has left.
+
+        Returns when a flush is certain. Raises TimeoutError, and as `control.flush`, also if another process
+        answers.
+        """
+        supervisor = self._supervised.supervisor
+        settings = supervisor.settings.flush
+
+        def is_trusted(stats: ServerStats, asked_at: float) -> bool:
+            return not supervisor.is_foreign(server, plan, place, Seen(stats, asked_at, lasting_time()))
+
         flushing = Flushing(settings)
         while True:
             delay_s = None if flushing.step is FlushStep.LOOK else flushing.delay_s
-            stats = await self._stats_after_flush(server, delay_s)
+            stats = await self._stats_after_flush(server, delay_s, is_trusted)
             step = flushing.heard(stats, self._supervised.loop.time())
             if step is FlushStep.DONE:
                 return

@@ -110,12 +110,11 @@ class ServerLog:
             text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"
             log.warning(text, name, size, _some(connections), settings.fence_listed_s)
 
-    def cannot_be_fenced(self, server: int, error: BaseException) -> None:
-        log.warning("server %s cannot be fenced: %s", self._name(server), _reason(error))
+    def cannot_be_fenced(self, server: int, why: BaseException | str) -> None:
+        log.warning("server %s cannot be fenced: %s", self._name(server), _reason(why))
 
-    def cannot_be_flushed(self, server: int, error: BaseException | str) -> None:
-        why = error if isinstance(error, str) else _reason(error)
-        log.warning("server %s cannot be flushed: %s", self._name(server), why)
+    def cannot_be_flushed(self, server: int, why: BaseException | str) -> None:
+        log.warning("server %s cannot be flushed: %s", self._name(server), _reason(why))
 
     # ---- what it does slowly ----
 
@@ -136,6 +135,6 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(why: BaseException | str) -> str:
     """Some exceptions have no text."""
-    return str(error) or type(error).__name__
+    return str(why) or type(why).__name__

@@ -109,11 +109,13 @@ class Supervision:
 
     # ---- another plan ----
 
-    async def flush_outdated(self, plan: Plan, places: Places | None = None) -> list[Server]:
+    async def flush_outdated(self, plan: Plan, places: Places) -> list[Server]:
         """Flushes servers that come back by this plan. Returns those of which nothing is certain yet."""
         servers = self.supervisor.outdated(plan, places)
-        flushes = (in_time(self._returns.empty(server), RELOAD_FLUSH_S) for server in servers)
-        results = await asyncio.gather(*flushes, return_exceptions=True)
+        flushes = (self._returns.empty(server, plan, places[server.name]) for server in servers)
+        results = await asyncio.gather(
+            *(in_time(flush, RELOAD_FLUSH_S) for flush in flushes), return_exceptions=True
+        )
         return [server for server, result in zip(servers, results, strict=True) if result is not None]
 
     def install(

@@ -8,6 +8,7 @@ from .health import Health, State
 from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places, PlaceTable, continued, spelled
+from .processes import Kinship, Seen, kinship
 from .records import Departed, Record
 from .reports import Cause, ServerReport
 from .servers import Server
@@ -50,6 +51,15 @@ class Members:
         joining = (server for server in plan.servers if server.name not in stays)
         return tuple(server for server in joining if self._departed.has_been(places[server.name]))
 
+    def is_foreign(self, server: Server, plan: Plan, place: Place, seen: Seen) -> bool:
+        """For one of `outdated`: whether another process answers than the one that left, or a restart of it.
+
+        Never where that plan takes any process for its server.
+        """
+        if any(pool.identity == "any" and server in pool.servers for pool in plan.named_pools):
+            return False
+        return kinship(self._departed.process(place), seen) is Kinship.FOREIGN
+
     def install(
         self,
         plan: Plan,
@@ -67,7 +77,7 @@ class Members:
         staying = {name: known.pop(old) for name, old in stays.items()}
         unsafe = self._unsafe_places(known)
         for name, record in known.items():
-            self._departed.add(record.place, self.ids[name], record.lost)
+            self._departed.add(record.place, self.ids[name], record.lost, record.process)
         before, self.records = self.records, {}
         for server in plan.servers:
             place = places[server.name]
@@ -93,10 +103,13 @@ class Members:
         return unsafe
 
     def _join(self, place: Place, is_unsafe: bool, now: float) -> Record:
+        process = self._departed.process(place)
         lost = self._departed.pop(place)
         if not is_unsafe and not lost:
-            return Record(place, lost=lost)
-        record = Record(place, Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True)
+            return Record(place, lost=lost, process=process)
+        record = Record(
+            place, Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True, process=process
+        )
         record.tally.eject(Cause.AWAY)
         return record
 
@@ -107,10 +120,11 @@ class Members:
         if not before or not before.isdisjoint(place):
             record.place |= before
             return False
-        self._departed.add(before, server, record.lost)
+        process = self._departed.process(place)
+        self._departed.add(before, server, record.lost, record.process)
         record.lost = self._departed.pop(place)
         record.was_away = True
-        record.process, record.is_foreign = None, False
+        record.process, record.is_foreign = process, False
         return True
 
     def departed_link_lost(self, server: int, local_address: str) -> None:

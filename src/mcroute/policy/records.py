@@ -99,12 +99,13 @@ class _Absence:
     place: Place
     number: int
     lost: set[str]
+    process: Process | None
 
 
 class Departed:
     """Places whose servers have left, so that they are flushed if they come back: the last 1024.
 
-    With each are the lost links whose writes the server may still execute.
+    With each are the lost links whose writes the server may still execute, and its process as last seen.
     """
 
     def __init__(self) -> None:
@@ -121,9 +122,14 @@ class Departed:
         """Whether a server that has left may have been there."""
         return bool(self._places.near(place))
 
-    def add(self, place: Place, number: int, lost: set[str]) -> None:
+    def process(self, place: Place) -> Process | None:
+        """The one that served there; None if that is not known, or not certain."""
+        near = [self._absences[serial] for serial in self._places.near(place)]
+        return near[0].process if len(near) == 1 and place and near[0].place else None
+
+    def add(self, place: Place, number: int, lost: set[str], process: Process | None = None) -> None:
         serial = next(self._serials)
-        self._absences[serial] = _Absence(place, number, lost)
+        self._absences[serial] = _Absence(place, number, lost, process)
         self._places.add(serial, place)
         self._lost_by_id[number] = lost
         if len(self._absences) > DEPARTED_MAX:

@@ -90,6 +90,10 @@ class Supervisor:
         """
         return self._members.outdated(plan, places)
 
+    def is_foreign(self, server: Server, plan: Plan, place: Place, seen: Seen) -> bool:
+        """For one of `outdated`: whether another process answers than the one that left, or its restart."""
+        return self._members.is_foreign(server, plan, place, seen)
+
     def install(
         self,
         plan: Plan,
