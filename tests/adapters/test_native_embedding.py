@@ -6,14 +6,18 @@ import gc
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("mcroute._loop.threads", reason="no epoll")
 
 from mcroute import NativeProxy
+from mcroute.adapters.state_file import StateFile
+from mcroute.errors import ConfigError
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import EmbeddedServer
 from tests.preloading import child_environment
@@ -88,6 +92,8 @@ def test_nothing_is_left_of_one_that_was_stopped(server: EmbeddedServer) -> None
 FORGETFUL = """
 import sys
 from mcroute import NativeProxy
+from mcroute.adapters.state_file import StateFile
+from mcroute.errors import ConfigError
 from mcroute.policy import Pool, PoolRoute
 proxy = NativeProxy(PoolRoute(Pool.of("main", sys.argv[1:])), threads=2)
 proxy.start()
@@ -99,3 +105,28 @@ def test_a_process_ends_although_nobody_stops_it(server: EmbeddedServer) -> None
     command = [sys.executable, "-c", FORGETFUL, server.address]
     done = subprocess.run(command, capture_output=True, timeout=50, check=True, env=child_environment())
     assert done.stderr == b""
+
+
+def test_it_keeps_a_state_file_and_descriptors(server: EmbeddedServer, tmp_path: Path) -> None:
+    path = tmp_path / "proxy.state"
+    with (
+        NativeProxy(route(server), threads=1, state_file=path, first_use="flush", descriptors=100) as proxy,
+        pytest.raises(OSError, match="another proxy uses it"),
+    ):
+        assert b"STAT max_connections " in ask(proxy.port, b"stats\r\n")
+        # It is flushed first.
+        while ask(proxy.port, b"get k\r\n") != b"END\r\n":
+            time.sleep(0.01)
+        NativeProxy(route(server), threads=1, state_file=path).start()
+    # Left in order: nothing is flushed when the next one begins.
+    ask(server.port, b"set k 0 0 1\r\nx\r\n")
+    with NativeProxy(route(server), threads=1, state_file=path, first_use="flush") as proxy:
+        assert ask(proxy.port, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
+
+
+def test_without_descriptors_enough_it_does_not_start(server: EmbeddedServer, tmp_path: Path) -> None:
+    path = tmp_path / "proxy.state"
+    with pytest.raises(ConfigError, match="the limit of 5 open descriptors"):
+        NativeProxy(route(server), threads=1, state_file=path, descriptors=5).start()
+    # Nobody holds the file.
+    StateFile(str(path)).close()

@@ -13,8 +13,11 @@ from random import Random
 from typing import Any, TypeVar
 
 from ..policy import Limits, Plan, Route, SupervisorSettings, compile_plan
+from .descriptors import Descriptors
 from .metrics import Observation
-from .native_proxy import Proxy
+from .native_proxy import Proxy, default_threads
+from .routing import FirstUse
+from .state_file import lent_state
 
 __all__ = ("NativeProxy",)
 
@@ -27,8 +30,14 @@ class NativeProxy:
     Clients are served by `threads` threads (default: one a core, at most 4) which need no interpreter;
     another thread supervises the servers. `route` is a route or a compiled plan; it listens on `host` and
     `port` (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and
-    a port for Prometheus; `limits` bounds memory and values. Methods may be called from any thread,
-    one at a time. Linux only.
+    a port for Prometheus; `limits` bounds memory and values.
+
+    `state_file` is the path of what an earlier proxy has left, and this one leaves: which servers have missed
+    writes. Servers that it says nothing of are flushed before they are used if `first_use` is "flush".
+    `descriptors` is how many the proxy may have open at once: clients for which none would be left wait, so
+    that connections to servers can always be made.
+
+    Methods may be called from any thread, one at a time. Linux only.
     """
 
     def __init__(
@@ -43,16 +52,26 @@ class NativeProxy:
         limits: Limits | None = None,
         metrics: tuple[str, int] | None = None,
         rng: Random | None = None,
+        state_file: str | os.PathLike[str] | None = None,
+        first_use: FirstUse = "trust",
+        descriptors: int | None = None,
     ) -> None:
         self.plan: Plan = _plan(route)
         self.port: int = port
         self._where = (host, port, path, metrics)
-        self._how = (threads, settings, limits, rng)
+        self._threads = threads or default_threads()
+        self._how = (settings, limits, rng, first_use)
+        self._state_file = state_file
+        self._descriptors = descriptors
         self._supervisor: threading.Thread | None = None
         self._pid = 0
 
     def start(self) -> None:
-        """Returns when clients can connect. Raises OSError if it cannot listen, RuntimeError if it runs."""
+        """Returns when clients can connect.
+
+        Raises OSError if it cannot listen or have the state file, ConfigError if it is to have too few
+        descriptors, RuntimeError if it runs.
+        """
         if self._supervisor is not None:
             raise RuntimeError("the proxy runs already")
         started: Future[None] = Future()
@@ -71,12 +90,23 @@ class NativeProxy:
         atexit.register(_stop, weakref.ref(self))
 
     async def _serve(self, started: Future[None]) -> None:
-        threads, settings, limits, rng = self._how
+        settings, limits, rng, first_use = self._how
         host, port, path, metrics = self._where
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         try:
-            self._proxy = Proxy(self.plan, threads=threads, settings=settings, limits=limits, rng=rng)
+            descriptors = self._bound(metrics is not None)
+            with lent_state(self._state_file) as state:
+                self._proxy = Proxy(
+                    self.plan,
+                    threads=self._threads,
+                    settings=settings,
+                    limits=limits,
+                    rng=rng,
+                    state=state,
+                    first_use=first_use,
+                    descriptors=descriptors,
+                )
             await self._proxy.start(host, port, path=path, metrics=metrics)
         except BaseException as error:
             started.set_exception(error)
@@ -84,6 +114,14 @@ class NativeProxy:
         self.port = self._proxy.port
         started.set_result(None)
         await self._ended.wait()
+
+    def _bound(self, has_metrics: bool) -> Descriptors | None:
+        if self._descriptors is None:
+            return None
+        descriptors = Descriptors(self._descriptors, 0, self._threads, has_metrics)
+        # Before anything is made of which there might not be enough.
+        descriptors.clients_max(self.plan)
+        return descriptors
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         if threading.current_thread() is self._supervisor:

@@ -7,13 +7,14 @@ replaced as a whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import mmap
 import os
 import secrets
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ("StateFile",)
+__all__ = ("StateFile", "lent_state")
 
 FORMAT = 1
 WORDS_MAX = 4096
@@ -48,18 +49,19 @@ class StateFile:
     proxy has it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         if fcntl is None:
             raise OSError("a state file takes a system with flock")
         self.path: Path = Path(path)
-        self._fd = os.open(f"{path}.words", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        words = f"{self.path}.words"
+        self._fd = os.open(words, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BlockingIOError(error.errno, "another proxy uses it") from None
             os.ftruncate(self._fd, LINE * (1 + WORDS_MAX))
-            self._map = self._mapped(f"{path}.words")
+            self._map = self._mapped(words)
             self.pasts: list[Past] = self._load()
             # From here on the words are about other servers: until the text is written they prove nothing.
             self._generation = secrets.randbits(63)
@@ -186,6 +188,18 @@ class StateFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+@contextlib.contextmanager
+def lent_state(path: str | os.PathLike[str] | None) -> Iterator[StateFile | None]:
+    """The state file of this path, None without one; closed again only if what it is lent to fails."""
+    state = StateFile(path) if path is not None else None
+    try:
+        yield state
+    except BaseException:
+        if state is not None:
+            state.close()
+        raise
 
 
 def _boot() -> str:
