@@ -12,7 +12,7 @@ import pytest
 
 from mcroute.adapters.asyncio_proxy import Proxy as AsyncioProxy
 from mcroute.adapters.descriptors import Descriptors
-from mcroute.policy import Route, SupervisorSettings, compile_plan
+from mcroute.policy import Limits, Route, SupervisorSettings, compile_plan
 
 if TYPE_CHECKING:
     from mcroute.adapters.native_proxy import Proxy as NativeProxy
@@ -38,6 +38,7 @@ async def start_proxy(
     threads: int = NATIVE_THREADS,
     path: str = "",
     descriptors: Descriptors | None = None,
+    limits: Limits | None = None,
 ) -> Proxy:
     """A proxy on the running loop, or on threads beside it; at this path if there is one."""
     proxy: Proxy
@@ -45,10 +46,17 @@ async def start_proxy(
         from mcroute.adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
 
         proxy = NativeProxy(
-            compile_plan(route), threads=threads, settings=settings, rng=Random(1), descriptors=descriptors
+            compile_plan(route),
+            threads=threads,
+            settings=settings,
+            limits=limits,
+            rng=Random(1),
+            descriptors=descriptors,
         )
     else:
-        proxy = AsyncioProxy(compile_plan(route), settings=settings, rng=Random(1), descriptors=descriptors)
+        proxy = AsyncioProxy(
+            compile_plan(route), settings=settings, limits=limits, rng=Random(1), descriptors=descriptors
+        )
     await proxy.start(path=path)
     return proxy
 

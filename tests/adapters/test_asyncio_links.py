@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -30,6 +30,7 @@ KEYS = [b"k%d" % i for i in range(60)]
 @dataclass
 class Observer:
     failed: int = 0
+    starved_times: int = 0
     lost: list[tuple[str, int]] = field(default_factory=list)
 
     def connected(self, server: int) -> None:
@@ -42,7 +43,7 @@ class Observer:
         pass
 
     def starved(self, server: int) -> None:
-        pass
+        self.starved_times += 1
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
         self.lost.append((local_address, writes_in_flight))
@@ -67,8 +68,28 @@ class World:
             await asyncio.sleep(0.001)
 
 
+class Short(Engine):
+    """Has no memory when this is called, so many times."""
+
+    fails_in = ""
+    times = 0
+
+    def _fail(self, where: str) -> None:
+        if where == self.fails_in and self.times > 0:
+            self.times -= 1
+            raise MemoryError
+
+    def open_link(self, server: int, index: int = 0, script: Sequence[tuple[bytes, bytes]] = ()) -> int:
+        self._fail("open_link")
+        return super().open_link(server, index, script)
+
+    def link_connected(self, number: int) -> None:
+        self._fail("link_connected")
+        super().link_connected(number)
+
+
 @contextlib.asynccontextmanager
-async def world() -> AsyncIterator[World]:
+async def world(kind: type[Engine] = Engine) -> AsyncIterator[World]:
     got: dict[asyncio.StreamWriter, bytes] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,7 +104,7 @@ async def world() -> AsyncIterator[World]:
 
     listener = await asyncio.start_server(serve, "127.0.0.1")
     pool = Pool.of("main", [f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"])
-    engine = Engine(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
+    engine = kind(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
     driver = Driver(engine, asyncio.get_running_loop())
     observer = Observer()
     links = ServerLinks(driver, 0, pool.servers[0], 10.0, LINKS, observer, Random(1))
@@ -285,3 +306,22 @@ def test_something_that_is_no_memcached_is_not_asked_for_values(caplog: pytest.L
     # The last connection may end before it has said anything.
     assert set(received) - {b""} == {b"version\r\n"}
     assert "is no memcached: it answers b'HTTP/1.1 400 Bad Request' to version" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["open_link", "link_connected"])
+def test_a_link_without_memory_is_made_later_and_its_server_has_not_failed(where: str) -> None:
+    async def scenario() -> None:
+        async with world(Short) as w:
+            assert isinstance(w.engine, Short)
+            w.engine.fails_in, w.engine.times = where, LINKS + 1
+            w.links.abort()
+            await w.until(lambda: len(w.observer.lost) == LINKS)
+            await w.until(lambda: w.links.are_connected)
+            assert w.engine.times == 0
+            assert w.observer.starved_times > 0
+            assert w.observer.failed == 0
+            # It is used as ever.
+            w.send(b"get k\r\n")
+            await w.until(lambda: any(w.got.values()))
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

@@ -145,3 +145,20 @@ def test_a_write_is_refused_before_any_copy_is_sent_it() -> None:
     snapshot = net.engine.snapshot()
     assert [snapshot.servers[name].counters["missed_writes"] for name in ("s0", "s1")] == [0, 0]
     assert [net.engine.server_state(server) for server in (0, 1)] == [0, 0]
+
+
+def test_a_share_of_links_that_is_full_refuses_requests_and_fails_no_server() -> None:
+    """Servers that read slowly: what is written to them waits in the links' share."""
+    net = small(PoolRoute(pool(2)), 2, requests=16 * SHARE)
+    for server in (0, 1):  # they read nothing
+        net.lose(server)
+        net.engine.open_link(server)
+    client = net.client()
+    line = b"set k%d 0 0 8000\r\n" + b"x" * 8000 + b"\r\n"
+    for i in range(3000):
+        net.engine.receive(client, line % i, net.now)
+        if counters(net)["refused_memory"]:
+            break
+    assert counters(net)["refused_memory"] == 1
+    assert SHARE - (1 << 20) <= counters(net)["link_bytes"] <= SHARE + (1 << 20)
+    assert not set(net.closed) & {0, 1} and [net.engine.server_state(server) for server in (0, 1)] == [0, 0]
