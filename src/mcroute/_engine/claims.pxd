@@ -14,7 +14,8 @@ be had waits in the engine, and is tried again when another engine has released 
     bits 33-63  ghosts, of all engines
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.state cimport Claims, Engine, Request, Walk
 
@@ -32,6 +33,10 @@ cdef bint claims_join(Engine* engine, Claims* claims, int number) noexcept nogil
 # a plan without copies, are under way while a plan with copies comes. What waits is to be told.
 cdef void claims_close(Claims* claims) noexcept nogil
 cdef void claims_open(Claims* claims) noexcept nogil
+
+# A write to the key is about to begin, or a claim about to be given back: the table is seldom in the processor's cache.
+cdef void claim_expect(Engine* engine, const uint8_t* key, size_t size) noexcept nogil
+cdef void claim_expect_release(Request* request) noexcept nogil
 
 # Whether the request, which has not begun, has to wait for another engine; then claims_resume begins it.
 cdef bint claim_waits(Request* request) noexcept nogil

@@ -11,6 +11,7 @@ from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUC
 from mcroute._engine.walks cimport walk_begin, walk_key
 from mcroute._engine.words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
 from mcroute._hashing cimport hash_murmur3_32
+from mcroute._hashing.caching cimport prefetch
 from mcroute._protocol cimport request_next_key
 
 cdef enum:
@@ -66,6 +67,16 @@ cdef inline uint32_t _slot(const uint8_t* key, size_t size) noexcept nogil:
 
 cdef uint32_t _slot_of(Request* request) noexcept nogil:
     return _slot(request.block.data + request.offset + request.view.key_offset, request.view.key_size)
+
+
+cdef void claim_expect(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
+    if engine.claims != NULL and engine.plan.has_copies:
+        prefetch(&engine.claims.slots[_slot(key, size)])
+
+
+cdef void claim_expect_release(Request* request) noexcept nogil:
+    if request.claim != 0:
+        prefetch(&request.plan.engine.claims.slots[request.claim - 1])
 
 
 cdef inline void _add(uint64_t* at, uint64_t what) noexcept nogil:

@@ -7,6 +7,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.claims cimport claim_expect_release
 from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.multigets cimport multiget_may_move
@@ -251,6 +252,7 @@ cdef void _all_conclude(Walk* walk) noexcept nogil:
 
 
 cdef void _all_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    claim_expect_release(walk.request)
     walk.good += outcome < REFUSED_BY_SERVER
     if outcome >= REFUSED_BY_SERVER:
         walk.failure = outcome

@@ -6,12 +6,13 @@ from libc.string cimport memcpy, strlen
 
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
+from mcroute._engine.claims cimport claim_expect
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.relief cimport engine_is_short, requests_relieve
 from mcroute._engine.state cimport (
-    GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
+    GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
     GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, OVERLOADED, Engine, Request,
 )
 from mcroute._engine.walks cimport walk_begin
@@ -71,8 +72,12 @@ cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
 
 
 cdef void _start(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
-    cdef Request* request = request_new(session.conn.engine, session)
-    cdef int group
+    cdef const uint8_t* data = block.data + start
+    cdef int group = request_group(data, view)
+    cdef Request* request
+    if group > GROUP_LAST_READ:
+        claim_expect(session.conn.engine, data + view.key_offset, view.key_size)
+    request = request_new(session.conn.engine, session)
     if request == NULL:
         conn_break(&session.conn)
         return
@@ -80,7 +85,6 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
     block_keep(block)
     request.block = block
     request.offset = start
-    group = request_group(block.data + start, view)
     if group < 0:
         _answer_locally(session, request)
         return
