@@ -19,8 +19,11 @@ EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
 demo: build
 	$(BIN)/python -m mcroute demo $(OPTIONS)
 
+# A file's tests run one after the other, files beside each other: many wait for servers more than they compute.
+PYTEST = $(BIN)/python -m pytest -p no:benchmark --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: system lint types
-	$(BIN)/python -m pytest
+	$(PYTEST)
 	$(MAKE) newest
 
 # The acceptance tests that a memcached's version matters to, once more on the newest that can be had: flushes and some
@@ -28,7 +31,7 @@ test: system lint types
 NEWEST := client differential ejections proxy pauses renames restarts returns soak traps unix_returns
 newest: build
 	if newest=$$(.ci/newest-memcached); then \
-		MEMCACHED="$$newest" $(BIN)/python -m pytest $(NEWEST:%=tests/acceptance/test_%.py); fi
+		MEMCACHED="$$newest" $(PYTEST) $(NEWEST:%=tests/acceptance/test_%.py); fi
 
 # One file, one test, one pattern: make one T="tests/kernel -k ketama"
 one: build

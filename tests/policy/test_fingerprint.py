@@ -52,17 +52,16 @@ def test_what_is_equal_has_the_same():
 @pytest.mark.parametrize(
     "route",
     [
-        PoolRoute(Pool.of("main", ["b:2", "a:1"])),
-        PoolRoute(Pool.of("main", ["a:1", "b:2:2"])),
-        PoolRoute(Pool.of("main", ["a:1", "b:3"])),
-        PoolRoute(Pool.of("other", ["a:1", "b:2"])),
-        PoolRoute(Pool("main", MAIN.servers, reply_timeout_s=0.1)),
-        PoolRoute(Pool("main", MAIN.servers, distribution="ketama")),
-        Replicate(MAIN),
-        Failover((PoolRoute(MAIN), Error("gone"))),
-        Routing(PoolRoute(MAIN)),
+        pytest.param(PoolRoute(Pool.of("main", ["b:2", "a:1"])), id="order"),
+        pytest.param(PoolRoute(Pool.of("main", ["a:1", "b:2:2"])), id="weight"),
+        pytest.param(PoolRoute(Pool.of("main", ["a:1", "b:3"])), id="port"),
+        pytest.param(PoolRoute(Pool.of("other", ["a:1", "b:2"])), id="name"),
+        pytest.param(PoolRoute(Pool("main", MAIN.servers, reply_timeout_s=0.1)), id="timeout"),
+        pytest.param(PoolRoute(Pool("main", MAIN.servers, distribution="ketama")), id="distribution"),
+        pytest.param(Replicate(MAIN), id="replicate"),
+        pytest.param(Failover((PoolRoute(MAIN), Error("gone"))), id="failover"),
+        pytest.param(Routing(PoolRoute(MAIN)), id="of Python"),
     ],
-    ids=repr,
 )
 def test_what_differs_has_another(route):
     assert of(route) != of(PoolRoute(MAIN))
