@@ -14,7 +14,8 @@ import pytest
 
 from mcroute.adapters import routing
 from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, compile_plan
-from mcroute.testing import EmbeddedServer, free_port
+from mcroute.policy.servers import LINKS_MAX
+from mcroute.testing import EmbeddedServer, Relay, free_port
 
 from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Scripted
@@ -22,7 +23,7 @@ from .clients import Client, Scripted
 native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute._loop.threads import LoopThread
+    from mcroute._loop.threads import NEWS_MAX, LoopThread
     from mcroute.adapters import addresses, native_links
     from mcroute.adapters.native_proxy import Proxy
 
@@ -222,6 +223,40 @@ def test_a_server_that_does_not_take_the_connection_is_an_error_in_time(run: Run
 
 
 # ---- names of hosts ----
+
+
+@native
+def test_more_news_than_are_taken_at_once_are_heard_to_the_end() -> None:
+    """All links of several servers are lost, and made again: some of that is heard, then the loop goes on."""
+    count = 5
+    assert count * LINKS_MAX > NEWS_MAX
+
+    async def scenario() -> None:
+        with contextlib.ExitStack() as stack:
+            relays = []
+            for _ in range(count):
+                server = stack.enter_context(EmbeddedServer())
+                relays.append(stack.enter_context(Relay((server.host, server.port))))
+            members = Pool.of("main", [relay.address for relay in relays]).servers
+            async with Proxy(
+                compile_plan(PoolRoute(Pool("main", members, links=LINKS_MAX))), threads=1
+            ) as proxy:
+                await proxy.start()
+                links = proxy.supervision.links
+                before = {address for each in links.values() for address in each.addresses}
+                assert len(before) == count * LINKS_MAX
+                for relay in relays:
+                    relay.cut()
+                while True:
+                    after = {address for each in links.values() for address in each.addresses}
+                    if len(after - before) == count * LINKS_MAX:
+                        break
+                    await asyncio.sleep(0.01)
+                # What has been heard of is not waited for any more.
+                while proxy.supervision._missed_before_loss:
+                    await asyncio.sleep(0.01)
+
+    run_native(scenario())
 
 
 @native
