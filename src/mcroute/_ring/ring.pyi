@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, final
 from ..placement import Inherited, Placement
 
 _Key: TypeAlias = str | bytes | bytearray | memoryview
-_Skip: TypeAlias = int | Iterable[int] | None
+_Skip: TypeAlias = Iterable[int] | None
 
 @final
 class Ring:

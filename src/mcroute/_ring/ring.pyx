@@ -137,13 +137,8 @@ cdef bytearray mark(const RingTable* table, object skip):
     cdef bytearray held = bytearray(mask_words(table) * sizeof(uint64_t))
     cdef uint64_t* mask = <uint64_t*><char*>held
     cdef int size = table.size
-    cdef size_t i
     if isinstance(skip, int):
-        if skip < 0 or skip >> size:
-            raise ValueError(f"skip: bits outside of {size} servers")
-        for i in range(mask_words(table)):
-            mask[i] = (skip >> (64 * i)) & 0xFFFFFFFFFFFFFFFF
-        return held
+        raise TypeError("skip: an iterable of indices is expected, not an int: skip=[index] for one server")
     for server in skip:
         if not 0 <= server < size:
             raise ValueError(f"skip: index {server} outside of {size} servers")
@@ -195,12 +190,14 @@ cdef Ring ring_without(Ring ring, bytearray mask):
     out = frozenset([i for i in range(ring.table.size) if in_mask(words, i)])
     if not out:
         return ring
-    if ring.rebuilt is None or ring.rebuilt[0] != out:
-        left = ring.inherited.without(out)
-        has_points = any([groups for _, _, groups in left.placement.laid])
-        ring.rebuilt = (out, Ring(left) if has_points else None)
+    with cython.critical_section(ring):
+        rebuilt = ring.rebuilt
+        if rebuilt is None or rebuilt[0] != out:
+            left = ring.inherited.without(out)
+            has_points = any([groups for _, _, groups in left.placement.laid])
+            rebuilt = ring.rebuilt = (out, Ring(left) if has_points else None)
     # Where nobody who is left has a share of the keys, those who have one are skipped.
-    return ring if ring.rebuilt[1] is None else ring.rebuilt[1]
+    return ring if rebuilt[1] is None else rebuilt[1]
 
 
 @cython.final
@@ -208,8 +205,8 @@ cdef class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
 
     Keys are bytes-like or str (hashed as UTF-8). Servers are answered as indices into `servers`; `skip` is an
-    iterable of indices or an int with a bit set for each index to pass over: what lies in it takes no keys,
-    and no other key moves. Servers in order of (length, bytes) of their names break ties.
+    iterable of indices to pass over: these take no keys, and no other key moves. Ties go to the server that comes
+    first by (length, bytes) of its name.
 
     `Ring.like` places keys as another client or proxy does; what it makes may also be given as `servers`.
 
@@ -255,7 +252,7 @@ cdef class Ring:
         """Index of the server that owns `key`.
 
         Raises LookupError when every server with a share of the keys is skipped, TypeError for a key that is
-        neither str nor bytes-like, ValueError for a `skip` outside of the servers.
+        neither str nor bytes-like or a `skip` that is no iterable, ValueError for one outside of the servers.
         """
         cdef const uint8_t* data = NULL
         cdef size_t size = 0
