@@ -50,7 +50,7 @@ cdef struct RingTable:
     ScoreRule score             # of distributions by score
     KeyHash hash
     uint64_t seed
-    size_t text_max             # of longer texts the hash is 0
+    uint64_t text_max           # of longer texts the hash is 0
     uint32_t count              # points, or slots
     bint above                  # the owner is the first point above the key's place, not at or above
     # Sorted, with one more point at 2**32 - 1 that stands for the first one, so that the search needs no end
