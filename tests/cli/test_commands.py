@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from mcroute.cli import COMMANDS
 from mcroute.cli.commands import mcroute
 
 CONFIG = """
@@ -102,14 +103,53 @@ def test_it_is_started_as_a_module():
     assert result.stdout.startswith("mcroute ")
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("click", "proxy"), ("rich", "demo")])
-def test_a_missing_extra_is_explained(missing, extra):
+def run_without(missing, *arguments):
     # A module that is None in sys.modules cannot be imported.
-    program = f"import sys; sys.modules['{missing}'] = None; import mcroute.cli; mcroute.cli.main()"
-    command = [sys.executable, "-c", program, "demo"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing})); from mcroute.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "said"),
+    [
+        (["click"], ["check", "x"], "click: pip install 'mcroute[proxy]'"),
+        (["rich"], ["demo"], "rich: pip install 'mcroute[demo]'"),
+        (EXTRAS, ["proxy", "x"], "click and prometheus-client: pip install 'mcroute[proxy]'"),
+        (EXTRAS, ["check", "--help"], "click and prometheus-client: pip install 'mcroute[proxy]'"),
+        (EXTRAS, ["demo"], "click, prometheus-client and rich: pip install 'mcroute[demo]'"),
+        (
+            EXTRAS,
+            ["ring", "spread", "x", "--plot", "y"],
+            "click, prometheus-client and matplotlib: pip install 'mcroute[plots]'",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_at_once(missing, arguments, said):
+    result = run_without(missing, *arguments)
     assert result.returncode == 1
-    assert result.stderr == f"mcroute: this command needs {missing}: pip install 'mcroute[{extra}]'\n"
+    assert result.stderr == f"mcroute: this command needs {said}\n"
+
+
+def test_version_and_help_need_no_extra():
+    assert run_without(EXTRAS, "--version").stdout == run_without([], "--version").stdout
+    result = run_without(EXTRAS, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    for name, summary in COMMANDS.items():
+        assert f"  {name} " in result.stdout and summary in result.stdout
+    assert "pip install 'mcroute[proxy]'" in result.stdout
+    result = run_without(EXTRAS)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: mcroute ")
+
+
+def test_commands_are_as_the_help_without_extras_says():
+    assert {name: each.get_short_help_str(100) for name, each in mcroute.commands.items()} == COMMANDS
 
 
 def test_the_library_needs_no_extra():

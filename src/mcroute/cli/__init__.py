@@ -1,16 +1,33 @@
-"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. It needs extras of its own."""
+"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. The commands need extras.
+
+`mcroute --help` and `mcroute --version` need none.
+"""
 
 import sys
+from importlib.util import find_spec
 
-__all__ = ("main",)
+from .. import __version__
 
-# What each module that may be missing belongs to.
-_EXTRAS = {"click": "proxy", "tomli": "proxy", "rich": "demo", "matplotlib": "plots"}
+__all__ = ("COMMANDS", "main")
+
+# Each command in a line, as `mcroute --help` shows it.
+COMMANDS = {
+    "check": "Check that the file CONFIG can work, and show what it says.",
+    "demo": "Show it at work: four servers, one of which is killed and returns.",
+    "explain": "Show which servers a request goes to, in which order, and why.",
+    "proxy": "Serve memcached's clients as CONFIG says.",
+    "ring": "Where keys are, what a change would move, and whose ring it is.",
+}
+
+_PROXY = ("click", "prometheus_client", *(("tomli",) if sys.version_info < (3, 11) else ()))
+# The modules of each extra, as pyproject.toml has them.
+_EXTRAS = {"proxy": _PROXY, "demo": (*_PROXY, "rich"), "plots": (*_PROXY, "matplotlib")}
 
 
 def main() -> None:
     """Runs the command of `sys.argv` and exits: 0 done, 2 a mistake in the configuration or the command."""
-    if "proxy" in sys.argv[1:2]:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["proxy"]:
         # Before anything else is imported: by default SIGHUP ends a process.
         from .signals import note_signals  # noqa: PLC0415
 
@@ -22,6 +39,47 @@ def main() -> None:
         mcroute(prog_name="mcroute")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRAS:
+        if not any(missing in modules for modules in _EXTRAS.values()):
             raise
-        sys.exit(f"mcroute: this command needs {missing}: pip install 'mcroute[{_EXTRAS[missing]}]'")
+        _do_without(missing, arguments)
+
+
+def _do_without(missing: str, arguments: list[str]) -> None:
+    if arguments == ["--version"]:
+        print(f"mcroute {__version__}")
+    elif arguments in ([], ["--help"]):
+        print(_help(), file=sys.stdout if arguments else sys.stderr)
+        sys.exit(0 if arguments else 2)
+    else:
+        sys.exit(f"mcroute: this command needs {_needed(_extra_of(missing, arguments))}")
+
+
+def _extra_of(missing: str, arguments: list[str]) -> str:
+    """The extra with all that the command needs."""
+    if missing == "rich" or arguments[0] == "demo":
+        return "demo"
+    return "plots" if missing == "matplotlib" or "--plot" in arguments else "proxy"
+
+
+def _needed(extra: str) -> str:
+    """What is missing of the extra, all of it, and where it comes from."""
+    *others, last = (name.replace("_", "-") for name in _EXTRAS[extra] if find_spec(name) is None)
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"{names}: pip install 'mcroute[{extra}]'"
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = (f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items())
+    return "\n".join(
+        (
+            "Usage: mcroute [OPTIONS] COMMAND [ARGS]...\n",
+            "  A routing engine for memcached.\n",
+            "Options:",
+            "  --version  Show the version and exit.",
+            "  --help     Show this message and exit.\n",
+            "Commands:",
+            *lines,
+            f"\nThe commands need {_needed('proxy')}",
+        )
+    )

@@ -20,6 +20,7 @@ from ..errors import ConfigError, McrouteWarning
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
 from ..testing import find_memcached
+from . import COMMANDS
 from .ring.commands import ring
 
 KEY_MAX = 250  # bytes, as memcached has it
@@ -68,7 +69,7 @@ def mcroute() -> None:
 mcroute.add_command(ring)
 
 
-@mcroute.command()
+@mcroute.command(short_help=COMMANDS["check"])
 @_CONFIG
 @_reporting
 def check(config: str) -> None:
@@ -83,7 +84,7 @@ def check(config: str) -> None:
     click.echo(f"{config}: ok")
 
 
-@mcroute.command()
+@mcroute.command(short_help=COMMANDS["explain"])
 @_CONFIG
 @click.argument("keys", nargs=-1, metavar="KEY...")
 @click.option(
@@ -110,7 +111,7 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
         click.echo(f"servers: {', '.join(explanation.servers()) or 'none'}")
 
 
-@mcroute.command()
+@mcroute.command(short_help=COMMANDS["proxy"])
 @_CONFIG
 @click.option(
     "--loop",
@@ -152,7 +153,7 @@ def _option(name: str, kind: Any, default: object, help: str) -> Callable[..., A
     return click.option(name, type=kind, default=default, show_default=True, help=help)
 
 
-@mcroute.command()
+@mcroute.command(short_help=COMMANDS["demo"])
 @_option("--duration", click.FloatRange(1.0), 15.0, "Seconds of load.")
 @_option("--clients", click.IntRange(1, 1000), 50, "Connections to the proxy.")
 @_option("--keys", click.IntRange(1), 1000, "Keys in the cache.")

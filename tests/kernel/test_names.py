@@ -1,0 +1,38 @@
+"""The names that `mcroute` offers, where everything is built and where the native loop is not."""
+
+import subprocess
+import sys
+
+import mcroute
+
+WITHOUT_LOOP = """
+import asyncio, sys
+sys.platform = "darwin"
+sys.modules["mcroute._loop"] = None  # cannot be imported
+from mcroute import *
+Ring, Engine, RequestParser
+assert "NativeProxy" not in dir()
+import mcroute
+try:
+    mcroute.NativeProxy
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def run(program: str) -> str:
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_all_names_can_be_imported() -> None:
+    program = "from mcroute import *; import mcroute; print(set(mcroute.__all__) <= set(dir()))"
+    assert run(program) == "True\n"
+    assert ("NativeProxy" in mcroute.__all__) is (sys.platform == "linux")
+
+
+def test_what_is_not_built_here_is_named() -> None:
+    said = run(WITHOUT_LOOP)
+    assert said.startswith("ImportError NativeProxy needs the native loop, which is built on Linux")
