@@ -2,4 +2,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # mcroute's declarations are found where it is installed; there is nothing to link with.
-setup(ext_modules=cythonize([Extension("splitter", ["splitter.pyx"])], language_level=3))
+# A splitter does not change, so that threads may share it.
+directives = {"language_level": 3, "freethreading_compatible": True}
+setup(ext_modules=cythonize([Extension("splitter", ["splitter.pyx"])], compiler_directives=directives))

@@ -73,7 +73,7 @@ cdef class Splitter:
     cdef readonly int links
     cdef Limits limits
 
-    def __init__(self, servers, int links=1):
+    def __cinit__(self, servers, int links=1):
         if links < 1:
             raise ValueError(f"{links} links to a server are too few")
         self.ring = Ring(servers)

@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, freethreading_compatible=True
 """An engine and its users' routes apart, as if each had a thread of its own: custom.pxd step by step."""
 
 from cpython.pythread cimport (

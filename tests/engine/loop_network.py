@@ -192,10 +192,9 @@ class LoopNetwork:
             self._peers.pop(number).end.close()
             self._loop.step(self.now)
 
-    def send(self, number: int, data: bytes) -> int:
+    def send(self, number: int, data: bytes) -> None:
         self._peers[number].unsent += data
         self.turn()
-        return len(data)
 
     def reply(self, server: int, data: bytes) -> None:
         self.send(server, data)

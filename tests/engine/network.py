@@ -33,10 +33,9 @@ class Network:
                     self.closed.append(number)
                     self.engine.close(number, self.now)
 
-    def send(self, client: int, data: bytes) -> int:
-        taken = self.engine.receive(client, data, self.now)
+    def send(self, client: int, data: bytes) -> None:
+        self.engine.receive(client, data, self.now)
         self.turn()
-        return taken
 
     def reply(self, server: int, data: bytes) -> None:
         self.send(self.links[server], data)

@@ -34,8 +34,7 @@ def test_a_reply_that_no_server_gives_to_the_command_ends_the_link(
 def test_requests_that_waited_for_room_are_overdue_in_time() -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
-    taken = net.send(client, b"get k\r\n" * 3000)
-    assert taken == 3000 * len(b"get k\r\n")
+    net.send(client, b"get k\r\n" * 3000)
     replies = b""
     for _ in range(6):
         net.wait(1.0)

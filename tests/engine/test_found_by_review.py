@@ -46,13 +46,11 @@ def test_a_reply_is_not_dropped_when_the_memory_is_used_up():
     engine.set_limits(Limits(0, 4 << 20, 4 << 20, 4 << 20))
     for session in idle:  # 4 MiB are soon used up by what has come of their values
         engine.receive(session, b"set k 0 0 1000000\r\n" + b"x" * 9000, net.now)
-    taken = 1
-    while taken:  # until what is read into cannot be renewed either
+    get = b"get " + b"k" * 200 + b"\r\n"
+    is_broken = False
+    while not is_broken:  # until what is read into cannot be renewed either
         session = net.client()
-        for _ in range(900):
-            taken = engine.receive(session, b"get " + b"k" * 200 + b"\r\n", net.now)
-            if not taken:
-                break
+        is_broken = any(not engine.receive(session, get, net.now) for _ in range(900))
 
     def arrives(data):  # as adapters.asyncio_link does it
         room = engine.get_buffer(link) or bytearray(4096)

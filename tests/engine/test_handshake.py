@@ -2,7 +2,8 @@
 
 import pytest
 
-from mcroute.policy import PoolRoute, Replicate
+from mcroute import Engine
+from mcroute.policy import PoolRoute, Replicate, compile_plan
 
 from .network import Network, pool
 
@@ -60,7 +61,7 @@ def test_values_of_any_size_wait(size: int) -> None:
     net = Network(PoolRoute(pool(1)), 1)
     connect(net)
     request = b"set a 0 0 %d\r\n%b\r\n" % (size, b"x" * size)
-    assert net.send(net.client(), request) == len(request)
+    net.send(net.client(), request)
     script = b"".join(step for step, _ in SCRIPT)
     assert net.asked(0) == script
     net.reply(0, b"STORED\r\nVERSION 1\r\n")
@@ -194,3 +195,15 @@ def test_a_script_has_four_steps_at_most(net: Network) -> None:
     net.lose(0)
     with pytest.raises(ValueError, match="5 steps"):
         net.engine.open_link(0, script=VERSION * 5)
+
+
+def test_a_handshake_that_began_before_any_time_was_known_is_not_overdue() -> None:
+    """The driver has a timeout for connecting. The engine's time begins when it is first told one."""
+    engine = Engine(compile_plan(PoolRoute(pool(1))))
+    link = engine.open_link(0, script=VERSION)
+    engine.link_connected(link)
+    assert engine.take_output(link) == b"version\r\n"
+    engine.check(1_000_000.0)
+    assert not engine.must_close(link)
+    assert engine.receive(link, b"VERSION 1\r\n", 1_000_000.1)
+    assert engine.is_ready(link)

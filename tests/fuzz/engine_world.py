@@ -142,7 +142,7 @@ class World:
     def turn(self) -> None:
         """What a driver does at the end of its turn, until there is nothing left to do."""
         for client in self.clients:
-            if client is not None and client.has_ended:
+            if client is not None and client.has_ended and not client.unsent:
                 self.engine.end_input(client.number)
         while numbers := self.take_dirty():
             for number in numbers:
@@ -200,16 +200,14 @@ class World:
         self.push(client)
 
     def push(self, client: Client | None) -> None:
-        """Hands over what the client has to say, in pieces, as far as the engine takes it."""
-        while client is not None and client.unsent:
+        """Hands over what the client has to say, in pieces, while the engine wants it read."""
+        while client is not None and client.unsent and self.engine.may_read(client.number):
             piece = len(client.unsent)
             if self.choices.happens():
                 piece = min(piece, 1 + self.choices.below(256) + piece // 8)
-            taken = self.engine.receive(client.number, bytes(client.unsent[:piece]), self.now)
-            require(0 <= taken <= piece, "no more is taken than there is", taken)
-            client.sent(taken, self.now + DEADLINE_S)
-            if taken < piece:
-                return
+            reads_on = self.engine.receive(client.number, bytes(client.unsent[:piece]), self.now)
+            require(reads_on == self.engine.may_read(client.number), "it is said at once", reads_on)
+            client.sent(piece, self.now + DEADLINE_S)
 
     def disturb_client(self) -> None:
         at = self.choices.below(CLIENTS)

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """What must hold for any bytes: the laws of the parsers, checked in C; lookups in a ring as C callers make them; a
 look into the engine's memory.
 

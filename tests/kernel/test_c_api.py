@@ -51,7 +51,7 @@ def layout_source() -> str:
     """A module that looks at all of it with a C compiler's eyes."""
     constants, structs = declared()
     names = ", ".join([*constants, *structs])
-    lines = ["# cython: language_level=3", f"from mcroute cimport {names}", ""]
+    lines = ["# cython: language_level=3, freethreading_compatible=True", f"from mcroute cimport {names}", ""]
     lines += [
         "constants = {",
         *(f'    "{name}": int({name}),' for name in constants),

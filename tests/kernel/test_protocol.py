@@ -171,3 +171,33 @@ def test_encoders_are_canonical() -> None:
     assert all(drain(data)[0].canonical for data in made)
     with pytest.raises(LocalProtocolError):
         encode_request("get", b"x 0 0 1\r\nflush_all")
+
+
+@pytest.mark.parametrize(
+    "parser", [RequestParser(1000, 100, 100), ReplyParser(1000)], ids=["requests", "replies"]
+)
+def test_parsers_hold_no_more_than_a_message_and_what_was_fed_last(
+    parser: RequestParser | ReplyParser,
+) -> None:
+    """A caller that takes messages until NEED_DATA never sees this; others would fill the memory."""
+    data = b"mn\r\n" * 500_000 if isinstance(parser, RequestParser) else b"MN\r\n" * 500_000
+    parser.feed(data)
+    with pytest.raises(BufferError, match="2000000 bytes are held"):
+        parser.feed(data)
+    taken = 0
+    while parser.next_message() is not NEED_DATA:
+        taken += 1
+    parser.feed(data)
+    while parser.next_message() is not NEED_DATA:
+        taken += 1
+    assert taken == 1_000_000
+
+
+def test_behind_a_refusal_that_closes_nothing_is_held() -> None:
+    parser = RequestParser()
+    parser.feed(b"\x80 binary")
+    refusal = parser.next_message()
+    assert isinstance(refusal, Refusal) and refusal.close
+    for _ in range(100):
+        parser.feed(b"x" * 1_000_000)
+    assert parser.next_message() is NEED_DATA

@@ -1,12 +1,13 @@
 """The engine's Python face."""
 
+from libc.stdint cimport uint8_t
+
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport Conn, Engine as EngineState, Link, Server
+from mcroute._engine.servers cimport EngineServers
+from mcroute._engine.state cimport Conn, Link
 
-cdef class Engine:
-    cdef EngineState* state         # for drivers written in Cython
-    cdef CompiledPlan compiled
+cdef class Engine(EngineServers):
     cdef CompiledPlan admitted      # not installed yet; else None
     cdef list older                 # plans that requests in flight may still refer to
     cdef object roster
@@ -14,9 +15,14 @@ cdef class Engine:
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
+    cdef dict held                  # number of a paused session -> a bytearray of what came for it
+    cdef set ended                  # numbers of sessions whose clients send no more
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _run_routes(self)
-    cdef Server* server(self, int number) except NULL
+    cdef hold(self, number, const uint8_t[::1] data)
+    cdef go_on(self, number, Conn* conn)
+    cdef end(self, number, Conn* conn)
+    cdef bint is_readable(self, number, Conn* conn)
     cdef Link* link(self, int server, int index) except NULL
     cdef Conn* conn(self, object number) except NULL
     cdef _lend_words(self, CompiledPlan compiled)

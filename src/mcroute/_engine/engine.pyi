@@ -1,18 +1,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.roster import Identity
-from mcroute._engine.snapshots import Snapshot
-from mcroute.policy import Limits
+from mcroute._engine.servers import EngineServers
 from mcroute.policy.nodes import Plan
 
-class Engine:
+class Engine(EngineServers):
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. Not for use by several threads at once. The servers' states lie in `memory` if
-    there is one, 64 bytes for each id, as far as it reaches.
+    of any clock that never goes back. For one thread: of others, a call waits for the one under way. A route's steps()
+    must not call it: RuntimeError. The servers' states lie in `memory` if there is one, 64 bytes for each id, as far as
+    it reaches.
     """
 
     def __new__(cls, plan: Plan, *, seed: int = 1, memory: memoryview | None = None) -> Engine: ...
@@ -51,24 +50,37 @@ class Engine:
     def greeting(self, number: int) -> bytes:
         """What the server answered last in the link's handshake; empty before, and without one."""
     def link_connected(self, number: int) -> None:
-        """The connection to the server stands: the handshake is to be sent, and requests when it is answered."""
+        """The connection to the server stands: the handshake is to be sent, and requests when it is answered.
+
+        ValueError for the number of a session.
+        """
     def is_ready(self, number: int) -> bool:
         """Whether the link is connected and its handshake answered, so that requests are sent."""
     def close(self, number: int, now: float) -> None:
         """The connection is gone, whoever closed it. A link's number stays for its next connection."""
     def withdraw(self, number: int, now: float) -> None:
         """The link's connection was not made for want of descriptors or memory: no failure of its server."""
-    def receive(self, number: int, data: bytes | bytearray | memoryview, now: float) -> int:
-        """Takes bytes that arrived on the connection. Returns how many; fewer when the session is paused."""
+    def receive(self, number: int, data: bytes | bytearray | memoryview, now: float) -> bool:
+        """Takes bytes that arrived on the connection. Returns `may_read`: whether the driver is to read on.
+
+        What comes for a paused session is held until the session goes on. BufferError, with nothing of `data` taken,
+        when more than 256 KiB would be held: the driver has gone on reading.
+        """
+    def may_read(self, number: int) -> bool:
+        """Whether the driver is to read from the connection now; to be asked after `receive` and `take_output`.
+
+        Not while the session is paused, after `end_input`, or when the connection is to be closed at once.
+        """
     def get_buffer(self, number: int) -> memoryview | None:
         """Room for bytes that arrive on the connection: a memoryview, to be filled before any other call.
 
-        None when nothing may be read now: the session is paused, or the connection is to be closed.
+        None when nothing may be read now: see `may_read`.
         """
     def received(self, number: int, size: int, now: float) -> None:
-        """So many bytes are in the room that was lent. Without effect if none was, or to another one since.
+        """So many bytes are in the room that was lent. Without effect if the connection is to be closed at once.
 
-        Raises ValueError for more bytes than there was room for.
+        Raises BufferError if no room is lent to it, or to another connection since; ValueError for more bytes than
+        there was room for.
         """
     def take_output(self, number: int) -> bytes:
         """All bytes that are to be sent on the connection now, taken as sent."""
@@ -107,10 +119,7 @@ class Engine:
     def answer(self, number: int, reply: bytes) -> None:
         """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
     def end_input(self, number: int) -> None:
-        """The client sends no more: the session is to be closed when all that came is answered.
-
-        Without effect while the session is paused; to be said again at the next turn.
-        """
+        """The client sends no more: the session is to be closed when all that came is answered."""
     def unanswered(self, number: int) -> int:
         """How many requests on the link have no reply yet, whether anybody waits for it or not."""
     def silent_since(self, number: int) -> float:
@@ -118,53 +127,9 @@ class Engine:
     def unanswered_writes(self, number: int) -> int:
         """How many of these change something: the server may execute them yet, also after the link is lost."""
     def next_wakeup(self) -> float:
-        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
+        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight.
+
+        A time that has passed already while there is something for `take_dirty`.
+        """
     def check(self, now: float) -> None:
         """Ends what is overdue."""
-    def server_state(self, server: int) -> int:
-        """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
-    def set_server_state(
-        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
-    ) -> None:
-        """Puts a server into service (0), or out of it (1 ejected, 2 returning).
-
-        With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
-        `unless_stale`, if `is_stale` does not hold. What waits on a server that is ejected fails over.
-        """
-    def keep(self, server: int, is_kept: bool) -> None:
-        """Whether failures in a row leave the server in service; a write that it missed never does."""
-    def is_spared(self, server: int) -> bool:
-        """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""
-    def is_stale(self, server: int) -> bool:
-        """Whether it may hold old values: a write did not reach it, while another copy may have taken it.
-
-        Since it was last put into service. A write that timed out says nothing yet.
-        """
-    def out(self) -> set[int]:
-        """The ids of the servers that are out of service, or would be if they were not kept: a set."""
-    def stale(self) -> set[int]:
-        """The ids of the servers that may hold old values, see `is_stale`: a set."""
-    def set_limits(self, limits: Limits) -> None:
-        """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
-    def set_item_size_max(self, server: int, size: int) -> None:
-        """The server stores values of up to so many bytes: larger ones are not read from it."""
-    def losses(self) -> Losses:
-        """A `Losses`: what was refused, closed or read past without any server's failing."""
-    def take_desyncs(self) -> list[ServerDesync]:
-        """A `ServerDesync` for each server of whose links one was out of step since the last time, at most 16."""
-    def ejections(self) -> int:
-        """How often the engine itself has taken a server out of service; only grows."""
-    def troubles(self) -> dict[int, tuple[int, int]]:
-        """By server: (replies later than the reply timeout, retries that the budget refused); they only grow."""
-    def alarms(self) -> int:
-        """How often it has done that, has spared a server, or has found one slow; only grows."""
-    def missed_writes(self, server: int) -> int:
-        """Writes that this server did not receive while another copy may have; only grows."""
-    def counters(self) -> dict[str, int]:
-        """What the engine has counted since it was made; counters only grow. A part of `snapshot`."""
-    def snapshot(self) -> Snapshot:
-        """All that the engine has counted, as a Snapshot with the servers of the installed plan.
-
-        A server's part begins when it gets its id. What the engine answers by itself (version, noop) is counted
-        as HIT.
-        """

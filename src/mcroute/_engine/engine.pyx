@@ -4,41 +4,34 @@ cimport cython
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
-from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport call_forget, conn_mark
-from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.calls cimport call_begin, calls_take
-from mcroute._engine.connections cimport (
-    conn_buffer, conn_received, engine_began, engine_check, engine_resume,
-)
+from mcroute._engine.connections cimport conn_received, engine_began, engine_check, engine_resume
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.lifetimes cimport (
-    engine_free, engine_install, engine_new, link_closed, link_connected, link_connecting, link_new, link_script,
-    link_withdrawn, session_close, session_open,
+    engine_free, engine_install, link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
+    session_close, session_open,
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
-from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
-from mcroute._engine.observing cimport engine_snapshot, engine_troubles
-from mcroute._engine.pieces cimport conn_room, conn_take, conn_take_pieces
+from mcroute._engine.pieces cimport conn_feed, conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
+from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
-from mcroute._engine.trips cimport engine_alarms, link_silent_since, server_fail_over
-from mcroute._engine.words cimport (
-    SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put,
-    ServerWord, word_state, word_trust,
-)
+from mcroute._engine.trips cimport link_silent_since
+from mcroute._engine.words cimport ServerWord
 
 from mcroute._engine.roster import Roster
 
 
 cdef enum:
     ROUNDS_MAX = 16             # of what routes in Python are told and order, in one call
+    HELD_MAX = 256 * 1024       # bytes that are held for a paused session, more than one read's
 
 
 cdef Text _text(bytes value):
@@ -52,44 +45,50 @@ cdef enum:
 
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
-cdef class Engine:
+cdef class Engine(EngineServers):
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. Not for use by several threads at once. The servers' states lie in `memory` if
-    there is one, 64 bytes for each id, as far as it reaches.
+    of any clock that never goes back. For one thread: of others, a call waits for the one under way. A route's steps()
+    must not call it: RuntimeError. The servers' states lie in `memory` if there is one, 64 bytes for each id, as far as
+    it reaches.
     """
 
-    def __cinit__(self, plan, *, uint64_t seed=1, unsigned char[::1] memory=None):
+    def __cinit__(self, plan, *, seed=1, unsigned char[::1] memory=None):
         self.memory = memory
         self.conns = {}
         self.calls = {}
         self.scripts = {}
+        self.held = {}
+        self.ended = set()
         self.roster = Roster()
         self.older = []
-        self.state = engine_new(seed)
-        if self.state == NULL:
-            raise MemoryError
         self.routes = RouteRunner()
         self.install(plan)
 
     def __dealloc__(self):
         if self.state == NULL:
             return
-        self.routes.close()
-        routes_apply(self.state, self.routes.orders(), self.state.now)
+        if self.routes is not None:
+            self.routes.close()
+            routes_apply(self.state, self.routes.orders(), self.state.now)
+        # Not left to the base: requests refer to plans and bytes that go before it.
         engine_free(self.state)
+        self.state = NULL
 
     # ---- the plan and its servers ----
 
+    @cython.critical_section
     def _is_free(self, int number):
         return not self.server_in_use(number) and server_is_unlinked(self.state.servers[number])
 
+    @cython.critical_section
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
         return len(self.older)
 
+    @cython.critical_section
     def admit(self, plan, renamed=None):
         """Makes the plan's servers known, and returns their ids by name; `install` is to follow.
 
@@ -98,7 +97,9 @@ cdef class Engine:
         one that is new gets an id that no request refers to any more, is in service, and wants as many links as the
         server had that had the id before. `renamed` maps pairs of name and address to those of the installed plan.
         """
-        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed or {}))
+        cdef CompiledPlan compiled
+        self.own()
+        compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed or {}))
         self._lend_words(compiled)
         if not servers_admit(self.state, compiled.terms, compiled.term_count):
             raise MemoryError
@@ -119,11 +120,13 @@ cdef class Engine:
                     word.bits = 0
                 terms.word = word
 
+    @cython.critical_section
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
 
         A plan that was not admitted is so first.
         """
+        self.own()
         if self.admitted is None or self.admitted.plan is not plan:
             self.admit(plan)
         if self.compiled is not None:
@@ -132,10 +135,12 @@ cdef class Engine:
         engine_install(self.state, self.compiled.table)
         self.forget_plans()
 
+    @cython.critical_section
     def server_ids(self):
         """The ids of the installed plan's servers, by name."""
         return dict(self.compiled.ids)
 
+    @cython.critical_section
     def server_in_use(self, int server):
         """Whether the installed plan or a request in flight on an older one refers to this server."""
         cdef CompiledPlan compiled
@@ -145,19 +150,16 @@ cdef class Engine:
                 return True
         return False
 
-    cdef Server* server(self, int number) except NULL:
-        if not 0 <= number < self.state.server_count:
-            raise IndexError(f"no server has the id {number}")
-        return self.state.servers[number]
-
     # ---- connections ----
 
     cdef Conn* conn(self, object number) except NULL:
+        self.own()
         return <Conn*><uintptr_t>self.conns[number]
 
+    @cython.critical_section
     def open_session(self):
         """A client has connected. Returns the number that its connection goes by."""
-        cdef Session* session = session_open(self.state)
+        cdef Session* session = session_open(self.own())
         if session == NULL:
             raise MemoryError
         self.conns[session.conn.id] = <uintptr_t>&session.conn
@@ -166,6 +168,7 @@ cdef class Engine:
     cdef Link* link(self, int server, int index) except NULL:
         cdef Server* target = self.server(server)
         cdef Link* link
+        self.own()
         if not 0 <= index <= min(target.link_count, LINKS_MAX - 1):
             raise IndexError(f"server {server} cannot have a link {index}")
         if index < target.link_count:
@@ -176,10 +179,12 @@ cdef class Engine:
         self.conns[link.conn.id] = <uintptr_t>&link.conn
         return link
 
+    @cython.critical_section
     def add_link(self, int server, int index=0):
         """The number of the server's link of this index; a new one is closed until `open_link`. IndexError as there."""
         return self.link(server, index).conn.id
 
+    @cython.critical_section
     def open_link(self, int server, int index=0, script=()):
         """The driver connects to this server. Returns the connection's number; requests may queue.
 
@@ -203,21 +208,31 @@ cdef class Engine:
                 raise MemoryError
         return link.conn.id
 
+    @cython.critical_section
     def greeting(self, number):
         """What the server answered last in the link's handshake; empty before, and without one."""
         cdef Conn* conn = self.conn(number)
         cdef Link* link = <Link*>conn
         return link.greeting[:link.greeting_size] if conn.kind == CONN_LINK else b""
 
+    @cython.critical_section
     def link_connected(self, number):
-        """The connection to the server stands: the handshake is to be sent, and requests when it is answered."""
-        link_connected(<Link*>self.conn(number))
+        """The connection to the server stands: the handshake is to be sent, and requests when it is answered.
 
+        ValueError for the number of a session.
+        """
+        cdef Conn* conn = self.conn(number)
+        if conn.kind != CONN_LINK:
+            raise ValueError(f"connection {number} is a client's, not a link")
+        link_connected(<Link*>conn)
+
+    @cython.critical_section
     def is_ready(self, number):
         """Whether the link is connected and its handshake answered, so that requests are sent."""
         cdef Conn* conn = self.conn(number)
         return conn.kind == CONN_LINK and (<Link*>conn).state == LINK_READY
 
+    @cython.critical_section
     def close(self, number, double now):
         """The connection is gone, whoever closed it. A link's number stays for its next connection."""
         cdef Conn* conn = self.conn(number)
@@ -225,60 +240,116 @@ cdef class Engine:
             link_closed(<Link*>conn, now)
             return
         del self.conns[number]
+        self.held.pop(number, None)
+        self.ended.discard(number)
         session_close(<Session*>conn)
 
+    @cython.critical_section
     def withdraw(self, number, double now):
         """The link's connection was not made for want of descriptors or memory: no failure of its server."""
         cdef Conn* conn = self.conn(number)
         if conn.kind == CONN_LINK:
             link_withdrawn(<Link*>conn, now)
 
-    def receive(self, number, const uint8_t[::1] data, double now):
-        """Takes bytes that arrived on the connection. Returns how many; fewer when the session is paused."""
-        cdef Conn* conn = self.conn(number)
-        cdef size_t taken = 0
-        cdef size_t room = 0
-        cdef uint8_t* buffer
-        while taken < <size_t>data.shape[0]:
-            buffer = conn_buffer(conn, &room)
-            if buffer == NULL:
-                break
-            if room > <size_t>data.shape[0] - taken:
-                room = <size_t>data.shape[0] - taken
-            memcpy(buffer, &data[taken], room)
-            conn_received(conn, room, now)
-            taken += room
-        return taken
+    @cython.critical_section
+    def receive(self, number, const uint8_t[::1] data not None, double now):
+        """Takes bytes that arrived on the connection. Returns `may_read`: whether the driver is to read on.
 
+        What comes for a paused session is held until the session goes on. BufferError, with nothing of `data` taken,
+        when more than 256 KiB would be held: the driver has gone on reading.
+        """
+        cdef Conn* conn = self.conn(number)
+        cdef size_t size = data.shape[0]
+        cdef size_t taken
+        if self.held and number in self.held:
+            self.hold(number, data)
+            return False
+        taken = conn_feed(conn, &data[0], size, now) if size > 0 else 0
+        if taken < size and not conn.is_broken:
+            self.held[number] = bytearray(data[taken:])
+        return self.is_readable(number, conn)
+
+    cdef hold(self, number, const uint8_t[::1] data):
+        cdef bytearray held = self.held[number]
+        if len(held) + data.shape[0] > HELD_MAX:
+            raise BufferError(f"connection {number} is paused: read on from it when may_read says so")
+        held += data
+
+    cdef go_on(self, number, Conn* conn):
+        """A session that is no longer paused gets what was held for it, and its end."""
+        cdef bytearray held = self.held.pop(number, None)
+        cdef size_t taken
+        if held is not None:
+            taken = conn_feed(conn, <const uint8_t*><char*>held, len(held), self.state.now)
+            if taken < <size_t>len(held) and not conn.is_broken:
+                del held[:taken]
+                self.held[number] = held
+        if number in self.ended:
+            self.end(number, conn)
+
+    cdef end(self, number, Conn* conn):
+        if not (<Session*>conn).is_paused and not conn.is_closing and number not in self.held:
+            conn.is_closing = True
+            conn_mark(conn)
+
+    cdef bint is_readable(self, number, Conn* conn):
+        if conn.is_broken or (self.held and number in self.held) or (self.ended and number in self.ended):
+            return False
+        return conn.kind != CONN_SESSION or not (<Session*>conn).is_paused
+
+    @cython.critical_section
+    def may_read(self, number):
+        """Whether the driver is to read from the connection now; to be asked after `receive` and `take_output`.
+
+        Not while the session is paused, after `end_input`, or when the connection is to be closed at once.
+        """
+        return self.is_readable(number, self.conn(number))
+
+    @cython.critical_section
     def get_buffer(self, number):
         """Room for bytes that arrive on the connection: a memoryview, to be filled before any other call.
 
-        None when nothing may be read now: the session is paused, or the connection is to be closed.
-        """
-        return conn_room(self.conn(number), self)
-
-    def received(self, number, size_t size, double now):
-        """So many bytes are in the room that was lent. Without effect if none was, or to another one since.
-
-        Raises ValueError for more bytes than there was room for.
+        None when nothing may be read now: see `may_read`.
         """
         cdef Conn* conn = self.conn(number)
-        if conn != self.state.reading or conn.is_broken:
+        return conn_room(conn, self) if self.is_readable(number, conn) else None
+
+    @cython.critical_section
+    def received(self, number, size_t size, double now):
+        """So many bytes are in the room that was lent. Without effect if the connection is to be closed at once.
+
+        Raises BufferError if no room is lent to it, or to another connection since; ValueError for more bytes than
+        there was room for.
+        """
+        cdef Conn* conn = self.conn(number)
+        if conn.is_broken or size == 0:
             return
+        if conn != self.state.reading:
+            raise BufferError(f"no room is lent to connection {number}: get_buffer is to be called just before")
         if size > self.state.lent.capacity - self.state.lent_offset:
             raise ValueError(f"{size} bytes do not fit into what was lent")
         conn_received(conn, size, now)
 
+    @cython.critical_section
     def take_output(self, number):
         """All bytes that are to be sent on the connection now, taken as sent."""
-        return conn_take(self.conn(number))
+        cdef Conn* conn = self.conn(number)
+        data = conn_take(conn)
+        if self.held or self.ended:
+            self.go_on(number, conn)
+        return data
 
+    @cython.critical_section
     def take_pieces(self, number, size_t most=<size_t>-1):
         """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory.
 
         With `most`, no further piece once there are so many bytes.
         """
-        return conn_take_pieces(self.conn(number), most, self)
+        cdef Conn* conn = self.conn(number)
+        pieces = conn_take_pieces(conn, most, self)
+        if self.held or self.ended:
+            self.go_on(number, conn)
+        return pieces
 
     cdef _run_routes(self):
         """Tells the users' generators what has happened, and does what they order, until nothing more happens.
@@ -292,13 +363,18 @@ cdef class Engine:
             if events == NULL and done > 0:
                 return
             self.routes.feed(events)
-            self.routes.step(self.state.now)
+            self.runs_routes = True
+            try:
+                self.routes.step(self.state.now)
+            finally:
+                self.runs_routes = False
             routes_apply(self.state, self.routes.orders(), self.state.now)
 
+    @cython.critical_section
     def take_dirty(self):
         """The numbers of the connections that have something to send or are to be closed, each once."""
         cdef unsigned int i
-        engine_resume(self.state, self.state.now)
+        engine_resume(self.own(), self.state.now)
         if self.state.events != NULL:
             self._run_routes()
         numbers = []
@@ -309,10 +385,12 @@ cdef class Engine:
         self.state.dirty_count = 0
         return numbers
 
+    @cython.critical_section
     def is_broken(self, number):
         """Whether the connection is to be closed at once, whatever has not been sent yet."""
         return self.conn(number).is_broken
 
+    @cython.critical_section
     def must_close(self, number):
         """Whether the driver is to close the connection: at once, or because all of it has been sent."""
         cdef Conn* conn = self.conn(number)
@@ -322,6 +400,7 @@ cdef class Engine:
             return conn.out.count == 0 and (<Session*>conn).head == NULL
         return False
 
+    @cython.critical_section
     def submit(self, bytes request not None, double now):
         """Begins a request of this process itself, without a session. Returns its number for `take_results`.
 
@@ -330,16 +409,19 @@ cdef class Engine:
         stats, noreply, quiet modes); OverflowError when 65536 are in flight.
         """
         cdef Request* begun
-        engine_began(self.state, now)
+        engine_began(self.own(), now)
         begun = call_begin(self.state, request)
         number = begun.call
         self.calls[number] = <uintptr_t>begun
         return number
 
+    @cython.critical_section
     def forget(self, number):
         """Nobody waits for this request any more; it runs on, and has no result. KeyError if it had one."""
+        self.own()
         call_forget(<Request*><uintptr_t>self.calls.pop(number))
 
+    @cython.critical_section
     def take_results(self):
         """What came of submitted requests since the last time: a list of (number, outcome, result).
 
@@ -347,154 +429,63 @@ cdef class Engine:
         (key, flags, cas or None, value), of incr and decr an int, of all others, and of what failed, the
         reply without its last line end.
         """
-        results = calls_take(self.state)
+        results = calls_take(self.own())
         for number, _, _ in results:
             del self.calls[number]
         return results
 
+    @cython.critical_section
     def take_handed(self):
         """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
 
         That is `stats`, whose answer is about the process as much as about the engine.
         """
-        return handed_lines(handed_take(self.state))
+        return handed_lines(handed_take(self.own()))
 
+    @cython.critical_section
     def answer(self, uint64_t number, bytes reply not None):
         """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
-        if not handed_answer(self.state, number, reply, len(reply)):
+        if not handed_answer(self.own(), number, reply, len(reply)):
             raise KeyError(number)
 
+    @cython.critical_section
     def end_input(self, number):
-        """The client sends no more: the session is to be closed when all that came is answered.
-
-        Without effect while the session is paused; to be said again at the next turn.
-        """
+        """The client sends no more: the session is to be closed when all that came is answered."""
         cdef Conn* conn = self.conn(number)
-        if conn.kind == CONN_SESSION and not (<Session*>conn).is_paused and not conn.is_closing:
-            conn.is_closing = True
-            conn_mark(conn)
+        if conn.kind == CONN_SESSION:
+            self.ended.add(number)
+            self.end(number, conn)
 
+    @cython.critical_section
     def unanswered(self, number):
         """How many requests on the link have no reply yet, whether anybody waits for it or not."""
         cdef Conn* conn = self.conn(number)
         return (<Link*>conn).count if conn.kind == CONN_LINK else 0
 
+    @cython.critical_section
     def silent_since(self, number):
         """When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none."""
         cdef Conn* conn = self.conn(number)
         return link_silent_since(<Link*>conn) if conn.kind == CONN_LINK else INFINITY
 
+    @cython.critical_section
     def unanswered_writes(self, number):
         """How many of these change something: the server may execute them yet, also after the link is lost."""
         cdef Conn* conn = self.conn(number)
         return link_unanswered_writes(<Link*>conn) if conn.kind == CONN_LINK else 0
 
+    @cython.critical_section
     def next_wakeup(self):
-        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight."""
-        if self.state.events != NULL:
+        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight.
+
+        A time that has passed already while there is something for `take_dirty`.
+        """
+        if self.state.events != NULL or self.state.dirty_count > 0:
             return self.state.now
         return min(self.state.next_check, self.routes.next_due())
 
+    @cython.critical_section
     def check(self, double now):
         """Ends what is overdue."""
-        engine_check(self.state, now)
+        engine_check(self.own(), now)
         self._run_routes()
-
-    def server_state(self, int server):
-        """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
-        return word_state(self.server(server).word)
-
-    def set_server_state(self, int server, int state, missed=None, bint unless_stale=False):
-        """Puts a server into service (0), or out of it (1 ejected, 2 returning).
-
-        With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
-        `unless_stale`, if `is_stale` does not hold. What waits on a server that is ejected fails over.
-        """
-        cdef Server* target = self.server(server)
-        cdef bint is_put = True
-        if unless_stale:
-            is_put = word_lift(target.word)
-        elif missed is not None:
-            is_put = word_trust(target.word, missed)
-        else:
-            word_put(target.word, state)
-        if not is_put:
-            word_put(target.word, SERVER_EJECTED)
-        if state == SERVER_EJECTED:
-            engine_began(self.state, self.state.now)
-            server_fail_over(target)
-
-    def keep(self, int server, bint is_kept):
-        """Whether failures in a row leave the server in service; a write that it missed never does."""
-        word_keep(self.server(server).word, is_kept)
-
-    def out(self):
-        """The ids of the servers that are out of service, or would be if they were not kept: a set."""
-        cdef int i
-        return {i for i in range(self.state.server_count)
-                if word_state(self.state.servers[i].word) != SERVER_UP or word_is_spared(self.state.servers[i].word)}
-
-    def stale(self):
-        """The ids of the servers that may hold old values, see `is_stale`: a set."""
-        cdef int i
-        return {i for i in range(self.state.server_count) if word_is_stale(self.state.servers[i].word)}
-
-    def is_spared(self, int server):
-        """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""
-        return word_is_spared(self.server(server).word)
-
-    def is_stale(self, int server):
-        """Whether it may hold old values: a write did not reach it, while another copy may have taken it.
-
-        Since it was last put into service. A write that timed out says nothing yet.
-        """
-        return word_is_stale(self.server(server).word)
-
-    def set_limits(self, limits):
-        """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
-        cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
-                                    limits.link_memory_max)
-        engine_set_bounds(self.state, &bounds)
-
-    def set_item_size_max(self, int server, uint64_t size):
-        """The server stores values of up to so many bytes: larger ones are not read from it."""
-        cdef Said said = Said(server, size)
-        server_said(self.state, &said)
-
-    def losses(self):
-        """A `Losses`: what was refused, closed or read past without any server's failing."""
-        return engine_losses(self.state)
-
-    def take_desyncs(self):
-        """A `ServerDesync` for each server of whose links one was out of step since the last time, at most 16."""
-        cdef Desyncs taken
-        desyncs_take(self.state, &taken)
-        return desyncs_as_values(&taken)
-
-    def ejections(self):
-        """How often the engine itself has taken a server out of service; only grows."""
-        return self.state.counts.ejections
-
-    def troubles(self):
-        """By server: (replies later than the reply timeout, retries that the budget refused); they only grow."""
-        return engine_troubles(self.state)
-
-    def alarms(self):
-        """How often it has done that, has spared a server, or has found one slow; only grows."""
-        return engine_alarms(self.state)
-
-    def missed_writes(self, int server):
-        """Writes that this server did not receive while another copy may have; only grows."""
-        return word_missed(self.server(server).word)
-
-    def counters(self):
-        """What the engine has counted since it was made; counters only grow. A part of `snapshot`."""
-        return engine_snapshot(self.state, {}).counters
-
-    def snapshot(self):
-        """All that the engine has counted, as a Snapshot with the servers of the installed plan.
-
-        A server's part begins when it gets its id. What the engine answers by itself (version, noop) is counted
-        as HIT.
-        """
-        return engine_snapshot(self.state, self.compiled.ids)

@@ -4,10 +4,11 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport COPY_MAX, Slice, block_drop, block_keep
-from mcroute._engine.connections cimport conn_buffer, conn_sendable, conn_sent
+from mcroute._engine.connections cimport conn_buffer, conn_received, conn_sendable, conn_sent
 
 
 # Cleared by the garbage collector, a piece could outlive the engine that its block belongs to.
@@ -21,7 +22,10 @@ cdef class Piece:
     cdef bint is_read_only
 
     def __dealloc__(self):
-        if self.slice.block != NULL:
+        if self.slice.block == NULL:
+            return
+        # Perhaps in another thread than the engine's, which counts in the same block.
+        with cython.critical_section(self.engine):
             block_drop(self.slice.block)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
@@ -103,3 +107,18 @@ cdef object conn_room(Conn* conn, object engine):
     if conn_buffer(conn, &size) == NULL:
         return None
     return _lend(Slice(conn.engine.lent, conn.engine.lent_offset, size), engine, False)
+
+
+cdef size_t conn_feed(Conn* conn, const uint8_t* data, size_t size, double now) noexcept nogil:
+    cdef size_t taken = 0
+    cdef size_t room = 0
+    cdef uint8_t* buffer
+    while taken < size:
+        buffer = conn_buffer(conn, &room)
+        if buffer == NULL:
+            break
+        room = min(room, size - taken)
+        memcpy(buffer, data + taken, room)
+        conn_received(conn, room, now)
+        taken += room
+    return taken

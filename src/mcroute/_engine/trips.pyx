@@ -8,7 +8,7 @@ from mcroute._engine.combining cimport walk_is_awaited_last, walk_may_move
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.links cimport link_advance, link_arrived, link_oldest, link_orphan, link_pace
 from mcroute._engine.state cimport (
-    EJECTED, LINK_CONNECTING, LINK_GREETING, TIMEOUT, Engine, Expected, PlanPool, Walk,
+    EJECTED, LINK_CONNECTING, LINK_GREETING, LINK_READY, TIMEOUT, Engine, Expected, PlanPool, Walk,
 )
 from mcroute._engine.walks cimport walk_end
 from mcroute._engine.words cimport (
@@ -192,6 +192,9 @@ cdef double _orphans_due(Link* link) noexcept nogil:
         return INFINITY
     if link.orphans > engine.orphans_max:
         return 0
+    if link.state != LINK_READY:
+        # Connecting and the handshake have a timeout of the driver's; they may have begun when no time was known yet.
+        return INFINITY
     # Behind an orphan at the front the others are younger; behind a live one it is not too old either.
     return link_oldest(link).sent_at + engine.orphan_age
 

@@ -72,6 +72,7 @@ cdef class LoopThread:
     cdef CompiledPlan admitted  # not installed yet; else None
     cdef list older             # plans that requests may still be on
     cdef RouteRunner routes
+    cdef bint runs_routes       # users' code, which may let other threads go on
     cdef object hand_to         # keeps the descriptors alive that clients are handed over by
 
     def __cinit__(self, int bell, uint64_t seed, double patience_s=PATIENCE_S):
@@ -146,6 +147,7 @@ cdef class LoopThread:
         """An eventfd: writing to it makes the loop take a turn."""
         return self.own().mail.fd
 
+    @cython.critical_section
     def share(self, Words words not None, int number):
         """Acts on these words from now on, by this number, together with the other threads that do.
 
@@ -160,6 +162,7 @@ cdef class LoopThread:
         self.loop.wake_fds = words.wake_fds
         self.loop.wake_count = words.wake_count
 
+    @cython.critical_section
     def admit(self, plan, list terms):
         """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
 
@@ -176,6 +179,7 @@ cdef class LoopThread:
             raise MemoryError
         self.admitted = compiled
 
+    @cython.critical_section
     def has_admitted(self):
         """Whether there is a plan to be installed."""
         return self.admitted is not None
@@ -186,21 +190,22 @@ cdef class LoopThread:
         if before is not None:
             self.older.append(before)
 
+    @cython.critical_section
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
         cdef CompiledPlan compiled
-        kept = []
-        for compiled in self.older:
-            if self._refs(compiled) > 0:
-                kept.append(compiled)
-        self.older = kept
-        return len(kept)
+        # One by one: while the loop is asked, other plans may be added.
+        for compiled in tuple(self.older):
+            if self._refs(compiled) == 0:
+                self.older.remove(compiled)
+        return len(self.older)
 
     cdef uint32_t _refs(self, CompiledPlan compiled) except? 0:
         cdef Usage usage = Usage(compiled.table, 0)
         self._do(plan_count_refs, &usage)
         return usage.refs
 
+    @cython.critical_section
     def server_in_use(self, int server):
         """Whether the installed plan or a request on an older one refers to this server."""
         cdef CompiledPlan compiled
@@ -218,6 +223,7 @@ cdef class LoopThread:
 
     # ---- requests that need the interpreter ----
 
+    @cython.critical_section
     def run_routes(self, double now):
         """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
 
@@ -225,13 +231,19 @@ cdef class LoopThread:
         """
         cdef RouteEvent* events = NULL
         cdef int done
-        for done in range(ROUNDS_MAX):
-            self._do(route_events_take, &events)
-            if events == NULL and done > 0:
-                break
-            self.routes.feed(events)
-            self.routes.step(now)
-            self._do(route_orders_apply, self.routes.orders())
+        if self.runs_routes:
+            raise RuntimeError("the loop runs routes already: in another thread, or in one that calls this")
+        self.runs_routes = True
+        try:
+            for done in range(ROUNDS_MAX):
+                self._do(route_events_take, &events)
+                if events == NULL and done > 0:
+                    break
+                self.routes.feed(events)
+                self.routes.step(now)
+                self._do(route_orders_apply, self.routes.orders())
+        finally:
+            self.runs_routes = False
         return self.routes.next_due()
 
     def take_handed(self):
@@ -245,6 +257,7 @@ cdef class LoopThread:
         cdef Answer answer = Answer(number, reply, len(reply))
         self._do(handed_reply, &answer)
 
+    @cython.critical_section
     def snapshot(self):
         """As `Engine.snapshot`; the loop does not notice."""
         return engine_snapshot(self.own().engine, self.compiled.ids)
@@ -350,6 +363,7 @@ cdef class LoopThread:
         """The descriptor through which other loops hand clients over to this one."""
         return self.own().hand_in
 
+    @cython.critical_section
     def listen(self, int fd, hand_to=None):
         """Takes clients from this socket, which listens and does not block; the loop closes it.
 
@@ -412,7 +426,8 @@ def install_plans(list threads not None):
             meeting_clear(&meeting)
         for i, thread in enumerate(behind):
             if tasks[i].is_done:
-                thread._has_installed()
+                with cython.critical_section(thread):
+                    thread._has_installed()
         return all([tasks[i].is_done for i in range(count)])
     finally:
         free(tasks)

@@ -1,5 +1,6 @@
 """The servers' words and the claimed keys of one proxy, on which all of its engines act."""
 
+cimport cython
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
@@ -64,34 +65,37 @@ cdef class Words:
     cdef ServerWord* word(self, int server) except NULL:
         cdef ServerWord** more
         cdef void* word = NULL
-        while server >= self.count:
-            more = <ServerWord**>realloc(self.words, (self.count + 1) * sizeof(ServerWord*))
-            if more == NULL:
-                raise MemoryError
-            self.words = more
-            if self.count < self.lent:
-                word = &self.memory[self.count * CACHE_LINE]
-            elif posix_memalign(&word, CACHE_LINE, CACHE_LINE) != 0:
-                raise MemoryError
-            memset(word, 0, CACHE_LINE)
-            self.words[self.count] = <ServerWord*>word
-            self.count += 1
-        return self.words[server]
+        with cython.critical_section(self):
+            while server >= self.count:
+                more = <ServerWord**>realloc(self.words, (self.count + 1) * sizeof(ServerWord*))
+                if more == NULL:
+                    raise MemoryError
+                self.words = more
+                if self.count < self.lent:
+                    word = &self.memory[self.count * CACHE_LINE]
+                elif posix_memalign(&word, CACHE_LINE, CACHE_LINE) != 0:
+                    raise MemoryError
+                memset(word, 0, CACHE_LINE)
+                self.words[self.count] = <ServerWord*>word
+                self.count += 1
+            return self.words[server]
 
     cdef SharedUpstream* upstream(self, int server) except NULL:
         cdef SharedUpstream** more
         cdef void* upstream = NULL
-        while server >= self.upstream_count:
-            more = <SharedUpstream**>realloc(self.upstreams, (self.upstream_count + 1) * sizeof(SharedUpstream*))
-            if more == NULL:
-                raise MemoryError
-            self.upstreams = more
-            if posix_memalign(&upstream, CACHE_LINE, CACHE_LINE) != 0:
-                raise MemoryError
-            memset(upstream, 0, CACHE_LINE)
-            self.upstreams[self.upstream_count] = <SharedUpstream*>upstream
-            self.upstream_count += 1
-        return self.upstreams[server]
+        with cython.critical_section(self):
+            while server >= self.upstream_count:
+                more = <SharedUpstream**>realloc(
+                    self.upstreams, (self.upstream_count + 1) * sizeof(SharedUpstream*))
+                if more == NULL:
+                    raise MemoryError
+                self.upstreams = more
+                if posix_memalign(&upstream, CACHE_LINE, CACHE_LINE) != 0:
+                    raise MemoryError
+                memset(upstream, 0, CACHE_LINE)
+                self.upstreams[self.upstream_count] = <SharedUpstream*>upstream
+                self.upstream_count += 1
+            return self.upstreams[server]
 
     cdef int wake(self) except -1:
         """Every loop looks at the signals with its next turn; it is not waited for."""

@@ -52,6 +52,10 @@ REPLY_NAMES = (
     "BUSY",
 )
 
+# What parsers hold beside the largest message: room for a driver's pieces.
+HELD_MORE = 1 << 20
+HELD_MOST = 1 << 63
+
 
 cdef Limits _limits_of(value_max, line_max, get_line_max):
     cdef Limits limits
@@ -191,6 +195,8 @@ cdef class _Feed:
     """Bytes fed and not yet consumed, those to be dropped, and the size worth parsing again at."""
 
     cdef bytearray held
+    cdef uint64_t held_max  # above the size of any message
+    cdef bint closed        # nothing that comes is looked at any more
     cdef size_t at
     cdef uint64_t drop
     cdef uint64_t wanted
@@ -198,8 +204,16 @@ cdef class _Feed:
     def __cinit__(self):
         self.held = bytearray()
 
+    @cython.critical_section
     def feed(self, data):
-        """Adds bytes, as many or few as there are, behind those not consumed yet; they are copied."""
+        """Adds bytes behind those held; they are copied. Take messages until NEED_DATA before the next call.
+
+        Raises BufferError, and adds nothing, while more bytes are held than the largest message has.
+        """
+        if self.closed:
+            return
+        if len(self.held) - self.at > self.held_max:
+            raise BufferError(f"{len(self.held) - self.at} bytes are held: take messages until NEED_DATA first")
         if self.at:
             del self.held[:self.at]
             self.at = 0
@@ -228,12 +242,14 @@ cdef class RequestParser(_Feed):
     cdef Limits limits
     cdef size_t scanned     # bytes of the message that hold no line feed
     cdef bint first
-    cdef bint closed
 
+    @cython.critical_section
     def __init__(self, value_max=1 << 20, line_max=2048, get_line_max=1 << 20):
         self.limits = _limits_of(value_max, line_max, get_line_max)
+        self.held_max = min(value_max + max(line_max, get_line_max) + HELD_MORE, HELD_MOST)
         self.first = True
 
+    @cython.critical_section
     def next_message(self):
         """The next Request or Refusal, or NEED_DATA; always NEED_DATA behind a Refusal that closes."""
         cdef Request request
@@ -271,9 +287,12 @@ cdef class ReplyParser(_Feed):
 
     cdef uint64_t value_max
 
+    @cython.critical_section
     def __init__(self, value_max=1 << 20):
         self.value_max = value_max
+        self.held_max = min(value_max + HELD_MORE, HELD_MOST)
 
+    @cython.critical_section
     def next_message(self):
         """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is no reply."""
         cdef Reply reply

@@ -14,8 +14,8 @@ class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
 
     Keys are bytes-like or str (hashed as UTF-8). Servers are answered as indices into `servers`; `skip` is an
-    iterable of indices or an int with a bit set for each index to pass over: what lies in it takes no keys,
-    and no other key moves. Servers in order of (length, bytes) of their names break ties.
+    iterable of indices to pass over: these take no keys, and no other key moves. Ties go to the server that comes
+    first by (length, bytes) of its name.
 
     `Ring.like` places keys as another client or proxy does; what it makes may also be given as `servers`.
 
@@ -68,7 +68,7 @@ class Ring:
         """Index of the server that owns `key`.
 
         Raises LookupError when every server with a share of the keys is skipped, TypeError for a key that is
-        neither str nor bytes-like, ValueError for a `skip` outside of the servers.
+        neither str nor bytes-like or a `skip` that is no iterable, ValueError for one outside of the servers.
         """
     def owners(self, key: _Key, n: int, skip: _Skip = None) -> list[int]:
         """The first `n` distinct servers in the failover order of `key`; fewer when there are no more.

@@ -9,8 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 
 from ..errors import RemoteProtocolError
 from ..policy import Server, ServerStats
@@ -157,7 +156,7 @@ async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.St
         settings = await _stats(server, reader, writer, b"settings")
     except RemoteProtocolError:
         return ServerStats()
-    return replace(_said(rows), has_cas=settings.get(b"cas_enabled") == b"yes")
+    return ServerStats.of(rows, settings)
 
 
 async def _introduced(
@@ -165,24 +164,9 @@ async def _introduced(
 ) -> ServerStats:
     """What the server says of itself, empty if it has no `stats`."""
     try:
-        return _said(await _stats(server, reader, writer, b""))
+        return ServerStats.of(await _stats(server, reader, writer, b""))
     except RemoteProtocolError:
         return ServerStats()
-
-
-def _said(rows: Mapping[bytes, bytes]) -> ServerStats:
-    return ServerStats(
-        version=rows.get(b"version", b"").decode("latin-1"),
-        pid=_number(rows, b"pid"),
-        uptime=_number(rows, b"uptime"),
-        items=_number(rows, b"curr_items"),
-        passes=_number(rows, b"lru_maintainer_juggles"),
-    )
-
-
-def _number(rows: Mapping[bytes, bytes], name: bytes) -> int | None:
-    value = rows.get(name, b"")
-    return int(value) if value.isdigit() else None
 
 
 async def listed_connections(server: Server) -> set[str]:

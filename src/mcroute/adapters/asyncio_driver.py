@@ -106,8 +106,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
 
-    def receive(self, number: int, data: bytes) -> int:
-        """Hands bytes to the engine. Returns how many it took."""
+    def receive(self, number: int, data: bytes) -> bool:
+        """Hands bytes to the engine. Returns whether to read on: see `Engine.receive`."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self.loop.call_soon(self._flush)

@@ -16,15 +16,14 @@ PIECES_MAX = 256 * 1024
 
 
 class Session(asyncio.Protocol):
-    """Holds at most one read's bytes of its own: while the engine takes no more, nothing is read."""
+    """Holds no bytes of its own: the engine does, of the last read, and until it goes on nothing is read."""
 
     def __init__(self, driver: Driver, left: Callable[[], None] | None = None) -> None:
         self._driver = driver
         self._left = left  # is told that the connection is no more
         self._engine = driver.engine
         self._number = 0  # in the engine; 0: it has no room for the session
-        self._rest = b""
-        self._is_ending = False
+        self._is_paused = False  # reading is
         self._is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,9 +48,8 @@ class Session(asyncio.Protocol):
         self._driver.schedule()
 
     def data_received(self, data: bytes) -> None:
-        taken = self._driver.receive(self._number, data)
-        if taken < len(data):
-            self._rest = data[taken:]
+        if not self._driver.receive(self._number, data):
+            self._is_paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -70,10 +68,10 @@ class Session(asyncio.Protocol):
 
     def end(self) -> None:
         """Takes no further requests; closes when those that have come are answered."""
-        self._is_ending = True
+        self._is_paused = True
         self._transport.pause_reading()
+        self._engine.end_input(self._number)
         self._driver.schedule()
-        self._end_when_read()
 
     def abort(self) -> None:
         self._transport.abort()
@@ -90,20 +88,6 @@ class Session(asyncio.Protocol):
             return
         if self._engine.must_close(self._number):
             self._transport.close()
-        elif self._rest:
-            self._feed_rest()
-        elif self._is_ending:
-            self._end_when_read()
-
-    def _feed_rest(self) -> None:
-        self._rest = self._rest[self._driver.receive(self._number, self._rest) :]
-        if self._rest:
-            return
-        if self._is_ending:
-            self._end_when_read()
-        else:
+        elif self._is_paused and self._engine.may_read(self._number):
+            self._is_paused = False
             self._transport.resume_reading()
-
-    def _end_when_read(self) -> None:
-        if not self._rest:
-            self._engine.end_input(self._number)

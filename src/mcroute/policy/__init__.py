@@ -10,7 +10,7 @@ from .nodes import Group, Outcome, Plan
 from .pasts import Past
 from .places import Place, Places
 from .plan import compile_plan
-from .processes import Kinship, Process, Seen
+from .processes import Kinship, Process, Seen, kinship
 from .reports import Cause, Condition, PoolReport, ServerReport, Tally
 from .routes import (
     AllAsync,
@@ -91,6 +91,7 @@ __all__ = (
     "Wait",
     "compile_plan",
     "explain",
+    "kinship",
     "merge",
     "merge_table",
 )

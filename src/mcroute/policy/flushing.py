@@ -9,8 +9,10 @@ then once more. ADR 0007 has the proof.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 __all__ = ("FlushSettings", "FlushStep", "Flushing", "ServerStats", "is_flushed_at_once")
 
@@ -18,6 +20,7 @@ __all__ = ("FlushSettings", "FlushStep", "Flushing", "ServerStats", "is_flushed_
 PASSES = 3
 # Versions in which flush_all compares CAS ids, which a bump does not change.
 EXACT_FROM, EXACT_BEFORE = (1, 4, 23), (1, 6, 25)
+NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
@@ -32,11 +35,28 @@ class ServerStats:
     passes: int | None = None  # of its LRU maintainer: `lru_maintainer_juggles`; None if it has none
     has_cas: bool = False
 
+    @classmethod
+    def of(cls, stats: Mapping[bytes, bytes], settings: Mapping[bytes, bytes] = NOTHING) -> ServerStats:
+        """What its answers to `stats` and `stats settings` say, by name; for a flush both are due."""
+        return cls(
+            version=stats.get(b"version", b"").decode("latin-1"),
+            pid=_number(stats, b"pid"),
+            uptime=_number(stats, b"uptime"),
+            items=_number(stats, b"curr_items"),
+            passes=_number(stats, b"lru_maintainer_juggles"),
+            has_cas=settings.get(b"cas_enabled") == b"yes",
+        )
+
     @property
     def release(self) -> tuple[int, ...] | None:
         """The version as numbers; None if it is not that of a release."""
         match = VERSION.fullmatch(self.version)
         return None if match is None else tuple(map(int, match.groups()))
+
+
+def _number(rows: Mapping[bytes, bytes], name: bytes) -> int | None:
+    value = rows.get(name, b"")
+    return int(value) if value.isdigit() else None
 
 
 def is_flushed_at_once(stats: ServerStats) -> bool:

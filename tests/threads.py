@@ -1,0 +1,27 @@
+"""Threads of a test that all begin at one moment."""
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE_S = 50.0
+
+
+def together(count: int, work: Callable[[int], T]) -> list[T]:
+    """What `work` returns in each of so many threads, which is called with their numbers."""
+    barrier = threading.Barrier(count)
+
+    def begin(number: int) -> T:
+        barrier.wait(PATIENCE_S)
+        return work(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            return [each.result(PATIENCE_S) for each in [pool.submit(begin, i) for i in range(count)]]
+    finally:
+        sys.setswitchinterval(interval)
