@@ -14,21 +14,28 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
+from mcroute._engine.counts cimport DESYNC_MAX, Desync, EngineCounts, ServerCounts
 from mcroute._engine.deadlines cimport Deadline, Deadlines
 from mcroute._engine.histograms cimport Histogram
 from mcroute._engine.prefixes cimport PrefixTable
+# Plans and outcomes are spoken of wherever the structures are.
+from mcroute._engine.vocabulary cimport (
+    OUTCOME_COUNT, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_LAST_READ, GROUP_STORE, GROUP_STORE_IF,
+    GROUP_DELETE, GROUP_ARITHMETIC, GROUP_TOUCH, GROUP_FLUSH, GROUP_COUNT, HIT, MISS, STORED, NOT_STORED, EXISTS,
+    NOT_FOUND, DELETED, TOUCHED, NUMBER, OK, REFUSED_BY_SERVER, EJECTED, LOST, TIMEOUT, OVERLOADED, CARRY_OUT,
+    UNDO, LOOK, NODE_ASK, NODE_FIRST, NODE_ALL, NODE_THEN, NODE_DETACH, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX,
+    NODE_CONSTANT, NODE_PYTHON, Group, Outcome, Purpose, NodeKind,
+)
 from mcroute._engine.words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
 
 cdef enum:
     COPIES_MAX = 8              # owners of a key that a plan may ask
-    OUTCOME_COUNT = 15          # as policy.nodes.Outcome
     HOLD_BUCKETS = 1024         # a power of two
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
-    DESYNC_MAX = 60             # bytes of what did not fit, for the log
     RETRIES_MAX = 100           # tokens that the retry budget holds
     VALUE_MAX_UNKNOWN = 1 << 20  # bytes: of a server that does not say, memcached's default
     NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
@@ -42,52 +49,6 @@ cdef struct RouteEvent
 cdef struct Server
 cdef struct Session
 cdef struct Walk
-
-cdef enum Group:                # of commands, as policy.nodes.Group
-    GROUP_READ = 0
-    GROUP_READ_CAS
-    GROUP_READ_TOUCH
-    GROUP_LAST_READ = 2         # those up to here only read
-    GROUP_STORE = 3
-    GROUP_STORE_IF
-    GROUP_DELETE
-    GROUP_ARITHMETIC
-    GROUP_TOUCH
-    GROUP_FLUSH
-    GROUP_COUNT
-
-cdef enum Outcome:
-    HIT = 0
-    MISS
-    STORED
-    NOT_STORED
-    EXISTS
-    NOT_FOUND
-    DELETED
-    TOUCHED
-    NUMBER
-    OK
-    REFUSED_BY_SERVER
-    EJECTED
-    LOST
-    TIMEOUT
-    OVERLOADED
-
-cdef enum Purpose:              # of an ask
-    CARRY_OUT = 0               # the request itself
-    UNDO                        # takes the key back (delete), or passes its new lifetime on (touch)
-    LOOK                        # finds out whether the copy has the key
-
-cdef enum NodeKind:
-    NODE_ASK
-    NODE_FIRST
-    NODE_ALL
-    NODE_THEN
-    NODE_DETACH
-    NODE_SWITCH_COMMAND
-    NODE_SWITCH_PREFIX
-    NODE_CONSTANT
-    NODE_PYTHON
 
 cdef struct PlanNode:
     int kind
@@ -136,32 +97,6 @@ cdef struct PlanTable:
     bint answers_early          # a write may be answered before all servers that it went to have answered
     double retry_share
     double retry_floor
-
-# Counts are nothing but words of 64 bits, see counters.pxd and observing.pyx.
-cdef struct ServerCounts:
-    uint64_t requests           # sent
-    uint64_t dropped            # of these, never answered: the connection went
-    uint64_t failed             # as the trip rule counts
-    uint64_t late               # replies that took longer than the reply timeout
-    uint64_t retries_refused    # by the budget, after timeouts here
-    uint64_t timeouts
-    uint64_t missed_writes      # by this engine, see the word
-    uint64_t desyncs
-    uint64_t too_large          # values that were not kept because of that
-    uint64_t unkept             # for want of memory
-    uint64_t connects
-    uint64_t connects_failed
-    uint64_t disconnects
-    uint64_t trips              # taken out of service by the trip rule
-    uint64_t drops              # and because of a missed write
-    uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
-
-cdef struct Desync:             # the first one of a server that has not been told yet
-    uint32_t count              # of them all; 0: there is none
-    uint32_t depth              # requests that had no reply yet
-    uint8_t command             # of the oldest of these; COMMAND_COUNT: there was none
-    uint8_t size
-    uint8_t text[DESYNC_MAX]    # what came
 
 cdef struct Server:
     int id
@@ -407,30 +342,6 @@ cdef struct Handed:             # a request that the driver is to answer, as it 
     uint64_t number
     size_t size
     char[1] line                # `size` bytes: the command line without its end
-
-cdef struct EngineCounts:
-    uint64_t requests
-    uint64_t replies
-    uint64_t refused            # not the protocol's
-    uint64_t timeouts           # requests that reached their deadline
-    uint64_t bytes_in           # of sessions
-    uint64_t bytes_out
-    uint64_t sessions_opened
-    uint64_t sessions_closed
-    uint64_t refused_memory     # requests, for want of memory
-    uint64_t closed_memory      # sessions: too much unread, or half a line
-    uint64_t accepts_failed     # by the driver: for want of descriptors or memory
-    uint64_t ejections          # by the engine itself
-    uint64_t spared             # and by the trip rule, had the server not been kept
-    uint64_t notices            # servers that the driver is to look at, each once a second at most
-    uint64_t too_large          # values that were read past
-    uint64_t unkept             # the same, for want of memory
-    uint64_t desyncs            # links closed because what came did not fit what was asked
-    uint64_t retries            # after timeouts, out of the budget
-    uint64_t retries_refused    # nothing was left of it
-    uint64_t failovers[OUTCOME_COUNT]  # by what the ask before came to
-    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
-    Histogram durations[COMMAND_COUNT]  # of requests
 
 cdef struct Claims:             # see claims.pxd
     uint64_t ghosts             # in all slots

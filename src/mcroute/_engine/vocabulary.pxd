@@ -1,0 +1,50 @@
+"""What plans are made of, and what requests come to: the words of policy.nodes, in C."""
+
+cdef enum:
+    OUTCOME_COUNT = 15          # as policy.nodes.Outcome
+
+cdef enum Group:                # of commands, as policy.nodes.Group
+    GROUP_READ = 0
+    GROUP_READ_CAS
+    GROUP_READ_TOUCH
+    GROUP_LAST_READ = 2         # those up to here only read
+    GROUP_STORE = 3
+    GROUP_STORE_IF
+    GROUP_DELETE
+    GROUP_ARITHMETIC
+    GROUP_TOUCH
+    GROUP_FLUSH
+    GROUP_COUNT
+
+cdef enum Outcome:
+    HIT = 0
+    MISS
+    STORED
+    NOT_STORED
+    EXISTS
+    NOT_FOUND
+    DELETED
+    TOUCHED
+    NUMBER
+    OK
+    REFUSED_BY_SERVER
+    EJECTED
+    LOST
+    TIMEOUT
+    OVERLOADED
+
+cdef enum Purpose:              # of an ask
+    CARRY_OUT = 0               # the request itself
+    UNDO                        # takes the key back (delete), or passes its new lifetime on (touch)
+    LOOK                        # finds out whether the copy has the key
+
+cdef enum NodeKind:
+    NODE_ASK
+    NODE_FIRST
+    NODE_ALL
+    NODE_THEN
+    NODE_DETACH
+    NODE_SWITCH_COMMAND
+    NODE_SWITCH_PREFIX
+    NODE_CONSTANT
+    NODE_PYTHON
