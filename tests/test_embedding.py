@@ -49,14 +49,8 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
 def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory with the sdist, and the wheel that was built from the sdist."""
     there = tmp_path_factory.mktemp("dist")
-    settings = there / "build.cfg"
-    settings.write_text(f"[build_ext]\nparallel = {os.cpu_count() or 1}\n")
-    run(
-        *(sys.executable, "-m", "build", "--no-isolation", "--outdir", there, SOURCE),
-        cwd=there,
-        DIST_EXTRA_CONFIG=str(settings),
-        PYTHONWARNINGS="default",
-    )
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", there, SOURCE)
+    run(*build, cwd=there, PYTHONWARNINGS="default")
     return there
 
 
@@ -112,6 +106,27 @@ def test_the_wheel_holds_what_runs_and_what_is_compiled_against(wheel: Path) -> 
 def test_the_wheel_carries_its_license(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_names_its_project(wheel: Path) -> None:
+    assert wheel.name.startswith("mcroute_engine-")
+    held = zipfile.ZipFile(wheel)
+    (metadata,) = (held.read(name).decode() for name in held.namelist() if name.endswith("/METADATA"))
+    fields, _, readme = metadata.partition("\n\n")
+    assert re.search(r"^Project-URL: Source, https://", fields, re.MULTILINE)
+    links = re.findall(
+        r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", readme, flags=re.M | re.S)
+    )
+    assert links and not [link for link in links if not link.startswith("https://")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into ELF files")
+def test_the_wheel_has_no_debug_information(wheel: Path) -> None:
+    held = zipfile.ZipFile(wheel)
+    for name in (name for name in held.namelist() if name.endswith(SUFFIX)):
+        module = held.read(name)
+        # The names of an ELF file's sections are plain text in it.
+        assert b".shstrtab" in module and b".debug_" not in module and b".symtab" not in module, name
 
 
 def test_the_sdist_holds_sources_and_nothing_made_from_them(distribution: Path) -> None:

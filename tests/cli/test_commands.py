@@ -118,15 +118,15 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
 @pytest.mark.parametrize(
     ("missing", "arguments", "said"),
     [
-        (["click"], ["check", "x"], "click: pip install 'mcroute[proxy]'"),
-        (["rich"], ["demo"], "rich: pip install 'mcroute[demo]'"),
-        (EXTRAS, ["proxy", "x"], "click and prometheus-client: pip install 'mcroute[proxy]'"),
-        (EXTRAS, ["check", "--help"], "click and prometheus-client: pip install 'mcroute[proxy]'"),
-        (EXTRAS, ["demo"], "click, prometheus-client and rich: pip install 'mcroute[demo]'"),
+        (["click"], ["check", "x"], "click: pip install 'mcroute-engine[proxy]'"),
+        (["rich"], ["demo"], "rich: pip install 'mcroute-engine[demo]'"),
+        (EXTRAS, ["proxy", "x"], "click and prometheus-client: pip install 'mcroute-engine[proxy]'"),
+        (EXTRAS, ["check", "--help"], "click and prometheus-client: pip install 'mcroute-engine[proxy]'"),
+        (EXTRAS, ["demo"], "click, prometheus-client and rich: pip install 'mcroute-engine[demo]'"),
         (
             EXTRAS,
             ["ring", "spread", "x", "--plot", "y"],
-            "click, prometheus-client and matplotlib: pip install 'mcroute[plots]'",
+            "click, prometheus-client and matplotlib: pip install 'mcroute-engine[plots]'",
         ),
     ],
 )
@@ -142,7 +142,7 @@ def test_version_and_help_need_no_extra():
     assert (result.returncode, result.stderr) == (0, "")
     for name, summary in COMMANDS.items():
         assert f"  {name} " in result.stdout and summary in result.stdout
-    assert "pip install 'mcroute[proxy]'" in result.stdout
+    assert "pip install 'mcroute-engine[proxy]'" in result.stdout
     result = run_without(EXTRAS)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: mcroute ")

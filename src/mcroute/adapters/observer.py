@@ -94,7 +94,9 @@ def serve_metrics(observed: Observed, host: str, port: int) -> MetricsServer:
     try:
         from .prometheus import MetricsServer  # noqa: PLC0415
     except ImportError:
-        raise ConfigError("proxy.metrics", "needs prometheus-client: pip install 'mcroute[proxy]'") from None
+        raise ConfigError(
+            "proxy.metrics", "needs prometheus-client: pip install 'mcroute-engine[proxy]'"
+        ) from None
     try:
         return MetricsServer(observed, host, port)
     except OSError as error:

@@ -65,7 +65,7 @@ def _needed(extra: str) -> str:
     """What is missing of the extra, all of it, and where it comes from."""
     *others, last = (name.replace("_", "-") for name in _EXTRAS[extra] if find_spec(name) is None)
     names = f"{', '.join(others)} and {last}" if others else last
-    return f"{names}: pip install 'mcroute[{extra}]'"
+    return f"{names}: pip install 'mcroute-engine[{extra}]'"
 
 
 def _help() -> str:
