@@ -49,14 +49,14 @@ lint: build
 types: build
 	$(BIN)/mypy
 	$(BIN)/python docs/extract_snippets.py build/snippets
-	$(BIN)/mypy --config-file= --strict --disable-error-code=import-untyped build/snippets examples/*.py
+	$(BIN)/mypy --config-file= --strict --disable-error-code=import-untyped build/snippets examples/*.py tests/typed_uses.py
 	$(if $(COMPILED),PYTHONPATH=src $(BIN)/stubtest --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases $(COMPILED))
 
 # By hand: the same by pyright, which is no dependency since it fetches node (pip install pyright). It shows how much of
 # the public interface has a known type: 99 % and more; what pymemcache's untyped classes are the base of has none.
 pyright: build
 	$(BIN)/python docs/extract_snippets.py build/snippets
-	pyright --pythonpath $(BIN)/python build/snippets examples/*.py
+	pyright --pythonpath $(BIN)/python build/snippets examples/*.py tests/typed_uses.py
 	-pyright --verifytypes mcroute --ignoreexternal
 
 # Lines of .py, .pyx and .pxd that the tests of kernel, policy and engine run: build/coverage/index.html.

@@ -126,6 +126,14 @@ def test_nothing_is_sent_if_any_key_cannot_be(embedded_server: EmbeddedServer) -
     asyncio.run(scenario())
 
 
+def test_values_are_a_mapping() -> None:
+    async def scenario() -> None:
+        with pytest.raises(IllegalInput, match="values: must be a mapping of keys to values, not list"):
+            await Client(Null()).set_many([("a", 1)])  # type: ignore[arg-type]
+
+    asyncio.run(scenario())
+
+
 # ---- other tasks meanwhile ----
 
 

@@ -25,7 +25,7 @@ from ..policy.limits import VALUE_MAX
 from .asyncio_batches import KEYS_A_TURN, change_each, fetch_items, send_each
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
-from .client_errors import ClientClosed, UnexpectedReply, WrongLoop
+from .client_errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
 from .client_requests import Key, PlainSerde, RequestWriter, Serde, several
 from .client_results import Item, items, number, one_of
 
@@ -323,7 +323,9 @@ class Client:
         in a row have no answer in time, the rest is not sent, and fails too. Of many keys with `noreply` only
         the last 1000 are not waited for.
         """
-        # Others may change the mapping meanwhile.
+        if not isinstance(values, Mapping):
+            raise IllegalInput(f"must be a mapping of keys to values, not {type(values).__name__}", "values")
+        # Others may change it meanwhile.
         keys, contents = list(values), list(values.values())
         requests: list[bytes] = []
         for i, key in enumerate(keys):

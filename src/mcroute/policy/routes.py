@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, get_args, overload
 
 from ..errors import ConfigError
 from .nodes import Group
@@ -32,10 +32,6 @@ __all__ = (
 
 WriteMode = Literal["all", "quorum", "first", "async"]
 ReadMode = Literal["first", "random"]
-
-# A mapping is invariant in its keys: a union of mappings would leave a literal without a type.
-_Prefix = TypeVar("_Prefix", str, bytes, str | bytes)
-_Kind = TypeVar("_Kind", str, Group, "str | Group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +128,14 @@ class ByPrefix:
     routes: tuple[tuple[bytes, Route], ...]
     default: Route
 
-    def __init__(self, routes: Mapping[_Prefix, Route], default: Route) -> None:
+    # A mapping is invariant in its keys: a union of mappings would leave a literal without a type.
+    @overload
+    def __init__(self, routes: Mapping[str, Route], default: Route) -> None: ...
+    @overload
+    def __init__(self, routes: Mapping[bytes, Route], default: Route) -> None: ...
+    @overload
+    def __init__(self, routes: Mapping[str | bytes, Route], default: Route) -> None: ...
+    def __init__(self, routes: Mapping[Any, Route], default: Route) -> None:
         pairs = {p.encode() if isinstance(p, str) else p: route for p, route in routes.items()}
         if len(pairs) < len(routes):
             raise ConfigError("ByPrefix", "a prefix is given twice, as text and as bytes")
@@ -156,7 +159,13 @@ class ByCommand:
     routes: tuple[tuple[Group, Route], ...]
     default: Route
 
-    def __init__(self, routes: Mapping[_Kind, Route], default: Route) -> None:
+    @overload
+    def __init__(self, routes: Mapping[str, Route], default: Route) -> None: ...
+    @overload
+    def __init__(self, routes: Mapping[Group, Route], default: Route) -> None: ...
+    @overload
+    def __init__(self, routes: Mapping[str | Group, Route], default: Route) -> None: ...
+    def __init__(self, routes: Mapping[Any, Route], default: Route) -> None:
         pairs = {_group(kind): route for kind, route in routes.items()}
         if len(pairs) < len(routes):
             raise ConfigError("ByCommand", "a kind of command is given twice")
