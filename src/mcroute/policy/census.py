@@ -32,8 +32,8 @@ class Census:
     ) -> None:
         self._records = records
         self._suspect_s = suspect_s
-        self.order = {number: order for order, number in enumerate(records)}
-        self.pools = [
+        self.order: dict[int, int] = {number: order for order, number in enumerate(records)}
+        self.pools: list[PoolCount] = [
             PoolCount(pool.name, tuple(ids[server.name] for server in pool.servers))
             for pool in plan.named_pools
         ]
@@ -41,11 +41,11 @@ class Census:
         for index, pool in enumerate(self.pools):
             for server in pool.members:
                 self.pools_with[server].append(index)
-        self.wakeups = Alarms()
-        self.suspicions = Alarms()  # of servers that serve: when they are too old to count
+        self.wakeups: Alarms = Alarms()
+        self.suspicions: Alarms = Alarms()  # of servers that serve: when they are too old to count
         self.up: set[int] = set()
         self.unsuspicious: set[int] = set()  # not known to be stale
-        self.unwatched = set(range(len(self.pools)))  # pools in which a panic may begin or end
+        self.unwatched: set[int] = set(range(len(self.pools)))  # pools in which a panic may begin or end
         self._bad: set[int] = set()
         self._touched: set[int] = set()
         for server in records:

@@ -20,10 +20,10 @@ class Members:
     """`records` by id, `ids` by name. Servers are told from others by their places."""
 
     def __init__(self, plan: Plan, places: Places | None) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
         self.ids: Mapping[str, int] = dict(plan.server_ids)
         places = _places_of(plan, places)
-        self.records = {number: Record(places[name]) for name, number in self.ids.items()}
+        self.records: dict[int, Record] = {number: Record(places[name]) for name, number in self.ids.items()}
         self._departed = Departed()
 
     def reports(self, now: float, suspect_s: float) -> dict[str, ServerReport]:
