@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import mcroute
+from mcroute.placement import own_placement
 from tests.compiling import compile_cython
 
 # On a busy machine the compiler takes its time.
@@ -114,3 +115,11 @@ def test_structs_have_no_place_for_padding_to_differ(surface: dict[str, dict]) -
     for fields in surface["structs"].values():
         for name, place in fields.items():
             assert name == "" or place[0] % place[1] == 0
+
+
+def test_numbers_of_64_bits_are_so_on_every_machine() -> None:
+    """A size_t has 32 bits on some: `text_max` of a placement would not fit, nor would any ring be built."""
+    table = (PACKAGE / "_ring/table.pxd").read_text()
+    for name, most in (("seed", 2**64 - 1), ("text_max", own_placement(["a"], "murmur3", None)[0].text_max)):
+        assert most >= 2**32
+        assert re.search(rf"^    uint64_t {name}\b", table, re.MULTILINE)
