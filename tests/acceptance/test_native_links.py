@@ -242,16 +242,18 @@ def test_more_news_than_are_taken_at_once_are_heard_to_the_end() -> None:
                 compile_plan(PoolRoute(Pool("main", members, links=LINKS_MAX))), threads=1
             ) as proxy:
                 await proxy.start()
-                links = proxy.supervision.links
-                before = {address for each in links.values() for address in each.addresses}
-                assert len(before) == count * LINKS_MAX
+
+                async def connected(times: int) -> None:
+                    while True:
+                        servers = proxy.observe().snapshot.servers.values()
+                        if all(s.counters["connects"] == times * LINKS_MAX for s in servers):
+                            return
+                        await asyncio.sleep(0.01)
+
+                await connected(1)
                 for relay in relays:
                     relay.cut()
-                while True:
-                    after = {address for each in links.values() for address in each.addresses}
-                    if len(after - before) == count * LINKS_MAX:
-                        break
-                    await asyncio.sleep(0.01)
+                await connected(2)
                 # What has been heard of is not waited for any more.
                 while proxy.supervision._missed_before_loss:
                     await asyncio.sleep(0.01)

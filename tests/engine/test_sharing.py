@@ -80,6 +80,8 @@ def test_one_link_of_all_threads_tries_for_the_others(nets: tuple[LoopNetwork, L
     for net in nets:
         net.lose(FIRST)
         net.turn()
+    # Requests wait for either connection: neither waits because the other one has failed.
+    assert [attempts(net) for net in nets] == [1, 1]
     before, rounds = attempts(*nets), 0
     for _ in range(400):
         for net in nets:

@@ -112,10 +112,15 @@ cdef double _chance(Loop* loop) noexcept nogil:
     return <double>(x >> 11) / <double>(<uint64_t>1 << 53)
 
 
+cdef bint _goes_first(LoopLink* link) noexcept nogil:
+    """Requests wait for its connection already: they are to fail as soon as that does, whatever others have found."""
+    return link.link.state == LINK_CONNECTING or shared_failures(_upstream(link).shared) == 0
+
+
 cdef void _wait(LoopLink* link) noexcept nogil:
     """For the next attempt; at once while the server does not fail."""
     link.stage = STAGE_WAITING
-    _due(link, max(link.end.loop.now, shared_retry_at(_upstream(link).shared)))
+    _due(link, link.end.loop.now if _goes_first(link) else shared_retry_at(_upstream(link).shared))
 
 
 cdef void _wake(Loop* loop, Upstream* upstream) noexcept nogil:
@@ -123,7 +128,7 @@ cdef void _wake(Loop* loop, Upstream* upstream) noexcept nogil:
     cdef int i
     for i in range(upstream.link_count):
         if upstream.links[i].stage == STAGE_WAITING:
-            _due(upstream.links[i], max(loop.now, shared_retry_at(upstream.shared)))
+            _wait(upstream.links[i])
 
 
 cdef void _end_trial(LoopLink* link) noexcept nogil:
@@ -158,7 +163,7 @@ cdef void _try_if_due(LoopLink* link) noexcept nogil:
     cdef Upstream* upstream = _upstream(link)
     cdef SharedUpstream* shared = upstream.shared
     cdef double now = link.end.loop.now
-    if shared_failures(shared) == 0:
+    if _goes_first(link):
         _connect(link)
     elif now < shared_retry_at(shared):
         # A link of another loop has failed meanwhile.
@@ -396,8 +401,8 @@ cdef void upstream_connect(Loop* loop, void* wish) noexcept nogil:
             upstream.links[i].address = 0
         if upstream.links[i].stage == STAGE_IDLE:
             upstream.links[i].is_tried = False
-            _wait(upstream.links[i])
             _open(upstream.links[i])
+            _wait(upstream.links[i])
 
 
 cdef void upstream_settle(Loop* loop, void* server) noexcept nogil:
