@@ -52,6 +52,8 @@ cdef class Engine(EngineServers):
     of any clock that never goes back. For one thread: of others, a call waits for the one under way. A route's steps()
     must not call it: RuntimeError. The servers' states lie in `memory` if there is one, 64 bytes for each id, as far as
     it reaches.
+
+    Connections and servers are numbers. That of a closed session raises KeyError, that of no server IndexError.
     """
 
     def __cinit__(self, plan, *, seed=1, unsigned char[::1] memory=None):
