@@ -65,6 +65,9 @@ class AsyncioCarrier:
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         return {number: each.look() for number, each in links.items()}
 
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        return {number: each.addresses for number, each in links.items()}
+
     def schedule(self) -> None:
         self.driver.schedule()
 

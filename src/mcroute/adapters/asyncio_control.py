@@ -6,6 +6,7 @@ They cannot get out of step with the requests of clients, and tell how the serve
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import struct
@@ -65,13 +66,18 @@ def _peer_process(sock: socket.socket) -> int:
 
 def spell_address(host: str, port: int) -> str:
     """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones."""
+    return f"{_spell_host(host)}:{port}"
+
+
+@functools.lru_cache(1024)
+def _spell_host(host: str) -> str:
     bare = host.strip("[]").partition("%")[0]
     if bare in ("*", "unix"):
-        return f"{bare}:{port}"
+        return bare
     address = ipaddress.ip_address(bare)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return f"{address}:{port}"
+    return str(address)
 
 
 async def probe(server: Server) -> ServerStats:

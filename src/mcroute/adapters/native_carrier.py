@@ -19,7 +19,7 @@ from .asyncio_control import spell_address
 from .asyncio_links import LinksReport
 from .handshakes import why_failed
 from .native_engine import NativeEngine
-from .native_links import LinkLooks, NativeLinks, report_on
+from .native_links import LinkLooks, NativeLinks, addresses_of, report_on
 from .supervised import Links
 from .supervision import Supervision
 
@@ -181,6 +181,9 @@ class NativeCarrier:
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
+
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
         """Nothing: the threads see by themselves what an errand has left to be sent."""

@@ -12,7 +12,7 @@ from .addresses import LoopAddress, is_name, place_of, resolve
 from .asyncio_control import spell_address
 from .asyncio_links import LinksReport
 
-__all__ = ("LinkLooks", "NativeLinks", "report_on")
+__all__ = ("LinkLooks", "NativeLinks", "addresses_of", "report_on")
 
 LOOK_S = 0.01
 
@@ -54,6 +54,11 @@ class LinkLooks:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+
+def addresses_of(facts: Sequence[LinkFacts]) -> frozenset[str]:
+    """Our ends of those that are connected."""
+    return frozenset(spell_address(*link.name) for link in facts if link.name)
 
 
 def report_on(facts: Sequence[LinkFacts]) -> LinksReport:
@@ -126,7 +131,7 @@ class NativeLinks:
 
     @property
     def addresses(self) -> frozenset[str]:
-        return frozenset(spell_address(*link.name) for link in self._facts() if link.name)
+        return addresses_of(self._facts())
 
     def set_timeout(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s

@@ -94,6 +94,9 @@ class Carrier(Protocol):
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         """How the links of each of these servers are, by id: cheaper than to look at each."""
 
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        """Our ends of the connections to each of these servers, likewise."""
+
     def begin(self) -> None:
         """Carries from now on."""
 
@@ -148,7 +151,8 @@ class Routing:
         self._first_use = first_use
         self._has_begun = False
         self._remembering: asyncio.TimerHandle | None = None
-        self._connections: dict[int, frozenset[str]] = {}
+        self._connections: Mapping[int, frozenset[str]] = {}
+        self._remember_s = REMEMBER_S
         self._owing: frozenset[Place] = frozenset()
         self._syncing: set[asyncio.Task[None]] = set()
         _living.add(self)
@@ -178,7 +182,7 @@ class Routing:
     def _remember_soon(self) -> None:
         # Each state is in the engine's words at once: the text may be late, and is written seldom.
         if self._remembering is None:
-            self._remembering = self.loop.call_later(REMEMBER_S, self._remember)
+            self._remembering = self.loop.call_later(self._remember_s, self._remember)
 
     def _remember(self, is_durable: bool = False) -> None:
         """Writes the state file; beside the loop to the disk, if servers owe a flush or no longer do."""
@@ -187,10 +191,12 @@ class Routing:
             self._remembering = None
         if self._state is None:
             return
+        began_at = self.loop.time()
         pasts = self.supervision.supervisor.remembered()
         with contextlib.suppress(RuntimeError):  # a thread that hangs has the connections that it had
             ids = {past.id for past in pasts}
-            self._connections = {n: links.addresses for n, links in self.links.items() if n in ids}
+            known = {number: links for number, links in self.links.items() if number in ids}
+            self._connections = self.carrier.addresses(known)
         self._state.write(pasts, self._connections, is_durable=is_durable)
         owing = frozenset(past.place for past in pasts if past.owes)
         if owing != self._owing and not is_durable:
@@ -198,16 +204,18 @@ class Routing:
             self._syncing.add(task)
             task.add_done_callback(self._syncing.discard)
         self._owing = owing
+        # A thousand servers that fail one after the other leave time for something else.
+        self._remember_s = max(REMEMBER_S, 2 * (self.loop.time() - began_at))
 
     def _remember_the_end(self) -> None:
         """What is unanswered at the end may yet be executed, or never."""
         if self._state is None:
             return
         pasts = []
+        unanswered = {number for number, report in self.look().items() if report.unanswered}
         for past in self.supervision.supervisor.remembered():
-            links = self.links.get(past.id) if past.id is not None else None
-            if links is not None and links.unanswered:
-                past = replace(past, owes=True, lost=past.lost | links.addresses)
+            if past.id is not None and past.id in unanswered:
+                past = replace(past, owes=True, lost=past.lost | self.links[past.id].addresses)
             pasts.append(past)
         self._state.write(pasts, {}, is_clean=True, is_durable=True)
 
