@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from mcroute.policy import Pool, PoolRoute
@@ -97,9 +97,13 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience:
 
 
 @contextlib.asynccontextmanager
-async def pair(carrier: str = "asyncio") -> AsyncIterator[Pair]:
+async def pair(carrier: str = "asyncio", timeout_s: float | None = None) -> AsyncIterator[Pair]:
+    """With this timeout for replies and requests, or the default ones."""
     with MemcachedServer() as direct, MemcachedServer() as behind:
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [behind.address])), threads=1)
+        pool = Pool.of("main", [behind.address])
+        if timeout_s is not None:
+            pool = replace(pool, reply_timeout_s=timeout_s, deadline_s=timeout_s)
+        proxy = await start_proxy(carrier, PoolRoute(pool), threads=1)
         try:
             yield Pair(direct, behind, proxy)
         finally:

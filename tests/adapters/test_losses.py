@@ -9,14 +9,14 @@ import pytest
 
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.snapshots import ServerSnapshot, Snapshot
-from mcroute.adapters.losses import QUIET_S, LossLog
+from mcroute.adapters.losses import QUIET_S, SELDOM_S, LossLog
 
 
 class Engine:
     """Counters that the test sets."""
 
     def __init__(self) -> None:
-        self.counts = Losses(0, 0, 0, 0, 0)
+        self.counts = Losses(*[0] * len(Losses._fields))
         self.desyncs: list[ServerDesync] = []
         self.skipped: dict[str, dict[str, int]] = {}
 
@@ -79,6 +79,23 @@ def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) 
         f"server b: 2 {why}",
         f"server a: 1 {why}",
     ]
+
+
+def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    line = (
+        "%d connections refused: their clients speak the binary protocol; "
+        "docs/clients.md says how each is told to speak text"
+    )
+    for count, now in ((1, 0.0), (2, QUIET_S), (3, SELDOM_S["refused_binary"] - 1)):
+        clock.now = now
+        engine.counts = engine.counts._replace(refused_binary=count)
+        told.look()
+    assert caplog.messages == [line % 1]
+    clock.now = SELDOM_S["refused_binary"]
+    told.look()
+    assert caplog.messages == [line % 1, line % 2]
 
 
 def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFixture) -> None:

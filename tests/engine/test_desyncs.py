@@ -25,3 +25,32 @@ def test_the_first_of_several_is_told_with_their_number() -> None:
     assert (desync.server, desync.times, desync.command, desync.depth) == (0, 2, "get", 2)
     assert desync.text == b"VALUE other 0 1\r\nx\r\nEND\r\n"
     assert net.engine.take_desyncs() == []
+
+
+@pytest.mark.parametrize("said", [b"STORED\r\n", b"x", b"VALUE k 0 1\r\nx\r\nEND\r\n"])
+def test_what_nobody_asked_for_is_one(said: bytes) -> None:
+    net = network(PoolRoute(pool(1)), 1)
+    net.reply(0, said)
+    assert net.links[0] in net.closed
+    assert net.engine.snapshot().counters["desyncs"] == 1
+    (desync,) = net.engine.take_desyncs()
+    assert (desync.command, desync.depth, desync.text) == ("", 0, said)
+
+
+def test_client_flags_of_64_bits_are_none() -> None:
+    """A memcached may be built for them."""
+    net = network(PoolRoute(pool(2)), 2)
+    client = net.client()
+    ring = pool(2).ring()
+    key = next(key for key in (b"k%d" % i for i in range(9)) if ring.owner(key) == 0)
+    value = b"VALUE %b 18446744073709551615 1\r\nx\r\n" % key
+    for request, reply, seen in (
+        (b"get %b" % key, value + b"END\r\n", value + b"END\r\n"),
+        (b"get %b %b" % (key, key), value + value + b"END\r\n", value + value + b"END\r\n"),
+        (b"mg %b v f" % key, b"VA 1 f4294967296 O%d\r\nx\r\n", b"VA 1 f4294967296\r\nx\r\n"),
+    ):
+        net.send(client, request + b"\r\n")
+        asked = net.asked(0)
+        net.reply(0, reply % int(asked.split(b" O")[1]) if b"%d" in reply else reply)
+        assert net.got(client) == seen
+    assert net.engine.snapshot().counters["desyncs"] == 0

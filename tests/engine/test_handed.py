@@ -28,7 +28,7 @@ def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
     net.turn()
     assert net.got(client) == b""
     net.reply(0, b"END\r\n")
-    assert net.got(client) == b"END\r\nSTAT a 1\r\nEND\r\nEND\r\nVERSION 1.6.45-mcroute\r\n"
+    assert net.got(client) == b"END\r\nSTAT a 1\r\nEND\r\nEND\r\nVERSION 1.6.45\r\n"
 
 
 def test_what_is_not_answered_ends_at_its_deadline(net: Network) -> None:

@@ -161,3 +161,48 @@ def test_a_row_of_keys_of_one_prefix_may_be_long(count: int) -> None:
             assert {SERVERS.index(owner) for owner in owners} == {server}
             net.reply(server, items(part) + b"END\r\n")
     assert net.got(client) == items(keys) + b"END\r\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b"SERVER_ERROR temporary failure\r\n", b"CLIENT_ERROR too hot\r\n", b"ERROR\r\n"]
+)
+def test_the_line_of_a_server_that_refuses_is_passed_on(line: bytes) -> None:
+    net = network(PoolRoute(pool(2)), 2)
+    client = net.client()
+    net.send(client, get(KEYS) + b"version\r\n")
+    first, second = asked(net, 0), asked(net, 1)
+    net.reply(0, items(first[0][:1]) + line)
+    net.reply(1, items(second[0]) + b"END\r\n")
+    assert net.got(client) == line + b"VERSION 1.6.45\r\n"
+    assert net.closed == []
+
+
+def test_of_two_that_refuse_the_first_line_is() -> None:
+    net = network(PoolRoute(pool(2)), 2)
+    client = net.client()
+    net.send(client, get(KEYS))
+    net.reply(1, b"SERVER_ERROR one\r\n")
+    net.reply(0, b"SERVER_ERROR other\r\n")
+    assert net.got(client) == b"SERVER_ERROR one\r\n"
+
+
+def test_a_refusal_that_a_timeout_follows_is_not_told() -> None:
+    net = network(PoolRoute(pool(2, reply_timeout_s=0.5, deadline_s=0.5)), 2)
+    client = net.client()
+    net.send(client, get(KEYS))
+    net.reply(1, b"SERVER_ERROR one\r\n")
+    net.wait(0.6)
+    assert net.got(client) == b"SERVER_ERROR timeout\r\n"
+
+
+def test_a_key_that_another_server_has_refutes_the_refusal() -> None:
+    net = network(Failover(two_pools()), 3)
+    client = net.client()
+    net.send(client, get(KEYS))
+    parts = {server: asked(net, server) for server in (0, 1)}
+    net.reply(0, b"SERVER_ERROR one\r\n")
+    net.reply(1, items(parts[1][0]) + b"END\r\n")
+    for server in (1, 2):
+        for keys in asked(net, server):
+            net.reply(server, items(keys) + b"END\r\n")
+    assert net.got(client) == items(KEYS) + b"END\r\n"

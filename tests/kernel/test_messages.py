@@ -116,7 +116,7 @@ def test_a_request_is_written_as_servers_take_it(command: str, options: dict[str
         ("no such", b"k", {}, ValueError),
         ("gat", b"k", {}, ValueError),
         ("mg", b"k", {}, ValueError),
-        ("set", b"k", {"flags": 1 << 32}, OverflowError),
+        ("set", b"k", {"flags": 1 << 64}, OverflowError),
         ("set", b"k", {"flags": -1}, OverflowError),
         ("set", b"k", {"exptime": 1 << 63}, OverflowError),
         ("incr", b"k", {"number": -1}, OverflowError),

@@ -84,7 +84,7 @@ def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x80\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"*1\r\n", b"SSH-2.0-x", b"PROXY TCP4"]
+    "data", [b"\x81\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"*1\r\n", b"SSH-2.0-x", b"PROXY TCP4"]
 )
 def test_foreign_protocols_are_closed(data: bytes) -> None:
     (refusal,) = drain(data)
@@ -195,7 +195,7 @@ def test_parsers_hold_no_more_than_a_message_and_what_was_fed_last(
 
 def test_behind_a_refusal_that_closes_nothing_is_held() -> None:
     parser = RequestParser()
-    parser.feed(b"\x80 binary")
+    parser.feed(b"\x81 binary")
     refusal = parser.next_message()
     assert isinstance(refusal, Refusal) and refusal.close
     for _ in range(100):

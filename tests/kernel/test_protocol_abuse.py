@@ -438,7 +438,6 @@ def test_line_ends() -> None:
 @pytest.mark.parametrize(
     "start",
     [
-        b"\x80\x00",
         b"\x81",
         b"\x16\x03\x01\x02",
         b"*1\r\n$4\r\n",
@@ -452,6 +451,17 @@ def test_foreign_protocols(start: bytes) -> None:
     assert (refusal.reply, refusal.close) == (b"", True)
     # Later on they are lines like any other.
     assert not any(isinstance(m, Refusal) and m.close for m in messages(b"mn\r\n" + start))
+
+
+def test_the_binary_protocol_is_refused_in_its_own_words() -> None:
+    opaque = b"\x01\x02\x03\x04"
+    request = b"\x80\x01" + b"\0" * 9 + b"\x07" + opaque + b"\0" * 8 + b"abcdefg"
+    for size in range(1, 24):
+        assert messages(request[:size]) == []
+    (refusal,) = messages(request + b"mn\r\n")
+    text = b"mcroute speaks memcached's text protocol only"
+    header = b"\x81\x01" + b"\0" * 5 + b"\x81" + b"\0" * 3 + bytes([len(text)]) + opaque + b"\0" * 8
+    assert (refusal.reply, refusal.close) == (header + text, True)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"])
@@ -485,7 +495,7 @@ def test_administration_is_not_offered(word: str) -> None:
         b"VALUE k 0 -1\r\n",
         b"VALUE k 0 1048577\r\n",
         b"VALUE " + K251 + b" 0 1\r\na\r\n",
-        b"VALUE k 4294967296 1\r\na\r\n",
+        b"VALUE k 18446744073709551616 1\r\na\r\n",
         b"VA -1\r\n",
         b"VA 18446744073709551617\r\n",
         b"VA 1048577\r\n",

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset, strlen
 
 from mcroute._engine.multigets cimport multiget_go_on
 from mcroute._engine.state cimport (
-    DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, STORED, KeyState, Rounds, key_item, request_rounds,
+    DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, REFUSED_BY_SERVER, STORED, KeyState, Rounds, key_item, request_rounds,
 )
 from mcroute._engine.blocks cimport (
     Block, block_drop, block_keep, out_copy, out_slice, slice_drop,
@@ -18,8 +18,9 @@ from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.lines cimport error_line
+from mcroute._engine.meta cimport meta_variant
 from mcroute._engine.relief cimport replies_relieve, reply_block
-from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_QUIET
+from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED
 
 cdef const char* END = b"END\r\n"
 
@@ -113,6 +114,8 @@ cdef bint _write_items(Session* session, Request* request) noexcept nogil:
         if request.keys[i].block != NULL:
             if not out_slice(&session.conn.out, &session.conn.engine.pool, key_item(&request.keys[i])):
                 return False
+    if request.view.flags & REQ_OPEN:
+        return True
     return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
 
 
@@ -125,19 +128,44 @@ cdef bint _is_hushed(Request* request) noexcept nogil:
     return request.outcome == STORED or request.outcome == DELETED or request.outcome == NUMBER
 
 
+cdef void _end_behind_items(Session* session) noexcept nogil:
+    """An error stands in the place of an item: nobody is to read on behind a get that has no END."""
+    session_abandon(session)
+    session.conn.is_closing = True
+
+
+cdef void _note_part(Session* session, Request* request) noexcept nogil:
+    """Of a get in parts, see request_part: whether it has items so far, or has failed."""
+    cdef uint32_t i
+    cdef bint has_items = request.is_in_rounds and request_rounds(request).hits > 0
+    if not request.view.flags & REQ_RESUMED:
+        session.rest_has_items = False
+    if request.failure == HIT and (request.keys != NULL or request.outcome < REFUSED_BY_SERVER):
+        for i in range(request.key_count):
+            has_items |= request.keys[i].block != NULL
+        session.rest_has_items |= has_items
+        return
+    if request.view.flags & REQ_OPEN:
+        session.rest_is_void = True
+    if session.rest_has_items:
+        _end_behind_items(session)
+
+
 cdef bint _write(Session* session, Request* request) noexcept nogil:
     cdef const char* line
     if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
+    if request.view.flags & (REQ_OPEN | REQ_RESUMED):
+        _note_part(session, request)
     if request.keys == NULL:
         return request.reply.block == NULL or out_slice(
             &session.conn.out, &session.conn.engine.pool, request.reply)
     if request.failure != HIT:
-        line = error_line(request.failure)
         if request.is_in_rounds and request_rounds(request).is_begun:
-            # Its place is that of an item. Nobody is to read on behind a get that has no END.
-            session_abandon(session)
-            session.conn.is_closing = True
+            _end_behind_items(session)
+        if request.failure == REFUSED_BY_SERVER and request.reply.block != NULL:
+            return out_slice(&session.conn.out, &session.conn.engine.pool, request.reply)
+        line = error_line(request.failure)
         return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>line, strlen(line))
     return _write_items(session, request)
 
@@ -211,6 +239,10 @@ cdef void _count(Request* request, Engine* engine) noexcept nogil:
     results = engine.counts.results[command]
     if request.keys == NULL:
         counter_add(&results[request.outcome], 1)
+        if command >= CMD_META_GET:
+            command = meta_variant(request)
+            if command >= 0:
+                counter_add(&engine.counts.variants[command][request.outcome], 1)
     elif request.failure != HIT:
         counter_add(&results[request.failure], request.key_count)
     else:
@@ -264,6 +296,8 @@ cdef void session_go_on(Session* session) noexcept nogil:
 cdef void request_answer(Request* request, Slice reply) noexcept nogil:
     if reply.block != NULL:
         block_keep(reply.block)
+    # Of a multiget it may be a server's refusal.
+    slice_drop(&request.reply)
     request.reply = reply
     _finish(request)
 

@@ -1,6 +1,6 @@
 """How large values may be, and how much memory there is: as configured, and as servers say."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.state cimport Engine, Server
 
@@ -9,10 +9,12 @@ cdef struct Bounds:             # policy.Limits in C, of one engine; bytes
     uint64_t requests
     uint64_t replies
     uint64_t links
+    int authentication          # Authentication
 
 cdef struct Said:
     int server
     uint64_t size               # of the largest value that it stores
+    uint32_t flags_size         # bytes of the client flags that it keeps
 
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
 # The server has said so itself. Without effect if there is no such server.

@@ -13,30 +13,38 @@ cdef void server_bound_values(Server* server) noexcept nogil:
 
 cdef void engine_bound_values(Engine* engine) noexcept nogil:
     cdef uint64_t largest = 0
+    cdef bint are_wide = True
     cdef PlanPool* pool
+    cdef Server* server
     cdef int i, j
     if engine.value_set > 0:
         engine.limits.value_max = engine.value_set
-        return
     if engine.plan == NULL:
         return
     for i in range(engine.plan.pool_count):
         pool = &engine.plan.pools[i]
         for j in range(pool.size):
-            largest = max(largest, engine.servers[pool.server_ids[j]].value_max)
-    engine.limits.value_max = largest if largest > 0 else <uint64_t>VALUE_MAX_UNKNOWN
+            server = engine.servers[pool.server_ids[j]]
+            largest = max(largest, server.value_max)
+            are_wide &= server.has_wide_flags
+    if engine.value_set == 0:
+        engine.limits.value_max = largest if largest > 0 else <uint64_t>VALUE_MAX_UNKNOWN
+    # What one of them cuts to 32 bits is refused, rather than changed.
+    engine.limits.flags_max = <uint64_t>-1 if are_wide and largest > 0 else <uint64_t>0xFFFFFFFFU
 
 
 cdef void server_said(Engine* engine, const Said* said) noexcept nogil:
     if not 0 <= said.server < engine.server_count:
         return
     engine.servers[said.server].value_said = said.size
+    engine.servers[said.server].has_wide_flags = said.flags_size > 4
     server_bound_values(engine.servers[said.server])
     engine_bound_values(engine)
 
 
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil:
     engine.value_set = bounds.value
+    engine.authentication = bounds.authentication
     pool_set_share(&engine.uploads, bounds.requests)
     pool_set_share(&engine.pool, bounds.replies)
     pool_set_share(&engine.outbound, bounds.links)

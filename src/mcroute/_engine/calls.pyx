@@ -103,6 +103,8 @@ cdef object _reply(Request* request):
 
 cdef object _result(Request* request):
     cdef uint32_t i
+    if request.failure == REFUSED_BY_SERVER and request.reply.block != NULL:
+        return (request.call, request.failure, _reply(request))
     if request.failure != HIT:
         return (request.call, request.failure, error_line(request.failure).strip())
     if request.keys != NULL:

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.histograms cimport Histogram
-from mcroute._engine.vocabulary cimport OUTCOME_COUNT
+from mcroute._engine.vocabulary cimport OUTCOME_COUNT, VARIANT_COUNT
 from mcroute._protocol cimport COMMAND_COUNT
 
 cdef enum:
@@ -39,6 +39,7 @@ cdef struct EngineCounts:
     uint64_t requests
     uint64_t replies
     uint64_t refused            # not the protocol's
+    uint64_t refused_binary     # of these, the binary protocol's
     uint64_t timeouts           # requests that reached their deadline
     uint64_t bytes_in           # of sessions
     uint64_t bytes_out
@@ -57,4 +58,5 @@ cdef struct EngineCounts:
     uint64_t retries_refused    # nothing was left of it
     uint64_t failovers[OUTCOME_COUNT]  # by what the ask before came to
     uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
+    uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of these, those
     Histogram durations[COMMAND_COUNT]  # of requests

@@ -16,4 +16,5 @@ class Losses(NamedTuple):
     closed_memory: int
     unkept: int
     too_large: int
+    refused_binary: int
     desyncs: int

@@ -25,6 +25,7 @@ class Losses(NamedTuple):
     closed_memory: int
     unkept: int
     too_large: int
+    refused_binary: int
     desyncs: int
 
 
@@ -55,5 +56,5 @@ cdef object engine_losses(Engine* engine):
     return Losses(
         counter_read(&engine.counts.refused_memory), counter_read(&engine.counts.closed_memory),
         counter_read(&engine.counts.unkept), counter_read(&engine.counts.too_large),
-        counter_read(&engine.counts.desyncs),
+        counter_read(&engine.counts.refused_binary), counter_read(&engine.counts.desyncs),
     )

@@ -13,11 +13,11 @@ from mcroute._engine.blocks cimport Slice, out_copy, out_slice
 from mcroute._engine.relief cimport reply_block
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE,
-    GROUP_STORE_IF,
+    GROUP_STORE_IF, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_TOUCH,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
-    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
+    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
     REPLY_META_MISS, REPLY_SERVER_ERROR, REQ_BASE64, REQ_HAS_OPAQUE, request_next_key,
 )
 
@@ -62,6 +62,23 @@ cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
     if _has_flag(data, view, b"T"):
         return GROUP_READ_TOUCH
     return GROUP_READ_CAS if _has_flag(data, view, b"cNR") else GROUP_READ
+
+
+cdef int meta_variant(Request* request) noexcept nogil:
+    cdef RequestView* view = &request.view
+    if view.command == CMD_META_GET and request.group == GROUP_READ_TOUCH:
+        return VARIANT_TOUCH
+    if view.command == CMD_META_ARITHMETIC and view.meta_mode == b"d":
+        return VARIANT_DECREMENT
+    # What is left is one of a group that few requests are of.
+    if request.group != GROUP_STORE_IF:
+        return -1
+    if (view.command == CMD_META_SET and view.meta_mode not in (b"a", b"p")
+            and _has_flag(request.block.data + request.offset, view, b"C")):
+        return VARIANT_CAS
+    if view.command == CMD_META_DELETE and _has_flag(request.block.data + request.offset, view, b"I"):
+        return VARIANT_INVALIDATE
+    return -1
 
 
 cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexcept nogil:

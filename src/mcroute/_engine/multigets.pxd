@@ -23,7 +23,8 @@ cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t si
 cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil
 # A key that was walked by itself has ended.
 cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil
-# A link's part has ended: its replies were taken as they came, keys without one are misses or failures.
-cdef void multiget_part_ended(Walk* walk, int outcome) noexcept nogil
+# A link's part has ended: its items were taken as they came, keys without one are misses or failures. `reply` is the
+# last line, which is passed on if the server refused.
+cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
 # Whether keys of the part that have no item yet can be asked of another server.
 cdef bint multiget_may_move(Walk* part) noexcept nogil

@@ -104,7 +104,15 @@ cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice r
         _keep_item(&request.keys[key], Slice(reply.block, reply.offset, reply.size - 5))
     elif outcome >= REFUSED_BY_SERVER:
         request.failure = outcome
+        _note_refusal(request, outcome, reply)
     _part_ended(request)
+
+
+cdef void _note_refusal(Request* request, int outcome, Slice reply) noexcept nogil:
+    """The first server's line is passed on, as of a get of one key."""
+    if outcome == REFUSED_BY_SERVER == request.failure and reply.block != NULL and request.reply.block == NULL:
+        block_keep(reply.block)
+        request.reply = reply
 
 
 cdef void _part_ended(Request* request) noexcept nogil:
@@ -453,10 +461,11 @@ cdef int32_t _next_child(Request* request, int32_t key, int node) noexcept nogil
     return following
 
 
-cdef void multiget_part_ended(Walk* walk, int outcome) noexcept nogil:
+cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef Request* request = walk.request
     if walk.absent > 0:
         _go_on(walk, outcome)
+        _note_refusal(request, outcome, reply)
         _ask_parts(request)
     _part_ended(request)
     walk_free(walk)

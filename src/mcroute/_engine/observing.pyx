@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from mcroute._engine.counters cimport counter_clear, counter_read, shown
 from mcroute._engine.histograms cimport HISTOGRAM_BUCKETS
-from mcroute._engine.state cimport OUTCOME_COUNT
+from mcroute._engine.state cimport OUTCOME_COUNT, VARIANT_COUNT
 from mcroute._protocol cimport COMMAND_COUNT
 
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
@@ -15,6 +15,7 @@ from mcroute._protocol import commands
 from mcroute.policy.nodes import Outcome
 
 cdef tuple OUTCOMES = tuple(Outcome)
+cdef tuple VARIANTS = ("mg T", "ms C", "ma MD", "md I")
 
 
 # ---- in C ----
@@ -75,6 +76,15 @@ cdef dict _results(EngineCounts* counts):
         (commands.COMMAND_NAMES[command], outcome): number
         for command in range(<int>COMMAND_COUNT)
         for outcome, number in _by_outcome(counts.results[command]).items()
+    }
+
+
+cdef dict _variants(EngineCounts* counts):
+    cdef int variant
+    return {
+        (VARIANTS[variant], outcome): number
+        for variant in range(<int>VARIANT_COUNT)
+        for outcome, number in _by_outcome(counts.variants[variant]).items()
     }
 
 
@@ -173,6 +183,8 @@ cdef object engine_snapshot(Engine* engine, dict ids):
         counters["reply_bytes"] = counter_read(&engine.pool.used_bytes)
         counters["link_bytes"] = counter_read(&engine.outbound.used_bytes)
         counters["buffer_bytes"] = counters["request_bytes"] + counters["reply_bytes"] + counters["link_bytes"]
-        return Snapshot(counters, _results(counts), failovers, _durations(counts), _servers(engine, ids))
+        return Snapshot(
+            counters, _results(counts), failovers, _durations(counts), _servers(engine, ids), _variants(counts)
+        )
     finally:
         free(counts)

@@ -86,12 +86,14 @@ cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_
     cdef const char* word = _word(view.command)
     cdef int command = view.command
     if command == CMD_CAS:
-        return snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu %llu\r\n", word, <int>view.key_size, key,
-                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size,
+        return snprintf(line, LINE_MAX, b"%s %.*s %llu %lld %llu %llu\r\n", word, <int>view.key_size, key,
+                        <unsigned long long>view.client_flags, <long long>view.exptime,
+                        <unsigned long long>view.value_size,
                         <unsigned long long>(view.number >> TAG_BITS if tags_cas else view.number))
     if CMD_SET <= command <= CMD_PREPEND:
-        return snprintf(line, LINE_MAX, b"%s %.*s %u %lld %llu\r\n", word, <int>view.key_size, key,
-                        view.client_flags, <long long>view.exptime, <unsigned long long>view.value_size)
+        return snprintf(line, LINE_MAX, b"%s %.*s %llu %lld %llu\r\n", word, <int>view.key_size, key,
+                        <unsigned long long>view.client_flags, <long long>view.exptime,
+                        <unsigned long long>view.value_size)
     if command == CMD_INCR or command == CMD_DECR:
         return snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
                         <unsigned long long>view.number)

@@ -195,6 +195,7 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
         if terms[i].is_new:
             server.failures = 0
             server.value_said = 0
+            server.has_wide_flags = False
             server_counts_clear(server)
             if terms[i].word == NULL:
                 server.own_word.bits = 0

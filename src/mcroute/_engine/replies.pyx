@@ -288,8 +288,11 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
     if end == NULL and size < GREETING_MAX:
         need[0] = size + 1
         return 0
-    if link.script_unsent > 0 or not link_greeted(link, data, line) or (link.state == LINK_READY and line < size):
+    if link.script_unsent > 0 or not link_greeted(link, data, line):
         conn_break(&link.conn)
+        return 0
+    if link.state == LINK_READY and line < size:
+        link_desynced(link, data + line, size - line)
         return 0
     link.heard_at = link.conn.engine.now
     link_arrived(link)

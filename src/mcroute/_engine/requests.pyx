@@ -1,8 +1,8 @@
 """Incoming bytes of sessions."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy, strlen
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.string cimport memchr, memcpy, strlen
 
 from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text, request_new
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
@@ -10,17 +10,21 @@ from mcroute._engine.claims cimport claim_expect
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.meta cimport meta_group
+from mcroute._engine.multigets cimport UNREAD_BYTES
 from mcroute._engine.relief cimport engine_is_short, requests_relieve
 from mcroute._engine.state cimport (
     GROUP_ARITHMETIC, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH,
-    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, OVERLOADED, Engine, Request,
+    GROUP_STORE, GROUP_STORE_IF, GROUP_TOUCH, NO_COMMAND, OF_ANY_KEY, OF_NO_KEY, OVERLOADED, REFUSED_BY_SERVER,
+    Engine, Request,
 )
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
-    CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
+    BINARY_REFUSAL_MAX, CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
     CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
-    CMD_VERBOSITY, CMD_VERSION, ERROR_NO_MEMORY, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE,
-    PARSED_OK, REQ_BASE64, REQ_NOREPLY, RequestView, error_text, request_parse, request_resume,
+    CMD_VERBOSITY, CMD_VERSION, ERROR_AUTHENTICATION, ERROR_BINARY, ERROR_LINE_LONG, ERROR_NO_MEMORY, ERROR_TOO_LARGE,
+    ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_NOREPLY, REQ_OPEN, REQ_RESUMED,
+    RequestView, binary_refusal, error_text, is_authentication, request_parse, request_part, request_resume,
+    version_line,
 )
 
 
@@ -54,9 +58,10 @@ cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil:
 
 cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
     cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
+    cdef size_t size = 0
     if request.view.command == CMD_VERSION:
-        # Clients read a number here, and take from it which commands they may use: ours are that memcached's.
-        request_answer_text(request, b"VERSION 1.6.45-mcroute\r\n", 24)
+        line = version_line(&size)
+        request_answer_text(request, line, size)
     elif request.view.command == CMD_VERBOSITY:
         # A proxy has no such verbosity; clients that set it expect to be heard.
         request_answer_text(request, b"OK\r\n", 4)
@@ -102,20 +107,34 @@ cdef bint _find_memory(Session* session) noexcept nogil:
     return requests_relieve(session.conn.engine, session, 0) and not engine_is_short(session.conn.engine)
 
 
-cdef void _refuse(Session* session, int error) noexcept nogil:
-    cdef Engine* engine = session.conn.engine
+cdef void _refuse(Session* session, int error, int flags) noexcept nogil:
+    """`flags` are those of what is refused."""
     cdef size_t size = 0
     cdef const char* text = error_text(error, &size)
-    cdef Request* request
-    counter_add(&engine.counts.refused, 1)
-    if size == 0:
-        return
-    request = request_new(engine, session)
+    counter_add(&session.conn.engine.counts.refused, 1)
+    if size > 0:
+        _answer_refused(session, text, size, flags)
+
+
+cdef void _answer_refused(Session* session, const char* text, size_t size, int flags) noexcept nogil:
+    cdef Request* request = request_new(session.conn.engine, session)
     if request == NULL:
         conn_break(&session.conn)
         return
     request.view.command = NO_COMMAND
+    request.view.flags = <uint16_t>(flags & REQ_RESUMED)
+    request.outcome = REFUSED_BY_SERVER
     request_answer_text(request, text, size)
+
+
+cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size) noexcept nogil:
+    """Closes behind the request: of a connection that is closed with unread bytes the reply may be lost."""
+    cdef uint8_t[BINARY_REFUSAL_MAX] reply
+    counter_add(&session.conn.engine.counts.refused, 1)
+    counter_add(&session.conn.engine.counts.refused_binary, 1)
+    _answer_refused(session, <const char*>reply, binary_refusal(reply, data), 0)
+    session.conn.swallow = size
+    session.is_turned_down = True
 
 
 cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refused) noexcept nogil:
@@ -139,9 +158,14 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
 
 
 cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, bint closes) noexcept nogil:
+    if view.error == ERROR_BINARY:
+        _refuse_binary(session, data, view.size)
+        return
     if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
         _forget_value(session.conn.engine, data, view)
-    _refuse(session, view.error)
+    _refuse(session, view.error, view.flags)
+    if view.flags & (REQ_OPEN | REQ_RESUMED):
+        session.has_rest = session.rest_is_void = view.flags & REQ_OPEN != 0
     if closes:
         session.conn.is_closing = True
         conn_mark(&session.conn)
@@ -161,18 +185,81 @@ cdef bint session_refuse(Session* session) noexcept nogil:
     view.error = ERROR_TOO_LARGE_SILENT if view.flags & REQ_NOREPLY else ERROR_NO_MEMORY
     if view.command in (CMD_SET, CMD_META_SET):
         _forget_value(engine, data, &view)
-    _refuse(session, view.error)
+    _refuse(session, view.error, 0)
     session.conn.swallow = view.size - held
     session.conn.input.start = session.conn.input.end = session.conn.input.need = 0
     session.conn.input.scanned = session.conn.input.large = 0
     return True
 
 
+cdef bint _is_authentication(Session* session, const uint8_t* data, const RequestView* view) noexcept nogil:
+    cdef int how = session.conn.engine.authentication
+    return how != OF_NO_KEY and is_authentication(data, view, how == OF_ANY_KEY)
+
+
+cdef void _refuse_authentication(Session* session, RequestView* view) noexcept nogil:
+    """A password is not stored like a value. Nothing is deleted either: the key means nothing."""
+    _refuse(session, ERROR_AUTHENTICATION, 0)
+    session.conn.swallow = view.size
+
+
 cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
     """How many of the bytes are still the refused request's."""
     cdef size_t skipped = <size_t>min(session.conn.swallow, <uint64_t>size)
     session.conn.swallow -= skipped
+    if session.conn.swallow == 0 and session.is_turned_down:
+        session.conn.is_closing = True
+        conn_mark(&session.conn)
     return skipped
+
+
+# ---- gets whose line is not kept as a whole ----
+
+cdef size_t _skip_rest(Session* session, const uint8_t* data, size_t size) noexcept nogil:
+    """How many of the bytes are still the line's of a get that has failed."""
+    cdef const uint8_t* newline = <const uint8_t*>memchr(data, 10, size)
+    if newline == NULL:
+        return size
+    session.has_rest = session.rest_is_void = False
+    return newline - data + 1
+
+
+cdef bint _waits_for_part(Session* session) noexcept nogil:
+    """One part is asked for at a time, and its client takes the items, so that memory has a bound."""
+    return session.has_rest and (session.head != NULL or session.conn.out.bytes > UNREAD_BYTES)
+
+
+cdef int _parse_part(Session* session, const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
+    cdef int command = session.rest_command if session.has_rest else view.command
+    return request_part(data, size, session.conn.input.scanned, &session.conn.engine.limits, command,
+                        session.has_rest, view)
+
+
+cdef int _parse(Session* session, const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
+    cdef int parsed
+    if session.has_rest:
+        return _parse_part(session, data, size, view)
+    parsed = request_resume(data, size, session.conn.input.scanned, &session.conn.engine.limits,
+                            session.conn.is_first, view)
+    if parsed == PARSED_CLOSE and view.error == ERROR_LINE_LONG:
+        parsed = _parse_part(session, data, size, view)
+    return parsed
+
+
+cdef void _start_part(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
+    cdef Request* request
+    session.has_rest = view.flags & REQ_OPEN != 0
+    session.rest_command = view.command
+    if view.key_count > 0:
+        _start(session, block, start, view)
+    elif not session.has_rest:
+        request = request_new(session.conn.engine, session)
+        if request == NULL:
+            conn_break(&session.conn)
+            return
+        request.view.command = NO_COMMAND
+        request.view.flags = view.flags
+        request_answer_text(request, b"END\r\n", 5)
 
 
 cdef bint _is_full(Session* session) noexcept nogil:
@@ -181,12 +268,12 @@ cdef bint _is_full(Session* session) noexcept nogil:
 
 
 cdef void session_input(Session* session) noexcept nogil:
-    cdef Engine* engine = session.conn.engine
     cdef Block* block = session.conn.input.block
     cdef RequestView view
     cdef size_t start = session.conn.input.start
     cdef size_t end = session.conn.input.end
     cdef int parsed
+    cdef bint is_first
     session.conn.input.need = 0
     session.is_paused = False
     session.is_batch = session.head == NULL and session.conn.out.count == 0
@@ -197,20 +284,29 @@ cdef void session_input(Session* session) noexcept nogil:
         if session.conn.swallow > 0:
             start += _swallow(session, end - start)
             continue
-        if _is_full(session):
+        if session.rest_is_void:
+            start += _skip_rest(session, block.data + start, end - start)
+            continue
+        if _is_full(session) or _waits_for_part(session):
             session.is_paused = True
             break
-        parsed = request_resume(block.data + start, end - start, session.conn.input.scanned, &engine.limits,
-                                session.conn.is_first, &view)
+        parsed = _parse(session, block.data + start, end - start, &view)
         session.conn.input.scanned = 0
         if parsed == PARSED_MORE:
             session.conn.input.need = view.size
             if view.line_size == 0:
                 session.conn.input.scanned = end - start
             break
+        is_first = session.conn.is_first
         session.conn.is_first = False
+        if is_first and parsed != PARSED_CLOSE and _is_authentication(session, block.data + start, &view):
+            _refuse_authentication(session, &view)
+            continue
         if parsed == PARSED_OK:
-            _start(session, block, start, &view)
+            if view.flags & (REQ_OPEN | REQ_RESUMED):
+                _start_part(session, block, start, &view)
+            else:
+                _start(session, block, start, &view)
             start += view.size
             continue
         _turn_down(session, block.data + start, &view, parsed == PARSED_CLOSE)

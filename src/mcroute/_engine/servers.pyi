@@ -30,8 +30,11 @@ class EngineServers:
         """
     def set_limits(self, limits: Limits) -> None:
         """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
-    def set_item_size_max(self, server: int, size: int) -> None:
-        """The server stores values of up to so many bytes: larger ones are not read from it."""
+    def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
+        """The server stores values of up to so many bytes, and client flags of `flags_size`.
+
+        Larger values are not read from it. Larger flags are taken from clients if all servers store them.
+        """
     def losses(self) -> Losses:
         """A `Losses`: what was refused, closed or read past without any server's failing."""
     def take_desyncs(self) -> list[ServerDesync]:

@@ -1,7 +1,7 @@
 """An engine's servers as a supervisor sees them: their states, what they missed, and what was counted."""
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.connections cimport engine_began
@@ -101,13 +101,16 @@ cdef class EngineServers:
     def set_limits(self, limits):
         """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
         cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
-                                    limits.link_memory_max)
+                                    limits.link_memory_max, limits.authentication)
         engine_set_bounds(self.own(), &bounds)
 
     @cython.critical_section
-    def set_item_size_max(self, int server, uint64_t size):
-        """The server stores values of up to so many bytes: larger ones are not read from it."""
-        cdef Said said = Said(server, size)
+    def set_item_size_max(self, int server, uint64_t size, uint32_t flags_size=4):
+        """The server stores values of up to so many bytes, and client flags of `flags_size`.
+
+        Larger values are not read from it. Larger flags are taken from clients if all servers store them.
+        """
+        cdef Said said = Said(server, size, flags_size)
         server_said(self.own(), &said)
 
     @cython.critical_section

@@ -78,7 +78,8 @@ class Snapshot:
     """Of one engine, or by `sum(snapshots, Snapshot())` of several. What is 0 is missing, but in `counters`.
 
     `results` are requests by command and outcome, each key of a multiget for itself; `failovers` are by what
-    the server before came to; `durations` are of requests, by command; `servers` are by name.
+    the server before came to; `durations` are of requests, by command; `servers` are by name. `variants` are
+    those of the results that memcached counts apart: "mg T", "ms C", "ma MD" and "md I".
     """
 
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Snapshot:
     failovers: Mapping[Outcome, int] = field(default_factory=dict)
     durations: Mapping[str, Latencies] = field(default_factory=dict)
     servers: Mapping[str, ServerSnapshot] = field(default_factory=dict)
+    variants: Mapping[tuple[str, Outcome], int] = field(default_factory=dict)
 
     def __add__(self, other: Snapshot) -> Snapshot:
         return Snapshot(
@@ -94,4 +96,5 @@ class Snapshot:
             _merged(self.failovers, other.failovers),
             _merged(self.durations, other.durations),
             _merged(self.servers, other.servers),
+            _merged(self.variants, other.variants),
         )

@@ -24,7 +24,8 @@ from mcroute._engine.vocabulary cimport (
     GROUP_DELETE, GROUP_ARITHMETIC, GROUP_TOUCH, GROUP_FLUSH, GROUP_COUNT, HIT, MISS, STORED, NOT_STORED, EXISTS,
     NOT_FOUND, DELETED, TOUCHED, NUMBER, OK, REFUSED_BY_SERVER, EJECTED, LOST, TIMEOUT, OVERLOADED, CARRY_OUT,
     UNDO, LOOK, NODE_ASK, NODE_FIRST, NODE_ALL, NODE_THEN, NODE_DETACH, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX,
-    NODE_CONSTANT, NODE_PYTHON, Group, Outcome, Purpose, NodeKind,
+    NODE_CONSTANT, NODE_PYTHON, VARIANT_TOUCH, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_COUNT,
+    OF_KNOWN_KEYS, OF_ANY_KEY, OF_NO_KEY, Authentication, Group, Outcome, Purpose, NodeKind, Variant,
 )
 from mcroute._engine.words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
@@ -113,6 +114,7 @@ cdef struct Server:
     uint64_t value_max          # bytes: larger values are not kept
     uint64_t value_set          # that bound as the configuration has it; 0: it does not say
     uint64_t value_said         # the largest value that the server stores; 0: it has not said
+    bint has_wide_flags         # it keeps client flags of 64 bits
     double noticed_at           # when the driver was last to look at it
     Link* links[LINKS_MAX]
     int link_count
@@ -153,6 +155,11 @@ cdef struct Session:
     bint is_batch               # what is in flight, or answered and not sent, has come all at once
     bint has_rounds             # its first request waits to go on, or will: see Rounds
     bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
+    bint is_turned_down         # to be closed behind what is swallowed
+    bint has_rest               # keys of a get follow whose line is too long to be kept: it is asked for in parts
+    bint rest_is_void           # they are read past: a part has failed
+    bint rest_has_items         # of that get, which have been written: an error behind them closes the session
+    uint8_t rest_command
     Session* next               # all sessions of the engine
     Session* previous
 
@@ -355,6 +362,7 @@ cdef struct Engine:
     double relieved_at          # when nobody was found last who could give up replies
     Limits limits               # value_max: the next one's, or the largest of the plan's servers'
     uint64_t value_set          # as the driver was told; 0: nothing
+    int authentication          # what is taken for it, see Authentication
     PlanTable* plan
     Server** servers            # by id
     Server* newest_server

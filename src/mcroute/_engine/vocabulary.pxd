@@ -16,6 +16,18 @@ cdef enum Group:                # of commands, as policy.nodes.Group
     GROUP_FLUSH
     GROUP_COUNT
 
+cdef enum Variant:              # of meta commands, which memcached counts apart
+    VARIANT_TOUCH = 0           # mg with T
+    VARIANT_CAS                 # ms with C
+    VARIANT_DECREMENT           # ma that counts down
+    VARIANT_INVALIDATE          # md with I
+    VARIANT_COUNT
+
+cdef enum Authentication:       # which sets, first on their connection, as policy.limits has them
+    OF_KNOWN_KEYS = 0
+    OF_ANY_KEY
+    OF_NO_KEY
+
 cdef enum Outcome:
     HIT = 0
     MISS

@@ -28,7 +28,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.trips cimport server_missed
 from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_state
-from mcroute._protocol cimport CMD_GATS, CMD_META_GET
+from mcroute._protocol cimport CMD_GATS, CMD_META_GET, REQ_OPEN, REQ_RESUMED
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
@@ -230,7 +230,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.server >= 0:
         counter_add(&walk.request.plan.engine.servers[walk.server].counts.outcomes[outcome], 1)
     if walk.is_group:
-        multiget_part_ended(walk, outcome)
+        multiget_part_ended(walk, outcome, reply)
         return
     if walk.server >= 0 and (_is_missed(outcome) or _keeps_its_value(walk, outcome, reply)) and walk_is_copied(walk):
         server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
@@ -266,7 +266,8 @@ cdef void walk_begin(Request* request) noexcept nogil:
         return
     if engine.claims != NULL and claim_waits(request):
         return
-    if request.view.command <= CMD_GATS and request.view.key_count > 1:
+    if request.view.command <= CMD_GATS and (
+            request.view.key_count > 1 or request.view.flags & (REQ_OPEN | REQ_RESUMED)):
         multiget_begin(request)
         return
     request.walk.is_embedded = True

@@ -14,7 +14,7 @@ from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport (
-    GROUP_READ_TOUCH, Engine, Handed, PlanTable, Request, RouteEvent, RouteOrders,
+    GROUP_READ_TOUCH, Engine, Handed, PlanTable, Request, RouteEvent, RouteOrders, Server,
 )
 from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.errands cimport Meeting, meeting_await
@@ -104,12 +104,16 @@ cdef void servers_fail_over(Loop* loop) noexcept nogil:
 
 cdef void servers_limit(Loop* loop) noexcept nogil:
     cdef Said said
+    cdef Server* server
+    cdef uint64_t known
     cdef int i
     for i in range(loop.upstream_count):
         if loop.upstreams[i] == NULL:
             continue
-        said = Said(i, mcroute_load(&loop.upstreams[i].shared.item_size_max))
-        if said.size > 0 and said.size != loop.engine.servers[i].value_said:
+        known = mcroute_load(&loop.upstreams[i].shared.item_size_max)
+        said = Said(i, known >> 8, <uint32_t>(known & 255))
+        server = loop.engine.servers[i]
+        if said.size > 0 and (said.size != server.value_said or (said.flags_size > 4) != server.has_wide_flags):
             server_said(loop.engine, &said)
 
 

@@ -7,7 +7,7 @@ loop, and however much it says before a loop comes to it, that is one turn's wor
     out_at      the same time while the server is out of service (microseconds)
     trial_until while the server fails one link of all loops tries for the others: it has until then (microseconds)
     ejections   by the supervisor: what waits on the server in any loop is to fail over
-    item_size_max   of the server, in bytes; 0: it is not known
+    item_size_max   of the server, in bytes (56 bits), and the bytes of its client flags (8); 0: it is not known
 """
 
 from libc.stdint cimport uint64_t
@@ -39,8 +39,8 @@ cdef inline void _set(uint64_t* word, uint64_t value) noexcept nogil:
     while not mcroute_swap(word, before, value):
         before = mcroute_load(word)
 
-cdef inline void shared_set_size(SharedUpstream* shared, uint64_t size) noexcept nogil:
-    _set(&shared.item_size_max, size)
+cdef inline void shared_set_size(SharedUpstream* shared, uint64_t size, unsigned int flags_size) noexcept nogil:
+    _set(&shared.item_size_max, size << 8 | flags_size & 255)
 
 cdef inline int shared_failures(SharedUpstream* shared) noexcept nogil:
     """Rounds of attempts in a row that failed."""

@@ -308,7 +308,7 @@ cdef class LoopThread:
     def set_limits(self, limits):
         """As `Engine.set_limits`: this thread's share."""
         cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
-                                    limits.link_memory_max)
+                                    limits.link_memory_max, limits.authentication)
         self._do(engine_limit, &bounds)
 
     def losses(self):

@@ -118,7 +118,7 @@ cdef class Words:
         """The number is another server's from now on, which is in service and has missed nothing."""
         self.word(server).bits = 0
         shared_restart(self.upstream(server))
-        shared_set_size(self.upstream(server), 0)
+        shared_set_size(self.upstream(server), 0, 0)
 
     def fail_over(self, int server):
         """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
@@ -132,9 +132,9 @@ cdef class Words:
         mcroute_more(&self.signals.restarts)
         self.wake()
 
-    def set_item_size_max(self, int server, uint64_t size):
+    def set_item_size_max(self, int server, uint64_t size, unsigned int flags_size=4):
         """As `Engine.set_item_size_max`, for every thread."""
-        shared_set_size(self.upstream(server), size)
+        shared_set_size(self.upstream(server), size, flags_size)
         mcroute_more(&self.signals.sizes)
         self.wake()
 

@@ -8,7 +8,12 @@ from mcroute._protocol.views cimport (
     CMD_PREPEND, CMD_QUIT, CMD_REPLACE, CMD_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY, CMD_VERSION, COMMAND_COUNT,
 )
 
-__all__ = ("COMMAND_NAMES",)
+__all__ = ("COMMAND_NAMES", "MEMCACHED_VERSION")
+
+# Clients read a number here, and take from it which commands they may use; some can read nothing behind its digits.
+MEMCACHED_VERSION = "1.6.45"
+_version_line = b"VERSION %b\r\n" % MEMCACHED_VERSION.encode()
+cdef const char* VERSION_LINE = _version_line
 
 cdef const char* COMMAND_WORDS[COMMAND_COUNT]
 COMMAND_WORDS[<int>CMD_GET] = b"get"
@@ -69,6 +74,11 @@ cdef int command_find(const uint8_t* word, size_t size) noexcept nogil:
 cdef const char* command_text(int command, size_t* size) noexcept nogil:
     size[0] = COMMAND_SIZES[command]
     return COMMAND_WORDS[command]
+
+
+cdef const char* version_line(size_t* size) noexcept nogil:
+    size[0] = strlen(VERSION_LINE)
+    return VERSION_LINE
 
 
 cdef bint command_is_withheld(const uint8_t* word, size_t size) noexcept nogil:

@@ -39,7 +39,7 @@ cdef size_t encode_get(uint8_t* out, const uint8_t* key, size_t key_size, bint w
     return _put(_put_head(out, CMD_GETS if with_cas else CMD_GET, key, key_size), b"\r\n", 2) - out
 
 
-cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint32_t client_flags,
+cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint64_t client_flags,
                          int64_t exptime, uint64_t value_size, uint64_t unique) noexcept nogil:
     cdef uint8_t* at = _put_number(_put_head(out, command, key, key_size), client_flags)
     at = _put_number(_put_signed(at, exptime), value_size)

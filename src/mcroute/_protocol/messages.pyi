@@ -43,7 +43,7 @@ class Request:
         """The client flags of a store, classic or by the meta flag F, 32 bits; else 0."""
     @property
     def exptime(self) -> int:
-        """Seconds as they were sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
+        """Seconds as sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
     @property
     def number(self) -> int:
         """The token of cas and the meta flag C, or the delta of incr, decr and ma, 64 bits; else 0."""
@@ -86,7 +86,7 @@ class Reply:
         """The data block of VALUE or VA, without its line end; None for other kinds."""
     @property
     def flags(self) -> int:
-        """The client flags of VALUE, or of a meta reply with the flag f, 32 bits; else 0."""
+        """The client flags of VALUE, or of a meta reply with the flag f; else 0. 64 bits at most."""
     @property
     def number(self) -> int:
         """What incr or decr answered, or the token that `cas` tells, 64 bits; else 0."""
@@ -131,5 +131,5 @@ def encode_request(
     delta of incr and decr; what a command has no place for is left out.
 
     Raises LocalProtocolError for a bad key, ValueError for another command, OverflowError for a number out of
-    range (`flags` 32 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.
+    range (`flags` 64 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.
     """

@@ -4,11 +4,12 @@ cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
+from mcroute._protocol.binary cimport BINARY_REFUSAL_MAX, binary_refusal
 from mcroute._protocol.encoders cimport (
     ENCODE_EXTRA, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
 )
 from mcroute._protocol.lexing cimport key_is_valid
-from mcroute._protocol.refusals cimport error_text
+from mcroute._protocol.refusals cimport ERROR_BINARY, error_text
 from mcroute._protocol.replies cimport reply_parse
 from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
 from mcroute._protocol.views cimport (
@@ -58,7 +59,7 @@ HELD_MOST = 1 << 63
 
 
 cdef Limits _limits_of(value_max, line_max, get_line_max):
-    cdef Limits limits
+    cdef Limits limits = default_limits()
     limits.value_max = value_max
     limits.line_max = line_max
     limits.get_line_max = get_line_max
@@ -102,7 +103,7 @@ cdef class Request:
 
     @property
     def exptime(self):
-        """Seconds as they were sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
+        """Seconds as sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
         return self.view.exptime
 
     @property
@@ -172,7 +173,7 @@ cdef class Reply:
 
     @property
     def flags(self):
-        """The client flags of VALUE, or of a meta reply with the flag f, 32 bits; else 0."""
+        """The client flags of VALUE, or of a meta reply with the flag f; else 0. 64 bits at most."""
         return self.view.client_flags
 
     @property
@@ -257,6 +258,7 @@ cdef class RequestParser(_Feed):
         cdef RequestView view
         cdef size_t size
         cdef const char* text
+        cdef uint8_t[BINARY_REFUSAL_MAX] binary
         cdef int parsed
         if self.closed or not self.ready():
             return NEED_DATA
@@ -275,6 +277,9 @@ cdef class RequestParser(_Feed):
             return request
         refusal = Refusal.__new__(Refusal)
         text = error_text(view.error, &size)
+        if view.error == ERROR_BINARY:
+            size = binary_refusal(binary, self.data())
+            text = <const char*>binary
         refusal.reply = text[:size]
         refusal.close = self.closed = parsed == PARSED_CLOSE
         self.drop = view.size
@@ -348,7 +353,7 @@ def encode_request(str command, bytes key, *, value=b"", flags=0, exptime=0, num
     delta of incr and decr; what a command has no place for is left out.
 
     Raises LocalProtocolError for a bad key, ValueError for another command, OverflowError for a number out of
-    range (`flags` 32 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.
+    range (`flags` 64 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.
     """
     cdef uint8_t out[KEY_MAX + ENCODE_EXTRA]
     cdef const uint8_t* at = key

@@ -106,9 +106,7 @@ cdef int _take_number(uint8_t letter, const uint8_t* token, size_t size, Request
             return ERROR_INITIAL_VALUE
         return ERROR_FORMAT if letter == 70 else ERROR_TOKEN
     if letter == 70:
-        if number > 0xFFFFFFFFU:
-            return ERROR_FORMAT
-        view.client_flags = <uint32_t>number
+        view.client_flags = number
     elif letter == 68 or (letter == 67 and view.command != CMD_META_ARITHMETIC):
         view.number = number
     return ERROR_NONE

@@ -8,7 +8,7 @@ cdef enum ErrorText:
     ERROR_FORMAT
     ERROR_CHUNK
     ERROR_TOO_LARGE
-    ERROR_LINE_LONG         # of a reply; a client is hung up on without a word, as by memcached
+    ERROR_LINE_LONG         # of a reply, or a get, see request_part; a client is hung up on, as by memcached
     ERROR_EXPTIME
     ERROR_DELTA
     ERROR_FLAG
@@ -25,6 +25,8 @@ cdef enum ErrorText:
     ERROR_NOT_OFFERED
     ERROR_TOO_LARGE_SILENT  # ERROR_TOO_LARGE to a noreply
     ERROR_NO_MEMORY
+    ERROR_AUTHENTICATION
+    ERROR_BINARY            # the reply is none of these lines, see binary.pxd
     ERROR_TEXT_COUNT
 
 # The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".

@@ -51,7 +51,6 @@ cdef inline const uint8_t* _reply_number(const uint8_t* at, const uint8_t* end, 
 cdef int _reply_value(const uint8_t* data, const uint8_t* end, size_t size, uint64_t value_max,
                       ReplyView* view) noexcept nogil:
     cdef const uint8_t* at = <const uint8_t*>memchr(data + 6, 32, end - data - 6)
-    cdef uint64_t flags = 0
     if at == NULL:
         return _bad_reply(view)
     view.kind = REPLY_VALUE
@@ -59,10 +58,9 @@ cdef int _reply_value(const uint8_t* data, const uint8_t* end, size_t size, uint
     view.key_size = at - data - 6
     if not key_is_valid(data + 6, view.key_size):
         return _bad_reply(view)
-    at = _reply_number(at + 1, end, &flags)
-    if at == NULL or at >= end or flags > 0xFFFFFFFFU:
+    at = _reply_number(at + 1, end, &view.client_flags)
+    if at == NULL or at >= end:
         return _bad_reply(view)
-    view.client_flags = <uint32_t>flags
     at = _reply_number(at + 1, end, &view.value_size)
     if at == NULL:
         return _bad_reply(view)
@@ -77,7 +75,6 @@ cdef int _reply_value(const uint8_t* data, const uint8_t* end, size_t size, uint
 cdef int _reply_flags(const uint8_t* data, uint32_t at, uint32_t end, ReplyView* view) noexcept nogil:
     cdef uint32_t start = 0
     cdef uint32_t size = 0
-    cdef uint64_t number = 0
     cdef bint tidy
     view.flags_offset = at
     view.flags_end = end
@@ -98,9 +95,8 @@ cdef int _reply_flags(const uint8_t* data, uint32_t at, uint32_t end, ReplyView*
                 return _bad_reply(view)
             view.has_cas = 1
         elif data[start] == 102:
-            if not read_u64(data + start + 1, size - 1, &number, &tidy) or number > 0xFFFFFFFFU:
+            if not read_u64(data + start + 1, size - 1, &view.client_flags, &tidy):
                 return _bad_reply(view)
-            view.client_flags = <uint32_t>number
 
 
 cdef int _meta_kind(const uint8_t* data) noexcept nogil:
@@ -256,7 +252,7 @@ cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, siz
         return 0
     start = data + 6 + key_size
     at = _digits(start + 1, end, &number)
-    if start[0] != 32 or at == start + 1 or number > 0xFFFFFFFFU or end - at < 4 or at[0] != 32:
+    if start[0] != 32 or at == start + 1 or end - at < 4 or at[0] != 32:
         return 0
     start = at
     at = _digits(start + 1, end, &number)

@@ -10,12 +10,18 @@ from libc.stdint cimport uint8_t
 from mcroute._protocol.views cimport Limits, RequestView
 
 # Parses the first request of data[0:size]. `first` is true for the first bytes of a connection, where
-# binary memcached, TLS, RESP and SSH are recognised and refused. Never reads behind size, never allocates.
+# binary memcached (ERROR_BINARY, with view.size), TLS, RESP and SSH are recognised and refused. Never reads
+# behind size, never allocates.
 cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
                        RequestView* view) noexcept nogil
 # The same, when data[0:scanned] is known to hold no line feed, because that was all there was when the parser
 # returned PARSED_MORE with view.line_size 0: a long line that comes in small pieces is searched only once.
 cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, bint first,
                         RequestView* view) noexcept nogil
+# Keys of a get or gets whose line is longer than the limits allow: request_parse says PARSED_CLOSE, ERROR_LINE_LONG and
+# the command. Its first part begins where the line does, the next ones each where the last one has ended, with the
+# blank before a key, and are `resumed`. REQ_OPEN: the line goes on, behind a refused part too. A part may have no key.
+cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, int command,
+                      bint resumed, RequestView* view) noexcept nogil
 # The limits that memcached has with its default options, 1 MiB values.
 cdef Limits default_limits() noexcept nogil

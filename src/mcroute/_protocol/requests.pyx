@@ -7,6 +7,7 @@ its words, and as many bytes are swallowed. docs/differences.md lists where mcro
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
+from mcroute._protocol.binary cimport BINARY_HEADER, binary_size
 from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
     Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line,
@@ -14,14 +15,15 @@ from mcroute._protocol.lexing cimport (
 )
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
-    ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_NONE, ERROR_NOT_OFFERED,
+    ERROR_BINARY, ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_LINE_LONG,
+    ERROR_NONE, ERROR_NOT_OFFERED,
     ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, ERROR_UNKNOWN,
 )
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
     CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH,
     CMD_VERBOSITY, CMD_VERSION, KEY_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64,
-    REQ_CANONICAL, REQ_NOREPLY, REQ_WANTS_CAS,
+    REQ_CANONICAL, REQ_NOREPLY, REQ_OPEN, REQ_RESUMED, REQ_WANTS_CAS,
 )
 
 cdef enum:
@@ -33,6 +35,7 @@ cdef Limits default_limits() noexcept nogil:
     limits.value_max = 1 << 20
     limits.line_max = 2048
     limits.get_line_max = 1 << 20
+    limits.flags_max = 0xFFFFFFFFU
     return limits
 
 
@@ -50,15 +53,27 @@ cdef bint _begins(const uint8_t* data, size_t size, const char* text, size_t tex
     return size >= text_size and memcmp(data, text, text_size) == 0
 
 
+cdef bint _equals(const uint8_t* data, size_t size, const char* text, size_t text_size) noexcept nogil:
+    return size == text_size and memcmp(data, text, size) == 0
+
+
 cdef bint _is_foreign(const uint8_t* data, size_t size) noexcept nogil:
-    """Binary memcached, TLS, RESP, SSH, and the header that some proxies send ahead."""
-    if data[0] == 0x80 or data[0] == 0x81:
+    """TLS, RESP, SSH, the header that some proxies send ahead, and what only a binary server says."""
+    if data[0] == 0x81:
         return True
     if size >= 2 and data[0] == 0x16 and data[1] == 0x03:
         return True
     if size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
         return True
     return _begins(data, size, b"SSH-", 4) or _begins(data, size, b"PROXY ", 6)
+
+
+cdef int _parse_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
+    if size < BINARY_HEADER:
+        return _more(view, BINARY_HEADER)
+    view.size = binary_size(data)
+    view.error = ERROR_BINARY
+    return PARSED_CLOSE
 
 
 cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* view) noexcept nogil:
@@ -137,11 +152,11 @@ cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Li
     if (line.count < fixed
             or not key_is_valid(line.words[1].start, line.words[1].size)
             or not read_u64(line.words[2].start, line.words[2].size, &flags, &line.tidy)
-            or flags > 0xFFFFFFFFU
+            or flags > limits.flags_max
             or not read_i64(line.words[3].start, line.words[3].size, &view.exptime, &line.tidy)
             or (fixed == 6 and not read_u64(line.words[5].start, line.words[5].size, &view.number, &line.tidy))):
         error = ERROR_FORMAT
-    view.client_flags = <uint32_t>flags
+    view.client_flags = flags
     parsed = _take_value(data, size, limits, error, view)
     if parsed == PARSED_BAD and view.flags & REQ_NOREPLY:
         view.error = ERROR_TOO_LARGE_SILENT if view.error == ERROR_TOO_LARGE else ERROR_NONE
@@ -234,6 +249,8 @@ cdef int _parse_meta(const uint8_t* data, size_t size, const Limits* limits, Lin
         error = ERROR_FLAG_EITHER if view.command == CMD_META_ARITHMETIC else ERROR_FORMAT
     else:
         error = meta_flags_take(data, line, view)
+        if error == ERROR_NONE and view.client_flags > limits.flags_max:
+            error = ERROR_FORMAT
     if fixed == 3:
         parsed = _take_value(data, size, limits, error, view)
     elif error:
@@ -249,7 +266,8 @@ cdef int _parse_unknown(const uint8_t* data, size_t word_size, Line* line, Reque
     split_line(line)
     if line.count > 1 and _begins(line.last.start, line.last.size, b"HTTP/", 5):
         return PARSED_CLOSE
-    if line.count > 1 and word_is(&line.last, b"noreply", 7):
+    if line.count > 1 and word_is(&line.last, b"noreply", 7) and not (
+            _equals(data, word_size, b"watch", 5) or _equals(data, word_size, b"refresh_certs", 13)):
         return _refuse(view, ERROR_NONE)
     return _refuse(view, ERROR_NOT_OFFERED if command_is_withheld(data, word_size) else ERROR_UNKNOWN)
 
@@ -278,25 +296,34 @@ cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Lin
     return _parse_plain(data, line, view)
 
 
+cdef int _refuse_line(const uint8_t* data, bint is_get, RequestView* view) noexcept nogil:
+    if is_get:
+        view.command = CMD_GET if data[3] == 32 else CMD_GETS
+        view.error = ERROR_LINE_LONG
+    return PARSED_CLOSE
+
+
 cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, bint first,
                         RequestView* view) noexcept nogil:
     cdef Line line
     cdef const uint8_t* newline
     cdef size_t line_max
     cdef size_t end = size
+    cdef bint is_get
     memset(view, 0, sizeof(RequestView))
     if size == 0:
         return _more(view, 1)
+    if first and data[0] == 0x80:
+        return _parse_binary(data, size, view)
     if first and _is_foreign(data, size):
         return PARSED_CLOSE
-    line_max = limits.line_max
-    if _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5):
-        line_max = limits.get_line_max
+    is_get = _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5)
+    line_max = limits.get_line_max if is_get else limits.line_max
     if end > line_max + 1:
         end = line_max + 1
     newline = <const uint8_t*>memchr(data + scanned, 10, end - scanned) if scanned < end else NULL
     if newline == NULL:
-        return _more(view, size + 1) if size <= line_max else PARSED_CLOSE
+        return _more(view, size + 1) if size <= line_max else _refuse_line(data, is_get, view)
     view.line_size = newline - data + 1
     view.size = view.line_size
     line.start = data
@@ -305,6 +332,45 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
     if line.tidy:
         line.end -= 1
     return _parse_line(data, size, limits, &line, view)
+
+
+cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, int command,
+                      bint resumed, RequestView* view) noexcept nogil:
+    cdef Line line
+    cdef const uint8_t* newline
+    cdef uint32_t at = 0
+    cdef size_t end = min(size, <size_t>limits.get_line_max + 1)
+    memset(view, 0, sizeof(RequestView))
+    newline = <const uint8_t*>memchr(data + scanned, 10, end - scanned) if scanned < end else NULL
+    if newline == NULL and size <= limits.get_line_max:
+        return _more(view, size + 1)
+    view.command = command
+    view.flags = REQ_RESUMED if resumed else 0
+    if newline != NULL:
+        end = newline - data
+        view.size = end + 1
+        if end > 0 and data[end - 1] == 13:
+            end -= 1
+    else:
+        # Up to the last key that is certainly whole.
+        while end > 0 and data[end - 1] != 32:
+            end -= 1
+        end = end - 1 if end > 0 else 0
+        view.size = end
+        view.flags |= REQ_OPEN
+    if not resumed:
+        at = 3 if command == CMD_GET else 4
+    if end < at or view.size == 0:
+        # One word as long as that.
+        view.size = max(<size_t>view.size, <size_t>1)
+        return _refuse(view, ERROR_FORMAT)
+    view.line_size = view.size
+    line.start = data
+    line.end = data + end
+    line.tidy = False
+    if resumed and skip_spaces(data, at, end) == end:
+        return PARSED_OK
+    return _parse_get(data, at, &line, view)
 
 
 cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,

@@ -6,7 +6,7 @@ Views hold offsets into the caller's buffer, counted from the start of the messa
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    MCROUTE_PROTOCOL_API = 1    # raised when anything below changes
+    MCROUTE_PROTOCOL_API = 2    # raised when anything below changes
     KEY_MAX = 250               # bytes; also of a base64 key, encoded
     OPAQUE_MAX = 31             # without the letter O
 
@@ -58,11 +58,14 @@ cdef enum RequestFlag:
     REQ_HAS_OPAQUE = 32  # meta O
     REQ_WANTS_VALUE = 64    # meta v
     REQ_WANTS_CAS = 128     # gets, gats, meta c
+    REQ_OPEN = 256          # a part of a get: more keys of its line follow
+    REQ_RESUMED = 512       # a part of a get that is not its first
 
 cdef struct Limits:
     uint64_t value_max          # bytes; a larger announced value is refused and swallowed
     uint32_t line_max           # bytes before the line feed, but of get and gets
     uint32_t get_line_max       # the same of get and gets
+    uint64_t flags_max          # the largest client flags: of 32 bits, unless servers are built for 64
 
 cdef struct RequestView:
     uint64_t size               # whole message, line and data block
@@ -76,7 +79,7 @@ cdef struct RequestView:
     uint32_t key_count
     uint64_t value_offset       # == line_size when there is a value
     uint64_t value_size         # without the final CRLF
-    uint32_t client_flags
+    uint64_t client_flags       # more than 32 bits: of a server that is built for such
     int64_t exptime             # also of gat, touch, flush_all's delay
     uint64_t number             # cas token, or the delta of incr/decr
     uint32_t flags_offset       # meta: where the flags begin (behind key and, for ms, length); classic stats: arguments
@@ -121,7 +124,7 @@ cdef struct ReplyView:
     uint16_t has_cas
     uint32_t key_offset         # VALUE, ME; VA/HD/... when a k flag came back
     uint32_t key_size
-    uint32_t client_flags
+    uint64_t client_flags       # more than 32 bits: of a server that is built for such
     uint64_t value_offset
     uint64_t value_size
     uint64_t number             # cas token of VALUE or meta c; the number of incr/decr

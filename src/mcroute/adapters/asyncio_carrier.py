@@ -9,7 +9,7 @@ from random import Random
 from .._engine.engine import Engine
 from ..policy import Limits, Plan, Server, SupervisorSettings
 from .addresses import LoopAddress, locate
-from .asyncio_driver import Driver, Result
+from .asyncio_driver import Driver, OnStats, Result
 from .asyncio_links import LinksReport, ServerLinks
 from .routing import Routing
 from .supervised import Links
@@ -38,12 +38,12 @@ class AsyncioCarrier:
         self.driver.on_alarm = supervision.look_for_trips
 
     @property
-    def on_stats(self) -> Callable[[bytes], bytes]:
+    def on_stats(self) -> OnStats:
         return self.driver.on_stats
 
     @on_stats.setter
-    def on_stats(self, reply: Callable[[bytes], bytes]) -> None:
-        self.driver.on_stats = reply
+    def on_stats(self, on_stats: OnStats) -> None:
+        self.driver.on_stats = on_stats
 
     def begin(self) -> None:
         """It is under way."""

@@ -8,6 +8,7 @@ import math
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from .._engine.engine import Engine
@@ -15,7 +16,9 @@ from .._engine.engine import Engine
 __all__ = (
     "Connection",
     "Driver",
+    "OnStats",
     "Result",
+    "ask_for_stats",
     "discard_at_close",
     "notice_silence",
     "notice_silent_end",
@@ -66,8 +69,22 @@ def _unnoticed() -> None:
     pass
 
 
-def _refused(line: bytes) -> bytes:
-    return b"CLIENT_ERROR nobody keeps statistics here\r\n"
+# Answers a stats command: is given the line, without its end, and what to call with the reply, now or later.
+OnStats = Callable[[bytes, Callable[[bytes], None]], None]
+
+
+def _no_stats(line: bytes, answer: Callable[[bytes], None]) -> None:
+    # Clients read on until they see it.
+    answer(b"END\r\n")
+
+
+def ask_for_stats(on_stats: OnStats, line: bytes, answer: Callable[[bytes], None]) -> None:
+    """Its client is answered also if that fails."""
+    try:
+        on_stats(line, answer)
+    except Exception:
+        log.exception("%r has no answer", line)
+        answer(b"SERVER_ERROR stats failed\r\n")
 
 
 class Connection(Protocol):
@@ -85,7 +102,7 @@ class Driver:
 
     `on_alarm` is to be set; it is called when the engine has taken servers out of service, or spared them.
     `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats`, which
-    may be set, answers a stats command: it is given the line, without its end, and returns the reply.
+    may be set, answers stats commands.
     """
 
     def __init__(
@@ -100,7 +117,7 @@ class Driver:
         self.on_alarm: Callable[[], None] = _unnoticed
         self._alarms = 0
         self._on_results = on_results
-        self.on_stats: Callable[[bytes], bytes] = _refused
+        self.on_stats: OnStats = _no_stats
         self._is_scheduled = False
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -157,7 +174,11 @@ class Driver:
 
     def _answer_stats(self) -> None:
         for number, line in self.engine.take_handed():
-            self.engine.answer(number, self.on_stats(line))
+            ask_for_stats(self.on_stats, line, partial(self._answer, number))
+
+    def _answer(self, number: int, reply: bytes) -> None:
+        self.engine.answer(number, reply)
+        self.schedule()
 
     def _look_for_alarms(self) -> None:
         alarms = self.engine.alarms()

@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..policy import Plan
 from .addresses import is_name
 from .lookups import THREADS_MAX as LOOKUPS_MAX
+from .server_stats import ASKED_MAX
 from .supervised import CONTROLS_MAX, PROBES_MAX
 
 __all__ = ("Descriptors",)
@@ -18,7 +19,7 @@ OF_A_THREAD = 5
 OF_ALL_THREADS = 1
 # The ends of one host's name that a thread listens on: IPv4 and IPv6.
 OF_A_LISTENER = 2
-# A server is asked for its largest value, beside the probes and stages that are bounded for all together.
+# A server is asked for its largest value; probes, stages and stats are bounded for all together.
 OF_A_SERVER = 1
 STAGES_OF_A_SERVER = 2
 # The system's lookup has a file or the sockets of two name servers open.
@@ -76,5 +77,6 @@ class Descriptors:
                         names.add(server.host)
         controls = OF_A_SERVER * len(links)
         controls += min(STAGES_OF_A_SERVER * len(links), PROBES_MAX + CONTROLS_MAX)
+        controls += min(len(links), ASKED_MAX)
         lookups = OF_A_LOOKUP * min(len(names), LOOKUPS_MAX)
         return max(1, self.threads) * sum(links.values()) + controls + lookups

@@ -15,9 +15,14 @@ __all__ = ("LossLog",)
 LOOK_S = 1.0
 QUIET_S = 10.0
 
+# How often a line may come that tells of a lasting state.
+SELDOM_S: dict[str | int, float] = {"refused_binary": 600.0}
+
 LINES = {
     "refused_memory": "%d requests refused: the memory for requests or for links is used up",
     "closed_memory": "%d clients closed: they left most unread, or half a line, while memory was used up",
+    "refused_binary": "%d connections refused: their clients speak the binary protocol; "
+    "docs/clients.md says how each is told to speak text",
 }
 SERVER_LINES = {
     "unkept": "server %s: %d values read past: the memory for replies is used up",
@@ -44,7 +49,7 @@ class LossLog:
         self._engine = engine
         self._loop = loop
         self._name_of = name_of
-        self._told = Losses(0, 0, 0, 0, 0)
+        self._told = Losses(*[0] * len(Losses._fields))
         self._told_of: dict[str, dict[str, int]] = {}  # by kind and server
         self._quiet_until: dict[str | int, float] = {}
         self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
@@ -105,7 +110,7 @@ class LossLog:
         now = self._loop.time()
         if now < self._quiet_until.get(what, 0.0):
             return False
-        self._quiet_until[what] = now + QUIET_S
+        self._quiet_until[what] = now + SELDOM_S.get(what, QUIET_S)
         return True
 
     def _tell_desync(self, desync: ServerDesync) -> None:

@@ -8,7 +8,8 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 
 from .._loop.news import LinkNews
@@ -16,6 +17,7 @@ from .._loop.threads import NEWS_MAX, LoopThread
 from ..policy import Plan, Server
 from .addresses import LoopAddress, locate
 from .asyncio_control import spell_address
+from .asyncio_driver import OnStats, ask_for_stats
 from .asyncio_links import LinksReport
 from .handshakes import why_failed
 from .native_engine import NativeEngine
@@ -35,7 +37,7 @@ log: logging.Logger = logging.getLogger("mcroute")
 class NativeCarrier:
     """A `Carrier` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
 
-    `on_stats` is to be set: it answers a stats command. `begin` starts the threads, `close` ends them.
+    `on_stats` is to be set: it answers stats commands. `begin` starts the threads, `close` ends them.
     The servers' words lie in `memory` if there is one. Raises OSError when there are no descriptors left.
     """
 
@@ -47,7 +49,7 @@ class NativeCarrier:
         )
         self.engine: NativeEngine = NativeEngine(self.threads, memory)
         self.engine.install(plan)
-        self.on_stats: Callable[[bytes], bytes]
+        self.on_stats: OnStats
         self._is_closed = False
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
         self._hearing_again: asyncio.TimerHandle | None = None
@@ -114,7 +116,7 @@ class NativeCarrier:
             for each in news:
                 self._tell(each)
             for number, line in thread.take_handed():
-                thread.answer(number, self._answer(line))
+                ask_for_stats(self.on_stats, line, partial(self._answer, thread, number))
             self._run_routes(index)
         finally:
             # Else it need not ring.
@@ -122,12 +124,12 @@ class NativeCarrier:
                 thread.heard()
         return len(news) == NEWS_MAX
 
-    def _answer(self, line: bytes) -> bytes:
+    def _answer(self, thread: LoopThread, number: int, reply: bytes) -> None:
         try:
-            return self.on_stats(line)
-        except Exception:
-            log.exception("%r has no answer", line)
-            return b"SERVER_ERROR stats failed\r\n"
+            thread.answer(number, reply)
+        except RuntimeError:
+            # Its client is told at the deadline that there was no answer in time.
+            log.exception("a thread is not told what its client's stats are")
 
     def _run_routes(self, index: int) -> None:
         due = self.threads[index].run_routes(self._loop.time())

@@ -138,8 +138,8 @@ class NativeEngine:
         self._tell_each(lambda thread: found.extend(thread.take_desyncs()))
         return found
 
-    def set_item_size_max(self, server: int, size: int) -> None:
-        self._words.set_item_size_max(server, size)
+    def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
+        self._words.set_item_size_max(server, size, flags_size)
 
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..policy import Plan, SupervisorSettings
+from .asyncio_driver import OnStats
 from .descriptors import Descriptors
 from .log_limit import LogLimit
 from .metrics import Observation
 from .observer import Observer, serve_metrics
 from .routing import Carrier, Routing
+from .server_stats import SUBJECTS, AllServers
 from .stats import stats_reply
 from .supervision import Supervision
 from .timing import in_time
@@ -73,7 +75,7 @@ class Front(Protocol):
 class FrontedCarrier(Carrier, Protocol):
     """A carrier whose clients may ask for stats."""
 
-    on_stats: Callable[[bytes], bytes]  # is given the command line without its end, and returns the reply
+    on_stats: OnStats
 
 
 class Service:
@@ -98,6 +100,7 @@ class Service:
         self._metrics: MetricsServer | None = None
         self._path = ""
         self._began_at = self._loop.time()
+        self._all_servers = AllServers(routing)
         carrier.on_stats = self._stats
 
     async def start(
@@ -206,13 +209,21 @@ class Service:
             # In a thread: a scrape that is under way waits for this loop.
             await asyncio.to_thread(self._metrics.close)
             self._metrics = None
+        await self._all_servers.close()
         await self._routing.close()
 
-    def _stats(self, line: bytes) -> bytes:
+    def _stats(self, line: bytes, answer: Callable[[bytes], None]) -> None:
+        arguments = line.split()[1:]
+        if len(arguments) == 1 and arguments[0] in SUBJECTS:
+            self._all_servers.ask(arguments[0], answer)
+            return
+        answer(stats_reply(arguments, self._routing, self._about(), self._observer))
+
+    def _about(self) -> dict[str, object]:
         about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
         if self._clients_max is not None:
             about["max_connections"] = self._clients_max
-        return stats_reply(line, self._routing, about, self._observer)
+        return about
 
     async def __aenter__(self: S) -> S:
         return self

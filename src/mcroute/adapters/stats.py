@@ -5,31 +5,33 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from .. import __version__
+from .._engine.snapshots import Snapshot
+from .._protocol.commands import MEMCACHED_VERSION
 from ..policy import Condition, Outcome
 from .metrics import Observed, rows
 from .routing import Routing
 
 __all__ = ("stats_reply",)
 
-UNKNOWN = b"CLIENT_ERROR mcroute knows stats, stats servers, stats results and stats mcroute\r\n"
-_GETS = ("get", "gets", "gat", "gats", "mg")
+# memcached's rows, and what counts in them. "mg T" and the like are counted apart from the other mg.
 _COUNTED = {
-    "get": _GETS,
-    "set": ("set", "add", "replace", "append", "prepend", "cas", "ms"),
+    "get": ("get", "gets", "mg"),
+    "set": ("set", "add", "replace", "append", "prepend", "cas", "ms", "ms C"),
     "flush": ("flush_all",),
-    "touch": ("touch", "gat", "gats"),
-    "meta": ("mg", "ms", "md", "ma", "mn", "me"),
+    "touch": ("touch", "gat", "gats", "mg T"),
+    "meta": ("me",),
 }
 _HIT_OR_MISSED = {
-    "get": _GETS,
+    "get": ("get", "gets", "mg"),
     "delete": ("delete", "md"),
     "incr": ("incr", "ma"),
-    "decr": ("decr",),
-    "touch": ("touch", "gat", "gats"),
-    "cas": ("cas",),
+    "decr": ("decr", "ma MD"),
+    "touch": ("touch", "gat", "gats", "mg T"),
+    "cas": ("cas", "ms C"),
 }
 _COUNTERS = (
     "bytes_read",
@@ -45,12 +47,19 @@ _COUNTERS = (
 _SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "missed_writes")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
-NEVER_RESET = b"CLIENT_ERROR mcroute never resets its counters\r\n"
+# What mcroute does not know has no rows: clients wait for the end. These have one line of memcached, too.
+NO_ROWS = b"END\r\n"
+ONE_LINE = {
+    (b"reset",): b"CLIENT_ERROR mcroute never resets its counters\r\n",
+    (b"detail", b"on"): b"CLIENT_ERROR not offered through mcroute\r\n",
+    (b"detail", b"off"): b"CLIENT_ERROR not offered through mcroute\r\n",
+}
 
 
-def stats_reply(line: bytes, routing: Routing, about: Mapping[str, object], observed: Observed) -> bytes:
-    """The reply to a stats command, whose line comes without its end; `about` are rows about the process."""
-    arguments = line.split()[1:]
+def stats_reply(
+    arguments: Sequence[bytes], routing: Routing, about: Mapping[str, object], observed: Observed
+) -> bytes:
+    """The reply to a stats command with these arguments; `about` are rows about the process."""
     if not arguments:
         snapshot = routing.engine.snapshot()
         counters = {name: snapshot.counters[name] for name in _COUNTERS}
@@ -59,7 +68,7 @@ def stats_reply(line: bytes, routing: Routing, about: Mapping[str, object], obse
                 **_process(),
                 **about,
                 **_clients(snapshot.counters),
-                **_commands(snapshot.results),
+                **_commands(snapshot),
                 **counters,
                 **_service(routing),
             }
@@ -71,7 +80,7 @@ def stats_reply(line: bytes, routing: Routing, about: Mapping[str, object], obse
         return _block({f"{command}:{outcome.name.lower()}": n for (command, outcome), n in results.items()})
     if arguments == [b"mcroute"]:
         return _block(dict(rows(observed.observe())))
-    return NEVER_RESET if arguments == [b"reset"] else UNKNOWN
+    return ONE_LINE.get(tuple(arguments), NO_ROWS)
 
 
 def _process() -> dict[str, object]:
@@ -79,7 +88,8 @@ def _process() -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "time": int(time.time()),
-        "version": f"mcroute {__version__}",
+        "version": MEMCACHED_VERSION,
+        "mcroute": __version__,
         "pointer_size": 8 * struct.calcsize("P"),
         "rusage_user": f"{cpu.user:.6f}",
         "rusage_system": f"{cpu.system:.6f}",
@@ -91,18 +101,29 @@ def _clients(counters: Mapping[str, int]) -> dict[str, int]:
     return {"curr_connections": ever - counters["sessions_closed"], "total_connections": ever}
 
 
-def _commands(results: Mapping[tuple[str, Outcome], int]) -> dict[str, int]:
+def _commands(snapshot: Snapshot) -> dict[str, int]:
     """memcached's rows, which put several commands together."""
+    results = Counter(snapshot.results)
+    for (variant, outcome), number in snapshot.variants.items():
+        results[variant, outcome] += number
+        results[variant.split()[0], outcome] -= number
 
     def count(commands: Iterable[str], *outcomes: Outcome) -> int:
         wanted = outcomes or tuple(Outcome)
-        return sum(results.get((command, outcome), 0) for command in commands for outcome in wanted)
+        return sum(results[command, outcome] for command in commands for outcome in wanted)
 
     rows = {f"cmd_{name}": count(commands) for name, commands in _COUNTED.items()}
     for name, commands in _HIT_OR_MISSED.items():
         rows[f"{name}_hits"] = count(commands, *_FOUND)
         rows[f"{name}_misses"] = count(commands, Outcome.MISS, Outcome.NOT_FOUND)
-    rows["cas_badval"] = count(("cas",), Outcome.EXISTS)
+    rows["cas_badval"] = count(("cas", "ms C"), Outcome.EXISTS)
+    # As in memcached, an mg with T that misses is a get, and an md of another CAS number a miss. An md with I
+    # that makes an item stale is neither hit nor miss.
+    for name in ("cmd_get", "get_misses"):
+        rows[name] += count(("mg T",), Outcome.MISS)
+    for name in ("cmd_touch", "touch_misses"):
+        rows[name] -= count(("mg T",), Outcome.MISS)
+    rows["delete_misses"] += count(("md I",), Outcome.NOT_FOUND) + count(("md", "md I"), Outcome.EXISTS)
     return rows
 
 

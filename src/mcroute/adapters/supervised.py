@@ -65,8 +65,8 @@ class SupervisedEngine(Protocol):
     def troubles(self) -> Mapping[int, tuple[int, int]]:
         """By server: late replies, and retries that the budget refused. They only grow."""
 
-    def set_item_size_max(self, server: int, size: int) -> None:
-        """The server stores values of up to `size` bytes."""
+    def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
+        """The server stores values of up to `size` bytes, with client flags of `flags_size`."""
 
 
 class Links(Protocol):

@@ -19,7 +19,7 @@ WAIT_S = 0.5
 
 
 class ValueSizes:
-    """Tells the engine each server's item_size_max."""
+    """Tells the engine each server's item_size_max, and the size of its client flags."""
 
     def __init__(self, supervised: Supervised) -> None:
         self._supervised = supervised
@@ -48,13 +48,14 @@ class ValueSizes:
             try:
                 said = await in_time(control.settings(server), CONTROL_TIMEOUT_S)
                 size = int(said[b"item_size_max"])
+                flags_size = int(said.get(b"client_flags_size", b"4"))
             except KeyError:
                 # It answers, and has no such setting: no memcached, and as good as one by default.
                 return
             except FAILURES:
                 continue
             if size > 0 and self._supervised.servers.get(number) == server:
-                self._supervised.engine.set_item_size_max(number, size)
+                self._supervised.engine.set_item_size_max(number, size, flags_size)
             return
 
     async def known(self) -> None:

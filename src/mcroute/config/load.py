@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ..errors import ConfigError
 from ..placement import Like
 from ..policy.health import HealthSettings
-from ..policy.limits import Limits
+from ..policy.limits import Authentication, Limits
 from ..policy.nodes import Plan
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Route
@@ -142,7 +142,10 @@ def _config(raw: dict[str, Any]) -> Config:
             metrics=_metrics(proxy["metrics"]),
             loop=proxy["loop"],
             threads=proxy["threads"],
-            limits=Limits(**{option.name: proxy[option.name] for option in LIMITS}),
+            limits=Limits(
+                **{option.name: proxy[option.name] for option in LIMITS},
+                authentication=Authentication[proxy["authentication"].upper().replace("-", "_")],
+            ),
             state_file=proxy["state_file"],
             first_use=proxy["first_use"],
         ),

@@ -170,6 +170,15 @@ PROXY = (
         5.0,
         "seconds",
     ),
+    Option(
+        "authentication",
+        Kind.TEXT,
+        "Which `set`, first on a connection and with a value of two words, is refused as an attempt to "
+        "authenticate, rather than stored: `known-keys` are `auth` and `ASCII_AUTH`, as clients have them.",
+        '"known-keys"',
+        "known-keys",
+        choices=("known-keys", "any-key", "no-key"),
+    ),
 )
 
 LIMITS = (

@@ -4,7 +4,7 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Server
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
-from .limits import Limits
+from .limits import Authentication, Limits
 from .merge import merge, merge_table
 from .nodes import Group, Outcome, Plan
 from .pasts import Past
@@ -40,6 +40,7 @@ __all__ = (
     "AllSync",
     "Ask",
     "AskAll",
+    "Authentication",
     "ByCommand",
     "ByPrefix",
     "Cause",

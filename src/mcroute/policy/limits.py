@@ -1,17 +1,29 @@
-"""What a process may keep in memory."""
+"""What a process may keep in memory, and which values are none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from ..errors import ConfigError
 
-__all__ = ("VALUE_MAX", "Limits")
+__all__ = ("VALUE_MAX", "Authentication", "Limits")
 
 # No memcached keeps larger values, whatever its options.
 VALUE_MAX = 1 << 30
 # Room for a few requests of the usual size on each thread.
 SHARE_MIN = 4 << 20
+
+
+class Authentication(IntEnum):
+    """Which set, first on its connection, is taken for a client that authenticates, and refused.
+
+    The value is two words; the key is `auth` or `ASCII_AUTH`, any, or there is none such.
+    """
+
+    KNOWN_KEYS = 0
+    ANY_KEY = 1
+    NO_KEY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +34,15 @@ class Limits:
     `request_memory_max` is for requests of clients, from their first bytes until they are done;
     `reply_memory_max` for replies of servers, from their first bytes until clients have taken them;
     `link_memory_max` for copies of requests that wait to be sent to servers. None of the three
-    takes from another. Raises ConfigError, whose place is `limits` and the name, for what is too little.
+    takes from another. `authentication` is about what is not stored at all.
+    Raises ConfigError, whose place is `limits` and the name, for what is too little.
     """
 
     value_max: int = 0
     request_memory_max: int = 1 << 30
     reply_memory_max: int = 1 << 30
     link_memory_max: int = 256 << 20
+    authentication: Authentication = Authentication.KNOWN_KEYS
 
     def __post_init__(self) -> None:
         if not 0 <= self.value_max <= VALUE_MAX:
@@ -39,10 +53,9 @@ class Limits:
 
     def share(self, threads: int) -> Limits:
         """Of each of so many threads."""
-        return Limits(
-            self.value_max,
-            *(
-                max(SHARE_MIN, whole // threads)
-                for whole in (self.request_memory_max, self.reply_memory_max, self.link_memory_max)
-            ),
+        return replace(
+            self,
+            request_memory_max=max(SHARE_MIN, self.request_memory_max // threads),
+            reply_memory_max=max(SHARE_MIN, self.reply_memory_max // threads),
+            link_memory_max=max(SHARE_MIN, self.link_memory_max // threads),
         )

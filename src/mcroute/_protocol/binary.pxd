@@ -1,0 +1,13 @@
+"""The one thing that is said in the binary protocol: that it is not spoken here."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
+
+cdef enum:
+    BINARY_HEADER = 24          # bytes of a request's header, and of a reply's
+    BINARY_REFUSAL_MAX = 96     # bytes of a refusal
+
+# The size of a binary request, header and body, from its header.
+cdef uint64_t binary_size(const uint8_t* request) noexcept nogil
+# Writes a reply to the request with this header: unknown command, its opaque, and a text. Returns its size.
+cdef size_t binary_refusal(uint8_t* out, const uint8_t* request) noexcept nogil
