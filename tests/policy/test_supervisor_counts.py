@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcroute.policy import (
@@ -130,7 +130,12 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+# A server returns when its last failure has grown too old.
+RETURN = [("recall", 1, 0.0), ("tick", 0, 0.0), ("tripped", 0, None), ("tick", 0, 0.0), ("fenced", 0, 3.0)]
+
+
 @given(st.sampled_from(PLANS), STEPS)
+@example(PLANS[0], [*RETURN, ("tick", 0, 0.0), ("flushed", 0, 0.0)])
 @settings(max_examples=300, deadline=None)
 def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
     ours, plain = Supervisor(plan, Random(1), SETTINGS), Plain(plan, Random(1), SETTINGS)

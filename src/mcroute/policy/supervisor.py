@@ -470,6 +470,9 @@ class Supervisor:
         if record.health.state is State.UP:
             record.tally.returns += 1
             record.is_stale = False
+            # A failure that is too old by now would only ask for a tick at a time that has passed.
+            if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
+                record.suspect_at = None
         self._census.count(server)
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]
