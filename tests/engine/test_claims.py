@@ -51,6 +51,13 @@ def test_writes_of_two_threads_take_turns(nets: tuple[LoopNetwork, LoopNetwork])
     assert asked(other) == [OTHER, OTHER]
 
 
+def test_without_copies_writes_do_not_take_turns() -> None:
+    one, other = pair(PoolRoute(pool(3)), 3)
+    one.send(one.client(), SET)
+    other.send(other.client(), OTHER)
+    assert (one.asked(FIRST), other.asked(FIRST)) == (SET, OTHER)
+
+
 def test_writes_of_one_thread_do_not_wait_for_each_other(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
     one, _ = nets
     one.send(one.client(), SET)

@@ -185,3 +185,14 @@ def test_what_cannot_work_is_refused_with_its_place(route, place):
 def test_a_route_that_makes_no_sense_cannot_be_made(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def kinds_of_keys(route):
+    plan = compile_plan(route)
+    return {type(plan.nodes[index]) for index in plan.nodes_of_keys()}
+
+
+def test_a_flush_of_all_servers_is_no_way_of_a_key():
+    assert kinds_of_keys(PoolRoute(THREE)) == {n.SwitchCommand, n.Ask}
+    assert n.All in kinds_of_keys(Replicate(THREE, copies=2))
+    assert n.Detach in kinds_of_keys(AllAsync((ONE, TWO)))

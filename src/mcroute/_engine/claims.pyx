@@ -205,6 +205,17 @@ cdef bint _take(Request* request) noexcept nogil:
         bits = mcroute_load(at)
 
 
+cdef bint _awaits_ghosts(Request* request) noexcept nogil:
+    """The same for a write that claims nothing: whoever hears the late reply tells."""
+    cdef uint64_t* at
+    if not _waits_for_ghosts(request):
+        return False
+    at = &request.plan.engine.claims.slots[_slot_of(request)]
+    while not _leaves_word(at, mcroute_load(at)):
+        pass
+    return True
+
+
 cdef bint _is_awaited_here(Engine* engine, uint32_t slot) noexcept nogil:
     cdef Request* request = engine.waiting
     while request != NULL:
@@ -277,7 +288,7 @@ cdef bint claim_waits(Request* request) noexcept nogil:
         if plan.answers_early and _any_slot(request, _waits_for_slot):
             _wait(request)
             return True
-    elif _would_pass_a_read(request) or (not _take(request) if plan.has_copies else _waits_for_ghosts(request)):
+    elif _would_pass_a_read(request) or (not _take(request) if plan.has_copies else _awaits_ghosts(request)):
         # What comes later in this engine must not pass it.
         hold_key(request)
         _wait(request)

@@ -142,13 +142,15 @@ cdef class CompiledPlan:
         cdef int i
         children = []
         texts = []
+        of_keys = plan.nodes_of_keys()
         self.table.nodes = <PlanNode*>calloc(len(plan.nodes), sizeof(PlanNode))
         if self.table.nodes == NULL:
             raise MemoryError
         self.table.node_count = <int>len(plan.nodes)
         for i, node in enumerate(plan.nodes):
             _lay_out_node(&self.table.nodes[i], node, children, texts)
-            self.table.has_copies |= isinstance(node, _COMBINING)
+            # A flush goes to all servers in every plan, and claims nothing.
+            self.table.has_copies |= i in of_keys and isinstance(node, _COMBINING)
             self.table.answers_early |= (isinstance(node, (nodes.Detach, nodes.Python))
                                          or isinstance(node, nodes.All) and node.need < len(node.children))
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))

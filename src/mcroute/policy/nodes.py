@@ -169,3 +169,22 @@ class Plan:
     def named_pools(self) -> tuple[Pool, ...]:
         """The pools without `parts`."""
         return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)
+
+    def nodes_of_keys(self) -> frozenset[int]:
+        """The indices of the nodes that a request for a key may come to. `flush_all` has ways of its own."""
+        found: set[int] = set()
+        ahead = [self.root]
+        while ahead:
+            index = ahead.pop()
+            if index not in found:
+                found.add(index)
+                ahead += _children_of_keys(self.nodes[index])
+        return frozenset(found)
+
+
+def _children_of_keys(node: Node) -> tuple[int, ...]:
+    if isinstance(node, Detach):
+        return (node.child,)
+    if isinstance(node, SwitchCommand):
+        return tuple(child for group, child in enumerate(node.children) if group != Group.FLUSH)
+    return () if isinstance(node, Ask | Constant) else node.children
