@@ -32,12 +32,18 @@ One TOML file. `mcroute check FILE` says what is wrong with it, where, and what 
 `mcroute explain FILE KEY` shows which servers a key goes to. From Python: `mcroute.config.load_config(path)`.
 
 ```toml
+{first}```
+
+That is a whole file. One with names, weights and routes:
+
+```toml
 {example}```
 """
 
 ROUTE_NOTE = f"""\
 A route is a table with a `type` and the options of that type, or just the name of a pool, which stands for
-`{{ type = "pool", pool = ... }}`. Routes nest: `children`, `routes` and `default` hold routes. An inline
+`{{ type = "pool", pool = ... }}`, or for `{{ type = "replicate", pool = ..., copies = ... }}` where the pool
+says how many `copies` it keeps. Routes nest: `children`, `routes` and `default` hold routes. An inline
 table ends on the line where it begins; longer routes are written as `[[route.children]]` or
 `[route.routes."prefix"]`.
 
@@ -59,9 +65,11 @@ behaviors = [["KETAMA_WEIGHTED", true], ["HASH", "fnv1_32"]]
 
 
 def page() -> str:
-    example = (DOCS.parent / "examples" / "proxy.toml").read_text(encoding="utf-8")
+    first, example = (
+        (DOCS.parent / "examples" / name).read_text(encoding="utf-8") for name in ("first.toml", "proxy.toml")
+    )
     parts = [
-        OPENING.format(example=example),
+        OPENING.format(first=first, example=example),
         *section("proxy", (*PROXY, *LIMITS)),
         *section("pools", POOL),
         "A server is an address, or a table of these:\n",

@@ -114,13 +114,21 @@ def test_commands_that_end_by_themselves_succeed(line: str) -> None:
 
 @pytest.mark.parametrize("index", range(len(blocks(README, "python"))))
 def test_the_readme_runs(index: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """As pasted, but for the ports."""
     _, block = blocks(README, "python")[index]
     with contextlib.ExitStack() as stack:
         for i in (1, 2, 3):
-            block = block.replace(f"cache{i}:11211", stack.enter_context(EmbeddedServer()).address)
-        scope: dict[str, Any] = {}
-        exec("async def run():\n" + textwrap.indent(block, "    "), scope)
-        asyncio.run(scope["run"]())
+            block = block.replace(f"127.0.0.1:1121{i}", stack.enter_context(EmbeddedServer()).address)
+        exec(block, {})
+
+
+def test_the_first_file_is_the_same_everywhere() -> None:
+    """In the readme, on Django's page and in the examples."""
+    example = (ROOT / "examples" / "first.toml").read_text(encoding="utf-8")
+    files = [next(code for _, code in blocks(page, "toml")) for page in (README, ROOT / "docs" / "django.md")]
+    assert {file.partition("\n")[2] for file in (*files, example)} == {example.partition("\n")[2]}
+    settings = [code for page in (README, ROOT / "docs" / "django.md") for _, code in blocks(page, "python")]
+    assert settings[0] == settings[-1]
 
 
 # ---- the routes ----

@@ -38,9 +38,9 @@ def test_check_shows_what_was_understood(config):
     result = run("check", config)
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        "pool main: 3 servers, murmur3",
-        "pool spare: 1 server, murmur3",
-        "pool old: 1 server, murmur3, not used by the route",
+        "pool main: 3 servers, 1 copy of each key, murmur3",
+        "pool spare: 1 server, 1 copy of each key, murmur3",
+        "pool old: 1 server, not used by the route, murmur3",
         f"{config}: ok",
     ]
 

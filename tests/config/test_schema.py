@@ -19,7 +19,8 @@ def test_options_of_routes_are_the_arguments_of_their_classes():
 
 def test_options_of_pools_are_the_arguments_of_the_class():
     arguments = {field.name for field in fields(Pool) if field.init} - {"name"}
-    assert {option.name for option in POOL} == arguments
+    # How many copies a pool keeps is its routes' matter in Python.
+    assert {option.name for option in POOL} == arguments | {"copies"}
 
 
 def test_options_of_health_are_the_settings_of_the_supervisor():

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Sequence
 
 from ..policy import Place, Plan, Server
+from ..policy.places import is_name, spelled_alike
 from . import lookups
 
 __all__ = ("LoopAddress", "is_name", "locate", "place_of", "resolve")
 
 # (numeric host, port), or the path of a unix socket. A host may end in % and the number of an interface.
 LoopAddress = tuple[str, int] | str
-
-
-def is_name(server: Server) -> bool:
-    """Whether its host has to be looked up; so has the interface of an address with a scope."""
-    if server.path:
-        return False
-    try:
-        address = ipaddress.ip_address(server.host)
-    except ValueError:
-        return True
-    return isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
 
 
 async def resolve(server: Server) -> list[LoopAddress]:
@@ -54,14 +43,4 @@ def place_of(server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
         return frozenset((os.path.realpath(server.path),))
     if not is_name(server):
         addresses = [(server.host, server.port)]
-    return frozenset(_spelled_alike(address) for address in addresses)
-
-
-def _spelled_alike(address: LoopAddress) -> LoopAddress:
-    if isinstance(address, str):
-        return address
-    host, port = address
-    number = ipaddress.ip_address(host)
-    if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped is not None:
-        number = number.ipv4_mapped
-    return str(number), port
+    return frozenset(map(spelled_alike, addresses))

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..policy import Plan, SupervisorSettings
+from ..policy.servers import host_and_port
 from .asyncio_driver import OnStats
 from .descriptors import Descriptors
 from .log_limit import LogLimit
@@ -37,6 +38,15 @@ LIMIT_AGAIN_S = 600.0
 log: logging.Logger = logging.getLogger("mcroute")
 
 S = TypeVar("S", bound="Service")
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """An OSError names, as its file, what is not to be had."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), where) from error
 
 
 class Front(Protocol):
@@ -127,13 +137,16 @@ class Service:
                 await in_time(self._routing.tried(), START_S)
                 await in_time(self._routing.recalled(), START_S)
             if metrics is not None:
-                self._metrics = serve_metrics(self._observer, *metrics)
+                with _named(host_and_port(*metrics)):
+                    self._metrics = serve_metrics(self._observer, *metrics)
                 self.metrics_port = self._metrics.port
             if path:
-                await self._front.listen_on_path(path)
+                with _named(f"unix:{path}"):
+                    await self._front.listen_on_path(path)
                 self._path = path
             else:
-                self.port = await self._front.listen(host, port)
+                with _named(host_and_port(host, port)):
+                    self.port = await self._front.listen(host, port)
         except BaseException:
             await self.close(0)
             raise

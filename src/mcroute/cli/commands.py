@@ -17,8 +17,10 @@ from .. import __version__
 from ..config import Config, load_config
 from ..config.values import suggest
 from ..errors import ConfigError, McrouteWarning
+from ..policy import Plan, Pool
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
+from ..policy.nodes import Ask
 from ..testing import find_memcached
 from . import COMMANDS
 from .ring.commands import ring
@@ -73,15 +75,36 @@ mcroute.add_command(ring)
 @_CONFIG
 @_reporting
 def check(config: str) -> None:
-    """Check that the file CONFIG can work, and show what it says."""
+    """Check that the file CONFIG can work, and show what it says.
+
+    Names of hosts are looked up: two servers at one address are a mistake.
+    """
+    # Imported late: asyncio takes a while, and the other commands look nothing up.
+    import asyncio  # noqa: PLC0415
+
+    from ..adapters.addresses import locate, place_of  # noqa: PLC0415
+
     loaded = _load(config)
-    in_use = {pool.name for pool in loaded.plan.pools}
+    found = asyncio.run(locate(loaded.plan))
+    try:
+        loaded.check_places({s.name: place_of(s, found[s.name]) for s in loaded.plan.servers})
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error.place}", error.message) from None
     for pool in loaded.pools:
-        servers = f"{len(pool.servers)} server{'s' * (len(pool.servers) > 1)}"
-        unused = "" if pool.name in in_use else ", not used by the route"
         placed = f"as {pool.placement.system}" if pool.placement else pool.distribution
-        click.echo(f"pool {pool.name}: {servers}, {placed}{unused}")
+        servers = f"{len(pool.servers)} server{'s' * (len(pool.servers) > 1)}"
+        copies = _copies(loaded.plan, pool)
+        use = (
+            f"{copies} cop{'y' if copies == 1 else 'ies'} of each key" if copies else "not used by the route"
+        )
+        click.echo(f"pool {pool.name}: {servers}, {use}, {placed}")
     click.echo(f"{config}: ok")
+
+
+def _copies(plan: Plan, pool: Pool) -> int:
+    """On how many of the pool's servers each key is; 0 if the route does not use the pool."""
+    ranks = (node.rank for node in plan.nodes if isinstance(node, Ask) and plan.pools[node.pool] is pool)
+    return max(ranks, default=-1) + 1
 
 
 @mcroute.command(short_help=COMMANDS["explain"])
@@ -118,7 +141,9 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
     type=click.Choice(["native", "asyncio"]),
     help="Instead of CONFIG's proxy.loop.",
 )
-@click.option("--threads", type=click.IntRange(1, 64), help="Instead of CONFIG's proxy.threads.")
+@click.option(
+    "--threads", type=click.IntRange(0, 64), help="Instead of CONFIG's proxy.threads; 0: one for each core."
+)
 @_reporting
 def proxy(config: str, loop: str | None, threads: int | None) -> None:
     """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come.
@@ -131,7 +156,8 @@ def proxy(config: str, loop: str | None, threads: int | None) -> None:
     def read() -> Config:
         loaded = _load(config)
         settings = loaded.proxy
-        said = replace(settings, loop=loop or settings.loop, threads=threads or settings.threads)
+        chosen = settings.threads if threads is None else threads
+        said = replace(settings, loop=loop or settings.loop, threads=chosen)
         return replace(loaded, proxy=said)
 
     loaded = read()
@@ -144,7 +170,8 @@ def proxy(config: str, loop: str | None, threads: int | None) -> None:
             listening=lambda address, how: click.echo(f"mcroute listens on {address} ({how})", err=True),
         )
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {loaded.proxy.listen}: {error}") from None
+        where = error.filename or loaded.proxy.listen
+        raise click.ClickException(f"cannot listen on {where}: {error.strerror or error}") from None
     except KeyboardInterrupt:
         pass
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
 from ..adapters.descriptors import Descriptors
 from ..adapters.state_file import StateFile
-from ..config import Config
+from ..config import Config, ProxySettings
+from ..config.schema import LIMITS
 from ..errors import ConfigError
+from ..policy.servers import host_and_port
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ async def _serve(
     reloading = _Reloading(proxy, config, reread)
     task = asyncio.create_task(reloading.whenever(hung_up))
     try:
-        listening(at.listen if at.path else f"{at.host}:{proxy.port}", how)
+        listening(at.listen if at.path else host_and_port(at.host, proxy.port), how)
         await stopped.wait()
     finally:
         _on_signals(ENDING, None)
@@ -200,15 +202,23 @@ class _Reloading:
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
-        for option in ("listen", "metrics", "loop", "threads", "limits", "state_file", "first_use"):
-            before, now = (getattr(settings, option) for settings in (self._begun, config.proxy))
-            if now != before:
-                log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(now), _shown(before))
+        for option in (*RESTARTING, *(option.name for option in LIMITS)):
+            old, new = (_said(settings, option) for settings in (self._begun, config.proxy))
+            if new != old:
+                log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(new), _shown(old))
+
+
+# Options of the proxy which a reload does not change, beside the limits.
+RESTARTING = ("listen", "metrics", "loop", "threads", "state_file", "first_use")
+
+
+def _said(settings: ProxySettings, option: str) -> object:
+    return getattr(settings if hasattr(settings, option) else settings.limits, option)
 
 
 def _shown(value: object) -> object:
     if isinstance(value, tuple):
-        return ":".join(map(str, value))
+        return host_and_port(*value)
     return value or "the default"
 
 

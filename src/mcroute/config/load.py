@@ -15,9 +15,10 @@ from ..placement import Like
 from ..policy.health import HealthSettings
 from ..policy.limits import Authentication, Limits
 from ..policy.nodes import Plan
+from ..policy.places import Places, shared, written
 from ..policy.plan import compile_plan
-from ..policy.routes import PoolRoute, Route
-from ..policy.servers import Pool, Server
+from ..policy.routes import PoolRoute, Replicate, Route
+from ..policy.servers import Pool, Server, host_and_port, split_address
 from ..policy.supervisor_settings import SupervisorSettings
 from .schema import (
     COMMAND_KINDS,
@@ -69,7 +70,7 @@ class ProxySettings:
     @property
     def listen(self) -> str:
         """The address in words."""
-        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+        return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,26 @@ class Config:
     def plan(self) -> Plan:
         return self._plan
 
+    def check_places(self, places: Places) -> None:
+        """Raises ConfigError if two of the plan's servers are at one address. `places` are by name."""
+        for first, second, endpoint in shared(places):
+            where = endpoint if isinstance(endpoint, str) else host_and_port(*endpoint)
+            raise ConfigError(
+                self._place_of(second),
+                f"{second} and {first} ({self._place_of(first)}) are one server, at {where}: leave one of "
+                "them out, or give both one name if they are in two pools",
+            )
+
+    def _place_of(self, name: str) -> str:
+        pools = (pool for pool in self.pools if any(server.name == name for server in pool.servers))
+        pool = next(pools)
+        index = next(i for i, server in enumerate(pool.servers) if server.name == name)
+        return f"{inside('pools', pool.name)}.servers[{index}]"
+
+
+# As a UTF-16 file begins, in either order of bytes.
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
 
 def load_config(path: str | os.PathLike[str]) -> Config:
     """Reads a TOML file, UTF-8.
@@ -106,8 +127,9 @@ def load_config(path: str | os.PathLike[str]) -> Config:
     except OSError as error:
         raise ConfigError(place, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
+        hint = "; save it as UTF-8 instead of UTF-16" if error.object[:2] in _UTF16_MARKS else ""
         raise ConfigError(
-            place, f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+            place, f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}{hint}"
         ) from None
     return parse_config(text, place)
 
@@ -118,11 +140,15 @@ def parse_config(text: str, place: str = "") -> Config:
     Raises ConfigError, whose place is the option as in `pools.main.servers[2]`.
     """
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        # Some editors begin a file with a byte order mark.
+        raw = tomllib.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        # Beside its own error the parser lets those of int() and of the stack pass.
         raise ConfigError(place, f"is not TOML: {error}") from None
     try:
         return _config(raw)
+    except RecursionError:
+        raise ConfigError(place, "is nested too deeply") from None
     except ConfigError as error:
         where = ": ".join(part for part in (place, error.place) if part)
         raise ConfigError(where, error.message) from None
@@ -134,8 +160,8 @@ def _config(raw: dict[str, Any]) -> Config:
             raise ConfigError(inside("", key), f"no such section; {suggest(key, SECTIONS)}")
     proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), (*PROXY, *LIMITS), "proxy")
     retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
-    pools = _pools(raw.get("pools", {}))
-    return Config(
+    pools, copies = _pools(raw.get("pools", {}))
+    config = Config(
         proxy=ProxySettings(
             **_listen(proxy["listen"]),
             drain_timeout_s=proxy["drain_timeout_s"],
@@ -151,24 +177,36 @@ def _config(raw: dict[str, Any]) -> Config:
         ),
         supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
         pools=tuple(pools.values()),
-        route=_RouteReader(pools).whole(raw),
+        route=_RouteReader(pools, copies).whole(raw),
         retry_share=retry["share"],
         retry_floor_per_s=retry["floor_per_s"],
     )
+    config.check_places({server.name: written(server) for server in config.plan.servers})
+    return config
 
 
 def _listen(text: str) -> dict[str, Any]:
-    if text.startswith("unix:"):
+    if text.startswith(("unix:", "/")):
         return {"path": Server.parse(text, place="proxy.listen").path}
     host, port = _address(text, "proxy.listen")
     return {"host": host, "port": port}
 
 
 def _address(text: str, place: str) -> tuple[str, int]:
-    server = Server.parse(text, place=place)
-    if server.path or server.weight != 1:
-        raise ConfigError(place, f"{text!r} is not host:port")
-    return server.host, server.port
+    """Where to listen, in full: what servers may leave out, or say beside it, has no meaning here."""
+    if text.startswith(("unix:", "/")):
+        raise ConfigError(place, f"{text!r} is the path of a unix socket; host:port is needed")
+    if text.startswith(":") and not text.startswith("::"):
+        raise ConfigError(place, f'{text!r} has no host; "0.0.0.0{text}" is every address of this machine')
+    with placed(place, ""):
+        host, port, weight = split_address(text)
+    if port is None:
+        raise ConfigError(place, f"{text!r} has no port; write for instance {host_and_port(host, 11311)}")
+    if weight is not None:
+        instead = host_and_port(host, port)
+        raise ConfigError(place, f"{text!r} has a weight, which only servers have; write {instead}")
+    Server.parse(text, place=place)
+    return host, port
 
 
 def _metrics(text: str) -> tuple[str, int] | None:
@@ -197,15 +235,30 @@ def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:
 # ---- pools ----
 
 
-def _pools(raw: object) -> dict[str, Pool]:
+def _pools(raw: object) -> tuple[dict[str, Pool], dict[str, int]]:
+    """The pools, and the copies of those that say how many, by name."""
+    if isinstance(raw, list):
+        raise ConfigError("pools", "expected a table for each pool; write [pools.main] instead of [[pools]]")
     tables = table_of(raw, "pools")
     if not tables:
         raise ConfigError("pools", 'there is no pool; write [pools.main] and servers = ["127.0.0.1:11211"]')
-    return {name: _pool(name, table, inside("pools", name)) for name, table in tables.items()}
+    pools: dict[str, Pool] = {}
+    copies: dict[str, int] = {}
+    for name, table in tables.items():
+        place = inside("pools", name)
+        if not name.isprintable():
+            raise ConfigError(place, "the name of a pool is one line of printable text")
+        values = read_options(table_of(table, place), POOL, place)
+        count = values.pop("copies")
+        pools[name] = _pool(name, values, place)
+        if "copies" in table:
+            copies[name] = count
+            with placed(place, "route"):
+                compile_plan(Replicate(pools[name], count))
+    return pools, copies
 
 
-def _pool(name: str, raw: object, place: str) -> Pool:
-    values = read_options(table_of(raw, place), POOL, place)
+def _pool(name: str, values: dict[str, Any], place: str) -> Pool:
     listed = array_of(values.pop("servers"), POOL[0], f"{place}.servers")
     servers = tuple(_server(entry, f"{place}.servers[{i}]") for i, entry in enumerate(listed))
     if values["placement"] is not None:
@@ -244,10 +297,11 @@ def _server(raw: object, place: str) -> Server:
 
 
 class _RouteReader:
-    """Reads routes that may name these pools."""
+    """Reads routes that may name these pools. `copies` are those of pools that say how many."""
 
-    def __init__(self, pools: dict[str, Pool]) -> None:
+    def __init__(self, pools: dict[str, Pool], copies: dict[str, int]) -> None:
         self.pools = pools
+        self._copies = copies
         self._nested: dict[Kind, Callable[[Any, Option, str], object]] = {
             Kind.POOL: lambda raw, option, place: self.pool(raw, place),
             Kind.ROUTE: lambda raw, option, place: self.route(raw, place),
@@ -261,7 +315,12 @@ class _RouteReader:
             return self.route(raw["route"], "route")
         if len(self.pools) > 1:
             raise ConfigError("route", f"is missing, and there are {len(self.pools)} pools to choose from")
-        return PoolRoute(*self.pools.values())
+        return self.routed(*self.pools.values())
+
+    def routed(self, pool: Pool) -> Route:
+        """What the name of a pool stands for."""
+        copies = self._copies.get(pool.name, 1)
+        return PoolRoute(pool) if copies == 1 else Replicate(pool, copies)
 
     def pool(self, name: str, place: str) -> Pool:
         if name not in self.pools:
@@ -271,7 +330,7 @@ class _RouteReader:
     def route(self, raw: object, place: str) -> Route:
         """A route from its table; a text is the pool of that name."""
         if isinstance(raw, str):
-            return PoolRoute(self.pool(raw, place))
+            return self.routed(self.pool(raw, place))
         table = dict(table_of(raw, place))
         kind = table.pop("type", None)
         if kind is None:
@@ -284,12 +343,29 @@ class _RouteReader:
             if option.kind in self._nested:
                 below = inside(place, option.name)
                 values[option.name] = self._nested[option.kind](values[option.name], option, below)
+        if kind == "pool":
+            return self.routed(values["pool"])
+        if kind == "replicate":
+            values["copies"] = self._agreed(values["pool"], table, values["copies"], place)
         with placed(place, getattr(row.build, "__name__", "")):
             route = row.build(**values)
         # Compiled from the innermost on, so that an error names the route that it is about.
         with placed(place, "route"):
             compile_plan(route)
         return route
+
+    def _agreed(self, pool: Pool, table: dict[str, Any], copies: int, place: str) -> int:
+        """The number of copies, which the pool, the route, or both may say."""
+        of_pool = self._copies.get(pool.name)
+        if of_pool is None or "copies" not in table:
+            return copies if of_pool is None else of_pool
+        if of_pool != copies:
+            other = inside("pools", pool.name)
+            raise ConfigError(
+                f"{place}.copies",
+                f"{copies} copies, and {other}.copies says {of_pool}; leave one of them out",
+            )
+        return copies
 
     def children(self, raw: object, option: Option, place: str) -> list[Route]:
         return [self.route(child, f"{place}[{i}]") for i, child in enumerate(array_of(raw, option, place))]

@@ -16,6 +16,7 @@ from ..policy import routes as r
 from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
+from ..policy.plan import COPIES_MAX
 from ..policy.servers import IDENTITIES, Pool, Server
 from ..policy.supervisor_settings import SupervisorSettings
 
@@ -131,10 +132,9 @@ PROXY = (
     Option(
         "threads",
         Kind.INTEGER,
-        "Threads of the native loop. Left out, one for each core, at most 4.",
+        "Threads of the native loop. 0, or left out: one for each core, at most 4.",
         "2",
         0,
-        least=1,
         most=THREADS_MAX,
     ),
     Option(
@@ -311,6 +311,17 @@ POOL = (
         Kind.SERVERS,
         "The servers, as addresses or as tables of the options below.",
         '["10.0.0.1:11211", "10.0.0.2:11211"]',
+    ),
+    Option(
+        "copies",
+        Kind.INTEGER,
+        'Servers that hold each key, wherever a route names this pool: `"main"` is then `{ type = '
+        '"replicate", pool = "main", copies = ... }`. A route of type `replicate` that says another number '
+        "is an error.",
+        "2",
+        1,
+        least=1,
+        most=COPIES_MAX,
     ),
     _of(Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS),
     _seconds(Pool, "connect_timeout_s", "Patience with a connection that is being made."),

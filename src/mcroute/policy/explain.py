@@ -97,7 +97,10 @@ class _Walk:
         if len(pool.servers) == 1:
             server = pool.servers[0].name
         else:
-            server = pool.servers[list(pool.ring().owners(self.key, node.rank + 1))[node.rank]].name
+            owners = list(pool.ring().owners(self.key, node.rank + 1))
+            if len(owners) <= node.rank:
+                return Explanation(f"ask nobody: the key has no copy {node.rank} in {pool.name}")
+            server = pool.servers[owners[node.rank]].name
         is_ejected = server in self.ejected
         role = "owner" if node.rank == 0 else f"copy {node.rank}"
         where = f"every server of {pool.name.split(chr(0))[0]}" if node.pool in self.plan.parts else pool.name

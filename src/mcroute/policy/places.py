@@ -6,13 +6,25 @@ The empty place is one that cannot be told.
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeAlias
 
 from .servers import Server
 
-__all__ = ("Endpoint", "Place", "PlaceTable", "Places", "continued", "spelled")
+__all__ = (
+    "Endpoint",
+    "Place",
+    "PlaceTable",
+    "Places",
+    "continued",
+    "is_name",
+    "shared",
+    "spelled",
+    "spelled_alike",
+    "written",
+)
 
 # (numeric host, port), or the path of a unix socket.
 Endpoint: TypeAlias = "tuple[str, int] | str"
@@ -26,6 +38,46 @@ _LOOPBACK = ("127.0.0.1", "::1")
 def spelled(server: Server) -> Place:
     """The address as it is written, for a server whose host is not looked up."""
     return frozenset((server.address,))
+
+
+def is_name(server: Server) -> bool:
+    """Whether its host has to be looked up; so has the interface of an address with a scope."""
+    if server.path:
+        return False
+    try:
+        address = ipaddress.ip_address(server.host)
+    except ValueError:
+        return True
+    return isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
+
+
+def spelled_alike(endpoint: Endpoint) -> Endpoint:
+    """The endpoint in the one spelling that all of its spellings have."""
+    if isinstance(endpoint, str):
+        return endpoint
+    host, port = endpoint
+    number = ipaddress.ip_address(host)
+    if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped is not None:
+        number = number.ipv4_mapped
+    if number.is_unspecified:
+        # Connecting to every address is connecting to this machine.
+        return _LOOPBACK[number.version == 6], port
+    return str(number), port
+
+
+def written(server: Server) -> Place:
+    """The place of a server whose address tells it; empty for the name of a host."""
+    return frozenset() if is_name(server) else frozenset((spelled_alike(server.address),))
+
+
+def shared(places: Places) -> list[tuple[str, str, Endpoint]]:
+    """Servers with an endpoint in common, which are one server: two names in order, and the endpoint."""
+    first: dict[Endpoint, str] = {}
+    found: list[tuple[str, str, Endpoint]] = []
+    for name, place in places.items():
+        others = {first.setdefault(endpoint, name): endpoint for endpoint in sorted(place, key=str)}
+        found += ((other, name, endpoint) for other, endpoint in others.items() if other != name)
+    return found
 
 
 def _marks(place: Place) -> Iterator[Hashable]:

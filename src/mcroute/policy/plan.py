@@ -103,7 +103,7 @@ class _Compiler:
     def _server(self, server: Server, place: str) -> None:
         known = self.servers.setdefault(server.name, server)
         if known.address != server.address:
-            raise ConfigError(place, f"server {server.name} is {known.address} and {server.address}")
+            raise ConfigError(place, f"server {server.name} is {known.where} and {server.where}")
 
     def _each_server(self, pool: Pool, place: str) -> list[int]:
         """One ask for each server of a pool, whatever the key: by way of pools of one server."""
@@ -159,6 +159,9 @@ class _Compiler:
         if not 1 <= copies <= min(len(route.pool.servers), COPIES_MAX):
             size = len(route.pool.servers)
             raise ConfigError(f"{place}.copies", f"{copies} copies on {size} servers (at most {COPIES_MAX})")
+        if copies > 1 and copies > (reach := route.pool.reach()):
+            why = "the placement has no other servers for a key, or gives them no share of the keys"
+            raise ConfigError(f"{place}.copies", f"{copies} copies, and room for {reach}: {why}")
         if copies == 1 or group is Group.FLUSH:
             # Every server of the pool holds somebody's copies: a flush of some of them is none.
             return self.pool_route(r.PoolRoute(route.pool), group, place)

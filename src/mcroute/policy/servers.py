@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -9,18 +10,32 @@ from weakref import WeakValueDictionary
 
 from ..errors import ConfigError
 from ..placement import Address, Like
+from ..placement.counts import ketama_groups
 from .limits import VALUE_MAX
 
 if TYPE_CHECKING:
     from .._ring import Ring
 
-__all__ = ("DEFAULT_PORT", "IDENTITIES", "LINKS_MAX", "Addresses", "Pool", "Server")
+__all__ = (
+    "DEFAULT_PORT",
+    "IDENTITIES",
+    "LINKS_MAX",
+    "Addresses",
+    "Pool",
+    "Server",
+    "host_and_port",
+    "split_address",
+)
 
 DEFAULT_PORT = 11211
 # What a server's process has to be after an absence.
 IDENTITIES = ("same", "any")
 # To one server: what the engine has room for.
 LINKS_MAX = 16
+# Bytes of the path of a unix socket, as the system's address has room for it.
+PATH_MAX = 107 if sys.platform == "linux" else 103
+# Of a port or a weight.
+DIGITS_MAX = 18
 
 # Pools that place their keys alike share a ring: it is built once, and more often in the processor's cache.
 _RINGS: WeakValueDictionary[tuple[object, ...], Ring] = WeakValueDictionary()
@@ -41,10 +56,14 @@ class Server:
     path: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name or any(c <= " " for c in self.name):
+        if not self.name or not self.name.isprintable() or " " in self.name:
             raise ConfigError("server", f"a name without blanks is needed, not {self.name!r}")
         if bool(self.host) == bool(self.path):
             raise ConfigError(self.name, "either a host or the path of a unix socket is needed")
+        if self.host and (not self.host.isprintable() or any(c in " /" for c in self.host)):
+            raise ConfigError(self.name, f"{self.host!r} is no host")
+        if "\0" in self.path or len(self.path.encode("utf-8", "surrogateescape")) > PATH_MAX:
+            raise ConfigError(self.name, f"a path of 1 to {PATH_MAX} bytes is needed, not {self.path!r}")
         if not self.path and not 0 < self.port < 65536:
             raise ConfigError(self.name, f"port {self.port} is not between 1 and 65535")
         if self.weight < 1:
@@ -60,10 +79,11 @@ class Server:
         try:
             path = text.removeprefix("unix:")
             if path.startswith("/"):
+                _check_path(text)
                 return cls(name or path, path=path)
-            host, port, weight = _split_address(text)
-            shown = f"[{host}]" if ":" in host else host
-            return cls(name or f"{shown}:{port}", host, port, weight)
+            host, port, weight = split_address(text)
+            port = DEFAULT_PORT if port is None else port
+            return cls(name or host_and_port(host, port), host, port, 1 if weight is None else weight)
         except ConfigError as error:
             raise ConfigError(place, error.message) from None
 
@@ -81,7 +101,7 @@ class Server:
             raise ConfigError(place, f"{address!r:.80} is neither an address, nor (host, port), nor a Server")
         host, port = address
         try:
-            return cls(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", host, port)
+            return cls(host_and_port(host, port), host, port)
         except ConfigError as error:
             raise ConfigError(place, error.message) from None
 
@@ -89,6 +109,11 @@ class Server:
     def address(self) -> tuple[str, int] | str:
         """What to connect to: (host, port), or the path of a unix socket."""
         return self.path or (self.host, self.port)
+
+    @property
+    def where(self) -> str:
+        """The address as text."""
+        return self.path or host_and_port(self.host, self.port)
 
 
 Addresses = str | tuple[str, int] | Server | Sequence[str | tuple[str, int] | Server]
@@ -112,7 +137,29 @@ def _several(addresses: Addresses) -> Sequence[str | tuple[str, int] | Server]:
     return cast("Sequence[str | Server]", addresses)
 
 
-def _split_address(text: str) -> tuple[str, int, int]:
+def host_and_port(host: str, port: int) -> str:
+    """As it is written in a configuration: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _check_path(text: str) -> None:
+    path, colon, number = text.rpartition(":")
+    if not colon or not (number.isascii() and number.isdecimal()):
+        return
+    instead = f'{{ address = "{path}", weight = {number} }}'
+    raise ConfigError("", f"{text!r}: the weight of a unix socket stands apart; write {instead}")
+
+
+def split_address(text: str) -> tuple[str, int | None, int | None]:
+    """The host, port and weight of "host[:port[:weight]]". Raises ConfigError without a place."""
+    if text.startswith("unix:"):
+        raise ConfigError(
+            "", f"{text!r}: the path of a unix socket begins with /, as in unix:/run/cache.sock"
+        )
+    if "://" in text:
+        raise ConfigError("", f"{text!r} is not host:port: an address has no scheme")
+    if text.isascii() and text.isdecimal():
+        raise ConfigError("", f"{text!r} has no host; write for instance 127.0.0.1:{text}")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -120,15 +167,15 @@ def _split_address(text: str) -> tuple[str, int, int]:
         numbers = rest.split(":")[1:]
     else:
         host, *numbers = text.split(":")
-        if len(numbers) > 2:
+        if len(numbers) > 2 or text.startswith("::"):
             raise ConfigError("", f"{text!r}: an IPv6 address is written in brackets, [::1]:11211")
     if not host or len(numbers) > 2:
         raise ConfigError("", f"{text!r} is not host:port or host:port:weight")
     # isdecimal alone would accept other scripts' digits, int() signs and underscores.
-    if not all(n.isascii() and n.isdecimal() for n in numbers):
-        raise ConfigError("", f"{text!r}: port and weight are decimal numbers")
+    if not all(n.isascii() and n.isdecimal() and len(n) <= DIGITS_MAX for n in numbers):
+        raise ConfigError("", f"{text!r:.80}: port and weight are decimal numbers")
     values = [int(n) for n in numbers]
-    return host, values[0] if values else DEFAULT_PORT, values[1] if len(values) == 2 else 1
+    return host, values[0] if values else None, values[1] if len(values) == 2 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,17 +278,47 @@ class Pool:
     def ring(self) -> Ring:
         """The ring of this pool's servers, built at the first call; pools that place keys alike share it.
 
-        Raises ConfigError for a distribution or placement that does not exist or does not suit these servers.
+        Raises ConfigError for a distribution or placement that does not exist or does not suit these servers,
+        and for a weight that gives its server no point of a distribution of mcroute's own.
         """
         if self._ring is None:
             alike = self._alike()
             ring = _RINGS.get(alike)
             if ring is None:
+                self._check_weights()
                 ring = self._build_ring() if self.placement is None else self._inherit_ring(self.placement)
                 _RINGS[alike] = ring
             object.__setattr__(self, "_ring", ring)
         assert self._ring is not None
         return self._ring
+
+    def _check_weights(self) -> None:
+        """ketama rounds shares down: a server of small weight would get no key, and no copy of one."""
+        if self.placement is not None or self.distribution != "ketama":
+            return
+        weights = [server.weight for server in self.servers]
+        for i, groups in enumerate(ketama_groups(weights, {})):
+            if groups == 0:
+                small = f"weight {weights[i]} of {sum(weights)} is too small"
+                raise ConfigError(
+                    f"pools.{self.name}.servers[{i}]",
+                    f"{small}: ketama gives {self.servers[i].name} no point, and so no key; "
+                    f"the least that works is {_least_weight(weights, i)}",
+                )
+
+    def reach(self) -> int:
+        """How many servers every key has to be on: its owner, and those that take its copies.
+
+        Fewer than the pool has where a placement gives servers no share, or looks for no other server than
+        the owner. Raises ConfigError as `ring`.
+        """
+        if self.placement is None and self.distribution != "ketama":
+            return len(self.servers)
+        ring = self.ring()
+        if ring.inherited is not None and ring.inherited.placement.walk:
+            # Where the other system looks when the owner is out: for some keys nowhere.
+            return 1
+        return len(ring.candidates(b""))
 
     def _alike(self) -> tuple[object, ...]:
         """All that a ring is made from."""
@@ -276,6 +353,18 @@ class Pool:
         if ring.inherited is not None and ring.inherited.recomputes:
             raise ConfigError(f"{place}.placement.out", 'a proxy does not lay points out anew: out = "skip"')
         return ring
+
+
+def _least_weight(weights: Sequence[int], index: int) -> int:
+    """The least weight at this index with which ketama gives the server a point, by halving."""
+    too_small, enough = weights[index], sum(weights)
+    while enough - too_small > 1:
+        middle = (too_small + enough) // 2
+        if ketama_groups([*weights[:index], middle, *weights[index + 1 :]], {})[index]:
+            enough = middle
+        else:
+            too_small = middle
+    return enough
 
 
 def _address_of(server: Server) -> Address:

@@ -1,0 +1,97 @@
+"""The first file and the page about Django, as they stand: three servers, two copies, one of them dies."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pymemcache.exceptions import MemcacheServerError
+
+from mcroute.cli.commands import mcroute
+from mcroute.testing import EmbeddedServer
+
+from .test_proxy import free_port
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "django.md").read_text(encoding="utf-8")
+(SETTINGS,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def servers() -> Iterator[list[EmbeddedServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(EmbeddedServer()) for _ in range(3)]
+
+
+@pytest.fixture
+def file(servers: list[EmbeddedServer], tmp_path: Path) -> Path:
+    text = (ROOT / "examples" / "first.toml").read_text(encoding="utf-8")
+    for number, server in enumerate(servers, 1):
+        text = text.replace(f"127.0.0.1:1121{number}", server.address)
+    path = tmp_path / "mcroute.toml"
+    path.write_text(text)
+    return path
+
+
+def test_check_says_how_many_copies_there_are(file: Path) -> None:
+    result = CliRunner().invoke(mcroute, ["check", str(file)])
+    assert result.output.splitlines() == [
+        "pool main: 3 servers, 2 copies of each key, murmur3",
+        f"{file}: ok",
+    ]
+    assert result.output.splitlines()[0] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def port(file: Path) -> Iterator[int]:
+    """Of a proxy that is one process with the file as it stands, but for where it listens."""
+    port = free_port()
+    file.write_text(f'[proxy]\nlisten = "127.0.0.1:{port}"\n{file.read_text()}')
+    command = [sys.executable, "-m", "mcroute", "proxy", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(f"mcroute listens on 127.0.0.1:{port} (")
+            yield port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+
+
+def test_django_goes_on_when_a_server_dies(port: int, servers: list[EmbeddedServer]) -> None:
+    with warnings.catch_warnings():
+        # What releases of Django warn of about themselves is not this test's matter.
+        warnings.simplefilter("ignore")
+        caching = pytest.importorskip("django.core.cache")
+    scope: dict[str, Any] = {}
+    exec(SETTINGS.replace("127.0.0.1:11311", f"127.0.0.1:{port}"), scope)
+    cache = caching.CacheHandler(scope["CACHES"])["default"]
+    keys = [f"k{i}" for i in range(20)]
+    try:
+        cache.set("old", 1)
+        cache.clear()
+        assert cache.get("old") is None
+        assert cache.set_many({key: {"of": key} for key in keys}, timeout=60) == []
+        assert cache.add("k0", "another") is False
+        servers[0].kill()
+        assert cache.get_many(keys) == {key: {"of": key} for key in keys}
+        for key in keys:
+            assert cache.get(key) == {"of": key}
+            cache.set(key, 1)
+            assert cache.incr(key) == 2
+            assert cache.touch(key, 60) is True
+        assert cache.delete_many(keys[1:]) is None
+        assert (cache.get("k0"), cache.get("k1", "gone")) == (2, "gone")
+        with pytest.raises(MemcacheServerError, match="is out of service: it "):
+            cache.clear()
+    finally:
+        cache.close()
