@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
+import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -20,6 +21,7 @@ __all__ = (
     "OtherAddresses",
     "OtherProcess",
     "flush",
+    "is_one_store",
     "listed_connections",
     "local_address",
     "look",
@@ -30,6 +32,9 @@ __all__ = (
     "unix_connections",
     "version",
 )
+
+# A key that is stored to compare two servers lives for so long if it cannot be deleted.
+MARK_S = 10
 
 # Far above what `stats conns` says of ten thousand connections.
 ANSWER_MAX = 4 << 20
@@ -145,6 +150,35 @@ async def flush(
         raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
     finally:
         writer.transport.abort()
+
+
+async def is_one_store(server: Server, other: Server) -> bool:
+    """Whether what is stored on one of two servers is found on the other one: they are one process.
+
+    It is a key that nobody else has, which is deleted at once. Raises OSError or RemoteProtocolError if
+    either does not say.
+    """
+    key = b"mcroute:same:" + secrets.token_hex(8).encode()
+    reader, writer = await _connect(server)
+    try:
+        writer.write(b"set %b 0 %d 1\r\n1\r\n" % (key, MARK_S))
+        line = await _line(reader)
+        if line != b"STORED\r\n":
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to set")
+        try:
+            return await _has(other, key)
+        finally:
+            writer.write(b"delete %b\r\n" % key)
+            await _line(reader)
+    finally:
+        writer.transport.abort()
+
+
+async def _has(server: Server, key: bytes) -> bool:
+    line = await _ask(server, b"get %b\r\n" % key, b"")
+    if not line.startswith((b"VALUE %b " % key, b"END\r\n")):
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to get")
+    return not line.startswith(b"END")
 
 
 async def look(server: Server) -> ServerStats:

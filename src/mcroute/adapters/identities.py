@@ -1,10 +1,13 @@
-"""Which process answers at a server's address: asked when a link is connected, and now and then."""
+"""Which process answers at a server's address, and whether it is another server's too.
+
+Asked when a link is connected, and now and then.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from ..policy import Kinship, Seen, ServerStats
+from ..policy import Kinship, Seen, Server, ServerStats
 from . import asyncio_control as control
 from .server_log import ServerLog
 from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, FAILURES, Supervised, lasting_time
@@ -14,10 +17,16 @@ __all__ = ("Identities",)
 
 # A server is asked again whether it is still the same after this time, less a random half of it.
 AGAIN_S = 60.0
+# What requests that come at the beginning wait for it at most.
+WAIT_S = 0.5
+# Servers of one pid and start, as in containers, that one is compared with at a time; those that are left
+# follow with its next look. A comparison without an answer tells nothing.
+COMPARED_MAX = 16
+COMPARE_TIMEOUT_S = 1.0
 
 
 class Identities:
-    """Takes servers out of service at whose addresses other processes answer than before."""
+    """Takes servers out of service at whose addresses other processes answer, or those of other servers."""
 
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
@@ -28,6 +37,7 @@ class Identities:
         self._foreign: dict[int, int | None] = {}  # the processes that were logged
         # Connections of their own, beside the servers' links.
         self._connecting = asyncio.Semaphore(CONTROLS_MAX)
+        self._comparing = asyncio.Semaphore(CONTROLS_MAX)
 
     def forget(self, number: int) -> None:
         """It is another server's from now on."""
@@ -82,9 +92,64 @@ class Identities:
         if supervised.servers.get(number) != server:
             return
         supervised.drop_silent_links(number, since)
-        if not self.is_trusted(number, stats, asked_at):
+        if self.is_trusted(number, stats, asked_at):
+            await self.compare(number)
+        else:
             why = "another memcached answers there"
             supervised.carry_out(supervised.supervisor.estranged(number, supervised.loop.time()), why)
+
+    async def known(self) -> None:
+        """Returns when servers that have just been connected to have been asked, or after `WAIT_S`."""
+        if self._asking:
+            await asyncio.wait(tuple(self._asking.values()), timeout=WAIT_S)
+
+    # ---- one process under two names ----
+
+    async def compare(self, number: int) -> None:
+        """Finds out whether the process that answers is another server's too: one of the two goes out."""
+        others = self._supervised.supervisor.lookalikes(number)[:COMPARED_MAX]
+        await asyncio.gather(*(self._compare_with(number, other) for other in others))
+
+    async def _compare_with(self, number: int, other: int) -> None:
+        servers, supervisor = self._supervised.servers, self._supervised.supervisor
+        server, rival = servers.get(number), servers.get(other)
+        if server is None or rival is None:
+            return
+        is_one = await self._are_one(server, rival)
+        servers = self._supervised.servers
+        # If nothing is known the next look compares them again.
+        if is_one is None or servers.get(number) != server or servers.get(other) != rival:
+            return
+        decisions = supervisor.compared(number, other, is_one, self._supervised.loop.time())
+        duplicate = number if supervisor.original(number) == other else other
+        original = other if duplicate == number else number
+        process = supervisor.process(original)
+        self._supervised.carry_out(decisions, self._lines.is_duplicate(duplicate, original, process))
+        if is_one and supervisor.original(duplicate) is None:
+            self._lines.are_one(original, duplicate, process)
+
+    async def _are_one(self, server: Server, other: Server) -> bool | None:
+        """None: at least one of them does not say."""
+        async with self._comparing:
+            try:
+                return await in_time(control.is_one_store(server, other), COMPARE_TIMEOUT_S)
+            except FAILURES:
+                return None
+
+    async def check_new(self, server: Server) -> None:
+        """For a server that is to be flushed, and is in no plan.
+
+        Raises OtherProcess for one that serves under another name: what it holds is not to be lost.
+        """
+        asked_at = lasting_time()
+        async with self._connecting:
+            stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+        for number in self._supervised.supervisor.resembling(Seen(stats, asked_at, lasting_time())):
+            known = self._supervised.servers[number]
+            if await self._are_one(server, known):
+                raise control.OtherProcess(f"it is server {known.name} under another name")
+
+    # ---- the process of before ----
 
     def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
         """Whether what answers is the server, or a restart of it. `asked_at` is a `lasting_time`."""

@@ -108,6 +108,9 @@ class Returns:
                 stats = await in_time(control.probe(supervised.servers[server]), CONTROL_TIMEOUT_S)
             supervised.drop_silent_links(server, since)
             is_trusted = self._identities.is_trusted(server, stats, asked_at)
+            if is_trusted:
+                await self._identities.compare(server)
+                is_trusted = supervisor.original(server) is None
         except FAILURES:
             is_trusted = False
         if not is_trusted:
@@ -234,6 +237,7 @@ class Returns:
             return not supervisor.is_foreign(server, plan, place, Seen(stats, asked_at, lasting_time()))
 
         flushing = Flushing(settings)
+        await self._identities.check_new(server)
         while True:
             delay_s = None if flushing.step is FlushStep.LOOK else flushing.delay_s
             stats = await self._stats_after_flush(server, delay_s, is_trusted)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
-from ..policy import ServerStats, SupervisorSettings
+from ..policy import Process, ServerStats, SupervisorSettings
 from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
@@ -16,6 +16,8 @@ AWAITED_AGAIN_S = 60.0
 # A reason why a server cannot be used is told again after this time, if it has not changed.
 FAILURE_AGAIN_S = 600.0
 STARVED_AGAIN_S = 10.0
+# Servers that one line of the log names.
+NAMES_TOLD = 5
 # A server's refused retries are logged once in this time.
 REFUSED_AGAIN_S = 10.0
 
@@ -61,8 +63,14 @@ class ServerLog:
         what = "flushed" if flushes > flushes_before else "not flushed: it missed no write"
         log.warning("server %s serves again after %.1f s, %s", self._name(server), now - since, what)
 
-    def panic(self, pool: str, is_panic: bool) -> None:
-        log.warning("pool %s: panic %s", pool, "begins" if is_panic else "ends")
+    def panic(self, pool: str, is_panic: bool, bad: Sequence[int], size: int) -> None:
+        """`bad` are those of the pool's servers that look bad, of so many."""
+        if not is_panic:
+            log.warning("pool %s: panic ends", pool)
+            return
+        names = ", ".join(map(self._name, bad[:NAMES_TOLD])) + ", ..." * (len(bad) > NAMES_TOLD)
+        text = "pool %s: panic begins: %d of %d servers are out of service or have failed: %s"
+        log.warning(text, pool, len(bad), size, names)
 
     # ---- what keeps it from serving ----
 
@@ -87,6 +95,15 @@ class ServerLog:
             seen_s_ago,
             pool,
         )
+
+    def is_duplicate(self, server: int, original: int, process: Process | None) -> str:
+        """Why a server goes out of service that is another one's process."""
+        return f"it is server {self._name(original)} under another name: one memcached{_shown(process)}"
+
+    def are_one(self, server: int, other: int, process: Process | None) -> None:
+        text = "servers %s and %s are one memcached%s: both stay in service, since no other one serves in "
+        text += "their place, or they are in different pools"
+        log.warning(text, self._name(server), self._name(other), _shown(process))
 
     # ---- its return ----
 
@@ -129,6 +146,10 @@ class ServerLog:
                 self._name(server),
                 count,
             )
+
+
+def _shown(process: Process | None) -> str:
+    return f" (pid {process.pid}, running for {process.uptime} s)" if process else ""
 
 
 def _some(names: Collection[str]) -> str:

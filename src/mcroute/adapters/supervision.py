@@ -30,6 +30,7 @@ from ..policy import (
     SupervisorSettings,
 )
 from .addresses import place_of
+from .faults import Faults
 from .identities import Identities
 from .returns import Returns
 from .server_log import ServerLog
@@ -77,6 +78,7 @@ class Supervision:
         # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
+        self.faults = Faults(self._supervised)
         self._lines = ServerLog(self._supervised.name)
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
@@ -132,11 +134,13 @@ class Supervision:
         self.look_for_trips()
         self._tell_all_who_are_stale()
         stays = self.supervisor.continued(plan, places)
+        names = {number: server.name for number, server in self._supervised.servers.items()}
         servers = self._supervised.servers = {ids[server.name]: server for server in plan.servers}
         joining = {number for number, server in servers.items() if server.name not in stays}
         # A number that another server has now is nobody's who was kept.
         self._keep(self._kept - (servers.keys() - joining), False)
         self._lines.retain(servers, joining)
+        self.faults.retain(joining, names)
         for number in joining:
             self._missed_before_loss[number] = missed[number]
             self._slow_servers.forget(number)
@@ -164,6 +168,8 @@ class Supervision:
         self._sizes.ask(server)
         self._identities.ask(server)
         self.supervisor.connected(server)
+        if not self._lines.is_out(server):
+            self.faults.clear(server)
         self.on_change()
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
@@ -172,7 +178,10 @@ class Supervision:
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
-    def connect_failed(self, server: int, why: str) -> None:
+    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+        """`error` is what the system has raised, if it has."""
+        # Before it goes out of service: requests that wait for it are answered then.
+        self.faults.note(server, why, error)
         was_out = self._lines.is_out(server)
         self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.connect_failed(server, self._loop.time()), why)
@@ -194,11 +203,19 @@ class Supervision:
         if decisions:
             self._carry_out(decisions, "its name means another address now")
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
+    def losing(self, server: int, why: str, error: Exception | None = None) -> None:
+        """A connection has gone for this reason; `link_lost` is due when its requests have been answered."""
+        self.faults.note(server, f"its connection was lost: {why}", error)
+
+    def link_lost(
+        self, server: int, local_address: str, writes_in_flight: int, missed: int, reason: str = ""
+    ) -> bool:
         """Whether the server may go on serving over its next connection: it has no write to execute yet.
 
         `missed` are the writes that the server had missed when that happened.
         """
+        if reason and self.faults.get(server) is None:
+            self.losing(server, reason)
         if server in self._supervised.servers:
             before = self._missed_before_loss.get(server, missed)
             self._missed_before_loss[server] = min(before, missed)
@@ -208,6 +225,7 @@ class Supervision:
         self.look_for_trips()
         if writes_in_flight:
             why = f"its connection was lost with writes in flight ({writes_in_flight})"
+            why += f": {reason}" if reason else ""
             self._tripped(server, why, Cause.LOST_WRITES)
         return self.supervisor.state(server) is State.UP
 
@@ -248,8 +266,11 @@ class Supervision:
             self._identities.ask(server)
 
     async def sizes_known(self) -> None:
-        """Returns when servers that have just been connected to have said how large their values may be."""
-        await self._sizes.known()
+        """Returns when servers that have just been connected to have said how large their values may be.
+
+        And which process they are; or after a while.
+        """
+        await asyncio.gather(self._sizes.known(), self._identities.known())
 
     # ---- decisions ----
 
@@ -281,7 +302,8 @@ class Supervision:
         elif isinstance(decision, (Flush, Look)):
             self._returns.flush(decision)
         elif isinstance(decision, PanicChanged):
-            self._lines.panic(decision.pool, decision.is_panic)
+            bad, size = self.supervisor.bad(decision.pool)
+            self._lines.panic(decision.pool, decision.is_panic, bad, size)
 
     def _keep(self, servers: Collection[int], is_kept: bool) -> None:
         for server in servers:
@@ -298,9 +320,12 @@ class Supervision:
         server, now = decision.server, self._loop.time()
         flushes = self.supervisor.flushes(server)
         if decision.state is not ServerState.UP:
+            if not self._lines.is_out(server) and self.faults.get(server) is None:
+                self.faults.note(server, why)
             self._lines.goes_out(server, now, flushes, why)
         elif self._lines.is_out(server):
             self._lines.serves_again(server, now, flushes)
+            self.faults.clear(server)
             # Its links may wait for their next attempt. Later: a thread that hangs must not delay this.
             if server in self.links:
                 self._loop.call_soon(self.links[server].hurry)

@@ -68,8 +68,9 @@ class Census:
         (self.unsuspicious.discard if record.is_stale else self.unsuspicious.add)(server)
         if is_up is not (server in self.up):
             self._count_up(server, is_up)
-        # One that has not failed yet, but is not trusted, says nothing about the network.
-        if (is_suspected if is_up else health.attempt > 0) is not (server in self._bad):
+        # One that has not failed yet but is not trusted, or is a duplicate, says nothing about the network.
+        has_failed = health.attempt > 0 and record.original is None
+        if (is_suspected if is_up else has_failed) is not (server in self._bad):
             self._bad ^= {server}
             more = 1 if server in self._bad else -1
             for index in self.pools_with[server]:
@@ -98,6 +99,11 @@ class Census:
         """Whether none of some pool serves beside it."""
         pools = (self.pools[index] for index in self.pools_with[server])
         return server in self.up and any(len(pool.up) == 1 for pool in pools)
+
+    def bad(self, pool: str) -> tuple[list[int], int]:
+        """The servers of a pool that have failed, or are suspected, and how many servers it has."""
+        members = next((p.members for p in self.pools if p.name == pool), ())
+        return [server for server in members if server in self._bad], len(members)
 
     def reports(self, now: float, panics: Collection[str]) -> dict[str, PoolReport]:
         """How each pool is that users named."""

@@ -12,7 +12,7 @@ from enum import Enum
 
 from .flushing import ServerStats
 
-__all__ = ("Kinship", "Process", "Seen", "kinship", "process_of")
+__all__ = ("Kinship", "Process", "Seen", "kinship", "may_be_one", "process_of")
 
 # memcached begins to count at 2, in whole seconds, of a clock that it reads once a second.
 SLACK_S = 4.0
@@ -58,6 +58,12 @@ def kinship(known: Process | None, seen: Seen) -> Kinship:
     if stats.pid == known.pid and -SLACK_S <= stats.uptime - known.uptime <= since + slack:
         return Kinship.SAME
     return Kinship.RESTARTED if stats.uptime <= since + slack else Kinship.FOREIGN
+
+
+def may_be_one(a: Process, b: Process) -> bool:
+    """Whether both looks may have been at one process: its pid is the same, and so is its start, about."""
+    since = b.alive_at - a.alive_at
+    return a.pid == b.pid and abs(b.uptime - a.uptime - since) <= SLACK_S + DRIFT * abs(since)
 
 
 def process_of(seen: Seen) -> Process | None:

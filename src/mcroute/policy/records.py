@@ -38,6 +38,7 @@ class Record:
     is_stale: bool = False  # missed a write for good since it was in order
     process: Process | None = None  # the one that serves, when it was last seen
     is_foreign: bool = False  # another one was found there: nothing brings it back but the right one
+    original: int | None = None  # another server of its pool, whose process answers here too
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -65,6 +66,8 @@ class Record:
         """For reports. A failure or a late reply counts for `suspect_s`."""
         if self.is_foreign:
             return Condition.FOREIGN
+        if self.original is not None:
+            return Condition.DUPLICATE
         if self.health.state is not State.UP:
             return Condition[self.health.state.name]
         if self.suspect_at is not None and now < self.suspect_at + suspect_s:

@@ -20,6 +20,7 @@ class Cause(Enum):
     KEPT = "kept"  # it missed writes while it was kept as the last one of its pool
     AWAY = "away"  # it was in no plan for a while, and could not be flushed
     FOREIGN = "foreign"  # another process answers there, which is no restart of it
+    DUPLICATE = "duplicate"  # it is the process of another server of its pool, under a second name
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Condition(Enum):
     FENCING = "fencing"
     FLUSHING = "flushing"
     FOREIGN = "foreign"  # another process answers there: it is left alone, and looked at now and then
+    DUPLICATE = "duplicate"  # the process of another server of its pool answers there
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from types import MappingProxyType
 
 from .census import Census, PoolCount
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
+from .duplicates import Duplicates
 from .flushing import Flushing, FlushStep, ServerStats
 from .health import OVERDUE, Event, State
 from .members import Members
 from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places
-from .processes import Kinship, Process, Seen
+from .processes import Kinship, Process, Seen, process_of
 from .reports import Cause, Condition, PoolReport, ServerReport
 from .servers import Server
 from .supervisor_settings import SupervisorSettings
@@ -62,6 +63,7 @@ class Supervisor:
         self._rng = rng
         self._panics: set[str] = set()
         self._members = Members(plan, places)
+        self._duplicates = Duplicates()
         self._count_anew()
 
     def _count_anew(self) -> None:
@@ -72,6 +74,7 @@ class Supervisor:
         trusting = (pool for pool in plan.named_pools if pool.identity == "any")
         # Any process is taken for these.
         self._unquestioned = {ids[server.name] for pool in trusting for server in pool.servers}
+        self._duplicates.supervise(self._records, self._census, self._unquestioned)
 
     @property
     def plan(self) -> Plan:
@@ -121,6 +124,7 @@ class Supervisor:
         self.settings = settings or self.settings
         self._panics.intersection_update(pool.name for pool in plan.named_pools)
         self._count_anew()
+        self._duplicates.retain(other, now)
         states = [
             SetState(number, word, missed.get(number) if word is ServerState.UP else None)
             for number, record in self._records.items()
@@ -135,6 +139,7 @@ class Supervisor:
         """The server's address means this place from now on. At another one than before it is not trusted."""
         if server not in self._records or not place or not self._members.moved(server, place):
             return ()
+        self._duplicates.changed(server)
         return self._failed(server, now, Cause.AWAY)
 
     # ---- an earlier process ----
@@ -195,6 +200,10 @@ class Supervisor:
     def pools(self, now: float) -> dict[str, PoolReport]:
         """How each pool is that users named."""
         return self._census.reports(now, self._panics)
+
+    def bad(self, pool: str) -> tuple[list[int], int]:
+        """The servers of a pool that have failed, or are suspected, and how many servers it has."""
+        return self._census.bad(pool)
 
     def next_wakeup(self) -> float | None:
         """When `tick` is due; None while nothing is awaited."""
@@ -318,6 +327,8 @@ class Supervisor:
         record = self._records[server]
         if record.is_unreachable or record.is_foreign or record.health.state is not State.EJECTED:
             return []
+        if record.original is not None:
+            return []
         record.suspect_at = now
         return self._move(server, Event.LIFTED_IN_DEBT if record.has_debts else Event.LIFTED, now)
 
@@ -337,19 +348,60 @@ class Supervisor:
         record = self._records.get(server)
         if record is None:
             return Kinship.UNKNOWN
-        return record.identified(seen, is_any_taken=server in self._unquestioned)
+        kin = record.identified(seen, is_any_taken=server in self._unquestioned)
+        if kin is not Kinship.SAME:
+            self._duplicates.changed(server)
+        return kin
 
     def estranged(self, server: int, now: float) -> tuple[Decision, ...]:
         """A foreign process answers: out of service, also the last one of its pool, which is not there."""
         record = self._records.get(server)
         if record is None or not record.is_foreign:
             return ()
-        was_up = record.health.state is State.UP
         record.suspect_at = now
+        return self._put_out(server, now, Cause.FOREIGN)
+
+    def _put_out(self, server: int, now: float, cause: Cause) -> tuple[Decision, ...]:
+        """Whatever the cap on ejections says."""
+        record = self._records[server]
+        was_up = record.health.state is State.UP
         decisions = self._move(server, Event.TRIPPED, now)
         if was_up:
-            record.tally.eject(Cause.FOREIGN)
+            record.tally.eject(cause)
         return (*decisions, *self._watch_panics(now))
+
+    # ---- one process under two names ----
+
+    def lookalikes(self, server: int) -> list[int]:
+        """The servers that this one is to be compared with: they may be the same process.
+
+        Those that serve, and the one that it was a duplicate of. `compared` is due for each.
+        """
+        return self._duplicates.lookalikes(server) if server in self._records else []
+
+    def resembling(self, seen: Seen) -> list[int]:
+        """The servers in service that may be the process which said this of a server that joins."""
+        process = process_of(seen)
+        return [] if process is None else self._duplicates.alike(process)
+
+    def original(self, server: int) -> int | None:
+        """The server whose process answers at this one's address too, and which serves for both."""
+        record = self._records.get(server)
+        return None if record is None else record.original
+
+    def compared(self, server: int, other: int, is_one: bool, now: float) -> tuple[Decision, ...]:
+        """What is stored on one of two servers is found on the other one, or not."""
+        if server not in self._records or other not in self._records:
+            return ()
+        duplicate = self._duplicates.gives_way(server, other) if is_one else None
+        if duplicate is None:
+            self._duplicates.tell_apart(server, other)
+            self._census.count(server)
+            self._census.count(other)
+            return ()
+        self._duplicates.join(duplicate, server if duplicate == other else other)
+        self._census.count(duplicate)
+        return self._put_out(duplicate, now, Cause.DUPLICATE)
 
     # ---- returning ----
 
@@ -473,6 +525,10 @@ class Supervisor:
             # A failure that is too old by now would only ask for a tick at a time that has passed.
             if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
                 record.suspect_at = None
+        elif before.state is State.UP:
+            # Perhaps it answers under another name.
+            for duplicate in self._duplicates.of(server):
+                self._duplicates.hurry(duplicate, now)
         self._census.count(server)
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]

@@ -1,0 +1,109 @@
+"""Servers of one plan that are one process: a server under two names, of which one is left out of service.
+
+Two looks at one process tell the same pid and start. So do two processes in containers, where every pid is 1,
+if they were started in the same second: such a pair has to be compared by a key, stored on one server and
+looked for on the other, before anything follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from .census import Census
+from .health import State
+from .processes import Process, may_be_one
+from .records import Record
+
+__all__ = ("Duplicates",)
+
+
+class Duplicates:
+    """What is known of pairs of servers, which are ids; `Record.original` says which one a server is.
+
+    `supervise` is due before anything else, and after each change of the plan.
+    """
+
+    def __init__(self) -> None:
+        self._apart: dict[int, set[int]] = {}  # pairs that are not to be compared again, both ways
+        self._found: set[int] = set()  # those that have an original
+
+    def supervise(self, records: Mapping[int, Record], census: Census, unquestioned: Collection[int]) -> None:
+        """`unquestioned` are servers for which any process is taken."""
+        self._records = records
+        self._census = census
+        self._unquestioned = unquestioned
+
+    def alike(self, process: Process) -> list[int]:
+        """The servers in service that may be this process."""
+        own = ((server, self._records[server].process) for server in self._census.up)
+        return [server for server, other in own if other is not None and may_be_one(process, other)]
+
+    def lookalikes(self, server: int) -> list[int]:
+        """The servers that this one is to be compared with: its original, and those that serve and are alike."""
+        record = self._records[server]
+        found = [] if record.original is None else [record.original]
+        if record.process is None or server in self._unquestioned:
+            return found
+        known = {server, *found, *self._unquestioned, *self._apart.get(server, ())}
+        return found + [other for other in self.alike(record.process) if other not in known]
+
+    def gives_way(self, server: int, other: int) -> int | None:
+        """Which one of two servers, which are one process, is to be out of service. None: neither.
+
+        One of two in one pool, where a key would have both of its copies in one place: the one that is out
+        already, or else the later one. Not the last one in service of any pool: what is nobody's fault is not
+        to become an outage.
+        """
+        census = self._census
+        if set(census.pools_with[server]).isdisjoint(census.pools_with[other]):
+            return None
+        latest = sorted((other, server), key=census.order.__getitem__, reverse=True)
+        out = [number for number in latest if number not in census.up]
+        return next((number for number in out or latest if not census.is_last(number)), None)
+
+    def tell_apart(self, server: int, other: int) -> None:
+        """They are two processes, or nothing follows from their being one."""
+        for one, another in ((server, other), (other, server)):
+            self._apart.setdefault(one, set()).add(another)
+            if self._records[one].original == another:
+                self._settle(one)
+
+    def join(self, duplicate: int, original: int) -> None:
+        """They are one process, and the first of these gives way."""
+        self._settle(original)
+        self._records[duplicate].original = original
+        self._found.add(duplicate)
+
+    def _settle(self, server: int) -> None:
+        """It is a server of its own."""
+        self._records[server].original = None
+        self._found.discard(server)
+
+    def changed(self, server: int) -> None:
+        """Another process answers there: it may be any other server's."""
+        for other in self._apart.pop(server, ()):
+            self._apart[other].discard(server)
+
+    def of(self, original: int) -> list[int]:
+        """The duplicates of a server."""
+        return [server for server in self._found if self._records[server].original == original]
+
+    def hurry(self, server: int, now: float) -> None:
+        """A duplicate whose original has gone is tried again now."""
+        record = self._records[server]
+        if record.health.state is State.EJECTED:
+            record.health = replace(record.health, due_at=now)
+            self._census.count(server)
+
+    def retain(self, others: Collection[int], now: float) -> None:
+        """These ids have other records than before, or none."""
+        for server in [s for s in self._apart if s in others or s not in self._records]:
+            self.changed(server)
+        self._found -= {s for s in self._found if s in others or s not in self._records}
+        for server in sorted(self._found):
+            original = self._records[server].original
+            if original in others or original not in self._records:
+                self._settle(server)
+                self.hurry(server, now)
+                self._census.count(server)
