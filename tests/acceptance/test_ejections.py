@@ -27,7 +27,10 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
             proxy = await start_proxy(carrier, server.route(**patience))
             client = await Client.to(proxy)
             for _ in range(8):
-                assert await client.ask(b"get k\r\n") == b"SERVER_ERROR timeout\r\n"
+                assert (
+                    await client.ask(b"get k\r\n")
+                    == b"SERVER_ERROR timeout: server %b\r\n" % server.address.encode()
+                )
             for _ in range(8):
                 writer, request = await server.asked()
                 assert request == b"get k\r\n"

@@ -179,7 +179,7 @@ def test_a_late_write_of_one_thread_is_not_overtaken_by_another(tmp_path: Path) 
                 one.writer.write(b"set k 0 0 1\r\n1\r\n")
                 writer, line = await server.asked()
                 assert line == b"set k 0 0 1\r\n1\r\n"
-                assert await one.reader.readline() == b"SERVER_ERROR timeout\r\n"
+                assert (await one.reader.readline()).startswith(b"SERVER_ERROR timeout")
                 for request in (b"set k 0 0 1\r\n2\r\n", b"delete k\r\n"):
                     assert (await other.ask(request)).startswith(b"SERVER_ERROR ")
                 assert server.is_idle

@@ -36,8 +36,11 @@ class Observer:
     def connected(self, server: int) -> None:
         pass
 
-    def connect_failed(self, server: int, why: str) -> None:
+    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
         self.failed += 1
+
+    def losing(self, server: int, why: str, error: Exception | None) -> None:
+        pass
 
     def located(self, server: int, place: Place) -> None:
         pass
@@ -45,7 +48,9 @@ class Observer:
     def starved(self, server: int) -> None:
         self.starved_times += 1
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
+    def link_lost(
+        self, server: int, local_address: str, writes_in_flight: int, missed: int, why: str
+    ) -> bool:
         self.lost.append((local_address, writes_in_flight))
         return True
 

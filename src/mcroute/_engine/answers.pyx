@@ -2,7 +2,8 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport malloc, realloc
-from libc.string cimport memcpy, memset, strlen
+from libc.stddef cimport size_t
+from libc.string cimport memcpy, memset
 
 from mcroute._engine.multigets cimport multiget_go_on
 from mcroute._engine.state cimport (
@@ -15,9 +16,9 @@ from mcroute._engine.claims cimport claim_release
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
+from mcroute._engine.faults cimport ERROR_LINE_MAX, request_error_line
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
-from mcroute._engine.lines cimport error_line
 from mcroute._engine.meta cimport meta_variant
 from mcroute._engine.relief cimport replies_relieve, reply_block
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED
@@ -152,7 +153,8 @@ cdef void _note_part(Session* session, Request* request) noexcept nogil:
 
 
 cdef bint _write(Session* session, Request* request) noexcept nogil:
-    cdef const char* line
+    cdef char[ERROR_LINE_MAX] line
+    cdef size_t size
     if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
     if request.view.flags & (REQ_OPEN | REQ_RESUMED):
@@ -165,8 +167,8 @@ cdef bint _write(Session* session, Request* request) noexcept nogil:
             _end_behind_items(session)
         if request.failure == REFUSED_BY_SERVER and request.reply.block != NULL:
             return out_slice(&session.conn.out, &session.conn.engine.pool, request.reply)
-        line = error_line(request.failure)
-        return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>line, strlen(line))
+        size = request_error_line(request, request.failure, line)
+        return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>line, size)
     return _write_items(session, request)
 
 

@@ -4,5 +4,6 @@ from mcroute._engine.state cimport Engine, Request
 
 # Starts a request, whose bytes are copied. Raises ValueError for what is not one request that can be routed.
 cdef Request* call_begin(Engine* engine, bytes data) except NULL
-# The results since the last time, as (number, outcome, result). Forgets them.
-cdef list calls_take(Engine* engine)
+# The results since the last time, as (number, outcome, result). Forgets them. `culprits` gets, by number, the servers
+# that requests have failed at.
+cdef list calls_take(Engine* engine, dict culprits)

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from mcroute._engine.answers cimport request_new, request_taken
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
-from mcroute._engine.lines cimport error_line
+from mcroute._engine.faults cimport ERROR_LINE_MAX, request_culprit, request_error_line
 from mcroute._engine.requests cimport request_group
 from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER, key_item
@@ -86,13 +86,18 @@ cdef object _items(Slice piece):
     return items
 
 
+cdef bytes _error(Request* request, int outcome):
+    cdef char[ERROR_LINE_MAX] line
+    return line[:request_error_line(request, outcome, line) - 2]
+
+
 cdef object _reply(Request* request):
     """A reply of one line; an int if it is a number."""
     cdef Slice piece = request.reply
     cdef const char* text
     cdef bytes line
     if piece.block == NULL:
-        return error_line(request.outcome).strip()
+        return _error(request, request.outcome)
     text = <const char*>piece.block.data + piece.offset
     line = text[:piece.size]
     if request.outcome == NUMBER and request.view.command < CMD_META_GET:
@@ -106,7 +111,7 @@ cdef object _result(Request* request):
     if request.failure == REFUSED_BY_SERVER and request.reply.block != NULL:
         return (request.call, request.failure, _reply(request))
     if request.failure != HIT:
-        return (request.call, request.failure, error_line(request.failure).strip())
+        return (request.call, request.failure, _error(request, request.failure))
     if request.keys != NULL:
         items = []
         for i in range(request.key_count):
@@ -118,12 +123,17 @@ cdef object _result(Request* request):
     return (request.call, request.outcome, _reply(request))
 
 
-cdef list calls_take(Engine* engine):
+cdef list calls_take(Engine* engine, dict culprits):
     cdef Request* request
+    cdef int outcome, culprit
     results = []
     while engine.finished != NULL:
         request = engine.finished
         if request.call != 0:
             results.append(_result(request))
+            outcome = request.failure if request.failure != HIT else request.outcome
+            culprit = request_culprit(request, outcome) if outcome >= REFUSED_BY_SERVER else -1
+            if culprit >= 0:
+                culprits[request.call] = culprit
         request_taken(request)
     return results

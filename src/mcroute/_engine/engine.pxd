@@ -17,6 +17,7 @@ cdef class Engine(EngineServers):
     cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
     cdef dict held                  # number of a paused session -> a bytearray of what came for it
     cdef set ended                  # numbers of sessions whose clients send no more
+    cdef dict culprits              # number of a request that failed -> server, until they are taken
     cdef dict calls                 # number -> address, of requests whose results are wanted
     cdef _run_routes(self)
     cdef hold(self, number, const uint8_t[::1] data)

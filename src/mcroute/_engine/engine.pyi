@@ -113,6 +113,11 @@ class Engine(EngineServers):
         (key, flags, cas or None, value), of incr and decr an int, of all others, and of what failed, the
         reply without its last line end.
         """
+    def culprits_of_results(self) -> dict[int, int]:
+        """Of the last `take_results`: the server that each failed request failed at, by the request's number.
+
+        Requests that no server has failed, such as those refused before one was asked, are not there.
+        """
     def take_handed(self) -> list[tuple[int, bytes]]:
         """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
 

@@ -60,6 +60,7 @@ cdef class Engine(EngineServers):
         self.memory = memory
         self.conns = {}
         self.calls = {}
+        self.culprits = {}
         self.scripts = {}
         self.held = {}
         self.ended = set()
@@ -431,10 +432,19 @@ cdef class Engine(EngineServers):
         (key, flags, cas or None, value), of incr and decr an int, of all others, and of what failed, the
         reply without its last line end.
         """
-        results = calls_take(self.own())
+        self.culprits.clear()
+        results = calls_take(self.own(), self.culprits)
         for number, _, _ in results:
             del self.calls[number]
         return results
+
+    @cython.critical_section
+    def culprits_of_results(self):
+        """Of the last `take_results`: the server that each failed request failed at, by the request's number.
+
+        Requests that no server has failed, such as those refused before one was asked, are not there.
+        """
+        return dict(self.culprits)
 
     @cython.critical_section
     def take_handed(self):

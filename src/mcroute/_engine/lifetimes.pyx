@@ -77,6 +77,7 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
     server.next = engine.newest_server
     show(<void**>&engine.newest_server, server)
     server.word = &server.own_word
+    server.description = &server.own_description
     server.value_max = VALUE_MAX_UNKNOWN
     engine.servers[server.id] = server
     engine.server_count += 1

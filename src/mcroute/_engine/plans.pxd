@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from mcroute._engine.state cimport Engine, PlanTable
+from mcroute._engine.state cimport Description, Engine, PlanTable
 from mcroute._engine.words cimport ServerWord
 
 cdef struct ServerTerms:        # roster.ServerTerms in C
@@ -13,6 +13,7 @@ cdef struct ServerTerms:        # roster.ServerTerms in C
     double reply_timeout
     uint64_t value_max          # 0: as large as the server stores
     ServerWord* word            # NULL: the engine's own, shared with nobody
+    Description* description    # likewise
 
 cdef class CompiledPlan:
     cdef PlanTable* table

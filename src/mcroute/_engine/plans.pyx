@@ -2,10 +2,10 @@
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from mcroute._engine.state cimport (
-    COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
+    COPIES_MAX, Description, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
 from mcroute._engine.bounds cimport server_bound_values
@@ -112,7 +112,7 @@ cdef class CompiledPlan:
         self.term_count = <int>len(terms)
         for i, server in enumerate(terms):
             self.terms[i] = ServerTerms(server.id, server.is_new, server.cas_tag, server.trip_after,
-                                        server.reply_timeout_s, server.value_max, NULL)
+                                        server.reply_timeout_s, server.value_max, NULL, NULL)
 
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
@@ -194,6 +194,8 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
         # Not only if it is new: that is said once, and an admission may have failed in another thread since.
         if terms[i].word != NULL:
             server.word = terms[i].word
+        if terms[i].description != NULL:
+            server.description = terms[i].description
         if terms[i].is_new:
             server.failures = 0
             server.value_said = 0
@@ -201,6 +203,7 @@ cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noe
             server_counts_clear(server)
             if terms[i].word == NULL:
                 server.own_word.bits = 0
+                memset(&server.own_description, 0, sizeof(Description))
             server.outs_seen = word_outs(server.word)
             server.ups_seen = word_ups(server.word)
         server_bound_values(server)

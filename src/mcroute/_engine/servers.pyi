@@ -35,6 +35,11 @@ class EngineServers:
 
         Larger values are not read from it. Larger flags are taken from clients if all servers store them.
         """
+    def describe(self, server: int, name: str, fault: str = "") -> None:
+        """What clients are told of a server in errors: its name, and why it cannot be used, if it cannot.
+
+        Both are cut to 127 and 191 bytes. Without a name nothing is told.
+        """
     def losses(self) -> Losses:
         """A `Losses`: what was refused, closed or read past without any server's failing."""
     def take_desyncs(self) -> list[ServerDesync]:

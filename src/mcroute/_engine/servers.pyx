@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.connections cimport engine_began
+from mcroute._engine.faults cimport description_write
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
@@ -112,6 +113,14 @@ cdef class EngineServers:
         """
         cdef Said said = Said(server, size, flags_size)
         server_said(self.own(), &said)
+
+    @cython.critical_section
+    def describe(self, int server, str name, str fault=""):
+        """What clients are told of a server in errors: its name, and why it cannot be used, if it cannot.
+
+        Both are cut to 127 and 191 bytes. Without a name nothing is told.
+        """
+        description_write(self.server(server).description, name, fault)
 
     @cython.critical_section
     def losses(self):

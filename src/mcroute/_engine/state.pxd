@@ -37,6 +37,9 @@ cdef enum:
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
+    NAME_MAX = 128              # bytes of a server's name as clients are told it, with a NUL behind it
+    FAULT_MAX = 192             # and of why it cannot be used
+    TEXT_WORDS = 40             # of 8 bytes, for both
     RETRIES_MAX = 100           # tokens that the retry budget holds
     VALUE_MAX_UNKNOWN = 1 << 20  # bytes: of a server that does not say, memcached's default
     NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
@@ -99,6 +102,10 @@ cdef struct PlanTable:
     double retry_share
     double retry_floor
 
+cdef struct Description:        # of a server, as clients are told: see faults.pxd
+    uint64_t version            # odd while it is being written
+    uint64_t words[TEXT_WORDS]  # its name, then why it cannot be used; both end in NUL
+
 cdef struct Server:
     int id
     Server* next                # all servers of the engine, the newest first; read from other threads
@@ -120,6 +127,8 @@ cdef struct Server:
     int link_count
     ServerCounts counts
     Desync desync
+    Description* description    # shared with the engines of other threads, or
+    Description own_description
     Histogram* replies          # how long they took; NULL before the first
 
 cdef enum ConnKind:
@@ -282,6 +291,8 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint32_t start              # multiget: where the children begin that are tried from a random one on
     uint32_t walks              # at work for it
     uint32_t claim              # its slot, plus 1; 0: none
+    uint32_t blamed             # the server that it failed at, plus 1; 0: none
+    uint8_t blamed_for          # Outcome of that
     uint8_t group               # policy.nodes.Group
     uint8_t outcome             # Outcome of the answer
     uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none

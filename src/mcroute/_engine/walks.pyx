@@ -15,8 +15,9 @@ from mcroute._engine.blocks cimport Block, block_drop, slice_drop
 from mcroute._engine.claims cimport claim_waits
 from mcroute._engine.combining cimport combine_child_ended, combine_start
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.faults cimport ERROR_LINE_MAX, request_blame, request_error_line
 from mcroute._engine.holds cimport hold_waits
-from mcroute._engine.lines cimport error_line, plain_line
+from mcroute._engine.lines cimport plain_line
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multiget_part_ended
@@ -102,6 +103,11 @@ cdef void _answer_plain(Request* request, const char* line) noexcept nogil:
 
 cdef void _answer_line(Request* request, const char* line) noexcept nogil:
     request_answer_text(request, line, strlen(line))
+
+
+cdef void _answer_error(Request* request, int outcome) noexcept nogil:
+    cdef char[ERROR_LINE_MAX] line
+    request_answer_text(request, line, request_error_line(request, outcome, line))
 
 
 # ---- starting ----
@@ -197,7 +203,7 @@ cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     elif outcome < REFUSED_BY_SERVER:
         _answer_plain(request, plain_line(request.view.command, outcome))
     else:
-        _answer_line(request, error_line(outcome))
+        _answer_error(request, outcome)
 
 
 cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcept nogil:
@@ -229,6 +235,8 @@ cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.server >= 0:
         counter_add(&walk.request.plan.engine.servers[walk.server].counts.outcomes[outcome], 1)
+        if outcome >= REFUSED_BY_SERVER:
+            request_blame(walk.request, walk.server, outcome)
     if walk.is_group:
         multiget_part_ended(walk, outcome, reply)
         return
@@ -244,7 +252,7 @@ cdef void walk_expire(Request* request) noexcept nogil:
     request.outcome = TIMEOUT
     if request.keys != NULL:
         request.failure = TIMEOUT
-    _answer_line(request, error_line(TIMEOUT))
+    _answer_error(request, TIMEOUT)
 
 
 # ---- beginning ----

@@ -48,6 +48,7 @@ cdef void _note(Loop* loop, int fd, bint is_ours) noexcept nogil:
 cdef bint endpoint_open(Endpoint* end, Loop* loop, int kind, int fd, Conn* conn, uint32_t events) noexcept nogil:
     end.kind = <uint8_t>kind
     end.has_ended = False
+    end.error = 0
     end.fd = fd
     end.events = events
     end.conn = conn
@@ -96,7 +97,10 @@ cdef bint endpoint_receive(Endpoint* end) noexcept nogil:
         end.has_ended = True
         endpoint_watch(end, end.events & ~<uint32_t>EPOLLIN)
         return _session_goes_on(end)
-    return got < 0 and (errno == EAGAIN or errno == EINTR)
+    if got < 0 and (errno == EAGAIN or errno == EINTR):
+        return True
+    end.error = errno if got < 0 else 0
+    return False
 
 
 cdef bint _session_goes_on(Endpoint* end) noexcept nogil:
@@ -127,6 +131,7 @@ cdef bint endpoint_flush(Endpoint* end) noexcept nogil:
         sent = end.io.send(end, pieces, count)
         if sent < 0:
             if errno != EAGAIN and errno != EINTR:
+                end.error = errno
                 return False
             endpoint_watch(end, end.events | EPOLLOUT)
             return not conn.is_broken

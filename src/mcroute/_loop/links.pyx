@@ -64,6 +64,7 @@ cdef void _report(LoopLink* link, uint32_t change) noexcept nogil:
 cdef void _report_loss(LoopLink* link) noexcept nogil:
     if not link.report.changes & CHANGE_LOST:
         link.report.missed = word_missed(link.link.server.word)
+    link.report.lost_error = link.end.error
     _report(link, CHANGE_LOST)
 
 
@@ -271,6 +272,7 @@ cdef void link_ready(LoopLink* link, uint32_t events) noexcept nogil:
         elif link.stage == STAGE_GREETING and link.link.state == LINK_READY:
             _connected(link)
     elif events & (EPOLLERR | EPOLLHUP):
+        link.end.error = mcroute_socket_error(link.end.fd)
         link_end(link)
 
 

@@ -8,6 +8,7 @@ class LinkNews(NamedTuple):
     is_lost: bool
     lost_name: tuple[str, int] | tuple[()]
     lost_writes: int
+    lost_error: int
     missed: int
     has_failed: bool
     error: int

@@ -15,6 +15,7 @@ class LinkNews(NamedTuple):
     is_lost: bool
     lost_name: tuple            # (host, port) of our end; ("unix", process) of the other one
     lost_writes: int            # unanswered when it was lost
+    lost_error: int             # errno of that; 0: the server has closed it, or this process
     missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
     has_failed: bool            # to connect, or in the handshake
     error: int                  # errno of that, -1: no address is known, 0: the handshake failed
@@ -43,7 +44,7 @@ cdef tuple _name(const sockaddr_storage* name):
 cdef object link_news(LinkReport* report):
     return LinkNews(
         report.server, report.index, bool(report.changes & CHANGE_LOST), _name(&report.lost_name),
-        report.lost_writes, report.missed, bool(report.changes & CHANGE_FAILED), report.error,
+        report.lost_writes, report.lost_error, report.missed, bool(report.changes & CHANGE_FAILED), report.error,
         bool(report.is_late), report.greeting[:report.greeting_size], bool(report.changes & CHANGE_STARVED),
         bool(report.changes & CHANGE_CONNECTED),
     )

@@ -42,6 +42,7 @@ cdef struct Endpoint:
     bint has_ended              # session: the client sends no more
     int fd                      # -1: none
     uint32_t events             # that the system is asked for
+    int error                   # errno of the receive or send that has failed
     Conn* conn
     Loop* loop
     const Io* io
@@ -73,6 +74,7 @@ cdef struct LinkReport:
     int index
     uint32_t changes
     uint32_t lost_writes        # unanswered when the link was lost
+    int lost_error              # errno of that; 0: the server closed it, or we did
     sockaddr_storage lost_name  # our end of the lost connection
     uint64_t missed             # the server's missed writes when it was lost
     # Of the last attempt that failed: errno, NO_ADDRESS, or 0 if the handshake failed, by this answer or by none.

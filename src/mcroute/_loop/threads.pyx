@@ -173,6 +173,7 @@ cdef class LoopThread:
         cdef int i
         for i in range(compiled.term_count):
             compiled.terms[i].word = self.words.word(compiled.terms[i].id)
+            compiled.terms[i].description = self.words.description(compiled.terms[i].id)
         admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
         self._do(plan_admit, &admission)
         if not admission.is_done:

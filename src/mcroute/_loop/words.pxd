@@ -1,6 +1,6 @@
 """What the loops of one proxy share: words of each server, the table of claimed keys, the room for clients."""
 
-from mcroute._engine.state cimport Claims
+from mcroute._engine.state cimport Claims, Description
 from mcroute._engine.words cimport ServerWord
 from mcroute._loop.sharing cimport SharedUpstream, Signals
 from mcroute._loop.state cimport Room
@@ -16,7 +16,10 @@ cdef class Words:
     cdef Room room
     cdef SharedUpstream** upstreams
     cdef int upstream_count
+    cdef Description** descriptions
+    cdef int description_count
     cdef Signals signals
     cdef ServerWord* word(self, int server) except NULL
     cdef SharedUpstream* upstream(self, int server) except NULL
+    cdef Description* description(self, int server) except NULL
     cdef int wake(self) except -1

@@ -21,6 +21,8 @@ class Words:
         """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
     def hurry(self, server: int) -> None:
         """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+    def describe(self, server: int, name: str, fault: str) -> None:
+        """As `Engine.describe`, for every thread. None of them is woken: it is read when a request fails."""
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """As `Engine.set_item_size_max`, for every thread."""
     def state(self, server: int) -> int:

@@ -2,10 +2,11 @@
 
 cimport cython
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
+from mcroute._engine.faults cimport description_write
 from mcroute._engine.words cimport (
     mcroute_load, mcroute_more, mcroute_swap,
     SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
@@ -57,6 +58,9 @@ cdef class Words:
         for i in range(self.upstream_count):
             free(self.upstreams[i])
         free(self.upstreams)
+        for i in range(self.description_count):
+            free(self.descriptions[i])
+        free(self.descriptions)
         for i in range(self.wake_count):
             close(self.wake_fds[i])
         free(self.wake_fds)
@@ -97,6 +101,23 @@ cdef class Words:
                 self.upstream_count += 1
             return self.upstreams[server]
 
+    cdef Description* description(self, int server) except NULL:
+        cdef Description** more
+        cdef Description* description
+        with cython.critical_section(self):
+            while server >= self.description_count:
+                more = <Description**>realloc(
+                    self.descriptions, (self.description_count + 1) * sizeof(Description*))
+                if more == NULL:
+                    raise MemoryError
+                self.descriptions = more
+                description = <Description*>calloc(1, sizeof(Description))
+                if description == NULL:
+                    raise MemoryError
+                self.descriptions[self.description_count] = description
+                self.description_count += 1
+            return self.descriptions[server]
+
     cdef int wake(self) except -1:
         """Every loop looks at the signals with its next turn; it is not waited for."""
         cdef uint64_t one = 1
@@ -119,6 +140,7 @@ cdef class Words:
         self.word(server).bits = 0
         shared_restart(self.upstream(server))
         shared_set_size(self.upstream(server), 0, 0)
+        description_write(self.description(server), "", "")
 
     def fail_over(self, int server):
         """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
@@ -131,6 +153,10 @@ cdef class Words:
         shared_restart(self.upstream(server))
         mcroute_more(&self.signals.restarts)
         self.wake()
+
+    def describe(self, int server, str name, str fault):
+        """As `Engine.describe`, for every thread. None of them is woken: it is read when a request fails."""
+        description_write(self.description(server), name, fault)
 
     def set_item_size_max(self, int server, uint64_t size, unsigned int flags_size=4):
         """As `Engine.set_item_size_max`, for every thread."""

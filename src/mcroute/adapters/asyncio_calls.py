@@ -11,7 +11,7 @@ from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from .asyncio_carrier import asyncio_routing
 from .asyncio_driver import Result
 from .client_errors import ClientClosed, IllegalInput
-from .client_results import Answer, failure
+from .client_results import Answer, Culprit, failure
 from .routing import Routing
 from .timing import in_time
 
@@ -162,11 +162,20 @@ class Calls:
         self._tell_idle()
 
     def _ended(self, results: list[Result]) -> None:
+        culprits = self._engine.culprits_of_results()
         for number, outcome, result in results:
             future = self._waiting.pop(number)
             if future is not None and not future.done():
-                future.set_result(Answer(outcome, result))
+                culprit = self._culprit(culprits[number]) if number in culprits else None
+                future.set_result(Answer(outcome, result, culprit))
         self._tell_idle()
+
+    def _culprit(self, server: int) -> Culprit | None:
+        links = self.routing.links.get(server)
+        if links is None:
+            return None
+        fault = self.routing.supervision.faults.get(server)
+        return Culprit(links.server.name, fault.error if fault else None)
 
     # ---- the end ----
 

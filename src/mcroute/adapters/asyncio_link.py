@@ -15,7 +15,7 @@ from ..policy import Place, Server
 from .addresses import LoopAddress, place_of, resolve
 from .asyncio_control import local_address
 from .asyncio_driver import Driver, discard_at_close, notice_silence, notice_silent_end, sender
-from .handshakes import HANDSHAKE, NO_ADDRESS, OURS, why_failed
+from .handshakes import HANDSHAKE, NO_ADDRESS, OURS, why_failed, why_lost
 from .retrying import Retry
 from .timing import in_time
 
@@ -32,7 +32,8 @@ class LinkObserver(Protocol):
     def connected(self, server: int) -> None:
         """And the handshake is answered."""
 
-    def connect_failed(self, server: int, why: str) -> None: ...
+    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+        """For this reason, in words and as the system has raised it."""
 
     def starved(self, server: int) -> None:
         """No descriptor or memory was left for a connection: the server has not failed."""
@@ -40,7 +41,12 @@ class LinkObserver(Protocol):
     def located(self, server: int, place: Place) -> None:
         """Where the next connection leads to."""
 
-    def link_lost(self, server: int, local_address: str, writes_in_flight: int, missed: int) -> bool:
+    def losing(self, server: int, why: str, error: Exception | None) -> None:
+        """A connection has gone for this reason; `link_lost` is due when its requests have been told."""
+
+    def link_lost(
+        self, server: int, local_address: str, writes_in_flight: int, missed: int, why: str
+    ) -> bool:
         """Whether requests may go on waiting for the next connection."""
 
 
@@ -151,7 +157,8 @@ class Link(asyncio.BufferedProtocol):
 
     async def _connect(self) -> bool:
         """Whether the server has answered the handshake; the supervisor is told why not."""
-        error, is_late = 0, False
+        error, is_late, lookup = 0, False, ""
+        cause: Exception | None = None
         try:
             self._open()
             # Not within the time to connect: a name server that is slow is not the server's fault.
@@ -166,7 +173,9 @@ class Link(asyncio.BufferedProtocol):
             error = errno.ENOMEM
         except OSError as failure:
             # Some have no number, and several at once have none either.
-            error = failure.errno or errno.EHOSTUNREACH
+            error, cause = failure.errno or errno.EHOSTUNREACH, failure
+            if error == NO_ADDRESS:
+                lookup, cause = failure.strerror or "", failure.__cause__ or failure  # type: ignore[assignment]
         # Also if that came in the same moment as time ran out.
         if self._is_ready:
             return True
@@ -175,7 +184,10 @@ class Link(asyncio.BufferedProtocol):
         if error in OURS:
             self._observer.starved(self._id)
         else:
-            self._observer.connect_failed(self._id, why_failed(error, is_late, greeting))
+            why = why_failed(error, is_late, greeting, lookup)
+            cause = cause or (TimeoutError if is_late else ConnectionError)(why)
+            # Without the frames that it has come through, which nobody needs for as long as it is known.
+            self._observer.connect_failed(self._id, why, cause.with_traceback(None))
         self._driver.schedule()
         return False
 
@@ -185,7 +197,7 @@ class Link(asyncio.BufferedProtocol):
         except OSError as failure:
             if failure.errno in OURS:
                 raise
-            raise OSError(NO_ADDRESS, str(failure)) from failure
+            raise OSError(NO_ADDRESS, failure.strerror or str(failure)) from failure
 
     async def _shake_hands(self, addresses: Sequence[LoopAddress]) -> None:
         """Raises the OSError of the last address if none can be connected to."""
@@ -256,17 +268,21 @@ class Link(asyncio.BufferedProtocol):
         self._transport = None
         try:
             if was_ready:
-                self._report_loss()
+                self._report_loss(exc)
             self._driver.schedule()
         finally:
             self._finish(_Refused())
             self._lost.set()
 
-    def _report_loss(self) -> None:
+    def _report_loss(self, error: Exception | None) -> None:
+        why = why_lost(error.errno or 0 if isinstance(error, OSError) else 0)
+        cause = ConnectionResetError(why) if error is None else error.with_traceback(None)
+        # Before the requests on it hear of it.
+        self._observer.losing(self._id, why, cause)
         writes = self._engine.unanswered_writes(self.number)
         self._engine.close(self.number, self._driver.loop.time())
         missed = self._engine.missed_writes(self._id)
-        if self._observer.link_lost(self._id, self.address, writes, missed):
+        if self._observer.link_lost(self._id, self.address, writes, missed, why):
             # So that the server misses none.
             self._open_if_possible()
 

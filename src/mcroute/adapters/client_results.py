@@ -19,7 +19,7 @@ from .client_errors import (
     UnknownCommand,
 )
 
-__all__ = ("Answer", "Item", "failure", "is_failure", "items", "line", "number", "one_of")
+__all__ = ("Answer", "Culprit", "Item", "failure", "is_failure", "items", "line", "number", "one_of")
 
 # Key, flags, token of gets and gats, value.
 Item = tuple[bytes, int, int | None, bytes]
@@ -29,11 +29,19 @@ _FAILURES: dict[int, type[RequestFailed]] = {
 }
 
 
+class Culprit(NamedTuple):
+    """The server that a request has failed at, and why that could not be used, if the system has said so."""
+
+    server: str
+    cause: Exception | None = None
+
+
 class Answer(NamedTuple):
-    """What the engine says of one request: the value of an Outcome, and its result."""
+    """What the engine says of one request: the value of an Outcome, its result, and who has failed it."""
 
     outcome: int
     result: object
+    culprit: Culprit | None = None
 
 
 def is_failure(answer: Answer) -> bool:
@@ -51,7 +59,10 @@ def failure(answer: Answer, command: str, keys: Iterable[object]) -> McrouteErro
             return RequestRefused(f"{about}: {_text(words)}")
         if words.startswith(b"ERROR"):
             return UnknownCommand(f"{about}: the server does not know the command")
-    return _FAILURES[answer.outcome](f"{about}: {_text(words)}", keys)
+    failed = _FAILURES[answer.outcome](f"{about}: {_text(words)}", keys)
+    if answer.culprit is not None:
+        failed.server, failed.__cause__ = answer.culprit
+    return failed
 
 
 def line(answer: Answer, command: str, *keys: object) -> bytes:

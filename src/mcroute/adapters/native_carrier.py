@@ -15,11 +15,12 @@ from random import Random
 from .._loop.news import LinkNews
 from .._loop.threads import NEWS_MAX, LoopThread
 from ..policy import Plan, Server
+from . import lookups
 from .addresses import LoopAddress, locate
 from .asyncio_control import spell_address
 from .asyncio_driver import OnStats, ask_for_stats
 from .asyncio_links import LinksReport
-from .handshakes import why_failed
+from .handshakes import why_failed, why_lost
 from .native_engine import NativeEngine
 from .native_links import LinkLooks, NativeLinks, addresses_of, report_on
 from .supervised import Links
@@ -148,12 +149,15 @@ class NativeCarrier:
     def _tell_supervision(self, news: LinkNews) -> None:
         if news.is_lost:
             address = spell_address(*news.lost_name) if news.lost_name else ""
-            self._supervision.link_lost(news.server, address, news.lost_writes, news.missed)
+            why = why_lost(news.lost_error)
+            self._supervision.link_lost(news.server, address, news.lost_writes, news.missed, why)
         if news.has_failed:
-            why = why_failed(news.error, news.is_late, news.greeting)
+            links = self._links.get(news.server)
+            lookup = lookups.why(links.server.host) if links is not None else ""
+            why = why_failed(news.error, news.is_late, news.greeting, lookup)
             self._supervision.connect_failed(news.server, why)
-            if news.server in self._links:
-                self._links[news.server].look_up_again()
+            if links is not None:
+                links.look_up_again()
         if news.is_starved:
             self._supervision.starved(news.server)
         if news.is_connected:

@@ -141,6 +141,9 @@ class NativeEngine:
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         self._words.set_item_size_max(server, size, flags_size)
 
+    def describe(self, server: int, name: str, fault: str = "") -> None:
+        self._words.describe(server, name, fault)
+
     def keep(self, server: int, is_kept: bool) -> None:
         self._words.keep(server, is_kept)
 

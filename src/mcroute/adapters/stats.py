@@ -141,9 +141,10 @@ def _servers(routing: Routing) -> dict[str, object]:
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
         about = {
-            "address": links.server.path or f"{links.server.host}:{links.server.port}",
+            "address": links.server.where,
             "version": report.version or "unknown",
             "state": routing.supervision.supervisor.condition(number, routing.loop.time()).value,
+            "fault": fault.why if (fault := routing.supervision.faults.get(number)) else "none",
             "connected": report.connected,
             "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},

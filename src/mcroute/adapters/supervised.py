@@ -68,6 +68,9 @@ class SupervisedEngine(Protocol):
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """The server stores values of up to `size` bytes, with client flags of `flags_size`."""
 
+    def describe(self, server: int, name: str, fault: str = "") -> None:
+        """What clients are told of the server in errors: its name, and why it cannot be used, if so."""
+
 
 class Links(Protocol):
     """All links to one server as one thing: each key has one of them, so it takes all of them to serve."""

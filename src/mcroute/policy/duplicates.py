@@ -40,7 +40,7 @@ class Duplicates:
         return [server for server, other in own if other is not None and may_be_one(process, other)]
 
     def lookalikes(self, server: int) -> list[int]:
-        """The servers that this one is to be compared with: its original, and those that serve and are alike."""
+        """The servers to compare this one with: its original, and those that serve and are alike."""
         record = self._records[server]
         found = [] if record.original is None else [record.original]
         if record.process is None or server in self._unquestioned:

@@ -1,0 +1,95 @@
+"""A failed request is told with the name of the server that failed it, and why that server could not be used."""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy, memset, strlen
+
+from mcroute._engine.lines cimport error_line
+from mcroute._engine.state cimport EJECTED, LOST, OVERLOADED, TEXT_WORDS, TIMEOUT
+from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
+
+cdef enum:
+    TRIES_MAX = 8               # to read what is being written meanwhile
+
+
+cdef int _copy_text(char* out, size_t room, str text) except -1:
+    """Cut between characters, and without what would end the line."""
+    cdef bytes data = text.encode("utf-8", "replace")[:room - 1].decode("utf-8", "ignore").encode()
+    cdef size_t i
+    memcpy(out, <const char*>data, len(data))
+    for i in range(<size_t>len(data)):
+        if <uint8_t>out[i] < 0x20:
+            out[i] = c" "
+    return 0
+
+
+cdef int description_write(Description* description, str name, str fault) except -1:
+    cdef uint64_t[TEXT_WORDS] words
+    cdef int i
+    memset(words, 0, sizeof(words))
+    _copy_text(<char*>words, NAME_MAX, name)
+    _copy_text(<char*>words + NAME_MAX, FAULT_MAX, fault)
+    mcroute_more(&description.version)
+    for i in range(<int>TEXT_WORDS):
+        while not mcroute_swap(&description.words[i], mcroute_load(&description.words[i]), words[i]):
+            pass
+    mcroute_more(&description.version)
+    return 0
+
+
+cdef bint _read(Description* description, uint64_t* words) noexcept nogil:
+    """Whether there is a name; not while it is being written."""
+    cdef uint64_t version
+    cdef int i
+    for _ in range(<int>TRIES_MAX):
+        version = mcroute_load(&description.version)
+        for i in range(<int>TEXT_WORDS):
+            words[i] = mcroute_load(&description.words[i])
+        if version % 2 == 0 and mcroute_load(&description.version) == version:
+            return (<char*>words)[0] != 0
+    return False
+
+
+cdef void request_blame(Request* request, int server, int outcome) noexcept nogil:
+    cdef const uint8_t* ranks = request.plan.merge[request.group]
+    # As the outcomes of copies are merged: the one of least rank is answered.
+    if request.blamed == 0 or ranks[outcome] <= ranks[request.blamed_for]:
+        request.blamed = server + 1
+        request.blamed_for = <uint8_t>outcome
+
+
+cdef int request_culprit(const Request* request, int outcome) noexcept nogil:
+    if request.blamed > 0 and request.blamed_for == outcome:
+        return <int>request.blamed - 1
+    # The deadline has come while the only server that was asked had not answered.
+    return request.walk.server if outcome == TIMEOUT and request.walk.is_embedded else -1
+
+
+cdef int _named_line(int outcome, const char* name, const char* fault, char* out) noexcept nogil:
+    """0 where no server's name belongs."""
+    if outcome == TIMEOUT:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR timeout: server %s\r\n", name)
+    if outcome == OVERLOADED:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR too many requests wait for server %s\r\n", name)
+    if outcome == EJECTED:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR server %s is out of service%s%s\r\n", name,
+                        <const char*>(b": " if fault[0] != 0 else b""), fault)
+    if outcome == LOST and fault[0] != 0:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR server %s: %s\r\n", name, fault)
+    if outcome == LOST:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR connection to server %s lost\r\n", name)
+    return 0
+
+
+cdef size_t request_error_line(const Request* request, int outcome, char* out) noexcept nogil:
+    cdef uint64_t[TEXT_WORDS] words
+    cdef const char* name = <const char*>words
+    cdef const char* plain = error_line(outcome)
+    cdef int culprit = request_culprit(request, outcome)
+    cdef int size = 0
+    if culprit >= 0 and _read(request.plan.engine.servers[culprit].description, words):
+        size = _named_line(outcome, name, name + NAME_MAX, out)
+    if size > 0:
+        return <size_t>size
+    memcpy(out, plain, strlen(plain))
+    return strlen(plain)
