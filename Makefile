@@ -90,12 +90,14 @@ build: .venv/.built
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
-# No build isolation: the package is compiled by the very Cython that later rebuilds it.
+# No build isolation: the package is compiled by the very Cython that later rebuilds it. Not here but above, where the
+# next change finds what did not change.
 .venv/.with-$(EXTRA): pyproject.toml setup.py | system
 	@echo "preparing .venv and compiling; this takes a minute or two"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=77" "Cython>=3.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[$(EXTRA)]'
+	MCROUTE_ONLY=nothing $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		-e '.[$(EXTRA)]'
 	touch $@
 
 system:

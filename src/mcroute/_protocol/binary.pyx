@@ -1,4 +1,3 @@
-# Only for use from Cython: see binary.pxd.
 """Clients of the binary protocol read nothing else: to a line, or a closed connection, some wait without end."""
 
 from libc.string cimport memcpy, memset, strlen

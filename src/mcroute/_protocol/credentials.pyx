@@ -1,4 +1,3 @@
-# Only for use from Cython: see credentials.pxd.
 """To memcached the key and the numbers mean nothing there; clients write `auth`, folsom `ASCII_AUTH`."""
 
 from libc.string cimport memcmp
