@@ -16,7 +16,9 @@ def _pool(name: str, count: int = SERVERS, more: str = "") -> str:
     servers = "".join(
         f'    {{ name = "cache-{i}", address = "$server{i % SERVERS}" }},\n' for i in range(count)
     )
-    return f"\n[pools.{name}]\nservers = [\n{servers}{more}]\n"
+    # Else one memcached under several names is refused.
+    several = 'identity = "any"\n' if count > SERVERS else ""
+    return f"\n[pools.{name}]\n{several}servers = [\n{servers}{more}]\n"
 
 
 def plain(count: int = SERVERS) -> str:

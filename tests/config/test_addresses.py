@@ -232,3 +232,9 @@ def test_one_name_may_be_in_two_pools() -> None:
 
 def test_names_of_hosts_are_left_to_the_command_that_looks_them_up() -> None:
     parse_config('[pools.main]\nservers = ["localhost:1", "127.0.0.1:1"]')
+
+
+def test_a_pool_that_trusts_whoever_answers_may_name_an_address_twice() -> None:
+    names = '{ name = "a", address = "127.0.0.1:1" }, { name = "b", address = "127.0.0.1:1" }'
+    config = parse_config(f'[pools.main]\nidentity = "any"\nservers = [{names}]')
+    assert [server.name for server in config.plan.servers] == ["a", "b"]

@@ -358,7 +358,7 @@ POOL = (
         Kind.TEXT,
         "Another memcached that was running while a server was there, and now answers at its address: "
         "`same` leaves it alone, `any` takes it for the server (a virtual address with a standby, or several "
-        "servers behind one address).",
+        "servers behind one address), and allows several servers at one address.",
         choices=IDENTITIES,
     ),
     Option(
