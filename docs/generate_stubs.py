@@ -41,7 +41,7 @@ def docstrings(source: str) -> dict[str, str]:
 
 
 def _body(text: str) -> str:
-    """What is behind a definition's signature."""
+    """The definition's lines after its signature."""
     depth = 0
     for place, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")

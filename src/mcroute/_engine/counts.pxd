@@ -1,4 +1,4 @@
-"""What is counted about a server, and about an engine; and the first bytes that did not fit."""
+"""Counters of a server and of an engine, and the first bytes of a reply that did not fit."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

@@ -30,7 +30,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     cdef Engine* engine = <Engine*>calloc(1, sizeof(Engine))
     if engine == NULL:
         return NULL
-    # What is kept for the next user: 8 MiB an engine, which a thread's memory grows to in time.
+    # An engine keeps at most 8 MiB of unused blocks in all: in time its memory grows by as much.
     pool_init(&engine.pool, 4 << 20)
     pool_init(&engine.uploads, 3 << 20)
     pool_init(&engine.outbound, 1 << 20)

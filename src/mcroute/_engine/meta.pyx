@@ -70,7 +70,7 @@ cdef int meta_variant(Request* request) noexcept nogil:
         return VARIANT_TOUCH
     if view.command == CMD_META_ARITHMETIC and view.meta_mode == b"d":
         return VARIANT_DECREMENT
-    # What is left is one of a group that few requests are of.
+    # Every other variant belongs to one group, and few requests do.
     if request.group != GROUP_STORE_IF:
         return -1
     if (view.command == CMD_META_SET and view.meta_mode not in (b"a", b"p")
