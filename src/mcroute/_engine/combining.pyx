@@ -195,7 +195,7 @@ cdef void _first_child_ended(Walk* walk, int child, int outcome, Slice reply) no
             failed_over(engine, outcome)
         hold_if_sent(walk, outcome)
         _first_next(walk)
-    elif outcome >= REFUSED_BY_SERVER or undo_children(walk, walk.absent):
+    elif outcome >= REFUSED_BY_SERVER or walk.absent == 0 or undo_children(walk, walk.absent):
         walk_end(walk, walk.best, walk.best_reply)
 
 
