@@ -31,7 +31,7 @@ README = ROOT / "README.md"
 ROUTES = ROOT / "docs" / "routes.md"
 METRICS = ROOT / "docs" / "metrics.md"
 DASHBOARD = ROOT / "examples" / "dashboard.json"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -26,8 +26,8 @@ from .machine import ROOT, about
 from .peers import GROUPS, Peer, Tools, peers_named
 from .processes import cores_for
 from .rounds import Plan
-from .tables import Run, full_tables, readme_section, replace_section
-from .workloads import README_ROWS, Workload, workloads_named
+from .tables import Run, full_tables, replace_section, result_section
+from .workloads import SHOWN_ROWS, Workload, workloads_named
 
 
 def _option(name: str, kind: Any, default: object, text: str, **more: Any) -> Callable[..., Any]:
@@ -39,7 +39,7 @@ def _option(name: str, kind: Any, default: object, text: str, **more: Any) -> Ca
 @_option(
     "--peer", str, (), "One more: NAME=COMMAND, as in 'mine=./mine $port $server0 $server1'.", multiple=True
 )
-@_option("--workloads", str, README_ROWS, "Rows, by their letters.")
+@_option("--workloads", str, SHOWN_ROWS, "Rows, by their letters.")
 @_option("--rounds", click.IntRange(1), 5, "Each peer has so many turns in each row.")
 @_option("--seconds", click.FloatRange(0.1, 60), 2.0, "Measured in each cell.")
 @_option("--placement", click.Choice(["one", "split"]), "one", "All on one core, or the proxy on its own.")
@@ -51,12 +51,14 @@ def _option(name: str, kind: Any, default: object, text: str, **more: Any) -> Ca
 @_option("--nutcracker", str, "nutcracker", "twemproxy's program.", envvar="NUTCRACKER")
 @_option("--out", click.Path(dir_okay=False, path_type=Path), None, "The run, as JSON.")
 @_option("--table", click.Path(exists=True, path_type=Path), None, "Show this run, and measure nothing.")
-@click.option("--write-readme", is_flag=True, help="Put the tables into README.md.", show_default=False)
-def main(table: Path | None, write_readme: bool, **options: Any) -> None:
+@click.option(
+    "--write-docs", is_flag=True, help="Put the tables into docs/performance.md.", show_default=False
+)
+def main(table: Path | None, write_docs: bool, **options: Any) -> None:
     """Measure proxies against each other, and show tables."""
     finished = json.loads(table.read_text(encoding="utf-8")) if table else _measure(**options)
-    if write_readme:
-        replace_section(ROOT / "README.md", readme_section(finished))
+    if write_docs:
+        replace_section(ROOT / "docs" / "performance.md", result_section(finished))
     click.echo(full_tables(finished))
     sys.exit(any(cell["status"] for cell in finished["cells"]))
 

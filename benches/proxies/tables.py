@@ -9,9 +9,9 @@ from typing import Any
 
 from .workloads import WORKLOADS
 
-__all__ = ("BEGIN", "END", "Run", "full_tables", "readme_section", "replace_section")
+__all__ = ("BEGIN", "END", "Run", "full_tables", "replace_section", "result_section")
 
-BEGIN = "<!-- performance: begin, written by python -m benches.proxies --write-readme -->"
+BEGIN = "<!-- performance: begin, written by python -m benches.proxies --write-docs -->"
 END = "<!-- performance: end -->"
 
 Cell = dict[str, Any]
@@ -172,7 +172,7 @@ def notes(run: Run) -> list[str]:
     return [f"* {text}" for text in [*run["notes"], *order, *wrong]]
 
 
-def readme_section(run: Run) -> str:
+def result_section(run: Run) -> str:
     """What stands between BEGIN and END."""
     figures = Figures(run)
     told = notes(run)
@@ -192,7 +192,7 @@ def full_tables(run: Run) -> str:
     """Everything that was measured."""
     figures = Figures(run)
     details = (detail_table(figures, head, figure) for head, figure in DETAILS.items())
-    return "\n\n".join([readme_section(run), *details])
+    return "\n\n".join([result_section(run), *details])
 
 
 def replace_section(page: Path, section: str) -> None:

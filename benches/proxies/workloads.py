@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("README_ROWS", "WORKLOADS", "Workload", "workloads_named")
+__all__ = ("SHOWN_ROWS", "WORKLOADS", "Workload", "workloads_named")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ WORKLOADS = {
         _row("i", "10,000 idle connections", "--connections 10000 --idle"),
     )
 }
-README_ROWS = "abcdefgi"
+SHOWN_ROWS = "abcdefgi"
 
 
 def workloads_named(letters: str) -> list[Workload]:

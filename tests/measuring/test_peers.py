@@ -10,7 +10,7 @@ import pytest
 
 from benches.proxies import peers
 from benches.proxies.peers import GROUPS, PEERS, Peer, Tools, peers_named
-from benches.proxies.workloads import README_ROWS, WORKLOADS, workloads_named
+from benches.proxies.workloads import SHOWN_ROWS, WORKLOADS, workloads_named
 from mcroute.config import parse_config
 
 VALUES = {"dir": "/there", "threads": "2", "python": "python", "floor": "floor", **vars(Tools())}
@@ -55,7 +55,7 @@ def test_an_unknown_name_is_named() -> None:
 
 def test_rows_are_named_by_letters() -> None:
     assert [row.letter for row in workloads_named("c, a")] == ["c", "a"]
-    assert workloads_named(README_ROWS)
+    assert workloads_named(SHOWN_ROWS)
     assert {row.letter for row in WORKLOADS.values() if row.is_idle} == {"i"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benches.proxies.policies import by_prefix
-from benches.proxies.tables import BEGIN, END, full_tables, readme_section, replace_section
+from benches.proxies.tables import BEGIN, END, full_tables, replace_section, result_section
 from mcroute.testing import MemcachedServer
 
 ROOT = Path(__file__).parents[2]
@@ -58,18 +58,18 @@ def rounds(peer: str, row: str, *figures: float) -> list[dict[str, Any]]:
 
 def test_the_ratio_is_the_median_of_the_rounds_ratios() -> None:
     # The ratio of the medians would be 11 / 20; a slow round slows both, and cancels out.
-    section = readme_section(run(*rounds("base", "b", 10, 20, 40), *rounds("other", "b", 9.5, 11, 30)))
+    section = result_section(run(*rounds("base", "b", 10, 20, 40), *rounds("other", "b", 9.5, 11, 30)))
     assert "| CPU a request | the base, µs | another |" in section
     assert "| **b**: 50 connections, GET:SET 9:1, 100 B | 20.0 | 0.75 (0.65-0.85) |" in section
 
 
 def test_a_round_without_its_counterpart_is_no_ratio() -> None:
-    section = readme_section(run(*rounds("base", "b", 10, 20), *rounds("other", "b", 10, 10, 1)))
+    section = result_section(run(*rounds("base", "b", 10, 20), *rounds("other", "b", 10, 10, 1)))
     assert "| 15.0 | 0.75 (0.62-0.88) |" in section
 
 
 def test_the_section_says_when_and_on_what_and_who_is_missing() -> None:
-    section = readme_section(run(*rounds("base", "a", 43.21, 42, 44)))
+    section = result_section(run(*rounds("base", "a", 43.21, 42, 44)))
     for text in ("2030-01-02", "abcdef0", "A CPU, 2 cores", "Linux 7", "nutcracker-0.5.0", "3 rounds of 2 s"):
         assert text in section
     assert "* never seen is left out: it is not here." in section
@@ -78,7 +78,7 @@ def test_the_section_says_when_and_on_what_and_who_is_missing() -> None:
 
 
 def test_memory_of_idle_connections_is_a_row_of_its_own() -> None:
-    section = readme_section(run(*rounds("base", "g", 10), *rounds("base", "i", 10)))
+    section = result_section(run(*rounds("base", "g", 10), *rounds("base", "i", 10)))
     assert "| idle | 2.00 |" in section
     assert "| more after row g | 2.00 |" in section
     assert "| bytes for an idle connection, of 10,000 | 1,024 |" in section
@@ -92,7 +92,7 @@ def test_a_wrong_value_is_not_overlooked() -> None:
 
 def test_keys_that_come_in_another_order_are_told_once() -> None:
     unordered = [cell("base", "d", turn, 5.0, out_of_order=7) for turn in range(3)]
-    assert readme_section(run(*unordered)).count("the base: the values of a multiget do not come") == 1
+    assert result_section(run(*unordered)).count("the base: the values of a multiget do not come") == 1
 
 
 def test_the_section_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8") == "text"
 
 
-def test_the_readme_has_the_marks() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_has_the_marks() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert 0 < text.find(BEGIN) < text.find(END)
 
 
