@@ -43,6 +43,7 @@ bench: build
 lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(if $(CYTHON_FILES),$(BIN)/cython-lint $(CYTHON_FILES))
 
 # mypy reads the stubs, and the code in the documentation as those do who copy it; stubtest asks the compiled modules whether the stubs tell the truth.
