@@ -271,10 +271,6 @@ class Pool:
             placement,
         )
 
-    def with_servers(self, servers: Sequence[Server]) -> Pool:
-        """The same pool with other servers, as discovery makes it; its ring is built anew."""
-        return replace(self, servers=tuple(servers))
-
     def ring(self) -> Ring:
         """The ring of this pool's servers, built at the first call; pools that place keys alike share it.
 

@@ -1,4 +1,4 @@
-"""What reviews of the native loop have found: one test for each, which failed before."""
+"""The native loop beside Python in one process: descriptors, returns, news, names, shared servers."""
 
 from __future__ import annotations
 
