@@ -144,7 +144,7 @@ def test_no_thread_serves_by_another_plan_before_all_do(bell: int) -> None:
         installing.start()
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
-            # What it begins before the other one is asked is answered by the plan of before.
+            # What it begins before the other one is asked is answered by the previous plan.
             while True:
                 client.sendall(b"get k\r\n")
                 assert client.recv(100) == b"END\r\n"

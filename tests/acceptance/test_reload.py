@@ -108,7 +108,7 @@ def test_no_client_sees_an_error_whatever_is_reloaded(
                 await traffic.some()
             for text in BROKEN:
                 line = await proxy.reload(text, " ERROR ")
-                assert "not reloaded, the configuration of before stays: " in line
+                assert "reload failed, still using the previous configuration: " in line
                 assert str(proxy.file) in line
                 await traffic.some(50)
             await proxy.reload(config(port, all_five, copies=3))

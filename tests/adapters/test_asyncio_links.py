@@ -256,7 +256,7 @@ def test_a_server_that_stays_keeps_as_many_as_it_has(caplog: pytest.LogCaptureFi
 
     with EmbeddedServer() as server:
         asyncio.run(scenario(replace(Pool.of("main", [f"{server.host}:{server.port}"]), links=LINKS)))
-    assert "keeps 3 links: another number takes a restart" in caplog.text
+    assert "keeps 3 links: another number needs a restart" in caplog.text
 
 
 def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:

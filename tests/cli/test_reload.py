@@ -93,14 +93,14 @@ def test_a_file_that_cannot_work_changes_nothing(proxy):
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
         assert ask(client, b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
         assert proxy.reload("[pools.main]\nservers = ['a:0']") == (
-            "ERROR not reloaded, the configuration of before stays: "
+            "ERROR reload failed, still using the previous configuration: "
             f"{proxy.file}: pools.main.servers[0]: port 0 is not between 1 and 65535"
         )
         assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
         assert b"STAT config_reload_failures_total 1\r\n" in stats_mcroute(client)
         proxy.file.unlink()
         proxy.process.send_signal(signal.SIGHUP)
-        assert proxy.line().startswith("ERROR not reloaded, the configuration of before stays: ")
+        assert proxy.line().startswith("ERROR reload failed, still using the previous configuration: ")
         assert ask(client, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
 
 
@@ -108,12 +108,12 @@ def test_other_metrics_take_a_restart(proxy, servers):
     other = f"127.0.0.1:{free_port()}"
     metrics = f'[proxy]\nmetrics = "{other}"\n'
     assert proxy.reload(text(proxy.port, *servers).replace("[proxy]\n", metrics)).startswith("INFO reloaded")
-    assert proxy.line() == f"WARNING proxy.metrics: {other} instead of the default takes a restart"
+    assert proxy.line() == f"WARNING proxy.metrics: {other} instead of the default needs a restart"
 
 
 def test_another_port_takes_a_restart_and_the_rest_does_not(proxy, servers):
     assert proxy.reload(text(1, *servers)).startswith("INFO reloaded: servers 2, +")
     assert proxy.line() == (
-        f"WARNING proxy.listen: 127.0.0.1:1 instead of 127.0.0.1:{proxy.port} takes a restart"
+        f"WARNING proxy.listen: 127.0.0.1:1 instead of 127.0.0.1:{proxy.port} needs a restart"
     )
     socket.create_connection(("127.0.0.1", proxy.port), timeout=10).close()

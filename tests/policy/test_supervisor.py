@@ -157,7 +157,7 @@ def test_links_that_are_lost_again_and_again_end_the_return():
             now = s.next_wakeup()
             s.tick(now)
     assert s.state(0) is State.EJECTED
-    assert now >= began + SETTINGS.fence_patience_s
+    assert now >= began + SETTINGS.fence_timeout_s
 
 
 def test_a_link_lost_during_the_fence_is_fenced_too():

@@ -53,7 +53,7 @@ class NativeEngine:
         self._ids = self._admitted_ids
         self._are_late = not install_plans(list(self._threads))
         if self._are_late:
-            log.error("a thread goes by the plan of before, until it answers")
+            log.error("a thread still uses the previous configuration")
 
     def forget_plans(self) -> int:
         """Frees plans that no request is on any more. Returns how many older ones there still are.

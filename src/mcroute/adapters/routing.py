@@ -324,7 +324,7 @@ class Routing:
             return
         links.set_timeout(timeout_s)
         if count != len(links):
-            log.warning("server %s keeps %d links: another number takes a restart", server.name, len(links))
+            log.warning("server %s keeps %d links: another number needs a restart", server.name, len(links))
 
     async def _retire(self, number: int, links: Links) -> None:
         """Closes the links of a server that has left, once no request needs them."""

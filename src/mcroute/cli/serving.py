@@ -188,10 +188,10 @@ class _Reloading:
                 await self._reload()
             except ConfigError as error:
                 self._proxy.reload_failed()
-                log.error("not reloaded, the configuration of before stays: %s", error)
+                log.error("reload failed, still using the previous configuration: %s", error)
             except Exception:
                 self._proxy.reload_failed()
-                log.exception("not reloaded, the configuration of before stays")
+                log.exception("reload failed, still using the previous configuration")
             # The other configuration would wait for the next full collection, which is seldom; so would
             # freed tuples: CPython keeps up to two thousand of each size, and a reload adds to them.
             gc.collect()
@@ -205,7 +205,7 @@ class _Reloading:
         for option in (*RESTARTING, *(option.name for option in LIMITS)):
             old, new = (_said(settings, option) for settings in (self._begun, config.proxy))
             if new != old:
-                log.warning("proxy.%s: %s instead of %s takes a restart", option, _shown(new), _shown(old))
+                log.warning("proxy.%s: %s instead of %s needs a restart", option, _shown(new), _shown(old))
 
 
 # Options of the proxy which a reload does not change, beside the limits.

@@ -116,15 +116,16 @@ PROXY = (
     Option(
         "listen",
         Kind.TEXT,
-        "Where clients connect: host:port, [v6]:port or unix:/path.",
+        "The address to listen on for clients: host:port, [v6]:port or unix:/path.",
         '"127.0.0.1:11311"',
         "127.0.0.1:11311",
     ),
     Option(
         "loop",
         Kind.TEXT,
-        "What carries the bytes: `native` needs Linux and is the fastest, `asyncio` is there everywhere. "
-        "Left out, native where it is to be had.",
+        "The event loop: `native` needs Linux and is the fastest, `asyncio` runs everywhere. "
+        "Default: native on "
+        "Linux, else asyncio.",
         '"native"',
         "",
         choices=("native", "asyncio"),
@@ -132,7 +133,7 @@ PROXY = (
     Option(
         "threads",
         Kind.INTEGER,
-        "Threads of the native loop. 0, or left out: one for each core, at most 4.",
+        "Worker threads of the native loop. 0 (the default): one per core, at most 4.",
         "2",
         0,
         most=THREADS_MAX,
@@ -140,24 +141,25 @@ PROXY = (
     Option(
         "metrics",
         Kind.TEXT,
-        "Where Prometheus finds /metrics: host:port with a host that only this machine reaches, such as "
-        "127.0.0.1, since visitors are not asked who they are. Left out, nowhere.",
+        "The address of the Prometheus endpoint /metrics: host:port. It has no authentication, so "
+        "the host must "
+        "be a loopback address such as 127.0.0.1. Default: no endpoint.",
         '"127.0.0.1:9151"',
         "",
     ),
     Option(
         "state_file",
         Kind.TEXT,
-        "What is known of the servers, for the proxy that is started next: those that were out of service "
-        "or missed writes are flushed before it reads them. Each proxy has its own. Left out, this file's "
-        'name and ".state", if that can be written; "none" for none.',
+        "A file that keeps the servers' states across a restart: a server that was out of service or missed "
+        "writes is flushed before the restarted proxy reads from it. Each proxy needs its own file. Default: "
+        'the configuration file\'s name and ".state", if that is writable; "none" disables it.',
         '"/var/lib/mcroute/proxy.state"',
         "",
     ),
     Option(
         "first_use",
         Kind.TEXT,
-        "Of a server that the state file says nothing of: `trust` what it holds, or `flush` it first.",
+        "What to do with a server that the state file does not list: `trust` its items, or `flush` it first.",
         '"trust"',
         "trust",
         choices=("trust", "flush"),
@@ -165,7 +167,7 @@ PROXY = (
     Option(
         "drain_timeout_s",
         Kind.NUMBER,
-        "At the end, patience with requests that have come.",
+        "On shutdown, the timeout for requests in flight.",
         "5",
         5.0,
         "seconds",
@@ -173,8 +175,9 @@ PROXY = (
     Option(
         "authentication",
         Kind.TEXT,
-        "Which `set`, first on a connection and with a value of two words, is refused as an attempt to "
-        "authenticate, rather than stored: `known-keys` are `auth` and `ASCII_AUTH`, as clients have them.",
+        "A `set` that is the first command of a connection and has a value of two words may be an attempt to "
+        "authenticate. It is refused, not stored: for the keys `auth` and `ASCII_AUTH` that clients use "
+        "(`known-keys`), for any key, or for none.",
         '"known-keys"',
         "known-keys",
         choices=("known-keys", "any-key", "no-key"),
@@ -185,7 +188,7 @@ LIMITS = (
     Option(
         "value_max",
         Kind.SIZE,
-        "A larger value is refused when a client sends it. Left out, the largest that a server stores.",
+        "Maximum size of a value that a client may send. Default: the servers' largest `item_size_max`.",
         '"8m"',
         0,
         most=VALUE_MAX,
@@ -193,22 +196,23 @@ LIMITS = (
     _bytes(
         Limits,
         "request_memory_max",
-        "Memory for clients' requests, of all threads together, until they are done. Beyond it values are "
-        "refused with SERVER_ERROR, first of the client that takes most.",
+        "Maximum memory for requests in flight, of all threads together. Above it, values are refused with "
+        "SERVER_ERROR, those of the client that uses most memory first.",
         least=SHARE_MIN,
     ),
     _bytes(
         Limits,
         "reply_memory_max",
-        "Memory for servers' replies, of all threads together, until clients have taken them. Beyond it the "
-        "client is closed that leaves most unread; then values without room are answered with SERVER_ERROR.",
+        "Maximum memory for replies that clients have not read, of all threads together. Above it, "
+        "the client "
+        "with the most unread bytes is closed; values that still do not fit are answered with SERVER_ERROR.",
         least=SHARE_MIN,
     ),
     _bytes(
         Limits,
         "link_memory_max",
-        "Memory for requests that wait to be sent to servers, of all threads together. Beyond it requests "
-        "are refused with SERVER_ERROR before any server is asked.",
+        "Maximum memory for requests queued to servers, of all threads together. Above it, requests are "
+        "refused with SERVER_ERROR before any server is asked.",
         least=SHARE_MIN,
     ),
 )
@@ -220,26 +224,34 @@ HEALTH = (
     _seconds(
         HealthSettings,
         "retry_base_s",
-        "An ejected server is tried again after this time ...",
+        "Time until the first probe of an ejected server ...",
         least=_PAUSE_MIN_S,
     ),
     _of(
-        HealthSettings, "retry_factor", Kind.NUMBER, "... times this for each ejection in a row ...", least=1
+        HealthSettings,
+        "retry_factor",
+        Kind.NUMBER,
+        "... multiplied by this for each ejection in a row ...",
+        least=1,
     ),
-    _seconds(HealthSettings, "retry_cap_s", "... at most after this time ...", least=_PAUSE_MIN_S),
+    _seconds(HealthSettings, "retry_cap_s", "... up to this time ...", least=_PAUSE_MIN_S),
     _of(
         HealthSettings,
         "jitter",
         Kind.NUMBER,
-        "... less a random part of up to this, so that many proxies do not come back together.",
+        "... less a random share of up to this, so that many proxies do not probe at the same time.",
         unit="a share of the time",
         most=1,
     ),
-    _seconds(HealthSettings, "flap_window_s", "A server ejected again within this time goes on in its row."),
+    _seconds(
+        HealthSettings,
+        "flap_window_s",
+        "A server that is ejected again within this time continues its row of ejections.",
+    ),
     _seconds(
         HealthSettings,
         "stage_timeout_s",
-        "A probe, fence or flush without an answer has failed.",
+        "Timeout of a probe, a fence or a flush.",
         least=_PAUSE_MIN_S,
     ),
 )
@@ -249,27 +261,36 @@ PANIC = (
         SupervisorSettings,
         "panic_share",
         Kind.NUMBER,
-        "When more than this part of a pool looks bad, servers that are only slow are kept.",
+        "Panic threshold: when more than this share of a pool looks bad, servers that are only "
+        "slow are not ejected.",
         unit="a share of the servers",
         most=1,
     ),
-    _seconds(SupervisorSettings, "suspect_s", "So long a server that was kept is counted as bad."),
+    _seconds(
+        SupervisorSettings,
+        "suspect_s",
+        "How long a server that panic mode did not eject still counts as bad.",
+    ),
     _seconds(
         SupervisorSettings,
         "refence_s",
-        "A returning server that still lists a lost connection is asked again after this time ...",
+        "Interval at which a returning server is asked whether it still lists a lost connection ...",
         least=_PAUSE_MIN_S,
     ),
-    _seconds(SupervisorSettings, "fence_patience_s", "... and for so long; then it waits for its next try."),
+    _seconds(
+        SupervisorSettings,
+        "fence_timeout_s",
+        "... and the timeout of that; then the server waits for its next probe.",
+    ),
     _seconds(
         SupervisorSettings,
         "fence_listed_s",
-        "A lost connection that the server lists for so long, while it answers, has nothing left to run ...",
+        "A lost connection that a responsive server lists for this time has no command left to run ...",
     ),
     _seconds(
         SupervisorSettings,
         "fence_blind_s",
-        "... and after this time where the server lists other addresses than ours (address translation).",
+        "... or for this time, where the server lists addresses that are not ours (address translation).",
     ),
 )
 
@@ -277,7 +298,7 @@ RETRY = (
     Option(
         "share",
         Kind.NUMBER,
-        "Failing over from a slow server doubles the load, so it may happen for this share of requests ...",
+        "Retry budget: failovers after a timeout are allowed for this share of requests ...",
         "0.2",
         _default(Plan, "retry_share"),
         "a share of requests",
@@ -285,7 +306,7 @@ RETRY = (
     Option(
         "floor_per_s",
         Kind.NUMBER,
-        "... and for so many more, however few requests there are.",
+        "... plus this many, however few requests there are.",
         "10",
         _default(Plan, "retry_floor_per_s"),
         "per second",
@@ -297,8 +318,8 @@ SERVER = (
     Option(
         "name",
         Kind.TEXT,
-        "What the ring hashes and metrics show; a new address under an old name moves no keys. "
-        "Left out, the address is the name.",
+        "The name that the ring hashes and that metrics show; a new address under an old name moves no keys. "
+        "Default: the address.",
         '"cache-1"',
         "",
     ),
@@ -309,7 +330,7 @@ POOL = (
     Option(
         "servers",
         Kind.SERVERS,
-        "The servers, as addresses or as tables of the options below.",
+        "The servers: addresses, or tables of the options below.",
         '["10.0.0.1:11211", "10.0.0.2:11211"]',
     ),
     Option(
@@ -324,30 +345,32 @@ POOL = (
         most=COPIES_MAX,
     ),
     _of(Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS),
-    _seconds(Pool, "connect_timeout_s", "Patience with a connection that is being made."),
+    _seconds(Pool, "connect_timeout_s", "Connect timeout."),
     _seconds(
         Pool,
         "reply_timeout_s",
-        "Timeout of a reply while its connection is silent; behind other replies it may take longer.",
+        "Reply timeout: how long a connection with unanswered requests may be silent.",
     ),
-    _seconds(Pool, "deadline_s", "For a whole request, with all its failovers."),
+    _seconds(Pool, "deadline_s", "Timeout of a whole request, with all its failovers."),
     _of(
         Pool,
         "trip_after",
         Kind.INTEGER,
-        "So many failures in a row take a server out of service; a slow reply is none.",
+        "Failures in a row after which a server is ejected; a slow reply is not a failure.",
     ),
     _of(
         Pool,
         "links",
         Kind.INTEGER,
-        "Connections to each server, at most 16; each key has one. A change takes a restart.",
+        "Connections to each server (of each thread), at most 16; a key always uses the same one. "
+        "A change needs a "
+        "restart.",
     ),
     Option(
         "value_max",
         Kind.SIZE,
-        "A larger value is not read from a server: its request is answered with SERVER_ERROR. Left out, each "
-        "server's own limit (`-I`), which it is asked for whenever it is connected to.",
+        "Maximum size of a value that is read from a server; a request for a larger one is answered with "
+        "SERVER_ERROR. Default: each server's own `item_size_max` (`-I`), which is read on each connect.",
         '"8m"',
         0,
         most=VALUE_MAX,
@@ -356,15 +379,16 @@ POOL = (
         Pool,
         "identity",
         Kind.TEXT,
-        "Another memcached that was running while a server was there, and now answers at its address: "
-        "`same` leaves it alone, `any` takes it for the server (a virtual address with a standby, or several "
+        "What to do when another memcached, which ran beside the known one, answers at a server's address: "
+        "`same` does not use it, `any` uses it as the server (a virtual address with a standby, or several "
         "servers behind one address), and allows several servers at one address.",
         choices=IDENTITIES,
     ),
     Option(
         "placement",
         Kind.PLACEMENT,
-        "Places keys as another client or proxy does, instead of a distribution: `[pools.NAME.placement]`.",
+        "Places keys as another client or proxy does, instead of by `distribution`: "
+        "`[pools.NAME.placement]`.",
         '{ like = "twemproxy" }',
         None,
     ),
@@ -376,7 +400,8 @@ PLACEMENT = (
     Option(
         "out",
         Kind.TEXT,
-        "Where keys of a server that is out go: on to the next candidate, or where the system sends them.",
+        "Where the keys of an ejected server go: to the next candidate (`skip`), or where the "
+        "system sends them.",
         '"skip"',
         "skip",
         choices=("skip", "theirs"),
@@ -385,7 +410,7 @@ PLACEMENT = (
 
 _POOL = Option("pool", Kind.POOL, "The pool to ask.", '"main"')
 _CHILDREN = Option("children", Kind.ROUTES, "The routes, in order.", '["main", "spare"]')
-_DEFAULT = Option("default", Kind.ROUTE, "The route of everything else.", '"main"')
+_DEFAULT = Option("default", Kind.ROUTE, "The route of all other requests.", '"main"')
 
 ROUTES = {
     "pool": RouteType(r.PoolRoute, (_POOL,)),
@@ -398,10 +423,12 @@ ROUTES = {
                 r.Replicate,
                 "write",
                 Kind.TEXT,
-                "When a write is answered.",
+                "Which copies must have a write before it is acknowledged.",
                 choices=get_args(r.WriteMode),
             ),
-            _of(r.Replicate, "read", Kind.TEXT, "Where a read begins.", choices=get_args(r.ReadMode)),
+            _of(
+                r.Replicate, "read", Kind.TEXT, "Which copy a read asks first.", choices=get_args(r.ReadMode)
+            ),
         ),
     ),
     "failover": RouteType(r.Failover, (_CHILDREN,)),
@@ -413,9 +440,7 @@ ROUTES = {
     "by_prefix": RouteType(
         r.ByPrefix,
         (
-            Option(
-                "routes", Kind.ROUTES_BY_PREFIX, "Prefixes of keys, and their routes.", '{ "user:" = "main" }'
-            ),
+            Option("routes", Kind.ROUTES_BY_PREFIX, "Key prefixes and their routes.", '{ "user:" = "main" }'),
             _DEFAULT,
         ),
     ),
@@ -423,19 +448,19 @@ ROUTES = {
         r.ByCommand,
         (
             Option(
-                "routes", Kind.ROUTES_BY_COMMAND, "Kinds of command, and their routes.", '{ delete = "main" }'
+                "routes", Kind.ROUTES_BY_COMMAND, "Command groups and their routes.", '{ delete = "main" }'
             ),
             _DEFAULT,
         ),
     ),
     "null": RouteType(r.Null, ()),
-    "error": RouteType(r.Error, (_of(r.Error, "message", Kind.TEXT, "What follows SERVER_ERROR."),)),
+    "error": RouteType(r.Error, (_of(r.Error, "message", Kind.TEXT, "The text behind SERVER_ERROR."),)),
 }
 
 SECTIONS = {
     "proxy": "The process: where clients connect.",
     "pools": "Servers that share a key space: one table a pool.",
     "route": "What happens to a request. Left out, it goes to the pool, if there is only one.",
-    "health": "When a server that was taken out of service is tried, and trusted, again.",
-    "retry": "The budget of failovers after timeouts.",
+    "health": "When an ejected server is probed and restored.",
+    "retry": "The retry budget: failovers after timeouts.",
 }

@@ -546,7 +546,7 @@ class Supervisor:
         if state is State.PROBING:
             return [Probe(server)]
         if state is State.FENCING:
-            record.stage_ends_at = now + self.settings.fence_patience_s
+            record.stage_ends_at = now + self.settings.fence_timeout_s
             record.listed_since = {}
             return self._fence(server)
         if state is State.FLUSHING:

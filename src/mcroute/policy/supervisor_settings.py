@@ -21,7 +21,7 @@ class SupervisorSettings:
     # A server that still lists a lost connection is asked again after this time ...
     refence_s: float = 0.5
     # ... and for so long in one return; then it waits for its next retry time, like after any failure.
-    fence_patience_s: float = 30.0
+    fence_timeout_s: float = 30.0
     # A lost connection that a server lists for so long, while it answers, has nothing left to execute ...
     fence_listed_s: float = 10.0
     # ... and where the server's list does not show our connections, after this time.
