@@ -117,10 +117,10 @@ def run_by_a_thread(loop: LoopThread) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_serves_and_one_is_to_come(
-    bell: int, patience_s: float
+    bell: int, timeout_s: float
 ) -> Iterator[tuple[NativeEngine, LoopThread, socket.socket, threading.Thread]]:
     """Two loops with the plan `Null`, the second of them, a client of the first; what changes to `Error`."""
-    loops = LoopThread(bell, 1, patience_s), LoopThread(bell, 2, patience_s)
+    loops = LoopThread(bell, 1, timeout_s), LoopThread(bell, 2, timeout_s)
     engine = NativeEngine(loops)
     engine.install(compile_plan(Null()))
     with contextlib.ExitStack() as stack:

@@ -137,7 +137,7 @@ async def answer_flushes(server: Scripted) -> None:
 def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
     run: Run, carrier: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routing, "RETIRE_PATIENCE_S", 0.2)
+    monkeypatch.setattr(routing, "RETIRE_TIMEOUT_S", 0.2)
 
     async def scenario() -> None:
         async with Scripted.running() as leaves, Scripted.running() as stays:

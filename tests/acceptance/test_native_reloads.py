@@ -105,7 +105,7 @@ def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As if what they were asked had been answered at the last moment: their links have not been closed yet.
-    monkeypatch.setattr(routing, "RETIRE_PATIENCE_S", 0)
+    monkeypatch.setattr(routing, "RETIRE_TIMEOUT_S", 0)
     retire = routing.Routing._retire
 
     async def scenario() -> None:

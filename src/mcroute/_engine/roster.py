@@ -22,7 +22,7 @@ NO_RENAMES: Mapping[Identity, Identity] = MappingProxyType({})
 
 
 class ServerTerms(NamedTuple):
-    """A server of a plan: its number, the tag of its CAS tokens, and the patience with it in seconds."""
+    """A server of a plan: its number, the tag of its CAS tokens, and its timeouts (seconds) and limits."""
 
     name: str
     id: int
@@ -52,7 +52,7 @@ class Roster:
         self._rename(renamed)
         wanted = {(server.name, server.address) for server in plan.servers}
         tags = self._tags_of([server.name for server in plan.servers])
-        patience = _patience(plan)
+        limits = _limits(plan)
         terms = []
         for server in plan.servers:
             identity = (server.name, server.address)
@@ -60,7 +60,7 @@ class Roster:
             if is_new:
                 self._numbers[identity] = self._free_number(wanted, is_free)
             number = self._numbers[identity]
-            terms.append(ServerTerms(server.name, number, is_new, tags[server.name], *patience[server.name]))
+            terms.append(ServerTerms(server.name, number, is_new, tags[server.name], *limits[server.name]))
         return terms
 
     def _rename(self, renamed: Mapping[Identity, Identity]) -> None:
@@ -98,12 +98,12 @@ class Roster:
         return self._tags
 
 
-def _patience(plan: Plan) -> dict[str, tuple[int, float, int]]:
+def _limits(plan: Plan) -> dict[str, tuple[int, float, int]]:
     """By name: failures before it trips, time for a reply, largest value. See ServerTerms."""
-    patience: dict[str, tuple[int, float, int]] = {}
+    limits: dict[str, tuple[int, float, int]] = {}
     for pool in plan.pools:
         own = (pool.trip_after, pool.reply_timeout_s, pool.value_max)
         for server in pool.servers:
-            trip_after, timeout_s, value_max = patience.get(server.name, own)
-            patience[server.name] = (min(trip_after, own[0]), min(timeout_s, own[1]), max(value_max, own[2]))
-    return patience
+            trip_after, timeout_s, value_max = limits.get(server.name, own)
+            limits[server.name] = (min(trip_after, own[0]), min(timeout_s, own[1]), max(value_max, own[2]))
+    return limits

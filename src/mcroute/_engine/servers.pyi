@@ -49,7 +49,7 @@ class EngineServers:
     def troubles(self) -> dict[int, tuple[int, int]]:
         """By server: (replies later than the reply timeout, retries that the budget refused); they only grow."""
     def alarms(self) -> int:
-        """How often it has done that, has spared a server, or has found one slow; only grows."""
+        """Ejections, suppressed ejections and servers found slow; monotonic."""
     def missed_writes(self, server: int) -> int:
         """Writes that this server did not receive while another copy may have; only grows."""
     def counters(self) -> dict[str, int]:

@@ -146,7 +146,7 @@ cdef class EngineServers:
 
     @cython.critical_section
     def alarms(self):
-        """How often it has done that, has spared a server, or has found one slow; only grows."""
+        """Ejections, suppressed ejections and servers found slow; monotonic."""
         return engine_alarms(self.state)
 
     @cython.critical_section

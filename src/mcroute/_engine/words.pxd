@@ -145,7 +145,7 @@ cdef inline void word_keep(ServerWord* word, bint is_kept) noexcept nogil:
         bits = mcroute_load(&word.bits)
 
 cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
-    """As the supervisor decides, who has heard of what was spared until now."""
+    """Sets the supervisor's state and clears SPARED, which the supervisor has read."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t gone = STATE_MASK | SPARED | STALE if state == SERVER_UP else STATE_MASK | SPARED
     if state == SERVER_UP:

@@ -39,19 +39,19 @@ cdef void _post(Task* task) noexcept nogil:
 cdef bint _is_done(Loop* loop) noexcept nogil:
     """Waits for it, else takes it back. One under way is awaited: it uses the caller's memory."""
     # Whoever asks next of a loop that hangs does not wait as long once more.
-    cdef double patience = 0 if loop.is_late else loop.patience
+    cdef double left = 0 if loop.is_late else loop.errand_timeout
     cdef double slice
     while not loop.is_done:
         if loop.errand == NULL:
             pthread_cond_wait(&loop.done, &loop.post)
-        elif patience <= 0:
+        elif left <= 0:
             loop.errand = NULL
             loop.is_late = True
             return False
         else:
-            slice = min(patience, SLICE)
+            slice = min(left, SLICE)
             if not mcroute_await(&loop.done, &loop.post, mcroute_seconds() + slice):
-                patience -= slice
+                left -= slice
     return True
 
 

@@ -151,7 +151,7 @@ cdef struct Loop:
     pthread_mutex_t post
     pthread_cond_t done
     pthread_mutex_t callers     # one errand at a time
-    double patience             # seconds until the loop has to begin one
+    double errand_timeout       # seconds until the loop has to begin one
     bint is_running
     bint is_stopping
     bint is_stepped             # time is what loop_step says

@@ -9,17 +9,17 @@ from mcroute._loop.words import Words
 from mcroute.policy import Limits
 from mcroute.policy.nodes import Plan
 
-PATIENCE_S: float
+ERRAND_TIMEOUT_S: float
 NEWS_MAX: int
 
 class LoopThread:
     """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
 
-    `seed` starts the engine's random generator; `patience_s` is how long an errand waits to be begun. Raises OSError
+    `seed` starts the engine's random generator; `timeout_s` is how long an errand waits to be begun. Raises OSError
     when the system has no descriptor left.
     """
 
-    def __new__(cls, bell: int, seed: int, patience_s: float = 30.0) -> LoopThread: ...
+    def __new__(cls, bell: int, seed: int, timeout_s: float = 30.0) -> LoopThread: ...
     def run(self) -> None:
         """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
     def will_run(self, will: bool = True) -> None:

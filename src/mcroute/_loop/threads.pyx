@@ -41,7 +41,7 @@ from mcroute._loop.words cimport Words
 
 
 # Far above what a loop's turn takes on a machine that is out of breath.
-PATIENCE_S = 30.0
+ERRAND_TIMEOUT_S = 30.0
 NEWS_MAX = REPORTS_MAX
 
 cdef enum:
@@ -62,7 +62,7 @@ cdef bint _make(address, Address* out) except -1:
 cdef class LoopThread:
     """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
 
-    `seed` starts the engine's random generator; `patience_s` is how long an errand waits to be begun. Raises OSError
+    `seed` starts the engine's random generator; `timeout_s` is how long an errand waits to be begun. Raises OSError
     when the system has no descriptor left.
     """
 
@@ -75,10 +75,10 @@ cdef class LoopThread:
     cdef bint runs_routes       # users' code, which may let other threads go on
     cdef object hand_to         # keeps the descriptors alive that clients are handed over by
 
-    def __cinit__(self, int bell, uint64_t seed, double patience_s=PATIENCE_S):
+    def __cinit__(self, int bell, uint64_t seed, double timeout_s=ERRAND_TIMEOUT_S):
         self.older = []
         self.routes = RouteRunner()
-        self.loop = loop_new(bell, seed, patience_s)
+        self.loop = loop_new(bell, seed, timeout_s)
         if self.loop == NULL:
             raise OSError("no descriptors for another loop")
 
@@ -101,7 +101,7 @@ cdef class LoopThread:
         with nogil:
             is_done = loop_do(loop, errand, argument)
         if not is_done:
-            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.patience:g} s")
+            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.errand_timeout:g} s")
         return 0
 
     # ---- life ----

@@ -5,8 +5,8 @@ from libc.stdint cimport uint64_t
 from mcroute._loop.state cimport Loop
 
 # A loop with an engine that has no plan yet; NULL when the system has no memory or descriptor left. `bell` is an
-# eventfd, rung when there is news for the supervising thread; `patience` is in seconds, see errands.pxd.
-cdef Loop* loop_new(int bell, uint64_t seed, double patience) noexcept nogil
+# eventfd, rung when there is news for the supervising thread; `errand_timeout` is in seconds, see errands.pxd.
+cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nogil
 # Closes everything. The loop must not be running.
 cdef void loop_free(Loop* loop) noexcept nogil
 # Runs in the calling thread until loop_stop has been done.

@@ -65,7 +65,7 @@ cdef void _ring(Loop* loop) noexcept nogil:
     write(loop.bell, &one, sizeof(one))
 
 
-cdef int _patience(Loop* loop) noexcept nogil:
+cdef int _wait_ms(Loop* loop) noexcept nogil:
     """Milliseconds to wait for events; -1: for ever."""
     cdef double due = min(loop.due, loop.engine.next_check)
     if due == INFINITY:
@@ -120,12 +120,12 @@ cdef void _wake_others(Loop* loop) noexcept nogil:
             write(loop.wake_fds[i], &one, sizeof(one))
 
 
-cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
+cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
     cdef epoll_event[EVENTS_A_TURN] events
     cdef Endpoint* end
     cdef bint has_mail = False
     cdef int i
-    cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, patience_ms)
+    cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, wait_ms)
     if not loop.is_stepped:
         loop.now = mcroute_seconds()
     for i in range(count):
@@ -140,7 +140,7 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
         listeners_check(loop)
         links_check(loop)
     if has_mail:
-        # Not among the events: it may close what these are about.
+        # Run after the events: an errand may free their endpoints.
         errand_run(loop)
         _look_at_signals(loop)
         _look_at_claims(loop)
@@ -160,7 +160,7 @@ cdef int _turn(Loop* loop, int patience_ms) noexcept nogil:
 cdef void loop_run(Loop* loop) noexcept nogil:
     mcroute_block_signals()
     while not loop.is_stopping:
-        _turn(loop, _patience(loop))
+        _turn(loop, _wait_ms(loop))
 
 
 cdef int loop_step(Loop* loop, double now) noexcept nogil:
@@ -225,7 +225,7 @@ cdef bint _open(Loop* loop) noexcept nogil:
     return endpoint_open(&loop.handed, loop, END_HANDED, pipe[0], NULL, EPOLLIN)
 
 
-cdef Loop* loop_new(int bell, uint64_t seed, double patience) noexcept nogil:
+cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nogil:
     cdef Loop* loop = <Loop*>calloc(1, sizeof(Loop))
     if loop == NULL:
         return NULL
@@ -233,7 +233,7 @@ cdef Loop* loop_new(int bell, uint64_t seed, double patience) noexcept nogil:
     loop.bell = bell
     loop.random = seed | 1
     loop.due = loop.listen_again_at = INFINITY
-    loop.patience = patience
+    loop.errand_timeout = errand_timeout
     pthread_mutex_init(&loop.callers, NULL)
     pthread_mutex_init(&loop.post, NULL)
     mcroute_signal_init(&loop.done)

@@ -81,7 +81,7 @@ class Client:
         self._settings = settings
         self._limits = limits
         self._rng = rng
-        self._patience_s = _patience_s(self.plan)
+        self._answer_timeout_s = _answer_timeout_s(self.plan)
         self._calls: Calls | None = None
         self._is_closed = False
 
@@ -149,7 +149,7 @@ class Client:
         plan = route if isinstance(route, Plan) else compile_plan(route)
         await self._running().routing.install(plan, settings)
         self.plan, self._settings = plan, settings or self._settings
-        self._patience_s = _patience_s(plan)
+        self._answer_timeout_s = _answer_timeout_s(plan)
 
     async def close(self, limit_s: float = 5.0) -> None:
         """Takes no more requests; leaves when those under way are answered, or after `limit_s` seconds."""
@@ -417,7 +417,7 @@ class Client:
     async def version(self) -> dict[str, bytes | None]:
         """What each server calls its version, by the server's name; None: it did not answer in time."""
         self._running()
-        return await version_of_each(self.plan.servers, self._patience_s)
+        return await version_of_each(self.plan.servers, self._answer_timeout_s)
 
     async def stats(self, *arguments: str) -> dict[str, dict[bytes, Any] | None]:
         """What each server counts, by the server's name; None: it did not answer in time.
@@ -425,7 +425,7 @@ class Client:
         Values are converted as pymemcache does. `arguments` are memcached's: "items", "slabs", "settings" ...
         """
         self._running()
-        return await stats_of_each(self.plan.servers, self._patience_s, arguments)
+        return await stats_of_each(self.plan.servers, self._answer_timeout_s, arguments)
 
     def server_states(self) -> dict[str, State]:
         """Whether each server is in service, by its name."""
@@ -442,6 +442,6 @@ class Client:
     delete_multi = delete_many
 
 
-def _patience_s(plan: Plan) -> float:
+def _answer_timeout_s(plan: Plan) -> float:
     """How long a server may take to answer about itself."""
     return max((pool.deadline_s for pool in plan.pools), default=1.0)

@@ -95,7 +95,7 @@ def _counted_of_servers(name: str) -> Callable[[Observation], Iterable[Sample]]:
     return _of_servers(lambda server: server.counters[name])
 
 
-# Shown also when they are 0: the first error would not be an increase of what was not there before.
+# Exported while they are 0, so that rate() sees the first error.
 _ERRORS = tuple(outcome for outcome in Outcome if outcome >= Outcome.REFUSED_BY_SERVER)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ("Observer", "serve_metrics")
 
 # A loop that does not come to it within this time has other worries.
-PATIENCE_S = 5.0
+ANSWER_TIMEOUT_S = 5.0
 
 
 class Observer:
@@ -48,7 +48,7 @@ class Observer:
             return self._look()
         seen: Future[Observation] = Future()
         self._loop.call_soon_threadsafe(self._answer, seen)
-        return seen.result(PATIENCE_S)
+        return seen.result(ANSWER_TIMEOUT_S)
 
     def _look(self) -> Observation:
         self._note_plan()

@@ -28,7 +28,7 @@ __all__ = ("CarriedEngine", "Carrier", "Routing")
 # A server that has left the plan is looked at so often ...
 RETIRE_LOOK_S = 0.02
 # ... and replies that nobody waits for any more are awaited for so long.
-RETIRE_PATIENCE_S = 2.0
+RETIRE_TIMEOUT_S = 2.0
 # An older plan is looked at so often, until no request is on it any more.
 FORGET_S = 0.1
 # The state file is written so long after something has changed.
@@ -256,7 +256,7 @@ class Routing:
         async with self._installing:
             if self._retiring:
                 # One that comes back at once has to be done with its old requests before it is flushed.
-                await asyncio.wait(self._retiring, timeout=RETIRE_PATIENCE_S)
+                await asyncio.wait(self._retiring, timeout=RETIRE_TIMEOUT_S)
             addresses = await self.carrier.prepare(plan)
             places = {server.name: place_of(server, addresses[server.name]) for server in plan.servers}
             async with self._changing:
@@ -296,7 +296,7 @@ class Routing:
         self.carrier.schedule()
 
     def _part_from_others(self, servers: Mapping[int, Server]) -> None:
-        """From those that have left, and whose numbers are these servers' now."""
+        """Drops the links of departed servers whose ids were reused."""
         others = [
             number
             for number, server in servers.items()
@@ -331,8 +331,8 @@ class Routing:
         while self._has_left(number, links) and self.engine.server_in_use(number):
             await asyncio.sleep(RETIRE_LOOK_S)
         # What has timed out may yet be executed, until its reply has come.
-        patience_ends_at = self.loop.time() + RETIRE_PATIENCE_S
-        while links.unanswered and self.loop.time() < patience_ends_at:
+        deadline = self.loop.time() + RETIRE_TIMEOUT_S
+        while links.unanswered and self.loop.time() < deadline:
             await asyncio.sleep(RETIRE_LOOK_S)
         async with self._changing:
             # Not if it has come back meanwhile, and left once more: another task looks after that.

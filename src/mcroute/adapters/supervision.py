@@ -137,7 +137,7 @@ class Supervision:
         names = {number: server.name for number, server in self._supervised.servers.items()}
         servers = self._supervised.servers = {ids[server.name]: server for server in plan.servers}
         joining = {number for number, server in servers.items() if server.name not in stays}
-        # A number that another server has now is nobody's who was kept.
+        # A reused id does not inherit protection.
         self._keep(self._kept - (servers.keys() - joining), False)
         self._lines.retain(servers, joining)
         self.faults.retain(joining, names)

@@ -47,7 +47,7 @@ class Record:
 
     @property
     def has_debts(self) -> bool:
-        """Not for what timed out: that stands on its link before whatever is asked next."""
+        """Timed-out writes do not count: later requests queue behind them."""
         return bool(self.lost) or self.was_away or self.is_stale
 
     @property

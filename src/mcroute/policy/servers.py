@@ -1,4 +1,4 @@
-"""Servers and pools: who may be asked, and the patience one has with them."""
+"""Servers and pools, and their timeouts and limits."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def split_address(text: str) -> tuple[str, int | None, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Named servers that share a key space, and the patience with them (seconds).
+    """Named servers that share a key space, with their timeouts (seconds).
 
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
     failures in a row take a server out of service; `links` is the number of connections to each server,

@@ -110,7 +110,7 @@ class Supervisor:
     ) -> tuple[Decision, ...]:
         """Goes on with another plan, and returns the states of its servers.
 
-        Not of those that stay and serve: what the engine has found out about these since is not to be undone.
+        Omits servers that stay UP: the engine may know more of them than the supervisor.
 
         `ids` are those of its servers by name; without them they are indices. `missed` are the counters of
         missed writes, which for a server that joins are not about itself, or made up for by now. `unflushed`
@@ -247,7 +247,7 @@ class Supervisor:
             self._records[server].slow_at = now
 
     def stale(self, server: int) -> None:
-        """It has missed a write for good, not only by a timeout. Due before whatever may lift servers."""
+        """The server has missed a write for good. Call before anything that may restore servers."""
         if server in self._records:
             self._records[server].is_stale = True
             self._census.count(server)

@@ -18,7 +18,7 @@ __all__ = ("Load",)
 READ_SHARE = 0.9
 VALUE_SIZE = 100
 # The proxy answers within its deadline of a second; a client that waits for so long counts an error.
-PATIENCE_S = 5.0
+ANSWER_TIMEOUT_S = 5.0
 RECONNECT_S = 0.1
 # How long a pause may keep a client from noticing the end.
 NAP_S = 0.2
@@ -160,14 +160,14 @@ class Load:
         return None
 
     async def _is_answered(self, client: Client, key: int, is_read: bool) -> bool:
-        patience = self._loop.call_later(PATIENCE_S, client.abort)
+        timeout = self._loop.call_later(ANSWER_TIMEOUT_S, client.abort)
         try:
             await (self._read(client, key) if is_read else self._write(client, key))
         except (BadReply, OSError, EOFError) as error:
             self._tally.error(_describe(error))
             return False
         finally:
-            patience.cancel()
+            timeout.cancel()
         return True
 
     # ---- requests, and the check of what comes back ----
