@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mcroute.adapters.client_requests import PlainSerde
 from mcroute.asyncio import (
     Client,
     ClientClosed,
@@ -159,6 +160,31 @@ def test_other_tasks_run_meanwhile(method: str) -> None:
 
     # One while the keys are looked at, and more while they are sent, for each 250 of them at least.
     assert asyncio.run(scenario()) > 20_000 / 250
+
+
+def test_what_has_come_is_read_before_the_rest_is_asked_for(embedded_server: EmbeddedServer) -> None:
+    """What is kept of all keys is made, looked through and freed in one turn of the loop."""
+
+    class Noting(PlainSerde):
+        def __init__(self) -> None:
+            self.requests: list[int] = []
+
+        def deserialize(self, key: Any, value: bytes, flags: int) -> Any:
+            self.requests.append(client.counters()["requests"])
+            return value
+
+    async def scenario() -> None:
+        keys = names(5000)
+        async with client:
+            await client.set_many(dict.fromkeys(keys, 1))
+            stored = client.counters()["requests"]
+            assert len(await client.get_many(keys)) == len(keys)
+            assert client.counters()["requests"] - stored == 20
+            assert {count - stored for count in serde.requests} == {4, 8, 12, 16, 20}
+
+    serde = Noting()
+    client = patient(embedded_server, serde=serde)
+    asyncio.run(scenario())
 
 
 def test_a_mapping_may_change_meanwhile(embedded_server: EmbeddedServer) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TypeVar
 
 from ..policy import Outcome
 from .asyncio_calls import TOO_LARGE, Calls
@@ -10,7 +14,13 @@ from .client_errors import UnexpectedReply
 from .client_requests import Key
 from .client_results import Answer, Item, failure, is_failure, items, one_of
 
-__all__ = ("KEYS_A_TURN", "change_each", "fetch_items", "send_each")
+__all__ = ("Pieces", "change_each", "fetch_each", "send_each", "written")
+
+T = TypeVar("T")
+
+# What is sent for many keys. A piece is let go as it is sent, since freeing very many at once takes time too.
+# It is a tuple: the garbage collector looks through it once, and through a list at each of its rounds.
+Pieces = deque[tuple[bytes, ...]]
 
 # Looked at between two turns of the loop, which takes about a millisecond.
 KEYS_A_TURN = 250
@@ -23,36 +33,59 @@ SILENT_COUNT = 8
 UNOBSERVED_COUNT = 1000
 # The values of one request have to come before its deadline, and those of a batch share the network.
 KEYS_A_GET = 250
-GETS_A_BATCH = 4
+PIECES_A_BATCH = 4
 
 
-async def fetch_items(
+async def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Pieces:
+    """What `write` makes of each key and its index. Raises what it does."""
+    pieces = Pieces()
+    for start in range(0, len(keys), KEYS_A_TURN):
+        if start:
+            await asyncio.sleep(0)
+        pieces.append(tuple(write(i, key) for i, key in enumerate(keys[start : start + KEYS_A_TURN], start)))
+    return pieces
+
+
+async def fetch_each(
     calls: Calls,
     command: str,
-    distinct: Sequence[bytes],
-    write: Callable[[Sequence[bytes]], bytes],
+    names: Pieces,
     keys: Sequence[Key],
-) -> dict[bytes, Item]:
-    """The items that were found of `distinct` keys, as they are sent. `write` makes a request for several.
+    write: Callable[[Sequence[bytes]], bytes],
+    read: Callable[[Key, Item], T],
+) -> dict[Key, T]:
+    """What `read` makes of the items that were found, by their keys.
 
+    `names` are the keys as they are sent, and `write` makes a request for several.
     Raises what the first request that fails stands for, with all `keys`, and asks for no more of them.
     """
-    found: dict[bytes, Item] = {}
+    values: dict[Key, T] = {}
+    done = 0
     with calls.series():
-        for start in range(0, len(distinct), KEYS_A_GET * GETS_A_BATCH):
-            batch = distinct[start : start + KEYS_A_GET * GETS_A_BATCH]
-            parts = [batch[i : i + KEYS_A_GET] for i in range(0, len(batch), KEYS_A_GET)]
+        while names:
+            batch = [names.popleft() for _ in range(min(len(names), PIECES_A_BATCH))]
+            # Two spellings of one key are asked for once.
+            distinct = list(dict.fromkeys(chain.from_iterable(batch)))
+            parts = [distinct[i : i + KEYS_A_GET] for i in range(0, len(distinct), KEYS_A_GET)]
+            found: dict[bytes, Item] = {}
             for answer in await calls.ask_together([write(part) for part in parts]):
                 if is_failure(answer):
-                    raise failure(answer, command, keys)
+                    raise failure(answer, command, dict.fromkeys(keys))
                 found.update((item[0], item) for item in items(answer, command))
-    return found
+            for piece in batch:
+                if done:
+                    await asyncio.sleep(0)
+                for key, name in zip(keys[done : done + len(piece)], piece, strict=True):
+                    if (item := found.get(name)) is not None:
+                        values[key] = read(key, item)
+                done += len(piece)
+    return values
 
 
 async def change_each(
     calls: Calls,
     command: str,
-    requests: Sequence[bytes],
+    requests: Pieces,
     keys: Sequence[Key],
     meanings: Mapping[bytes, bool | None],
 ) -> list[Key]:
@@ -88,7 +121,7 @@ async def change_each(
     return refused
 
 
-async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys: Sequence[Key]) -> None:
+async def send_each(calls: Calls, command: str, requests: Pieces, keys: Sequence[Key]) -> None:
     """Sends without waiting for the last answers; of many requests only so many are under way at once.
 
     Raises what the first of those that were not sent stands for, with the keys of all of them: Overloaded, or
@@ -102,7 +135,7 @@ async def send_each(calls: Calls, command: str, requests: Sequence[bytes], keys:
         for batch in _batches(requests, UNOBSERVED_COUNT):
             part = keys[done : done + len(batch)]
             done += len(batch)
-            if done == len(requests):
+            if done == len(keys):
                 await calls.sizes_known(batch)
                 answers: list[Answer | None] = [calls.sent(request) for request in batch]
             else:
@@ -125,14 +158,15 @@ def _is_silent(answers: Sequence[Answer | None]) -> bool:
     )
 
 
-def _batches(requests: Sequence[bytes], count: int) -> Iterator[list[bytes]]:
+def _batches(pieces: Pieces, count: int) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
-    for request in requests:
-        batch.append(request)
-        size += len(request)
-        if len(batch) == count or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
+    while pieces:
+        for request in pieces.popleft():
+            batch.append(request)
+            size += len(request)
+            if len(batch) == count or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
     if batch:
         yield batch

@@ -22,7 +22,7 @@ from ..policy import (
     compile_plan,
 )
 from ..policy.limits import VALUE_MAX
-from .asyncio_batches import KEYS_A_TURN, change_each, fetch_items, send_each
+from .asyncio_batches import Pieces, change_each, fetch_each, send_each, written
 from .asyncio_calls import Calls
 from .asyncio_queries import stats_of_each, version_of_each
 from .client_errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
@@ -237,25 +237,9 @@ class Client:
         self, command: bytes, keys: Iterable[Key], convert: Callable[[Key, Item], T]
     ) -> dict[Key, T]:
         keys = several(keys)
-        sent: dict[Key, bytes] = {}
-        # Two spellings of one key are asked for once.
-        distinct: dict[bytes, None] = {}
-        for i, key in enumerate(keys):
-            if i and i % KEYS_A_TURN == 0:
-                await asyncio.sleep(0)
-            sent[key] = name = self._write.key(key, f"keys[{i}]")
-            distinct[name] = None
-        keys = list(sent)
-        found = await fetch_items(
-            self._running(), command.decode(), list(distinct), partial(self._write.get, command), keys
-        )
-        values: dict[Key, T] = {}
-        for i, key in enumerate(keys):
-            if i and i % KEYS_A_TURN == 0:
-                await asyncio.sleep(0)
-            if (item := found.get(sent[key])) is not None:
-                values[key] = convert(key, item)
-        return values
+        names = await written(lambda i, key: self._write.key(key, f"keys[{i}]"), keys)
+        write = partial(self._write.get, command)
+        return await fetch_each(self._running(), command.decode(), names, keys, write, convert)
 
     def _value(self, key: Key, item: Item) -> Any:
         return self.serde.deserialize(key, item[3], item[1])
@@ -326,13 +310,12 @@ class Client:
         if not isinstance(values, Mapping):
             raise IllegalInput(f"must be a mapping of keys to values, not {type(values).__name__}", "values")
         # Others may change it meanwhile.
-        keys, contents = list(values), list(values.values())
-        requests: list[bytes] = []
-        for i, key in enumerate(keys):
-            if i and i % KEYS_A_TURN == 0:
-                await asyncio.sleep(0)
-            place = f"values[{key!r}]"
-            requests.append(self._write.store(b"set", key, contents[i], expire, flags, place=place))
+        keys, contents = tuple(values), tuple(values.values())
+
+        def write(i: int, key: Key) -> bytes:
+            return self._write.store(b"set", key, contents[i], expire, flags, place=f"values[{key!r}]")
+
+        requests = await written(write, keys)
         return await self._many(requests, keys, noreply, _STORED, "set")
 
     async def _store(
@@ -354,11 +337,7 @@ class Client:
         keys with `noreply` only the last 1000 are not waited for.
         """
         keys = several(keys)
-        requests: list[bytes] = []
-        for i, key in enumerate(keys):
-            if i and i % KEYS_A_TURN == 0:
-                await asyncio.sleep(0)
-            requests.append(self._write.delete(key, f"keys[{i}]"))
+        requests = await written(lambda i, key: self._write.delete(key, f"keys[{i}]"), keys)
         await self._many(requests, keys, noreply, _DELETED, "delete")
         return True
 
@@ -400,7 +379,7 @@ class Client:
 
     async def _many(
         self,
-        requests: Sequence[bytes],
+        requests: Pieces,
         keys: Sequence[Key],
         noreply: bool | None,
         meanings: dict[bytes, bool | None],

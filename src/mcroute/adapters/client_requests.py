@@ -50,11 +50,11 @@ def checked_integer(value: object, place: str, least: int, most: int) -> int:
     return int(value)
 
 
-def several(keys: Iterable[Key]) -> list[Key]:
+def several(keys: Iterable[Key]) -> tuple[Key, ...]:
     """Raises IllegalInput for one key, whose characters would be taken for keys."""
     if isinstance(keys, str | bytes):
         raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
-    return list(keys)
+    return tuple(keys)
 
 
 class RequestWriter:
