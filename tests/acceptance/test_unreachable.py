@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 
 import pytest
@@ -176,3 +177,47 @@ def test_a_server_that_answers_nothing_is_told_as_late() -> None:
         error = asyncio.run(failure_of(PoolRoute(Pool("main", servers, connect_timeout_s=0.05))))
     assert str(error) == f"get 'k': server {address}: it takes connections and answers nothing in time"
     assert isinstance(error.__cause__, TimeoutError)
+
+
+READS, WRITES = b"get k\r\n", b"set k 0 0 1\r\nx\r\n"
+MISSED = "it missed a write that another copy may have"
+LOST = r"its connection was lost with writes in flight \(\d\)"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "dies", "why"),
+    [
+        (READS, False, re.escape("too many failures in a row (trip_after)")),
+        (WRITES, True, f"({MISSED}|{LOST})(: .+)?"),
+    ],
+    ids=["reads of a silent server", "writes to a server that dies"],
+)
+def test_the_log_says_by_which_rule_a_server_went_out(
+    carrier: str, run: Run, request_line: bytes, dies: bool, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        with EmbeddedServer() as one, EmbeddedServer() as other:
+            servers = Pool.of("main", [one.address, other.address]).servers
+            # Nothing but a loss ends a write in time.
+            timeout_s = 20 if dies else 0.2
+            pair = Pool("main", servers, reply_timeout_s=timeout_s, deadline_s=20, trip_after=3)
+            first = (one, other)[pair.ring().owner("k")]
+            line = f"server {first.address} is out of service: "
+            proxy = await start_proxy(carrier, Replicate(pair, copies=2))
+            try:
+                assert await ask(proxy.port, WRITES) == "STORED"
+                first.pause()
+                asked = [asyncio.create_task(ask(proxy.port, request_line)) for _ in range(3)]
+                if dies:
+                    await asyncio.sleep(0.1)
+                    first.kill()
+                await asyncio.gather(*asked)
+                while line not in caplog.text:
+                    await asyncio.sleep(0.01)
+                said = next(text for text in caplog.messages if text.startswith(line))
+                assert re.fullmatch(why, said.removeprefix(line)), said
+            finally:
+                first.resume()
+                await proxy.close()
+
+    run(scenario())

@@ -237,7 +237,13 @@ class Supervision:
         for server in (*sorted(tripped & stale), *sorted(tripped - stale)):
             # Not one that has been put back because of another one.
             if self._has_tripped(server):
-                self._tripped(server, "it failed too often in a row, or missed a write")
+                self._tripped(server, self._why_tripped(server, server in stale))
+
+    def _why_tripped(self, server: int, is_stale: bool) -> str:
+        if not is_stale:
+            return "too many failures in a row (trip_after)"
+        fault = self.faults.get(server)
+        return "it missed a write that another copy may have" + (f": {fault.why}" if fault else "")
 
     def look_for_troubles(self) -> None:
         """To be called when the engine may have noticed a slow server: it does so once a second at most."""
