@@ -12,7 +12,7 @@ COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,'
 # The demo is for visitors too, who need none of the developers' tools.
 EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
 
-.PHONY: demo build test newest one bench lint types pyright coverage sanitize soak fuzz wheels system clean
+.PHONY: demo build test newest one bench lint types coverage sanitize soak fuzz wheels system clean
 .DELETE_ON_ERROR:
 
 # Options go in OPTIONS, as in make demo OPTIONS="--fault stop".
@@ -46,19 +46,17 @@ lint: build
 	$(BIN)/codespell
 	$(if $(CYTHON_FILES),$(BIN)/cython-lint $(CYTHON_FILES))
 
-# mypy reads the stubs, and the code in the documentation as those do who copy it; stubtest asks the compiled modules whether the stubs tell the truth.
+# mypy and pyright read the stubs, and the code of the documentation and the examples as those do who copy it;
+# stubtest asks the compiled modules whether the stubs tell the truth.
+EXAMPLES := build/snippets examples/*.py examples/own_driver tests/typed_uses.py
+types: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 types: build
 	$(BIN)/mypy
 	$(BIN)/python docs/extract_snippets.py build/snippets
-	$(BIN)/mypy --config-file= --strict --disable-error-code=import-untyped build/snippets examples/*.py tests/typed_uses.py
+	$(BIN)/mypy --config-file= --strict --disable-error-code=import-untyped $(EXAMPLES)
 	$(if $(COMPILED),PYTHONPATH=src $(BIN)/stubtest --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases $(COMPILED))
-
-# By hand: the same by pyright, which is no dependency since it fetches node (pip install pyright). It shows how much of
-# the public interface has a known type: 99 % and more; what pymemcache's untyped classes are the base of has none.
-pyright: build
-	$(BIN)/python docs/extract_snippets.py build/snippets
-	pyright --pythonpath $(BIN)/python build/snippets examples/*.py tests/typed_uses.py
-	-pyright --verifytypes mcroute --ignoreexternal
+	$(BIN)/pyright $(EXAMPLES)
+	$(BIN)/python .ci/known-types
 
 # Lines of .py, .pyx and .pxd that the tests of kernel, policy and engine run: build/coverage/index.html.
 coverage: build

@@ -1,4 +1,4 @@
-"""What embedders write, for type checkers alone: `make types` and `make pyright` read it, nothing runs it."""
+"""What embedders write, for type checkers alone: `make types` reads it, nothing runs it."""
 
 from __future__ import annotations
 

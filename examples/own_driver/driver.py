@@ -61,6 +61,7 @@ class Connection:
         self.unsent = memoryview(b"")
 
     def watch(self, events: int) -> None:
+        assert self.sock is not None
         if events and self.watched:
             self.driver.selector.modify(self.sock, events, self.ready)
         elif events:
@@ -102,9 +103,9 @@ class Connection:
         if self.sock is None:
             return
         try:
-            while self.unsent or (output := self.engine.take_output(self.number)):
-                self.unsent = self.unsent or memoryview(output)
-                self.unsent = self.unsent[self.sock.send(self.unsent) :]
+            while unsent := self.unsent or memoryview(self.engine.take_output(self.number)):
+                self.unsent = unsent
+                self.unsent = unsent[self.sock.send(unsent) :]
         except BlockingIOError:
             pass
         except OSError:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcroute import Engine
 from mcroute.policy import (
@@ -245,6 +245,12 @@ class Supervision:
 # ---- questions, each on a connection of its own; they raise OSError or ValueError ----
 
 
+class Stream(Protocol):
+    def write(self, data: bytes, /) -> int: ...
+    def flush(self) -> None: ...
+    def readline(self, size: int, /) -> bytes: ...
+
+
 def look(server: Server) -> Seen:
     """What the server says of itself."""
     with _connect(server) as sock, sock.makefile("rwb") as file:
@@ -281,13 +287,13 @@ def _connect(server: Server) -> socket.socket:
     return socket.create_connection((server.host, server.port), TIMEOUT_S)
 
 
-def _say(file: BinaryIO, command: bytes) -> bytes:
+def _say(file: Stream, command: bytes) -> bytes:
     file.write(command + b"\r\n")
     file.flush()
     return file.readline(4096)
 
 
-def _stats(file: BinaryIO, command: bytes) -> dict[bytes, bytes]:
+def _stats(file: Stream, command: bytes) -> dict[bytes, bytes]:
     rows = {}
     line = _say(file, command)
     while line.startswith(b"STAT "):
@@ -299,7 +305,7 @@ def _stats(file: BinaryIO, command: bytes) -> dict[bytes, bytes]:
     return rows
 
 
-def _look(file: BinaryIO) -> Seen:
+def _look(file: Stream) -> Seen:
     asked_at = time.monotonic()
     said = _stats(file, b"stats"), _stats(file, b"stats settings")
     return Seen(ServerStats.of(*said), asked_at, time.monotonic())

@@ -49,7 +49,7 @@ _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome
 
 # What mcroute does not know has no rows: clients wait for the end. These have one line of memcached, too.
 NO_ROWS = b"END\r\n"
-ONE_LINE = {
+ONE_LINE: dict[tuple[bytes, ...], bytes] = {
     (b"reset",): b"CLIENT_ERROR mcroute never resets its counters\r\n",
     (b"detail", b"on"): b"CLIENT_ERROR not offered through mcroute\r\n",
     (b"detail", b"off"): b"CLIENT_ERROR not offered through mcroute\r\n",

@@ -78,7 +78,7 @@ class Supervision:
         # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
-        self.faults = Faults(self._supervised)
+        self.faults: Faults = Faults(self._supervised)
         self._lines = ServerLog(self._supervised.name)
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
