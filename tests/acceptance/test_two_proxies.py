@@ -1,0 +1,109 @@
+"""Two proxies before the same servers, which know nothing of each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+
+from mcroute.policy import Pool, Replicate, Server
+from mcroute.testing import MemcachedServer, find_memcached
+
+from .carriers import Run, start_proxy
+from .clients import Client
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
+]
+
+NAMES = ("a", "b", "c")
+KEYS = [f"k{i}" for i in range(60)]
+
+
+@contextlib.contextmanager
+def three_servers() -> Iterator[list[MemcachedServer]]:
+    with MemcachedServer() as one, MemcachedServer() as other, MemcachedServer() as third:
+        yield [one, other, third]
+
+
+@contextlib.asynccontextmanager
+async def two_proxies(carrier: str, servers: Sequence[MemcachedServer]) -> AsyncIterator[list[Client]]:
+    """A client of each."""
+    members = tuple(
+        Server.parse(server.address, name=name) for name, server in zip(NAMES, servers, strict=True)
+    )
+    route = Replicate(Pool("main", members, reply_timeout_s=20, deadline_s=20), copies=2)
+    proxies = [await start_proxy(carrier, route) for _ in range(2)]
+    clients = [await Client.to(proxy) for proxy in proxies]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            await client.close()
+        for proxy in proxies:
+            await proxy.close(0.1)
+
+
+async def holders(servers: Sequence[MemcachedServer]) -> dict[str, str]:
+    """The names of the servers that have each key."""
+    found = dict.fromkeys(KEYS, "")
+    for name, server in zip(NAMES, servers, strict=True):
+        client = await Client.to(server)
+        for key in KEYS:
+            if await client.get(key) is not None:
+                found[key] += name
+        await client.close()
+    return found
+
+
+def test_they_place_keys_alike_and_name_the_same_servers(carrier: str, run: Run) -> None:
+    async def scenario() -> None:
+        with three_servers() as servers:
+            async with two_proxies(carrier, servers) as clients:
+                placements = []
+                for client, other in (clients, clients[::-1]):
+                    for key in KEYS:
+                        assert await client.ask(f"set {key} 0 0 1\r\nx\r\n".encode()) == b"STORED\r\n"
+                    assert [await other.get(key) for key in KEYS] == [b"x"] * len(KEYS)
+                    placements.append(await holders(servers))
+                    for key in KEYS:
+                        assert await other.ask(f"delete {key}\r\n".encode()) == b"DELETED\r\n"
+                    assert set((await holders(servers)).values()) == {""}
+                assert placements[0] == placements[1]
+                assert set(placements[0].values()) == {"ab", "ac", "bc"}
+                for client in clients:
+                    rows = await client.stats("servers")
+                    addresses = {name: rows[f"{name}:address"] for name in NAMES}
+                    assert addresses == {n: s.address for n, s in zip(NAMES, servers, strict=True)}
+                    assert {rows[f"{name}:state"] for name in NAMES} == {"up"}
+
+    run(scenario())
+
+
+def test_both_tell_the_settings_of_all_servers_while_one_dies(carrier: str, run: Run) -> None:
+    async def scenario() -> None:
+        with three_servers() as servers:
+            async with two_proxies(carrier, servers) as clients:
+                replies = await asyncio.gather(*(client.stats("settings") for client in clients))
+                assert [reply["c:maxconns"] for reply in replies] == ["1024", "1024"]
+                dying = [asyncio.create_task(client.stats("settings")) for client in clients]
+                servers[2].kill()
+                replies = list(await asyncio.gather(*dying))
+                # Until both know; what one of them has found the other finds alone.
+                while not all("c:state" in reply for reply in replies[-2:]):
+                    await asyncio.sleep(0.02)
+                    replies += await asyncio.gather(*(client.stats("settings") for client in clients))
+                for reply in replies:
+                    assert (reply["a:maxconns"], reply["b:maxconns"]) == ("1024", "1024")
+                    # That nobody listens is known at once: it is not waited for.
+                    assert not reply.get("c:error", "").startswith("no answer")
+                assert {reply["c:state"] for reply in replies[-2:]} <= {"ejected", "probing"}
+                for client, other in (clients, clients[::-1]):
+                    for key in KEYS:
+                        assert await client.ask(f"set {key} 0 0 1\r\nx\r\n".encode()) == b"STORED\r\n"
+                    assert [await other.get(key) for key in KEYS] == [b"x"] * len(KEYS)
+
+    run(scenario())
