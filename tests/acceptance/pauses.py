@@ -90,7 +90,8 @@ class Contender:
     rng: Random
     holders: dict[str, set[int]]
     told: dict[str, dict[int, float]]  # of each counter: numbers, and when they were told
-    replaced: dict[tuple[str, int], int]  # version of a key: who has replaced it
+    replaced: dict[tuple[str, str], int]  # key and value: who has replaced it
+    adds: int = 0
 
     async def line(self, kind: str, request: str) -> str:
         reply = (await asyncio.wait_for(self.client.ask(request.encode()), REPLY_S)).decode().strip()
@@ -138,22 +139,24 @@ class Contender:
     async def replace(self, key: Key) -> None:
         name = key.name
         header = (await self.client.ask(f"gets {name}\r\n".encode())).decode().split()
-        if header[0] != "VALUE":
-            if header[0] != "END" or (name, 0) in self.replaced:
-                # Lost, or not known: its versions would begin again.
-                key.give_up(name)
-            else:
-                await self.line("add", f"add {name} 0 60 1\r\n0\r\n")
+        if header[0] == "END":
+            # Of its own, so that the versions of a key that was lost, and is added anew, are others.
+            added = f"c{self.number:02}a{self.adds}:0"
+            self.adds += 1
+            await self.line("add", f"add {name} 0 60 {len(added)}\r\n{added}\r\n")
             return
-        version = int(await self.client.reader.readexactly(int(header[3])))
+        if header[0] != "VALUE":
+            key.give_up(name)
+            return
+        value = (await self.client.reader.readexactly(int(header[3]))).decode()
         await self.client.reader.readexactly(len("\r\nEND\r\n"))
-        text = str(version + 1)
+        added, _, version = value.partition(":")
+        text = f"{added}:{int(version) + 1}"
         reply = await self.line("cas", f"cas {name} 0 60 {len(text)} {header[4]}\r\n{text}\r\n")
         if reply == "STORED":
-            if (name, version) in self.replaced:
-                before = self.replaced[name, version]
-                self.tally.second.append(f"cas {name}: {version} by clients {before} and {self.number}")
-            self.replaced[name, version] = self.number
+            if (before := self.replaced.get((name, value))) is not None:
+                self.tally.second.append(f"cas {name}: {value} by clients {before} and {self.number}")
+            self.replaced[name, value] = self.number
         elif reply.startswith("SERVER_ERROR"):
             key.give_up(name)
 
