@@ -458,10 +458,14 @@ def test_the_binary_protocol_is_refused_in_its_own_words() -> None:
     request = b"\x80\x01" + b"\0" * 9 + b"\x07" + opaque + b"\0" * 8 + b"abcdefg"
     for size in range(1, 24):
         assert messages(request[:size]) == []
-    (refusal,) = messages(request + b"mn\r\n")
+    refused, quits, *rest = messages(request + b"\x80\x17" + request[2:] + request)
+    assert rest == []
     text = b"mcroute speaks memcached's text protocol only"
     header = b"\x81\x01" + b"\0" * 5 + b"\x81" + b"\0" * 3 + bytes([len(text)]) + opaque + b"\0" * 8
-    assert (refusal.reply, refusal.close) == (header + text, True)
+    assert (refused.reply, refused.close) == (header + text, False)
+    assert (quits.reply, quits.close) == (b"\x81\x17" + header[2:] + text, True)
+    (_, no_binary) = messages(request + b"mn\r\n")
+    assert (no_binary.reply, no_binary.close) == (b"", True)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"])

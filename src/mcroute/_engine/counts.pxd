@@ -39,7 +39,7 @@ cdef struct EngineCounts:
     uint64_t requests
     uint64_t replies
     uint64_t refused            # not the protocol's
-    uint64_t refused_binary     # of these, the binary protocol's
+    uint64_t refused_binary     # sessions whose clients speak the binary protocol
     uint64_t timeouts           # requests that reached their deadline
     uint64_t bytes_in           # of sessions
     uint64_t bytes_out

@@ -23,8 +23,8 @@ from mcroute._protocol cimport (
     CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
     CMD_VERBOSITY, CMD_VERSION, ERROR_AUTHENTICATION, ERROR_BINARY, ERROR_LINE_LONG, ERROR_NO_MEMORY, ERROR_TOO_LARGE,
     ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_NOREPLY, REQ_OPEN, REQ_RESUMED,
-    RequestView, binary_refusal, error_text, is_authentication, request_parse, request_part, request_resume,
-    version_line,
+    RequestView, binary_refusal, error_text, is_authentication, request_binary, request_parse, request_part,
+    request_resume, version_line,
 )
 
 
@@ -127,14 +127,17 @@ cdef void _answer_refused(Session* session, const char* text, size_t size, int f
     request_answer_text(request, text, size)
 
 
-cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size) noexcept nogil:
-    """Closes behind the request: of a connection that is closed with unread bytes the reply may be lost."""
+cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size, bint closes) noexcept nogil:
+    """Goes on: a client may send many requests before it reads, and waits for a reply to each of them."""
     cdef uint8_t[BINARY_REFUSAL_MAX] reply
     counter_add(&session.conn.engine.counts.refused, 1)
-    counter_add(&session.conn.engine.counts.refused_binary, 1)
+    if not session.is_binary:
+        counter_add(&session.conn.engine.counts.refused_binary, 1)
     _answer_refused(session, <const char*>reply, binary_refusal(reply, data), 0)
     session.conn.swallow = size
-    session.is_turned_down = True
+    session.is_binary = True
+    # Behind the body: of a connection that is closed with unread bytes the reply may be lost.
+    session.closes_behind = closes
 
 
 cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refused) noexcept nogil:
@@ -159,7 +162,7 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
 
 cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, bint closes) noexcept nogil:
     if view.error == ERROR_BINARY:
-        _refuse_binary(session, data, view.size)
+        _refuse_binary(session, data, view.size, closes)
         return
     if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
         _forget_value(session.conn.engine, data, view)
@@ -207,7 +210,7 @@ cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
     """How many of the bytes are still the refused request's."""
     cdef size_t skipped = <size_t>min(session.conn.swallow, <uint64_t>size)
     session.conn.swallow -= skipped
-    if session.conn.swallow == 0 and session.is_turned_down:
+    if session.conn.swallow == 0 and session.closes_behind:
         session.conn.is_closing = True
         conn_mark(&session.conn)
     return skipped
@@ -239,6 +242,8 @@ cdef int _parse(Session* session, const uint8_t* data, size_t size, RequestView*
     cdef int parsed
     if session.has_rest:
         return _parse_part(session, data, size, view)
+    if session.is_binary:
+        return request_binary(data, size, view)
     parsed = request_resume(data, size, session.conn.input.scanned, &session.conn.engine.limits,
                             session.conn.is_first, view)
     if parsed == PARSED_CLOSE and view.error == ERROR_LINE_LONG:

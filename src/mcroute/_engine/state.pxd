@@ -164,7 +164,8 @@ cdef struct Session:
     bint is_batch               # what is in flight, or answered and not sent, has come all at once
     bint has_rounds             # its first request waits to go on, or will: see Rounds
     bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
-    bint is_turned_down         # to be closed behind what is swallowed
+    bint is_binary              # its client speaks the binary protocol: each request is refused
+    bint closes_behind          # to be closed behind what is swallowed
     bint has_rest               # keys of a get follow whose line is too long to be kept: it is asked for in parts
     bint rest_is_void           # they are read past: a part has failed
     bint rest_has_items         # of that get, which have been written: an error behind them closes the session

@@ -3,7 +3,9 @@
 A parser is a pure function of the bytes at hand: it either completes one message, asks for more, or refuses.
 """
 
-from mcroute._protocol.binary cimport BINARY_HEADER, BINARY_REFUSAL_MAX, binary_refusal, binary_size
+from mcroute._protocol.binary cimport (
+    BINARY_HEADER, BINARY_MAGIC, BINARY_REFUSAL_MAX, binary_quits, binary_refusal, binary_size,
+)
 from mcroute._protocol.commands cimport command_find, command_is_withheld, command_text, version_line
 from mcroute._protocol.credentials cimport is_authentication
 from mcroute._protocol.encoders cimport (
@@ -18,7 +20,9 @@ from mcroute._protocol.refusals cimport (
     ERROR_BINARY, ERROR_AUTHENTICATION, error_text,
 )
 from mcroute._protocol.replies cimport reply_item, reply_parse
-from mcroute._protocol.requests cimport default_limits, request_parse, request_part, request_resume
+from mcroute._protocol.requests cimport (
+    default_limits, request_binary, request_parse, request_part, request_resume,
+)
 from mcroute._protocol.views cimport (
     MCROUTE_PROTOCOL_API, KEY_MAX, OPAQUE_MAX, CMD_GET, CMD_GETS, CMD_GAT, CMD_GATS, CMD_SET, CMD_ADD,
     CMD_REPLACE, CMD_APPEND, CMD_PREPEND, CMD_CAS, CMD_DELETE, CMD_INCR, CMD_DECR, CMD_TOUCH, CMD_FLUSH_ALL,

@@ -5,12 +5,18 @@ from libc.string cimport memcpy, memset, strlen
 cdef enum:
     REPLY_MAGIC = 0x81
     UNKNOWN_COMMAND = 0x81      # a status, as memcached has it
+    QUIT = 0x07
+    QUIT_QUIETLY = 0x17
 
 cdef const char* TEXT = b"mcroute speaks memcached's text protocol only"
 
 
 cdef uint64_t binary_size(const uint8_t* request) noexcept nogil:
     return BINARY_HEADER + (<uint64_t>request[8] << 24 | request[9] << 16 | request[10] << 8 | request[11])
+
+
+cdef bint binary_quits(const uint8_t* request) noexcept nogil:
+    return request[1] == QUIT or request[1] == QUIT_QUIETLY
 
 
 cdef size_t binary_refusal(uint8_t* out, const uint8_t* request) noexcept nogil:

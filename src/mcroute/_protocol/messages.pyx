@@ -11,7 +11,7 @@ from mcroute._protocol.encoders cimport (
 from mcroute._protocol.lexing cimport key_is_valid
 from mcroute._protocol.refusals cimport ERROR_BINARY, error_text
 from mcroute._protocol.replies cimport reply_parse
-from mcroute._protocol.requests cimport default_limits, request_parse, request_resume
+from mcroute._protocol.requests cimport default_limits, request_binary, request_parse, request_resume
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH, COMMAND_COUNT, KEY_MAX, Limits,
     PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_CANONICAL, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
@@ -243,6 +243,7 @@ cdef class RequestParser(_Feed):
     cdef Limits limits
     cdef size_t scanned     # bytes of the message that hold no line feed
     cdef bint first
+    cdef bint binary        # the client speaks the binary protocol
 
     @cython.critical_section
     def __init__(self, value_max=1 << 20, line_max=2048, get_line_max=1 << 20):
@@ -263,7 +264,10 @@ cdef class RequestParser(_Feed):
         if self.closed or not self.ready():
             return NEED_DATA
         size = len(self.held) - self.at
-        parsed = request_resume(self.data(), size, self.scanned, &self.limits, self.first, &view)
+        if self.binary:
+            parsed = request_binary(self.data(), size, &view)
+        else:
+            parsed = request_resume(self.data(), size, self.scanned, &self.limits, self.first, &view)
         if parsed == PARSED_MORE:
             self.wanted = view.size
             self.scanned = size if view.line_size == 0 else 0
@@ -278,6 +282,7 @@ cdef class RequestParser(_Feed):
         refusal = Refusal.__new__(Refusal)
         text = error_text(view.error, &size)
         if view.error == ERROR_BINARY:
+            self.binary = True
             size = binary_refusal(binary, self.data())
             text = <const char*>binary
         refusal.reply = text[:size]

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t
 from mcroute._protocol.views cimport Limits, RequestView
 
 # Parses the first request of data[0:size]. `first` is true for the first bytes of a connection, where
-# binary memcached (ERROR_BINARY, with view.size), TLS, RESP and SSH are recognised and refused. Never reads
+# TLS, RESP and SSH are recognised and refused, and the binary protocol too, see request_binary. Never reads
 # behind size, never allocates.
 cdef int request_parse(const uint8_t* data, size_t size, const Limits* limits, bint first,
                        RequestView* view) noexcept nogil
@@ -23,5 +23,8 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
 # blank before a key, and are `resumed`. REQ_OPEN: the line goes on, behind a refused part too. A part may have no key.
 cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, int command,
                       bint resumed, RequestView* view) noexcept nogil
+# The same on a connection whose first request was refused with ERROR_BINARY: the client speaks the binary protocol
+# to the end. A quit is PARSED_CLOSE with ERROR_BINARY: its view.size bytes are dropped before the connection closes.
+cdef int request_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil
 # The limits that memcached has with its default options, 1 MiB values.
 cdef Limits default_limits() noexcept nogil

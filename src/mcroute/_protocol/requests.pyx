@@ -7,7 +7,7 @@ its words, and as many bytes are swallowed. docs/differences.md lists where mcro
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
-from mcroute._protocol.binary cimport BINARY_HEADER, binary_size
+from mcroute._protocol.binary cimport BINARY_HEADER, BINARY_MAGIC, binary_quits, binary_size
 from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
     Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line,
@@ -68,12 +68,15 @@ cdef bint _is_foreign(const uint8_t* data, size_t size) noexcept nogil:
     return _begins(data, size, b"SSH-", 4) or _begins(data, size, b"PROXY ", 6)
 
 
-cdef int _parse_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
+cdef int request_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
+    memset(view, 0, sizeof(RequestView))
+    if size > 0 and data[0] != BINARY_MAGIC:
+        return PARSED_CLOSE
     if size < BINARY_HEADER:
         return _more(view, BINARY_HEADER)
     view.size = binary_size(data)
     view.error = ERROR_BINARY
-    return PARSED_CLOSE
+    return PARSED_CLOSE if binary_quits(data) else PARSED_BAD
 
 
 cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* view) noexcept nogil:
@@ -313,8 +316,8 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
     memset(view, 0, sizeof(RequestView))
     if size == 0:
         return _more(view, 1)
-    if first and data[0] == 0x80:
-        return _parse_binary(data, size, view)
+    if first and data[0] == BINARY_MAGIC:
+        return request_binary(data, size, view)
     if first and _is_foreign(data, size):
         return PARSED_CLOSE
     is_get = _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5)
