@@ -30,6 +30,14 @@ cdef class EngineServers:
         if self.state != NULL:
             engine_free(self.state)
 
+    @cython.critical_section
+    def __repr__(self):
+        cdef int up = 0
+        cdef int i
+        for i in range(self.state.server_count):
+            up += word_state(self.state.servers[i].word) == SERVER_UP
+        return f"<{type(self).__name__}: {up} of {self.state.server_count} servers in service>"
+
     cdef EngineState* own(self) except NULL:
         """For whatever changes the engine: while a generator runs, what its route is told of may not be freed."""
         if self.runs_routes:

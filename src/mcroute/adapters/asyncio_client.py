@@ -128,6 +128,12 @@ class Client:
             rng=rng,
         )
 
+    def __repr__(self) -> str:
+        if self._calls is None:
+            return f"<Client of {len(self.plan.servers)} servers, {'closed' if self._is_closed else 'idle'}>"
+        serving = len(self._calls.routing.supervision.supervisor.serving)
+        return f"<Client: {serving} of {len(self.plan.servers)} servers in service>"
+
     # ---- life ----
 
     async def connect(self) -> Client:

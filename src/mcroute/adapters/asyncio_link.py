@@ -81,6 +81,10 @@ class Link(asyncio.BufferedProtocol):
         driver.connections[self.number] = self
         self._open_if_possible()
 
+    def __repr__(self) -> str:
+        state = "ready" if self._is_ready else "greeting" if self.is_open else "not connected"
+        return f"<Link {self._index} to {self.server.name}: {state}, {self.unanswered} requests unanswered>"
+
     # ---- life ----
 
     @property

@@ -66,6 +66,13 @@ class NativeProxy:
         self._supervisor: threading.Thread | None = None
         self._pid = 0
 
+    def __repr__(self) -> str:
+        where = self._where[2] or f"port {self.port}"
+        running = "running" if self._supervisor is not None and self._pid == os.getpid() else "not running"
+        return (
+            f"<NativeProxy on {where}: {running}, {self._threads} threads, {len(self.plan.servers)} servers>"
+        )
+
     def start(self) -> None:
         """Returns when clients can connect.
 

@@ -113,6 +113,10 @@ class Service:
         self._all_servers = AllServers(routing)
         carrier.on_stats = self._stats
 
+    def __repr__(self) -> str:
+        serving, servers = len(self.supervision.supervisor.serving), len(self.plan.servers)
+        return f"<Proxy on port {self.port}: {serving} of {servers} servers in service>"
+
     async def start(
         self,
         host: str = "127.0.0.1",
