@@ -98,6 +98,19 @@ def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == [line % 1, line % 2]
 
 
+@pytest.mark.parametrize("protocol", ["TLS", "RESP", "SSH"])
+def test_the_protocol_of_refused_clients_is_named(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    for count, now in ((2, 0.0), (3, 599.0), (7, 600.0)):
+        clock.now = now
+        engine.counts = engine.counts._replace(**{f"refused_{protocol.lower()}": count})
+        told.look()
+    first, second = caplog.messages
+    assert first.startswith(f"2 connections refused: their clients speak {protocol}")
+    assert second.startswith(f"5 connections refused: their clients speak {protocol}")
+
+
 def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         engine = Engine()

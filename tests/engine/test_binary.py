@@ -1,4 +1,4 @@
-"""Clients of the binary protocol are told, in it, that it is not spoken here."""
+"""Clients of the binary protocol are told, in it, that it is not spoken here; of others, what can be."""
 
 from __future__ import annotations
 
@@ -117,3 +117,23 @@ def test_later_on_it_is_a_line_like_any_other() -> None:
     net.send(client, b"version\r\n\x80abc\r\n")
     assert net.got(client) == b"VERSION 1.6.45\r\nERROR\r\n"
     assert net.engine.losses().refused_binary == 0
+
+
+@pytest.mark.parametrize(
+    ("begins", "protocol", "reply"),
+    [
+        (b"\x16\x03\x01\x02\x00", "tls", b""),
+        (b"*1\r\n$4\r\nPING\r\n", "resp", b"-ERR mcroute speaks memcached's text protocol only\r\n"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "ssh", b""),
+        (b"GET / HTTP/1.1\r\n", "", b""),
+    ],
+)
+def test_other_protocols_are_counted_each_by_itself(begins: bytes, protocol: str, reply: bytes) -> None:
+    net = network(PoolRoute(pool(1)), 1)
+    client = net.client()
+    net.send(client, begins)
+    assert net.got(client) == reply
+    assert net.closed == [client]
+    losses = net.engine.losses()
+    for name in ("tls", "resp", "ssh", "binary"):
+        assert getattr(losses, f"refused_{name}") == (name == protocol)

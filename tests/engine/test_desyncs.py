@@ -4,7 +4,7 @@ import pytest
 
 from mcroute.policy import PoolRoute
 
-from .network import network, pool
+from .network import Network, network, pool
 
 pytestmark = pytest.mark.usefixtures("driver")
 
@@ -53,4 +53,49 @@ def test_client_flags_of_64_bits_are_none() -> None:
         asked = net.asked(0)
         net.reply(0, reply % int(asked.split(b" O")[1]) if b"%d" in reply else reply)
         assert net.got(client) == seen
+    assert net.engine.snapshot().counters["desyncs"] == 0
+
+
+@pytest.mark.parametrize("behind", [b"STORED\r\n", b"x"])
+def test_what_follows_a_greeting_is_one(behind: bytes) -> None:
+    """It answers nothing, although a request waits already."""
+    net = network(PoolRoute(pool(1)), 1)
+    net.lose(0)
+    net.links[0] = net.engine.open_link(0, script=((b"version\r\n", b"VERSION "),))
+    net.engine.link_connected(net.links[0])
+    client = net.client()
+    net.send(client, b"get k\r\n")
+    assert net.asked(0) == b"version\r\n"
+    net.reply(0, b"VERSION 1.6.45\r\n" + behind)
+    assert net.links[0] in net.closed
+    assert net.got(client).startswith(b"SERVER_ERROR")
+    assert net.engine.snapshot().counters["desyncs"] == 1
+    (desync,) = net.engine.take_desyncs()
+    assert (desync.server, desync.text) == (0, behind)
+
+
+@pytest.mark.parametrize(
+    ("request_", "flags_size", "refused"),
+    [
+        (b"set k 18446744073709551615 0 1\r\nx\r\n", 8, False),
+        (b"set k 18446744073709551615 0 1\r\nx\r\n", 4, True),
+        (b"set k 4294967296 0 1\r\nx\r\n", 4, True),
+        (b"set k 4294967295 0 1\r\nx\r\n", 4, False),
+        (b"set k 18446744073709551616 0 1\r\nx\r\n", 8, True),
+    ],
+)
+def test_writes_have_flags_as_wide_as_their_server_keeps_them(
+    request_: bytes, flags_size: int, refused: bool
+) -> None:
+    net = Network(PoolRoute(pool(1)), 1)
+    net.engine.set_item_size_max(0, 1 << 20, flags_size)
+    client = net.client()
+    net.send(client, request_)
+    if refused:
+        assert net.got(client) == b"CLIENT_ERROR bad command line format\r\n"
+        assert net.asked(0) == b""
+    else:
+        assert net.asked(0) == request_
+        net.reply(0, b"STORED\r\n")
+        assert net.got(client) == b"STORED\r\n"
     assert net.engine.snapshot().counters["desyncs"] == 0

@@ -448,7 +448,8 @@ def test_line_ends() -> None:
 )
 def test_foreign_protocols(start: bytes) -> None:
     (refusal,) = messages(start)
-    assert (refusal.reply, refusal.close) == (b"", True)
+    reply = b"-ERR mcroute speaks memcached's text protocol only\r\n" if start.startswith(b"*") else b""
+    assert (refusal.reply, refusal.close) == (reply, True)
     # Later on they are lines like any other.
     assert not any(isinstance(m, Refusal) and m.close for m in messages(b"mn\r\n" + start))
 
@@ -487,6 +488,9 @@ ADMINISTRATION = "shutdown watch cache_memlimit slabs lru lru_crawler refresh_ce
 def test_administration_is_not_offered(word: str) -> None:
     assert answer(word.encode() + b"\r\n") == NOT_OFFERED
     assert answer(word.encode() + b" x 1\r\n") == NOT_OFFERED
+    # Two commands have no noreply.
+    quiet = NOT_OFFERED if word in ("watch", "refresh_certs") else b""
+    assert answer(word.encode() + b" noreply\r\n") == quiet
 
 
 @pytest.mark.parametrize(

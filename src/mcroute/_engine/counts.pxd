@@ -40,6 +40,9 @@ cdef struct EngineCounts:
     uint64_t replies
     uint64_t refused            # not the protocol's
     uint64_t refused_binary     # sessions whose clients speak the binary protocol
+    uint64_t refused_tls        # and those that speak other protocols
+    uint64_t refused_resp
+    uint64_t refused_ssh
     uint64_t timeouts           # requests that reached their deadline
     uint64_t bytes_in           # of sessions
     uint64_t bytes_out

@@ -17,4 +17,7 @@ class Losses(NamedTuple):
     unkept: int
     too_large: int
     refused_binary: int
+    refused_tls: int
+    refused_resp: int
+    refused_ssh: int
     desyncs: int

@@ -26,6 +26,9 @@ class Losses(NamedTuple):
     unkept: int
     too_large: int
     refused_binary: int
+    refused_tls: int
+    refused_resp: int
+    refused_ssh: int
     desyncs: int
 
 
@@ -56,5 +59,7 @@ cdef object engine_losses(Engine* engine):
     return Losses(
         counter_read(&engine.counts.refused_memory), counter_read(&engine.counts.closed_memory),
         counter_read(&engine.counts.unkept), counter_read(&engine.counts.too_large),
-        counter_read(&engine.counts.refused_binary), counter_read(&engine.counts.desyncs),
+        counter_read(&engine.counts.refused_binary), counter_read(&engine.counts.refused_tls),
+        counter_read(&engine.counts.refused_resp), counter_read(&engine.counts.refused_ssh),
+        counter_read(&engine.counts.desyncs),
     )

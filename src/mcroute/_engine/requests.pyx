@@ -8,6 +8,7 @@ from mcroute._engine.answers cimport conn_break, conn_mark, request_answer_text,
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new
 from mcroute._engine.claims cimport claim_expect
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.counts cimport EngineCounts
 from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.meta cimport meta_group
 from mcroute._engine.multigets cimport UNREAD_BYTES
@@ -20,11 +21,11 @@ from mcroute._engine.state cimport (
 from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     BINARY_REFUSAL_MAX, CMD_ADD, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS,
-    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH,
-    CMD_VERBOSITY, CMD_VERSION, ERROR_AUTHENTICATION, ERROR_BINARY, ERROR_LINE_LONG, ERROR_NO_MEMORY, ERROR_TOO_LARGE,
-    ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_NOREPLY, REQ_OPEN, REQ_RESUMED,
-    RequestView, binary_refusal, error_text, is_authentication, request_binary, request_parse, request_part,
-    request_resume, version_line,
+    CMD_INCR, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_QUIT, CMD_SET, CMD_STATS, CMD_TOUCH, CMD_VERBOSITY,
+    CMD_VERSION, ERROR_AUTHENTICATION, ERROR_BINARY, ERROR_LINE_LONG, ERROR_NO_MEMORY, ERROR_RESP, ERROR_SSH,
+    ERROR_TLS, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64, REQ_NOREPLY,
+    REQ_OPEN, REQ_RESUMED, RequestView, binary_refusal, error_text, is_authentication, request_binary, request_parse,
+    request_part, request_resume, version_line,
 )
 
 
@@ -160,12 +161,22 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
     walk_begin(request)
 
 
+cdef void _count_foreign(EngineCounts* counts, int error) noexcept nogil:
+    if error == ERROR_TLS:
+        counter_add(&counts.refused_tls, 1)
+    elif error == ERROR_RESP:
+        counter_add(&counts.refused_resp, 1)
+    elif error == ERROR_SSH:
+        counter_add(&counts.refused_ssh, 1)
+
+
 cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, bint closes) noexcept nogil:
     if view.error == ERROR_BINARY:
         _refuse_binary(session, data, view.size, closes)
         return
     if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
         _forget_value(session.conn.engine, data, view)
+    _count_foreign(&session.conn.engine.counts, view.error)
     _refuse(session, view.error, view.flags)
     if view.flags & (REQ_OPEN | REQ_RESUMED):
         session.has_rest = session.rest_is_void = view.flags & REQ_OPEN != 0

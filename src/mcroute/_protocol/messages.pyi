@@ -98,7 +98,11 @@ class Reply:
         """The token of a meta reply's flag O, without the letter; empty without one."""
 
 class RequestParser:
-    """Turns a client's bytes into Request and Refusal objects. Limits are in bytes."""
+    """Turns a client's bytes into Request and Refusal objects. Limits are in bytes.
+
+    A line above `line_max`, of get and gets above `get_line_max`, is a Refusal that closes: a Request has all keys of
+    its line, and this bounds its memory. The engine splits a longer get into parts, and takes any number of keys.
+    """
 
     def __init__(self, value_max: int = ..., line_max: int = ..., get_line_max: int = ...) -> None: ...
     def feed(self, data: bytes) -> None:

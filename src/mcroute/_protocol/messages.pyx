@@ -238,7 +238,11 @@ cdef class _Feed:
 
 
 cdef class RequestParser(_Feed):
-    """Turns a client's bytes into Request and Refusal objects. Limits are in bytes."""
+    """Turns a client's bytes into Request and Refusal objects. Limits are in bytes.
+
+    A line above `line_max`, of get and gets above `get_line_max`, is a Refusal that closes: a Request has all keys of
+    its line, and this bounds its memory. The engine splits a longer get into parts, and takes any number of keys.
+    """
 
     cdef Limits limits
     cdef size_t scanned     # bytes of the message that hold no line feed

@@ -27,6 +27,9 @@ cdef enum ErrorText:
     ERROR_NO_MEMORY
     ERROR_AUTHENTICATION
     ERROR_BINARY            # the reply is none of these lines, see binary.pxd
+    ERROR_TLS               # a connection begins so; nothing that its client could read is known
+    ERROR_RESP
+    ERROR_SSH
     ERROR_TEXT_COUNT
 
 # The line to answer a refused request with, CRLF included; *size receives its length, 0 for "just close".

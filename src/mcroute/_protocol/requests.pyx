@@ -16,8 +16,8 @@ from mcroute._protocol.lexing cimport (
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
     ERROR_BINARY, ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_LINE_LONG,
-    ERROR_NONE, ERROR_NOT_OFFERED,
-    ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, ERROR_UNKNOWN,
+    ERROR_NONE, ERROR_NOT_OFFERED, ERROR_RESP, ERROR_SSH, ERROR_TLS, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT,
+    ERROR_UNKNOWN,
 )
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
@@ -57,15 +57,15 @@ cdef bint _equals(const uint8_t* data, size_t size, const char* text, size_t tex
     return size == text_size and memcmp(data, text, size) == 0
 
 
-cdef bint _is_foreign(const uint8_t* data, size_t size) noexcept nogil:
+cdef bint _is_foreign(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
     """TLS, RESP, SSH, the header that some proxies send ahead, and what only a binary server says."""
-    if data[0] == 0x81:
-        return True
     if size >= 2 and data[0] == 0x16 and data[1] == 0x03:
-        return True
-    if size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
-        return True
-    return _begins(data, size, b"SSH-", 4) or _begins(data, size, b"PROXY ", 6)
+        view.error = ERROR_TLS
+    elif size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
+        view.error = ERROR_RESP
+    elif _begins(data, size, b"SSH-", 4):
+        view.error = ERROR_SSH
+    return view.error != ERROR_NONE or data[0] == 0x81 or _begins(data, size, b"PROXY ", 6)
 
 
 cdef int request_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
@@ -318,7 +318,7 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
         return _more(view, 1)
     if first and data[0] == BINARY_MAGIC:
         return request_binary(data, size, view)
-    if first and _is_foreign(data, size):
+    if first and _is_foreign(data, size, view):
         return PARSED_CLOSE
     is_get = _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5)
     line_max = limits.get_line_max if is_get else limits.line_max

@@ -16,13 +16,22 @@ LOOK_S = 1.0
 QUIET_S = 10.0
 
 # How often a line may come that tells of a lasting state.
-SELDOM_S: dict[str | int, float] = {"refused_binary": 600.0}
+SELDOM_S: dict[str | int, float] = {
+    "refused_binary": 600.0,
+    "refused_tls": 600.0,
+    "refused_resp": 600.0,
+    "refused_ssh": 600.0,
+}
 
 LINES = {
     "refused_memory": "%d requests refused: the memory for requests or for links is used up",
     "closed_memory": "%d clients closed: they left most unread, or half a line, while memory was used up",
     "refused_binary": "%d connections refused: their clients speak the binary protocol; "
     "docs/clients.md says how each is told to speak text",
+    "refused_tls": "%d connections refused: their clients speak TLS; "
+    "mcroute speaks memcached's text protocol without TLS",
+    "refused_resp": "%d connections refused: their clients speak RESP, the protocol of Redis",
+    "refused_ssh": "%d connections refused: their clients speak SSH",
 }
 SERVER_LINES = {
     "unkept": "server %s: %d values read past: the memory for replies is used up",
