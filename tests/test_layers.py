@@ -18,6 +18,7 @@ LAYERS = [
     {"compat", "config", "testing"},
     {"_loop"},
     {"adapters"},
+    {"client"},
     {"asyncio"},
     {"cli"},
     {"__main__"},

@@ -9,9 +9,10 @@ import os
 from random import Random
 from typing import TYPE_CHECKING, Literal, cast
 
-from .adapters.asyncio_client import Client
 from .adapters.asyncio_proxy import Proxy
-from .adapters.client_errors import (
+from .adapters.descriptors import Descriptors
+from .adapters.state_file import lent_state
+from .client.errors import (
     ClientClosed,
     IllegalInput,
     NoServer,
@@ -25,9 +26,8 @@ from .adapters.client_errors import (
     UnknownCommand,
     WrongLoop,
 )
-from .adapters.client_requests import Serde
-from .adapters.descriptors import Descriptors
-from .adapters.state_file import lent_state
+from .client.on_asyncio import Client
+from .client.requests import Serde
 from .policy import Limits, Plan, Route, SupervisorSettings, compile_plan
 
 if TYPE_CHECKING:

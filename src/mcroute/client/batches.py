@@ -9,10 +9,10 @@ from itertools import chain
 from typing import TypeVar
 
 from ..policy import Outcome
-from .asyncio_calls import TOO_LARGE, Calls
-from .client_errors import UnexpectedReply
-from .client_requests import Key
-from .client_results import Answer, Item, failure, is_failure, items, one_of
+from .calls import TOO_LARGE, Calls
+from .errors import UnexpectedReply
+from .requests import Key
+from .results import Answer, Item, failure, is_failure, items, one_of
 
 __all__ = ("Pieces", "change_each", "fetch_each", "send_each", "written")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from ..errors import McrouteError
 from ..policy import Outcome
-from .client_errors import (
+from .errors import (
     NoServer,
     Overloaded,
     RequestFailed,

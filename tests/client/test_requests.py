@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcroute._protocol import Request, RequestParser
-from mcroute.adapters.client_requests import PlainSerde, RequestWriter, several
 from mcroute.asyncio import IllegalInput
+from mcroute.client.requests import PlainSerde, RequestWriter, several
 
 
 def writer(**options: Any) -> RequestWriter:

@@ -22,12 +22,12 @@ from ..policy import (
     compile_plan,
 )
 from ..policy.limits import VALUE_MAX
-from .asyncio_batches import Pieces, change_each, fetch_each, send_each, written
-from .asyncio_calls import Calls
-from .asyncio_queries import stats_of_each, version_of_each
-from .client_errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
-from .client_requests import Key, PlainSerde, RequestWriter, Serde, several
-from .client_results import Item, items, number, one_of
+from .batches import Pieces, change_each, fetch_each, send_each, written
+from .calls import Calls
+from .errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
+from .queries import stats_of_each, version_of_each
+from .requests import Key, PlainSerde, RequestWriter, Serde, several
+from .results import Item, items, number, one_of
 
 __all__ = ("Client",)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ..policy.limits import VALUE_MAX
-from .client_errors import IllegalInput
+from .errors import IllegalInput
 
 __all__ = ("Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several")
 

@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from ..adapters.asyncio_carrier import asyncio_routing
+from ..adapters.asyncio_driver import Result
+from ..adapters.routing import Routing
+from ..adapters.timing import in_time
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
-from .asyncio_carrier import asyncio_routing
-from .asyncio_driver import Result
-from .client_errors import ClientClosed, IllegalInput
-from .client_results import Answer, Culprit, failure
-from .routing import Routing
-from .timing import in_time
+from .errors import ClientClosed, IllegalInput
+from .results import Answer, Culprit, failure
 
 __all__ = ("TOO_LARGE", "Calls")
 

@@ -9,7 +9,7 @@ import pytest
 
 from mcroute import asyncio as mcroute
 from mcroute import errors
-from mcroute.adapters.client_results import Answer, failure, items, number, one_of
+from mcroute.client.results import Answer, failure, items, number, one_of
 from mcroute.policy import Outcome
 
 MEANINGS: dict[bytes, bool | None] = {b"STORED": True, b"NOT_STORED": False}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from mcroute.adapters.client_requests import PlainSerde
 from mcroute.asyncio import (
     Client,
     ClientClosed,
@@ -19,6 +18,7 @@ from mcroute.asyncio import (
     ServerLost,
     UnexpectedReply,
 )
+from mcroute.client.requests import PlainSerde
 from mcroute.policy import Null
 from mcroute.testing import EmbeddedServer
 
