@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import mcroute
+from tests.preloading import child_environment
 
 WITHOUT_LOOP = """
 import asyncio, sys
@@ -22,7 +23,9 @@ except ImportError as error:
 
 def run(program: str) -> str:
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=False, env=child_environment()
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

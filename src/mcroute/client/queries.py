@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pymemcache.client.base import STAT_TYPES
 
+from ..adapters import asyncio_control as control
 from ..adapters.timing import in_time
 from ..errors import RemoteProtocolError
 from ..policy import Server
-from ..adapters import asyncio_control as control
 from .errors import IllegalInput
 
 __all__ = ("stats_of_each", "version_of_each")
