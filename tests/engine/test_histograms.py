@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -37,12 +39,53 @@ def test_powers_of_two_are_bounds(micros):
     assert bucket_of((micros - 0.5) / 1e6) == bucket - 1
 
 
+# Microseconds, by the layout's definition alone.
+EXACT = [*range(1, 16), *(eighth << shift for shift in range(1, 23) for eighth in range(8, 16)), 1 << 26]
+
+
+def nearest(micros: int) -> float:
+    """The double that is nearest to so many microseconds, found without an operation on doubles."""
+    exact = Fraction(micros, 10**6)
+    shift = 53
+    while exact * 2**shift >= 2**53:
+        shift -= 1
+    while exact * 2**shift < 2**52:
+        shift += 1
+    return math.ldexp(round(exact * 2**shift), -shift)
+
+
+def test_bounds_are_the_doubles_that_are_nearest_to_their_microseconds():
+    assert len(BOUNDS) == len(EXACT) + 1
+    for bound, micros in zip(BOUNDS, EXACT, strict=False):
+        assert Fraction(bound) == Fraction(nearest(micros))
+
+
+def test_every_bound_and_its_neighbours_are_in_their_buckets():
+    tick = 2.0**-37
+    for number, bound in enumerate(BOUNDS[:-1]):
+        assert [bucket_of(each) for each in (bound, math.nextafter(bound, math.inf), bound - 2 * tick)] == [
+            number + 1,
+            number + 1,
+            number,
+        ]
+
+
+@given(st.one_of(durations, st.sampled_from(EXACT).map(nearest)), st.integers(-3, 3))
+def test_a_bucket_is_what_integers_say(seconds, steps):
+    for _ in range(abs(steps)):
+        seconds = math.nextafter(seconds, math.copysign(math.inf, steps))
+    # To the next tick, then down to the microsecond.
+    ticks = Fraction(seconds) * 2**37 // 1 + 1
+    micros = ticks * 10**6 // 2**37 if seconds > 0 else 0
+    expected = bisect_right(EXACT, micros) if seconds < LARGEST else len(EXACT)
+    assert bucket_of(seconds) == expected
+
+
 @given(durations)
 def test_a_duration_is_below_its_bound_and_not_below_the_one_before(seconds):
     bucket = bucket_of(seconds)
-    # The microsecond that a bound stands for is rounded as the duration is.
-    assert seconds < BOUNDS[bucket] * (1 + 1e-12)
-    assert bucket == 0 or seconds >= BOUNDS[bucket - 1] * (1 - 1e-12)
+    assert seconds < BOUNDS[bucket]
+    assert bucket == 0 or seconds >= BOUNDS[bucket - 1] - 2.0**-37
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -1e-12, 0.0])
@@ -72,7 +115,7 @@ def test_a_sum_is_what_one_would_have_counted(one, other):
 @given(st.lists(durations), st.integers(0, 25))
 def test_what_is_below_a_bound_is_counted_exactly(seconds, power):
     bound = 2**power / 1e6
-    below = sum(int(each * 1e6) < 2**power for each in seconds)
+    below = sum((Fraction(each) * 2**37 // 1 + 1) * 10**6 // 2**37 < 2**power for each in seconds)
     assert latencies(*seconds).below(bound) == below
 
 

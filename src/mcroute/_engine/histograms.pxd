@@ -4,6 +4,10 @@ That is HdrHistogram's layout (Gil Tene, 2012) with three significant bits. From
 most an eighth as wide as its lower bound, so that its middle is within 6.25 % of what was counted in it; below,
 it is one microsecond wide. What lasted 2**26 microseconds (67.1 s) or longer is in the last one.
 
+Buckets are found by integers: a product of doubles is rounded otherwise by processors that compute with more digits
+(x87). A duration counts as the next multiple of 2**-37 s above it (7.3 ps), so that a bound, which is a rounded
+double, is never below the microsecond that it stands for.
+
 A duration is a difference of two values of the engine's `now`, which stands still between the driver's calls: it is
 as fine as the driver's turns.
 """
@@ -15,6 +19,7 @@ from mcroute._engine.counters cimport counter_add, sum_add
 cdef enum:
     SUB_BITS = 3
     LARGEST_BITS = 26
+    TICK_BITS = 37              # (67.108864 s << 37) * 1000000 is 2**63
     HISTOGRAM_BUCKETS = ((LARGEST_BITS - SUB_BITS + 1) << SUB_BITS) + 1
 
 cdef extern from * nogil:
@@ -38,12 +43,13 @@ cdef struct Histogram:
     double sum                  # seconds
 
 cdef inline int histogram_bucket(double seconds) noexcept nogil:
-    cdef uint64_t micros
+    cdef uint64_t ticks, micros
     cdef int shift
     if not seconds < 67.108864:
         return HISTOGRAM_BUCKETS - 1
-    # Also of a difference that rounding made negative.
-    micros = <uint64_t>(seconds * 1e6) if seconds > 0 else 0
+    # Also of a difference that rounding made negative. A product with a power of two is exact.
+    ticks = <uint64_t>(seconds * <double>(<uint64_t>1 << TICK_BITS)) + 1 if seconds > 0 else 0
+    micros = (ticks * 1000000) >> TICK_BITS
     if micros < 1 << SUB_BITS:
         return <int>micros
     shift = mcroute_top_bit(micros) - SUB_BITS

@@ -6,7 +6,8 @@ def _bounds():
     bounds = []
     for bucket in range(HISTOGRAM_BUCKETS - 1):
         shift = max(0, (bucket >> SUB_BITS) - 1)
-        bounds.append(((bucket - (shift << SUB_BITS) + 1) << shift) / 1e6)
+        # Text is rounded once on every processor, a quotient of doubles twice on some.
+        bounds.append(float(f"{(bucket - (shift << SUB_BITS) + 1) << shift}e-6"))
     return (*bounds, float("inf"))
 
 
