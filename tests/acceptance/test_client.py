@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -177,6 +179,9 @@ def in_child(work: Callable[[], None]) -> int:
     try:
         work()
         status = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(status)
 
@@ -193,7 +198,9 @@ async def ended(pid: int) -> int:
 @needs_fork
 def test_parent_and_child_use_their_own_connections(run: Run, servers: list[MemcachedServer]) -> None:
     async def scenario() -> None:
-        async with client_for(Replicate(pool(servers), copies=2)) as client:
+        # What is shown holds at any pace: on a busy machine no request is to end by time.
+        unhurried = pool(servers, connect_timeout_s=30.0, reply_timeout_s=30.0, deadline_s=30.0)
+        async with client_for(Replicate(unhurried, copies=2)) as client:
             await client.set_many({f"k{i}": f"k{i}" for i in range(50)})
             before = [connections(server) for server in servers]
 

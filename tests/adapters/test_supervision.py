@@ -12,6 +12,7 @@ import pytest
 
 from mcroute._engine.engine import Engine
 from mcroute.adapters import asyncio_control as control
+from mcroute.adapters import returns
 from mcroute.adapters.server_log import ServerLog
 from mcroute.adapters.supervision import Supervision
 from mcroute.policy import (
@@ -170,13 +171,12 @@ class Settled:
         pass
 
 
-def returning(server: int, links: Any = None) -> tuple[Watched, Supervision]:
+def returning(server: int, links: dict[int, Any] | None = None) -> tuple[Watched, Supervision]:
     """A server that has answered its probe; belongs to the running loop."""
     engine = Watched(plan("a", "b"))
     engine.notes = []
-    supervision = Supervision(
-        plan("a", "b"), engine, {server: links or Settled()}, asyncio.get_running_loop(), Random(1), SETTINGS
-    )
+    links = links or {server: Settled()}
+    supervision = Supervision(plan("a", "b"), engine, links, asyncio.get_running_loop(), Random(1), SETTINGS)
     supervision.link_lost(server, "127.0.0.1:5001", 1, 0)
     now = supervision.supervisor.next_wakeup()
     assert now is not None
@@ -201,6 +201,53 @@ def test_a_fence_that_fails_says_why(
 
     asyncio.run(run())
     assert f"server a:1 cannot be fenced: {why}" in caplog.messages
+
+
+class Unsettled(Settled):
+    """One of its connections is never answered on."""
+
+    aborted = 0
+
+    async def settled(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def abort_unsettled(self) -> None:
+        self.aborted += 1
+
+
+def test_a_fence_behind_an_unanswered_connection_closes_it_and_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returns, "CONTROL_TIMEOUT_S", 0.01)
+    links = Unsettled()
+
+    async def run() -> None:
+        _, supervision = returning(0, {0: links})
+        await supervision._returns._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
+        assert supervision.supervisor.state(0) is State.EJECTED
+        supervision.close()
+
+    asyncio.run(run())
+    assert links.aborted == 1
+    why = "not all connections to it were made, and answered, within 0.01 s"
+    assert caplog.messages.count(f"server a:1 cannot be fenced: {why}") == 1
+
+
+def test_a_fence_that_waits_for_departed_servers_in_vain_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returns, "CONTROL_TIMEOUT_S", 0.01)
+
+    async def run() -> None:
+        # No plan has the server 2 any more.
+        _, supervision = returning(0, {0: Settled(), 2: Settled()})
+        await supervision._returns._fence(Fence(0, frozenset(), awaits_departed=True))
+        assert supervision.supervisor.state(0) is State.EJECTED
+        supervision.close()
+
+    asyncio.run(run())
+    why = "links of servers that have left are still open"
+    assert caplog.messages.count(f"server a:1 cannot be fenced: {why}") == 1
 
 
 def test_what_a_return_waits_for_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
