@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mcroute import Engine
-from mcroute.policy import PoolRoute, compile_plan
+from mcroute.policy import Plan, PoolRoute, compile_plan
 from mcroute.policy.steps import Ask
 from tests.threads import PATIENCE_S, together
 
@@ -73,6 +73,42 @@ def test_what_is_lent_may_be_given_back_in_any_thread() -> None:
     lent.clear()
     gc.collect()
     assert net.engine.snapshot().counters["requests"] == 300
+
+
+def test_no_plan_is_installed_while_another_thread_installs_one() -> None:
+    """Ids are given out by Python code: neither the GIL nor a critical section keeps others out meanwhile."""
+    entered, ended = threading.Event(), threading.Event()
+    engine = Engine(compile_plan(PoolRoute(pool(1))))
+
+    class Lingering:
+        """A plan that gives the other thread time to come in."""
+
+        def __init__(self, plan: Plan) -> None:
+            self._plan = plan
+
+        def __getattr__(self, name: str) -> object:
+            if name == "servers" and not entered.is_set():
+                entered.set()
+                ended.wait(PATIENCE_S)
+            return getattr(self._plan, name)
+
+    def work(number: int) -> None:
+        plan = compile_plan(PoolRoute(pool(2 + number)))
+        if number == 0:
+            engine.install(Lingering(plan))  # type: ignore[arg-type]
+        else:
+            assert entered.wait(PATIENCE_S)
+            try:
+                for change in (engine.admit, engine.install):
+                    with pytest.raises(RuntimeError, match="another thread admits or installs a plan"):
+                        change(plan)
+            finally:
+                ended.set()
+
+    together(2, work)
+    assert len(engine.server_ids()) == 2
+    engine.install(compile_plan(PoolRoute(pool(3))))
+    assert len(engine.server_ids()) == 3
 
 
 def test_a_route_that_calls_its_engine_is_told_so(caplog: pytest.LogCaptureFixture) -> None:

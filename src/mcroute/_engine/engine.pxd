@@ -11,6 +11,7 @@ cdef class Engine(EngineServers):
     cdef CompiledPlan admitted      # not installed yet; else None
     cdef list older                 # plans that requests in flight may still refer to
     cdef object roster
+    cdef bint is_planning           # a thread admits or installs a plan
     cdef unsigned char[::1] memory  # for the servers' words, if these are to outlive the process
     cdef dict conns                 # id -> address, of what is open
     cdef RouteRunner routes
@@ -27,3 +28,11 @@ cdef class Engine(EngineServers):
     cdef Link* link(self, int server, int index) except NULL
     cdef Conn* conn(self, object number) except NULL
     cdef _lend_words(self, CompiledPlan compiled)
+    # `_forget` and `_in_use` are to be called in the critical section, the others enter it themselves.
+    cdef int _begin_plan(self) except -1
+    cdef int _end_plan(self) except -1
+    cdef dict _admit(self, plan, renamed)
+    cdef bint _has_admitted(self, plan) except -1
+    cdef int _install(self) except -1
+    cdef _forget(self)
+    cdef bint _in_use(self, int server) except -1

@@ -9,9 +9,9 @@ class Engine(EngineServers):
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. For one thread: of others, a call waits for the one under way. A route's steps()
-    must not call it: RuntimeError. The servers' states lie in `memory` if there is one, 64 bytes for each id, as far as
-    it reaches.
+    of any clock that never goes back. For one thread: of others, a call waits for the one under way, but two must not
+    admit or install plans at once, and a route's steps() must not call it: RuntimeError. The servers' states lie in
+    `memory` if there is one, 64 bytes for each id, as far as it reaches.
 
     Connections and servers are numbers. That of a closed session raises KeyError, that of no server IndexError.
     """

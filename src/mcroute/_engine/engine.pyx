@@ -49,9 +49,9 @@ cdef class Engine(EngineServers):
     """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. For one thread: of others, a call waits for the one under way. A route's steps()
-    must not call it: RuntimeError. The servers' states lie in `memory` if there is one, 64 bytes for each id, as far as
-    it reaches.
+    of any clock that never goes back. For one thread: of others, a call waits for the one under way, but two must not
+    admit or install plans at once, and a route's steps() must not call it: RuntimeError. The servers' states lie in
+    `memory` if there is one, 64 bytes for each id, as far as it reaches.
 
     Connections and servers are numbers. That of a closed session raises KeyError, that of no server IndexError.
     """
@@ -83,15 +83,17 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def _is_free(self, int number):
-        return not self.server_in_use(number) and server_is_unlinked(self.state.servers[number])
+        return not self._in_use(number) and server_is_unlinked(self.state.servers[number])
 
     @cython.critical_section
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
-        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+        self._forget()
         return len(self.older)
 
-    @cython.critical_section
+    cdef _forget(self):
+        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+
     def admit(self, plan, renamed=None):
         """Makes the plan's servers known, and returns their ids by name; `install` is to follow.
 
@@ -100,14 +102,39 @@ cdef class Engine(EngineServers):
         one that is new gets an id that no request refers to any more, is in service, and wants as many links as the
         server had that had the id before. `renamed` maps pairs of name and address to those of the installed plan.
         """
-        cdef CompiledPlan compiled
+        self._begin_plan()
+        try:
+            return self._admit(plan, renamed or {})
+        finally:
+            self._end_plan()
+
+    @cython.critical_section
+    cdef int _begin_plan(self) except -1:
+        # Servers get their ids by Python code, during which other threads can enter the section.
         self.own()
-        compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed or {}))
-        self._lend_words(compiled)
-        if not servers_admit(self.state, compiled.terms, compiled.term_count):
-            raise MemoryError
-        self.admitted = compiled
+        if self.is_planning:
+            raise RuntimeError("another thread admits or installs a plan")
+        self.is_planning = True
+        return 0
+
+    @cython.critical_section
+    cdef int _end_plan(self) except -1:
+        self.is_planning = False
+        return 0
+
+    cdef dict _admit(self, plan, renamed):
+        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed))
+        with cython.critical_section(self):
+            self.own()
+            self._lend_words(compiled)
+            if not servers_admit(self.state, compiled.terms, compiled.term_count):
+                raise MemoryError
+            self.admitted = compiled
         return dict(compiled.ids)
+
+    @cython.critical_section
+    cdef bint _has_admitted(self, plan) except -1:
+        return self.admitted is not None and self.admitted.plan is plan
 
     cdef _lend_words(self, CompiledPlan compiled):
         cdef ServerTerms* terms
@@ -123,20 +150,28 @@ cdef class Engine(EngineServers):
                     word.bits = 0
                 terms.word = word
 
-    @cython.critical_section
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.
 
         A plan that was not admitted is so first.
         """
+        self._begin_plan()
+        try:
+            if not self._has_admitted(plan):
+                self._admit(plan, {})
+            self._install()
+        finally:
+            self._end_plan()
+
+    @cython.critical_section
+    cdef int _install(self) except -1:
         self.own()
-        if self.admitted is None or self.admitted.plan is not plan:
-            self.admit(plan)
         if self.compiled is not None:
             self.older.append(self.compiled)
         self.compiled, self.admitted = self.admitted, None
         engine_install(self.state, self.compiled.table)
-        self.forget_plans()
+        self._forget()
+        return 0
 
     @cython.critical_section
     def server_ids(self):
@@ -146,8 +181,11 @@ cdef class Engine(EngineServers):
     @cython.critical_section
     def server_in_use(self, int server):
         """Whether the installed plan or a request in flight on an older one refers to this server."""
+        return self._in_use(server)
+
+    cdef bint _in_use(self, int server) except -1:
         cdef CompiledPlan compiled
-        self.forget_plans()
+        self._forget()
         for compiled in (self.compiled, *self.older):
             if compiled is not None and server in compiled.ids.values():
                 return True

@@ -30,13 +30,14 @@ cdef class EngineServers:
         if self.state != NULL:
             engine_free(self.state)
 
-    @cython.critical_section
     def __repr__(self):
         cdef int up = 0
-        cdef int i
-        for i in range(self.state.server_count):
-            up += word_state(self.state.servers[i].word) == SERVER_UP
-        return f"<{type(self).__name__}: {up} of {self.state.server_count} servers in service>"
+        cdef int i, count
+        with cython.critical_section(self):
+            count = self.state.server_count
+            for i in range(count):
+                up += word_state(self.state.servers[i].word) == SERVER_UP
+        return f"<{type(self).__name__}: {up} of {count} servers in service>"
 
     cdef EngineState* own(self) except NULL:
         """For whatever changes the engine: while a generator runs, what its route is told of may not be freed."""
@@ -106,12 +107,12 @@ cdef class EngineServers:
         """
         return word_is_stale(self.server(server).word)
 
-    @cython.critical_section
     def set_limits(self, limits):
         """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
         cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
                                     limits.link_memory_max, limits.authentication)
-        engine_set_bounds(self.own(), &bounds)
+        with cython.critical_section(self):
+            engine_set_bounds(self.own(), &bounds)
 
     @cython.critical_section
     def set_item_size_max(self, int server, uint64_t size, uint32_t flags_size=4):
@@ -162,10 +163,11 @@ cdef class EngineServers:
         """Writes that this server did not receive while another copy may have; only grows."""
         return word_missed(self.server(server).word)
 
-    @cython.critical_section
     def counters(self):
         """What the engine has counted since it was made; counters only grow. A part of `snapshot`."""
-        return engine_snapshot(self.state, {}).counters
+        with cython.critical_section(self):
+            snapshot = engine_snapshot(self.state, {})
+        return snapshot.counters
 
     @cython.critical_section
     def snapshot(self):

@@ -191,29 +191,31 @@ cdef class LoopThread:
         if before is not None:
             self.older.append(before)
 
-    @cython.critical_section
     def forget_plans(self):
         """Frees plans that no request is on any more. Returns how many older ones there still are."""
         cdef CompiledPlan compiled
-        # One by one: while the loop is asked, other plans may be added.
-        for compiled in tuple(self.older):
-            if self._refs(compiled) == 0:
-                self.older.remove(compiled)
-        return len(self.older)
+        cdef list older, unused
+        with cython.critical_section(self):
+            older = list(self.older)
+        # Not in the section: while the loop is asked, other threads may add plans and forget these.
+        unused = [compiled for compiled in older if self._refs(compiled) == 0]
+        with cython.critical_section(self):
+            self.older = [compiled for compiled in self.older if compiled not in unused]
+            return len(self.older)
 
     cdef uint32_t _refs(self, CompiledPlan compiled) except? 0:
         cdef Usage usage = Usage(compiled.table, 0)
         self._do(plan_count_refs, &usage)
         return usage.refs
 
-    @cython.critical_section
     def server_in_use(self, int server):
         """Whether the installed plan or a request on an older one refers to this server."""
         cdef CompiledPlan compiled
         self.forget_plans()
-        for compiled in (self.compiled, *self.older):
-            if compiled is not None and server in compiled.ids.values():
-                return True
+        with cython.critical_section(self):
+            for compiled in (self.compiled, *self.older):
+                if compiled is not None and server in compiled.ids.values():
+                    return True
         return False
 
     def is_unlinked(self, int server):
