@@ -202,6 +202,9 @@ def test_parent_and_child_use_their_own_connections(run: Run, servers: list[Memc
         unhurried = pool(servers, connect_timeout_s=30.0, reply_timeout_s=30.0, deadline_s=30.0)
         async with client_for(Replicate(unhurried, copies=2)) as client:
             await client.set_many({f"k{i}": f"k{i}" for i in range(50)})
+            # Connections on which servers are asked about themselves close soon.
+            while any(len(connections(server)) != 1 for server in servers):
+                await asyncio.sleep(0.01)
             before = [connections(server) for server in servers]
 
             async def read() -> None:
