@@ -67,10 +67,10 @@ def test_the_longest_value_on_its_way_gives_way() -> None:
     for client in hoarders:
         net.send(client, b"set h 0 0 1000000\r\n" + b"x" * 600_000)
     assert counters(net)["request_bytes"] <= SHARE
+    deletes = net.asked(0).count(b"md h ")  # of the old values
+    net.reply(0, b"".join(b"HD O%d\r\n" % (i + 1) for i in range(deletes)))
     refused = [client for client in hoarders if net.got(client)]
-    assert refused and len(refused) < len(hoarders)
-    net.reply(0, b"".join(b"HD O%d\r\n" % (i + 1) for i in range(len(refused))))  # deletes of the old values
-    net.asked(0)
+    assert 0 < len(refused) == deletes < len(hoarders)
     works(net)
     for client in refused:  # read past, and in step
         net.send(client, b"x" * 400_000 + b"\r\nversion\r\n")

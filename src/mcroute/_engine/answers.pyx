@@ -21,7 +21,7 @@ from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._engine.meta cimport meta_variant
 from mcroute._engine.relief cimport replies_relieve, reply_block
-from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED
+from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED, error_text
 
 cdef const char* END = b"END\r\n"
 
@@ -154,7 +154,11 @@ cdef void _note_part(Session* session, Request* request) noexcept nogil:
 
 cdef bint _write(Session* session, Request* request) noexcept nogil:
     cdef char[ERROR_LINE_MAX] line
-    cdef size_t size
+    cdef const char* verdict
+    cdef size_t size = 0
+    if request.verdict != 0 and not session.conn.is_broken:
+        verdict = error_text(request.verdict, &size)
+        return size == 0 or out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>verdict, size)
     if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_hushed(request):
         return True
     if request.view.flags & (REQ_OPEN | REQ_RESUMED):

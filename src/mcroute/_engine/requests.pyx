@@ -141,15 +141,22 @@ cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size, b
     session.closes_behind = closes
 
 
-cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refused) noexcept nogil:
-    """Deletes what a refused value was to replace, as memcached does: the old one is stale to its writer."""
+cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refused) noexcept nogil:
+    """Deletes what a refused value was to replace, as memcached does: the old one is stale to its writer.
+
+    The refusal is told once that is done, so that nobody who has heard it reads the old value. False if there is no
+    memory for it.
+    """
+    cdef Engine* engine = session.conn.engine
     cdef const char* mark = b" b\r\n" if refused.flags & REQ_BASE64 else b"\r\n"
     cdef Block* block = block_new(&engine.uploads, refused.key_size + 8)
-    cdef Request* request = request_new(engine, NULL) if block != NULL else NULL
+    cdef Request* request = request_new(engine, session) if block != NULL else NULL
     if request == NULL:
         if block != NULL:
             block_drop(block)
-        return
+        return False
+    counter_add(&engine.counts.refused, 1)
+    request.verdict = <uint8_t>refused.error
     # In the meta form, because only that has keys in base64, and none that is taken for a noreply.
     memcpy(block.data, b"md ", 3)
     memcpy(block.data + 3, data + refused.key_offset, refused.key_size)
@@ -159,6 +166,12 @@ cdef void _forget_value(Engine* engine, const uint8_t* data, RequestView* refuse
     request_parse(block.data, block.fill, &engine.limits, False, &request.view)
     request.group = GROUP_DELETE
     walk_begin(request)
+    return True
+
+
+cdef void _refuse_write(Session* session, const uint8_t* data, RequestView* view) noexcept nogil:
+    if view.command not in (CMD_SET, CMD_META_SET) or not _refuse_value(session, data, view):
+        _refuse(session, view.error, view.flags)
 
 
 cdef void _count_foreign(EngineCounts* counts, int error) noexcept nogil:
@@ -174,10 +187,11 @@ cdef void _turn_down(Session* session, const uint8_t* data, RequestView* view, b
     if view.error == ERROR_BINARY:
         _refuse_binary(session, data, view.size, closes)
         return
-    if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT) and view.command in (CMD_SET, CMD_META_SET):
-        _forget_value(session.conn.engine, data, view)
-    _count_foreign(&session.conn.engine.counts, view.error)
-    _refuse(session, view.error, view.flags)
+    if view.error in (ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT):
+        _refuse_write(session, data, view)
+    else:
+        _count_foreign(&session.conn.engine.counts, view.error)
+        _refuse(session, view.error, view.flags)
     if view.flags & (REQ_OPEN | REQ_RESUMED):
         session.has_rest = session.rest_is_void = view.flags & REQ_OPEN != 0
     if closes:
@@ -197,9 +211,7 @@ cdef bint session_refuse(Session* session) noexcept nogil:
         return False
     counter_add(&engine.counts.refused_memory, 1)
     view.error = ERROR_TOO_LARGE_SILENT if view.flags & REQ_NOREPLY else ERROR_NO_MEMORY
-    if view.command in (CMD_SET, CMD_META_SET):
-        _forget_value(engine, data, &view)
-    _refuse(session, view.error, 0)
+    _refuse_write(session, data, &view)
     session.conn.swallow = view.size - held
     session.conn.input.start = session.conn.input.end = session.conn.input.need = 0
     session.conn.input.scanned = session.conn.input.large = 0

@@ -302,6 +302,7 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint8_t is_asking           # multiget: its parts, one after the other
     uint8_t is_in_rounds        # multiget: behind its KeyStates there are Rounds
     uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not taken enough yet
+    uint8_t verdict             # of a delete in place of a refused write: the error that its client is told; 0: none
     uint8_t is_haunted          # another engine's ghost of its key may be executed any time
     Walk walk                   # of the plan's root, or of a multiget's only part
 
