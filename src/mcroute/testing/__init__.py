@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedServer
-    from .process import MemcachedServer, find_memcached, free_port
+    from .ports import free_port
+    from .process import MemcachedServer, find_memcached
     from .relay import Relay
 
 __all__ = ("EmbeddedServer", "MemcachedServer", "Relay", "find_memcached", "free_port")
 
-_MODULES = {"EmbeddedServer": ".embedded", "Relay": ".relay"}
+_MODULES = {"EmbeddedServer": ".embedded", "Relay": ".relay", "free_port": ".ports"}
 
 
 # Imported when first asked for: pytest loads the fixtures in every project, most of which need none of this.

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from .._protocol import Refusal, Request, RequestParser
 from . import classic, meta
+from .ports import listener_on
 from .store import Store
 
 
@@ -71,7 +72,7 @@ class EmbeddedServer:
         """Listen and answer. Raises OSError if the port is taken, RuntimeError if already started."""
         if self._thread is not None:
             raise RuntimeError(f"{self.address} is already running")
-        self._listener = socket.create_server((self.host, self.port), backlog=128)
+        self._listener = listener_on(self.port)
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self._waker, self._wakened = socket.socketpair()

@@ -9,17 +9,12 @@ import subprocess
 import time
 from types import TracebackType
 
+from .ports import free_port
+
 
 def find_memcached() -> str | None:
     """The binary to test against: `$MEMCACHED` if set, else the one on the PATH, else None."""
     return shutil.which(os.environ.get("MEMCACHED", "memcached"))
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class MemcachedServer:

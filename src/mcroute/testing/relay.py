@@ -6,6 +6,8 @@ import threading
 import time
 from types import TracebackType
 
+from .ports import listener_on
+
 
 class Relay:
     """Relays connections to a server, from a free port of 127.0.0.1; also a context manager.
@@ -21,7 +23,7 @@ class Relay:
         self.drop_replies = False
         self.garbage: bytes | None = None
         self.slice_bytes: int | None = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener_on(0)
         self.host = "127.0.0.1"
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
