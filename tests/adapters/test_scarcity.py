@@ -48,6 +48,9 @@ def test_a_link_without_a_descriptor_waits_and_its_server_has_not_failed(
             async with await start_proxy(carrier, Replicate(pool, copies=2)) as proxy:
                 client = await Client.to(proxy)
                 assert await client.ask(b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
+                # Of every thread: what is still being made would be made by a relay that may open nothing.
+                while proxy.supervision.links[0].connected < len(proxy.supervision.links[0]):
+                    await asyncio.sleep(0.01)
                 with no_descriptors():
                     relay.cut()
                     line = f"no descriptor or memory is left for a connection to server {relay.address}"

@@ -1,6 +1,7 @@
 """The launched memcached stops and returns; the relay breaks what it should and nothing else."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -76,3 +77,18 @@ def test_cut_ends_connections_and_takes_new_ones(relay: Relay, link: socket.sock
     assert link.recv(1) == b""
     with socket.create_connection((relay.host, relay.port), timeout=10) as another:
         assert ask(another) == b"END\r\n"
+
+
+def test_a_relay_outlives_a_want_of_descriptors(relay: Relay) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as link:
+        link.settimeout(10)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            # The system takes the connection; the relay cannot.
+            link.connect((relay.host, relay.port))
+            time.sleep(0.05)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert ask(link) == b"END\r\n"

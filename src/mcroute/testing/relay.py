@@ -73,7 +73,12 @@ class Relay:
 
     def _accept(self) -> None:
         while True:
-            client, _ = self._listener.accept()
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                # The process may open no more descriptors for now; who connects waits.
+                time.sleep(0.01)
+                continue
             if self._closed:
                 client.close()
                 return
