@@ -68,7 +68,7 @@ SANITIZERS ?= address thread
 sanitize: build
 	for sanitizer in $(SANITIZERS); do .ci/sanitize $$sanitizer || exit 1; done
 
-# The proxy under load while servers are killed, stopped and return; options as in SOAK="--carrier asyncio --seed 2"
+# The proxy under load while servers are killed, stopped and return; options as in SOAK="--driver asyncio --seed 2"
 SOAK_SECONDS ?= 600
 soak: build
 	$(BIN)/python -m tests.acceptance.soak --seconds $(SOAK_SECONDS) $(SOAK)

@@ -17,9 +17,9 @@ from multiprocessing.connection import Connection
 from prometheus_client import CollectorRegistry, generate_latest
 
 from mcroute import NativeProxy
-from mcroute.adapters.metrics import Observed
-from mcroute.adapters.prometheus import ProxyCollector
 from mcroute.asyncio import start_proxy
+from mcroute.observe.metrics import Observed
+from mcroute.observe.prometheus import ProxyCollector
 from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import MemcachedServer
 

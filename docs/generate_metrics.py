@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mcroute.adapters.metrics import METRICS, Metric
+from mcroute.observe.metrics import METRICS, Metric
 
 PAGE = Path(__file__).parent / "metrics.md"
 PART = re.compile(r"(<!-- generated: metrics -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from mcroute.adapters.metrics import METRICS as METRICS_TABLE
-from mcroute.adapters.metrics import Kind, Metric
 from mcroute.config import parse_config
 from mcroute.config.schema import ROUTES as CONFIGURABLE
+from mcroute.observe.metrics import METRICS as METRICS_TABLE
+from mcroute.observe.metrics import Kind, Metric
 from mcroute.policy import Cause, compile_plan
 from mcroute.testing import EmbeddedServer
 

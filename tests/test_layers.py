@@ -17,8 +17,10 @@ LAYERS = [
     {"_engine"},
     {"compat", "config", "testing"},
     {"_loop"},
-    {"adapters"},
-    {"client"},
+    {"runtime"},
+    {"drivers"},
+    {"observe"},
+    {"proxy", "client"},
     {"asyncio"},
     {"cli"},
     {"__main__"},
@@ -30,7 +32,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.steps")
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
 
-# Below the adapters, time is an argument and bytes are handed in.
+# Below the drivers, time is an argument and bytes are handed in.
 SANS_IO = {"errors", "_hashing", "placement", "_ring", "_protocol", "policy", "_engine"}
 OUTSIDE_WORLD = {"asyncio", "select", "selectors", "socket", "subprocess", "threading", "time"}
 
@@ -95,7 +97,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_nothing_below_the_adapters_meets_the_outside_world(path: Path) -> None:
+def test_nothing_below_the_drivers_meets_the_outside_world(path: Path) -> None:
     if part_of(module_name(path)) in SANS_IO:
         met = {module.split(".")[0] for module in imported_modules(path)} & OUTSIDE_WORLD
         assert not met

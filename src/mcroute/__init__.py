@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         encode_request,
     )
     from ._ring import Ring
-    from .adapters.native_embedding import NativeProxy
+    from .proxy.embedded import NativeProxy
 
 __version__ = "0.1.0.dev0"
 
@@ -43,7 +43,7 @@ if sys.platform == "linux":
 
 _MODULES = {
     "Engine": "._engine.engine",
-    "NativeProxy": ".adapters.native_embedding",
+    "NativeProxy": ".proxy.embedded",
     "Ring": "._ring",
 }
 

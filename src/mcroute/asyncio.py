@@ -9,9 +9,6 @@ import os
 from random import Random
 from typing import TYPE_CHECKING, Literal, cast
 
-from .adapters.asyncio_proxy import Proxy
-from .adapters.descriptors import Descriptors
-from .adapters.state_file import lent_state
 from .client.errors import (
     ClientClosed,
     IllegalInput,
@@ -29,6 +26,9 @@ from .client.errors import (
 from .client.on_asyncio import Client
 from .client.requests import Serde
 from .policy import Limits, Plan, Route, SupervisorSettings, compile_plan
+from .proxy.descriptors import Descriptors
+from .proxy.on_asyncio import Proxy
+from .proxy.state_file import lent_state
 
 if TYPE_CHECKING:
     from .config import Config

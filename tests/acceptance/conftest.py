@@ -1,17 +1,17 @@
-"""Every test that asks for a carrier, or to be run on one, runs on each."""
+"""Every test that asks for a driver, or to be run on one, runs on each."""
 
 from __future__ import annotations
 
 import pytest
 
-from .carriers import CARRIERS, Run, runner
+from .drivers import DRIVERS, Run, runner
 
 
-@pytest.fixture(params=CARRIERS)
-def carrier(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def run(carrier: str) -> Run:
-    return runner(carrier)
+def run(driver: str) -> Run:
+    return runner(driver)

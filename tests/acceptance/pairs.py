@@ -12,7 +12,7 @@ from itertools import pairwise
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import Proxy, start_proxy
+from .drivers import Proxy, start_proxy
 
 MARK = b"mn\r\n"
 MARKED = b"MN\r\n"
@@ -97,13 +97,13 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience:
 
 
 @contextlib.asynccontextmanager
-async def pair(carrier: str = "asyncio", timeout_s: float | None = None) -> AsyncIterator[Pair]:
+async def pair(driver: str = "asyncio", timeout_s: float | None = None) -> AsyncIterator[Pair]:
     """With this timeout for replies and requests, or the default ones."""
     with MemcachedServer() as direct, MemcachedServer() as behind:
         pool = Pool.of("main", [behind.address])
         if timeout_s is not None:
             pool = replace(pool, reply_timeout_s=timeout_s, deadline_s=timeout_s)
-        proxy = await start_proxy(carrier, PoolRoute(pool), threads=1)
+        proxy = await start_proxy(driver, PoolRoute(pool), threads=1)
         try:
             yield Pair(direct, behind, proxy)
         finally:

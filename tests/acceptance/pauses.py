@@ -1,6 +1,6 @@
 """Locks, counters and cas while servers stop and go on: what must not happen twice, does it?
 
-    python -m tests.acceptance.pauses --pauses 1000 [--carrier asyncio] [--threads 2] [--seed 1]
+    python -m tests.acceptance.pauses --pauses 1000 [--driver asyncio] [--threads 2] [--seed 1]
 
 There are several pools of three servers, and two copies of each key. One server of a pool has a pause at a
 time; the next one when all serve again. Clients on many connections contend for few keys. A *second
@@ -42,7 +42,7 @@ REPLY_S = 30.0
 @dataclass(frozen=True)
 class Settings:
     pauses: int = 1000
-    carrier: str = "native"
+    driver: str = "native"
     threads: int = 2
     clients: int = 24
     longest_s: float = 1.2  # of a pause
@@ -223,7 +223,7 @@ async def run(settings: Settings, directory: Path) -> Tally:
         }
         text = _configuration(port, pools)
         file = directory / "mcroute.toml"
-        async with service(settings.carrier, file, text, port, settings.threads) as proxy:
+        async with service(settings.driver, file, text, port, settings.threads) as proxy:
             log = asyncio.create_task(_listen(proxy, tally))
             keys = {
                 kind: [Key(f"{pool}:{kind}{i}") for pool in POOLS for i in range(KEYS)]
@@ -247,7 +247,7 @@ async def run(settings: Settings, directory: Path) -> Tally:
 def main() -> int:
     known = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known.add_argument("--pauses", type=int, default=Settings.pauses)
-    known.add_argument("--carrier", default=Settings.carrier, choices=("native", "asyncio"))
+    known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--clients", type=int, default=Settings.clients)
     known.add_argument("--seed", type=int, default=Settings.seed)

@@ -1,6 +1,6 @@
 """Servers that stop and return, many at once, while their keys are read and written: no old value may stay.
 
-    python -m tests.acceptance.returns --returns 500 [--memcached PATH] [--carrier asyncio] [--others 1]
+    python -m tests.acceptance.returns --returns 500 [--memcached PATH] [--driver asyncio] [--others 1]
 
 Each pool has two servers and two copies of each key; in each cycle one server of every pool is stopped,
 misses writes and deletes, and returns. Then no key may be read with an older value than its last, and the
@@ -44,7 +44,7 @@ class Settings:
     returns: int = 500
     pools: int = 8
     others: int = 0
-    carrier: str = "native"
+    driver: str = "native"
     threads: int = 2
     memcached: str | None = None
     seed: int = 1
@@ -267,7 +267,7 @@ async def returns(settings: Settings, directory: Path) -> Outcome:
             pairs.append(Pair(number, servers, settings))
         file = directory / "mcroute.toml"
         started = asyncio.get_running_loop().time()
-        async with service(settings.carrier, file, _text(port, pairs), port, settings.threads) as proxy:
+        async with service(settings.driver, file, _text(port, pairs), port, settings.threads) as proxy:
             log = Log(proxy)
             async with beside(log.listen()):
                 for _ in range(TRIES):
@@ -282,7 +282,7 @@ def main() -> int:
     known.add_argument("--returns", type=int, default=Settings.returns)
     known.add_argument("--pools", type=int, default=Settings.pools)
     known.add_argument("--others", type=int, default=Settings.others, help="clients beside the proxy")
-    known.add_argument("--carrier", default=Settings.carrier, choices=("native", "asyncio"))
+    known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--memcached", help="the binary; $MEMCACHED, or the one on the PATH")
     known.add_argument("--seed", type=int, default=Settings.seed)

@@ -1,6 +1,6 @@
 """The proxy under load for as long as wanted: servers are killed, stopped and return, plans are reloaded.
 
-    python -m tests.acceptance.soak --seconds 600 [--carrier asyncio] [--seed 1]
+    python -m tests.acceptance.soak --seconds 600 [--driver asyncio] [--seed 1]
 
 Clients check every value that they read. There are two copies of each key, and one server at a time has a
 fault: no request may fail, no value be wrong or old, none be missing that one of its servers still has. At
@@ -44,7 +44,7 @@ DESCRIPTORS_KEPT = 2
 @dataclass(frozen=True)
 class Settings:
     seconds: float = 600.0
-    carrier: str = "native"
+    driver: str = "native"
     threads: int = 2
     clients: int = 50
     pause_s: float = 0.05  # of a client after each step, on average
@@ -219,7 +219,7 @@ async def soak(settings: Settings, directory: Path) -> Outcome:
         servers = [stack.enter_context(MemcachedServer("-m", "1024")) for _ in range(SERVERS)]
         texts = configurations(port, servers)
         file = directory / "mcroute.toml"
-        async with service(settings.carrier, file, next(texts), port, settings.threads) as proxy:
+        async with service(settings.driver, file, next(texts), port, settings.threads) as proxy:
             tally, over = SoakTally(), asyncio.Event()
             watch = Watch(proxy, tally.outages)
             faults = Faults(servers, tally.outages, watch.out, Random(rng.random()), settings.longest_fault_s)
@@ -241,7 +241,7 @@ async def soak(settings: Settings, directory: Path) -> Outcome:
 def main() -> int:
     known = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known.add_argument("--seconds", type=float, default=Settings.seconds)
-    known.add_argument("--carrier", default=Settings.carrier, choices=("native", "asyncio"))
+    known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--clients", type=int, default=Settings.clients)
     known.add_argument("--seed", type=int, default=Settings.seed)

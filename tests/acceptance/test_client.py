@@ -20,7 +20,7 @@ from mcroute.asyncio import Client, RequestRefused, ServerRefused
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import LOOPS, Run
+from .drivers import LOOPS, Run
 from .load import Load
 
 pytestmark = [
@@ -35,7 +35,7 @@ SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4),
 
 
 @pytest.fixture(params=LOOPS)
-def carrier(request: pytest.FixtureRequest) -> str:
+def driver(request: pytest.FixtureRequest) -> str:
     """A client has no native one: its loop is the process's own."""
     return str(request.param)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import Run
+from .drivers import Run
 from .pairs import MARK, MARKED, pair, say
 
 pytestmark = [
@@ -61,9 +61,9 @@ async def growth(port: int, command: bytes) -> dict[str, int]:
     return {name: after[name] - before[name] for name in COUNTERS if after[name] != before[name]}
 
 
-def test_each_command_counts_as_memcached_counts_it(carrier: str, run: Run) -> None:
+def test_each_command_counts_as_memcached_counts_it(driver: str, run: Run) -> None:
     async def scenario() -> None:
-        async with pair(carrier) as heard:
+        async with pair(driver) as heard:
             for command in COMMANDS:
                 direct, proxied = await asyncio.gather(
                     growth(heard.direct.port, command), growth(heard.proxy.port, command)

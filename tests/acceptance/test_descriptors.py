@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mcroute.adapters.descriptors import Descriptors
 from mcroute.errors import ConfigError
 from mcroute.policy import Pool, PoolRoute, Server, compile_plan
+from mcroute.proxy.descriptors import Descriptors
 from mcroute.testing import EmbeddedServer
 
-from .carriers import NATIVE_THREADS, Run, start_proxy
 from .clients import Client
+from .drivers import NATIVE_THREADS, Run, start_proxy
 
 CLIENTS = 4
 
@@ -33,9 +33,9 @@ def route(*servers: EmbeddedServer) -> PoolRoute:
     return PoolRoute(Pool("main", members, connect_timeout_s=10, reply_timeout_s=20, deadline_s=30))
 
 
-def room(carrier: str, wanted: PoolRoute, clients: int) -> Descriptors:
+def room(driver: str, wanted: PoolRoute, clients: int) -> Descriptors:
     """So many that this route has room for so many clients."""
-    threads = NATIVE_THREADS if carrier == "native" else 0
+    threads = NATIVE_THREADS if driver == "native" else 0
     return Descriptors(
         10_000 - Descriptors(10_000, 0, threads).clients_max(compile_plan(wanted)) + clients, 0, threads
     )
@@ -53,7 +53,7 @@ async def connected(port: int, path: str) -> Client:
 )
 def test_more_clients_than_there_is_room_for_wait_until_others_leave(
     run: Run,
-    carrier: str,
+    driver: str,
     server: EmbeddedServer,
     tmp_path: Path,
     is_unix: bool,
@@ -61,8 +61,8 @@ def test_more_clients_than_there_is_room_for_wait_until_others_leave(
 ) -> None:
     async def scenario() -> None:
         path = str(tmp_path / "proxy") if is_unix else ""
-        descriptors = room(carrier, route(server), CLIENTS)
-        async with await start_proxy(carrier, route(server), path=path, descriptors=descriptors) as proxy:
+        descriptors = room(driver, route(server), CLIENTS)
+        async with await start_proxy(driver, route(server), path=path, descriptors=descriptors) as proxy:
             clients = [await connected(proxy.port, path) for _ in range(3 * CLIENTS)]
             for client in clients:
                 client.writer.write(b"get k\r\n")
@@ -94,12 +94,12 @@ def test_more_clients_than_there_is_room_for_wait_until_others_leave(
 
 
 def test_servers_of_a_reload_take_their_descriptors_from_clients_that_will_come(
-    run: Run, carrier: str, server: EmbeddedServer
+    run: Run, driver: str, server: EmbeddedServer
 ) -> None:
     async def scenario() -> None:
         with EmbeddedServer() as second, EmbeddedServer() as third:
-            descriptors = room(carrier, route(server, second), CLIENTS)
-            async with await start_proxy(carrier, route(server), descriptors=descriptors) as proxy:
+            descriptors = room(driver, route(server, second), CLIENTS)
+            async with await start_proxy(driver, route(server), descriptors=descriptors) as proxy:
                 client = await Client.to(proxy)
                 before = int((await client.stats())["max_connections"])
                 assert before > CLIENTS
@@ -114,9 +114,9 @@ def test_servers_of_a_reload_take_their_descriptors_from_clients_that_will_come(
     run(scenario())
 
 
-def test_without_descriptors_there_is_no_bound(run: Run, carrier: str, server: EmbeddedServer) -> None:
+def test_without_descriptors_there_is_no_bound(run: Run, driver: str, server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(server)) as proxy:
+        async with await start_proxy(driver, route(server)) as proxy:
             client = await Client.to(proxy)
             assert "max_connections" not in await client.stats()
             await client.close()

@@ -19,9 +19,9 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import NATIVE
 from .conversations import Conversation, Speaker
 from .differences import Differences, lines
+from .drivers import NATIVE
 from .pairs import MARK, MARKED, PATIENCE_LOST, Pair, memcached_version, pair, say
 
 pytestmark = [
@@ -117,11 +117,11 @@ class Shrinker:
 
 
 async def all_differences(
-    seed: int, talks: int, version: str, most: int, carrier: str = "asyncio"
+    seed: int, talks: int, version: str, most: int, driver: str = "asyncio"
 ) -> list[str]:
     """At most so many, each in its shortest form."""
     found: list[str] = []
-    async with pair(carrier) as heard:
+    async with pair(driver) as heard:
         for number in range(talks):
             conversation = made(seed, number, version)
             if await differs(heard, conversation, number, version):
@@ -147,10 +147,10 @@ async def answer(port: int, sent: bytes, expected: str) -> tuple[bytes, str]:
     return heard.removesuffix(MARKED), how
 
 
-async def wrong_rows(version: str, carrier: str) -> list[str]:
+async def wrong_rows(version: str, driver: str) -> list[str]:
     wrong: list[str] = []
     prepared = b"flush_all\r\nset k 5 0 1\r\n7\r\n"
-    async with pair(carrier) as heard:
+    async with pair(driver) as heard:
         for row in DIFFERENCES.rows.values():
             for speaker, port in ((version, heard.direct.port), ("mcroute", heard.proxy.port)):
                 # Beforehand and by itself: some requests make memcached forget what it was about to answer.
@@ -163,8 +163,8 @@ async def wrong_rows(version: str, carrier: str) -> list[str]:
     return wrong
 
 
-def test_every_row_of_the_page_is_true(carrier: str) -> None:
-    assert asyncio.run(wrong_rows(memcached_version(), carrier)) == []
+def test_every_row_of_the_page_is_true(driver: str) -> None:
+    assert asyncio.run(wrong_rows(memcached_version(), driver)) == []
 
 
 def test_the_page_has_a_row_for_whatever_the_generator_leaves_out() -> None:
@@ -174,7 +174,7 @@ def test_the_page_has_a_row_for_whatever_the_generator_leaves_out() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
-def test_generated_conversations(carrier: str) -> None:
-    found = all_differences(SEED, COUNT, memcached_version(), most=1, carrier=carrier)
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_generated_conversations(driver: str) -> None:
+    found = all_differences(SEED, COUNT, memcached_version(), most=1, driver=driver)
     assert asyncio.run(found) == []

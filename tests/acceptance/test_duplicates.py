@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from mcroute.adapters import asyncio_control as control
 from mcroute.asyncio import Client
+from mcroute.drivers.asyncio import control
 from mcroute.policy import Condition, HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 
-from .carriers import CARRIERS, Proxy, Run, runner, start_proxy
+from .drivers import DRIVERS, Proxy, Run, runner, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -25,14 +25,14 @@ pytestmark = [
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.1, retry_cap_s=0.2))
 
 
-@pytest.fixture(params=CARRIERS)
-def carrier(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def run(carrier: str) -> Run:
-    return runner(carrier)
+def run(driver: str) -> Run:
+    return runner(driver)
 
 
 @pytest.fixture
@@ -62,12 +62,12 @@ def states(proxy: Proxy) -> dict[str, Condition]:
 
 
 def test_what_succeeds_is_there_afterwards(
-    carrier: str, run: Run, server: MemcachedServer, caplog: pytest.LogCaptureFixture
+    driver: str, run: Run, server: MemcachedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "mcroute")
 
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, twice(server), settings=SETTINGS)
+        proxy = await start_proxy(driver, twice(server), settings=SETTINGS)
         try:
             assert states(proxy) == {"one": Condition.UP, "two": Condition.DUPLICATE}
             assert await ask(proxy.port, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n"
@@ -103,12 +103,12 @@ def test_the_client_notices_too(server: MemcachedServer) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("carrier", ["asyncio"], indirect=True)
-def test_a_second_server_serves_once_it_is_one(carrier: str, run: Run, server: MemcachedServer) -> None:
+@pytest.mark.parametrize("driver", ["asyncio"], indirect=True)
+def test_a_second_server_serves_once_it_is_one(driver: str, run: Run, server: MemcachedServer) -> None:
     """By a reload, as the file is mended: without a pause, and with all that the first one holds."""
 
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, twice(server), settings=SETTINGS)
+        proxy = await start_proxy(driver, twice(server), settings=SETTINGS)
         with MemcachedServer() as second:
             try:
                 assert await ask(proxy.port, b"set m 0 0 1\r\nx\r\n") == b"STORED\r\n"
@@ -137,11 +137,11 @@ async def containers(count: int) -> AsyncIterator[Replicate]:
         yield Replicate(Pool("main", Pool.of("main", addresses).servers, reply_timeout_s=20, deadline_s=20))
 
 
-@pytest.mark.parametrize("carrier", ["asyncio"], indirect=True)
-def test_servers_of_one_pid_and_start_are_told_apart(carrier: str, run: Run) -> None:
+@pytest.mark.parametrize("driver", ["asyncio"], indirect=True)
+def test_servers_of_one_pid_and_start_are_told_apart(driver: str, run: Run) -> None:
     async def scenario() -> None:
         async with containers(4) as route:
-            proxy = await start_proxy(carrier, route, settings=SETTINGS)
+            proxy = await start_proxy(driver, route, settings=SETTINGS)
             try:
                 supervisor = proxy.supervision.supervisor
                 while not all(supervisor.process(number) for number in range(4)):

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mcroute.adapters import supervision
 from mcroute.policy import HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
+from mcroute.runtime import supervision
 
-from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Scripted
+from .drivers import HAS_NATIVE, Run, runner, start_proxy
 
 
 def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
-    run: Run, carrier: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often it fails: that it is to be lifted again need not be heard, decided and told first."""
     monkeypatch.setattr(supervision.Supervision, "look_for_trips", lambda self: None)
@@ -24,7 +24,7 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
         async with Scripted.running() as server:
             # However busy the machine is, it connects at the first attempt.
             patience = {"connect_timeout_s": 10, "reply_timeout_s": 0.05, "deadline_s": 0.1}
-            proxy = await start_proxy(carrier, server.route(**patience))
+            proxy = await start_proxy(driver, server.route(**patience))
             client = await Client.to(proxy)
             for _ in range(8):
                 assert (
@@ -42,7 +42,7 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
     run(scenario())
 
 
-def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, carrier: str) -> None:
+def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, driver: str) -> None:
     """The supervisor had not been told of it, and lifted the server as one that was only slow."""
     settings = SupervisorSettings(HealthSettings(retry_base_s=100))
 
@@ -51,7 +51,7 @@ def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, carri
             members = tuple(Server.parse(server.address) for server in (a, b, c))
             pool = Pool("main", members, reply_timeout_s=0.2, deadline_s=10, trip_after=1)
             first, second, third = ((a, b, c)[i] for i in pool.ring().owners(b"k", 3))
-            proxy = await start_proxy(carrier, Replicate(pool, copies=2), settings=settings)
+            proxy = await start_proxy(driver, Replicate(pool, copies=2), settings=settings)
             client = await Client.to(proxy)
 
             client.writer.write(b"delete k\r\n")
@@ -103,7 +103,7 @@ def test_when_a_server_trips_no_thread_waits_for_it_any_longer(tmp_path: Path) -
             clients = [await Client.on_path(path) for _ in range(2)]
             for client in clients:
                 await client.ask(b"version\r\n")
-            assert [thread.clients() for thread in proxy.carrier.threads] == [1, 1]
+            assert [thread.clients() for thread in proxy.driver.threads] == [1, 1]
             for client in clients:
                 client.writer.write(b"get k\r\n")
             connection, _ = await first.asked()

@@ -22,7 +22,7 @@ from mcroute.policy import (
 from mcroute.policy.processes import SLACK_S
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
-from .carriers import Proxy, Run, start_proxy
+from .drivers import Proxy, Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -115,7 +115,7 @@ async def take_out(proxy: Proxy, server: MemcachedServer, port: int) -> None:
 @pytest.mark.parametrize("identity", ["same", "any"])
 def test_a_foreign_process_after_an_absence(
     run: Run,
-    carrier: str,
+    driver: str,
     servers: list[MemcachedServer],
     foreign: MemcachedServer,
     identity: str,
@@ -126,7 +126,7 @@ def test_a_foreign_process_after_an_absence(
         with Relay((servers[0].host, servers[0].port)) as relay:
             addresses = Pool.of("main", [relay.address, servers[1].address]).servers
             pool = Pool("main", addresses, identity=identity)
-            proxy = await start_proxy(carrier, Replicate(pool, copies=2), settings=SETTINGS)
+            proxy = await start_proxy(driver, Replicate(pool, copies=2), settings=SETTINGS)
             await requests(proxy.port, 20)
             await known(proxy, servers[0])
             await take_out(proxy, servers[0], proxy.port)
@@ -156,14 +156,14 @@ def test_a_foreign_process_after_an_absence(
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_foreign_process_behind_connections_that_break_while_idle(
-    run: Run, carrier: str, servers: list[MemcachedServer], foreign: MemcachedServer, count: int
+    run: Run, driver: str, servers: list[MemcachedServer], foreign: MemcachedServer, count: int
 ) -> None:
     async def scenario() -> None:
         await until_old(foreign)
         with Relay((servers[0].host, servers[0].port)) as relay:
             addresses = [relay.address, servers[1].address][:count]
             proxy = await start_proxy(
-                carrier, Replicate(Pool.of("main", addresses), copies=count), settings=SETTINGS
+                driver, Replicate(Pool.of("main", addresses), copies=count), settings=SETTINGS
             )
             await known(proxy, servers[0])
             before = touches(foreign)
@@ -185,7 +185,7 @@ def test_a_foreign_process_behind_connections_that_break_while_idle(
 
 def test_a_foreign_process_where_a_server_comes_back_by_a_reload(
     run: Run,
-    carrier: str,
+    driver: str,
     servers: list[MemcachedServer],
     foreign: MemcachedServer,
     caplog: pytest.LogCaptureFixture,
@@ -194,7 +194,7 @@ def test_a_foreign_process_where_a_server_comes_back_by_a_reload(
         await until_old(foreign)
         with Relay((servers[0].host, servers[0].port)) as relay:
             both = Replicate(Pool.of("main", [relay.address, servers[1].address]), copies=2)
-            proxy = await start_proxy(carrier, both, settings=SETTINGS)
+            proxy = await start_proxy(driver, both, settings=SETTINGS)
             await known(proxy, servers[0])
             await proxy.reload(compile_plan(PoolRoute(Pool.of("main", [servers[1].address]))))
             before = touches(foreign)

@@ -8,7 +8,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import Run
+from .drivers import Run
 from .pairs import Pair, pair, say
 
 pytestmark = [
@@ -28,9 +28,9 @@ async def both(heard: Pair, data: bytes) -> list[bytes]:
     return list(await asyncio.gather(*(say(port, [data], END, b"", patience=TIMEOUT_S) for port in ports)))
 
 
-def test_ten_thousand_long_keys_and_many_short_ones(carrier: str, run: Run) -> None:
+def test_ten_thousand_long_keys_and_many_short_ones(driver: str, run: Run) -> None:
     async def scenario() -> None:
-        async with pair(carrier, TIMEOUT_S) as heard:
+        async with pair(driver, TIMEOUT_S) as heard:
             stored = b"".join(b"set %b 7 0 3 noreply\r\nabc\r\n" % key for key in (KEYS[::99] + SHORT[::999]))
             await both(heard, stored + b"get nothing\r\n")
             for command in (b"get", b"get nothing", b"gets"):
@@ -42,9 +42,9 @@ def test_ten_thousand_long_keys_and_many_short_ones(carrier: str, run: Run) -> N
     run(scenario())
 
 
-def test_a_client_that_reads_slowly_is_awaited(carrier: str, run: Run) -> None:
+def test_a_client_that_reads_slowly_is_awaited(driver: str, run: Run) -> None:
     async def scenario() -> None:
-        async with pair(carrier, TIMEOUT_S) as heard:
+        async with pair(driver, TIMEOUT_S) as heard:
             value = b"x" * 100_000
             stored = b"".join(b"set %b 0 0 100000 noreply\r\n%b\r\n" % (key, value) for key in KEYS[::50])
             await both(heard, stored + b"get nothing\r\n")

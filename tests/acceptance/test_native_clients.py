@@ -16,8 +16,8 @@ from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 from tests.preloading import child_environment
 
-from .carriers import HAS_NATIVE, Proxy, Run, start_proxy
 from .clients import Client, Scripted
+from .drivers import HAS_NATIVE, Proxy, Run, start_proxy
 
 IDLE = 1000
 MEGABYTE = 1 << 20
@@ -75,10 +75,10 @@ PARTS = {
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("is_reset", [False, True])
 def test_clients_that_vanish_leave_nothing_behind(
-    run: Run, carrier: str, server: EmbeddedServer, part: str, is_reset: bool
+    run: Run, driver: str, server: EmbeddedServer, part: str, is_reset: bool
 ) -> None:
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(server)) as proxy:
+        async with await start_proxy(driver, route(server)) as proxy:
             stays = await Client.to(proxy)
             await stays.ask(b"set big 0 0 50000\r\n%s\r\n" % (b"b" * 50_000))
             for _ in range(5):
@@ -101,12 +101,12 @@ def test_clients_that_vanish_leave_nothing_behind(
 @pytest.mark.acceptance
 @pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH")
 def test_a_client_that_does_not_read_takes_little_memory(
-    run: Run, carrier: str, memcached: MemcachedServer
+    run: Run, driver: str, memcached: MemcachedServer
 ) -> None:
     """It asks for 200 MB; what the proxy keeps of that are the replies to 1024 requests at most."""
 
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(memcached)) as proxy:
+        async with await start_proxy(driver, route(memcached)) as proxy:
             other, idle = await Client.to(proxy), await Client.to(proxy)
             await other.ask(SET)
             idle.writer.write(b"get big\r\n" * 10_000)
@@ -124,9 +124,9 @@ def test_a_client_that_does_not_read_takes_little_memory(
     run(scenario())
 
 
-def test_requests_in_any_pieces(run: Run, carrier: str, server: EmbeddedServer) -> None:
+def test_requests_in_any_pieces(run: Run, driver: str, server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(server)) as proxy:
+        async with await start_proxy(driver, route(server)) as proxy:
             rng = Random(1)
             client = await Client.to(proxy)
             requests = b"".join(b"set k%d 0 0 3\r\n%03d\r\nget k%d\r\n" % (i, i, i) for i in range(200))
@@ -144,10 +144,10 @@ def test_requests_in_any_pieces(run: Run, carrier: str, server: EmbeddedServer) 
 
 
 def test_a_client_that_half_closes_and_does_not_read_gets_all_later(
-    run: Run, carrier: str, server: EmbeddedServer
+    run: Run, driver: str, server: EmbeddedServer
 ) -> None:
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(server)) as proxy:
+        async with await start_proxy(driver, route(server)) as proxy:
             client = await Client.to(proxy)
             await client.ask(SET)
             client.writer.write(b"get big\r\n" * 1000)
@@ -175,9 +175,9 @@ def many_descriptors() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_descriptors")
-def test_a_thousand_idle_clients(run: Run, carrier: str, server: EmbeddedServer) -> None:
+def test_a_thousand_idle_clients(run: Run, driver: str, server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with await start_proxy(carrier, route(server)) as proxy:
+        async with await start_proxy(driver, route(server)) as proxy:
             clients = []
             for _ in range(IDLE // 100):
                 clients += await asyncio.gather(*(Client.to(proxy) for _ in range(100)))
@@ -197,7 +197,7 @@ def test_a_thousand_idle_clients(run: Run, carrier: str, server: EmbeddedServer)
 
 PROXY = """
 import asyncio, os, sys
-from mcroute.adapters.native_proxy import Proxy
+from mcroute.proxy.native import Proxy
 from mcroute.policy import Pool, PoolRoute, compile_plan
 
 async def main():
@@ -268,14 +268,14 @@ def test_without_descriptors_clients_wait_and_those_that_are_there_are_served(
             process.kill()
 
 
-def test_the_replies_of_a_batch_do_not_wait_for_a_server_that_says_nothing(run: Run, carrier: str) -> None:
+def test_the_replies_of_a_batch_do_not_wait_for_a_server_that_says_nothing(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as prompt, Scripted.running() as silent:
             servers = (Server.parse(prompt.address), Server.parse(silent.address))
             pool = Pool("main", servers, connect_timeout_s=10, reply_timeout_s=20, deadline_s=30)
             names = [b"k%d" % number for number in range(100)]
             keys = [next(name for name in names if pool.ring().owner(name) == owner) for owner in (0, 1)]
-            async with await start_proxy(carrier, PoolRoute(pool)) as proxy:
+            async with await start_proxy(driver, PoolRoute(pool)) as proxy:
                 client = await Client.to(proxy)
                 client.writer.write(b"get %s\r\nget %s\r\n" % (keys[0], keys[1]))
                 writer, request = await prompt.asked()

@@ -26,16 +26,16 @@ from mcroute.policy import (
 )
 from mcroute.testing import EmbeddedServer, free_port
 
-from .carriers import HAS_NATIVE, runner
 from .clients import Client
+from .drivers import HAS_NATIVE, runner
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute._loop.threads import LoopThread
-    from mcroute.adapters import native_carrier
-    from mcroute.adapters.native_engine import NativeEngine
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.drivers.native import driver as native_driver
+    from mcroute.drivers.native.engine import NativeEngine
+    from mcroute.proxy.native import Proxy
 
 run = runner("native")
 
@@ -80,15 +80,15 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
             hanging.append(threading.current_thread())
             is_over.wait()
 
-    monkeypatch.setattr(native_carrier, "LoopThread", Hanging)
-    monkeypatch.setattr(native_carrier, "STOP_S", 0.02)
+    monkeypatch.setattr(native_driver, "LoopThread", Hanging)
+    monkeypatch.setattr(native_driver, "STOP_S", 0.02)
 
     async def scenario() -> None:
         plan = compile_plan(PoolRoute(Pool.of("main", [f"127.0.0.1:{free_port()}"])))
         proxy = Proxy(plan, threads=2)
         with pytest.raises(RuntimeError, match="has answered nothing"):
             await proxy.start()
-        assert not asyncio.get_running_loop().remove_reader(proxy.carrier._bell)
+        assert not asyncio.get_running_loop().remove_reader(proxy.driver._bell)
 
     try:
         run(scenario())
@@ -199,10 +199,10 @@ class Late:
 
 def make_late(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, errand: str) -> Late:
     """The first thread."""
-    first, *others = proxy.carrier.threads
+    first, *others = proxy.driver.threads
     late = Late(first, errand)
     monkeypatch.setattr(proxy.engine, "_threads", (late, *others))
-    monkeypatch.setattr(proxy.carrier, "threads", (late, *others))
+    monkeypatch.setattr(proxy.driver, "threads", (late, *others))
     return late
 
 
@@ -259,7 +259,7 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
 def test_a_thread_that_was_not_heard_to_the_end_is_heard_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(native_carrier, "HEAR_AGAIN_S", 0.05)
+    monkeypatch.setattr(native_driver, "HEAR_AGAIN_S", 0.05)
 
     async def scenario() -> None:
         # Another one would make it heard when it rings itself.

@@ -16,13 +16,13 @@ import pytest
 from mcroute.policy import Pool, PoolRoute, Server, compile_plan
 from mcroute.testing import EmbeddedServer
 
-from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Outside, Scripted
+from .drivers import HAS_NATIVE, Run, runner, start_proxy
 
 native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.proxy.native import Proxy
 
 run_native = runner("native")
 
@@ -65,10 +65,10 @@ def test_a_thread_that_cannot_be_started_is_an_error(
 # ---- the end ----
 
 
-def test_closing_waits_for_what_is_in_flight(run: Run, carrier: str) -> None:
+def test_closing_waits_for_what_is_in_flight(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as server:
-            proxy = await start_proxy(carrier, server.route(reply_timeout_s=20, deadline_s=30))
+            proxy = await start_proxy(driver, server.route(reply_timeout_s=20, deadline_s=30))
             busy, idle, middle = [await Client.to(proxy) for _ in range(3)]
             busy.writer.write(b"get a\r\nget b\r\n")
             middle.writer.write(b"set k 0 0 10\r\nabc")
@@ -89,10 +89,10 @@ def test_closing_waits_for_what_is_in_flight(run: Run, carrier: str) -> None:
     run(scenario())
 
 
-def test_closing_ends_at_its_limit(run: Run, carrier: str) -> None:
+def test_closing_ends_at_its_limit(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as server:
-            proxy = await start_proxy(carrier, server.route(reply_timeout_s=40, deadline_s=60))
+            proxy = await start_proxy(driver, server.route(reply_timeout_s=40, deadline_s=60))
             client = await Client.to(proxy)
             client.writer.write(b"get a\r\n")
             await server.asked()
@@ -107,9 +107,9 @@ def test_closing_ends_at_its_limit(run: Run, carrier: str) -> None:
     run(scenario())
 
 
-def test_closing_reaches_clients_that_have_just_come(run: Run, carrier: str, server: EmbeddedServer) -> None:
+def test_closing_reaches_clients_that_have_just_come(run: Run, driver: str, server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [server.address])))
+        proxy = await start_proxy(driver, PoolRoute(Pool.of("main", [server.address])))
         clients = [await Client.to(proxy) for _ in range(300)]
         await proxy.close(20)
         for client in clients:
@@ -129,7 +129,7 @@ def test_closing_reaches_clients_that_are_handed_over(server: EmbeddedServer, tm
         await proxy.start(path=path)
         clients = [await Client.on_path(path) for _ in range(300)]
         await proxy.close(20)
-        assert [thread.clients() for thread in proxy.carrier.threads] == [0, 0, 0]
+        assert [thread.clients() for thread in proxy.driver.threads] == [0, 0, 0]
         for client in clients:
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await client.reader.readexactly(1)
@@ -200,10 +200,10 @@ def test_a_path_that_is_taken_is_not_shared_and_a_dead_one_is_replaced(
     run_native(scenario())
 
 
-def test_a_server_on_a_unix_socket(run: Run, carrier: str, tmp_path: Path) -> None:
+def test_a_server_on_a_unix_socket(run: Run, driver: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Scripted.running(str(tmp_path / "server")) as server:
-            proxy = await start_proxy(carrier, server.route())
+            proxy = await start_proxy(driver, server.route())
             client = await Client.to(proxy)
             for size in (1, 200_000):
                 client.writer.write(b"set k 0 0 %d\r\n%s\r\n" % (size, b"x" * size))
@@ -288,7 +288,7 @@ def test_what_a_forked_child_does_with_its_parents_proxy_is_harmless(server: Emb
             await proxy.start()
             child = os.fork()
             if child == 0:
-                held = proxy.carrier
+                held = proxy.driver
                 for use in (held.close, proxy.observe, proxy.engine.snapshot, held.hear, held.let_go):
                     with contextlib.suppress(RuntimeError):
                         use()

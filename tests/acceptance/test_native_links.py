@@ -12,20 +12,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcroute.adapters import routing
 from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, compile_plan
 from mcroute.policy.servers import LINKS_MAX
+from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, Relay, free_port
 
-from .carriers import HAS_NATIVE, Run, runner, start_proxy
 from .clients import Client, Scripted
+from .drivers import HAS_NATIVE, Run, runner, start_proxy
 
 native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute._loop.threads import NEWS_MAX, LoopThread
-    from mcroute.adapters import addresses, native_links
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.drivers.asyncio import addresses
+    from mcroute.drivers.native import links as native_links
+    from mcroute.proxy.native import Proxy
 
 run_native = runner("native")
 
@@ -135,14 +136,14 @@ async def answer_flushes(server: Scripted) -> None:
 
 
 def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
-    run: Run, carrier: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routing, "RETIRE_TIMEOUT_S", 0.2)
 
     async def scenario() -> None:
         async with Scripted.running() as leaves, Scripted.running() as stays:
             away = compile_plan(stays.route())
-            proxy = await start_proxy(carrier, leaves.route(reply_timeout_s=20, deadline_s=30))
+            proxy = await start_proxy(driver, leaves.route(reply_timeout_s=20, deadline_s=30))
             client = await Client.to(proxy)
             client.writer.write(b"get k\r\n")
             writer, _ = await leaves.asked()
@@ -163,10 +164,10 @@ def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
 # ---- connecting ----
 
 
-def test_a_server_that_is_refused_is_tried_again_and_again(run: Run, carrier: str) -> None:
+def test_a_server_that_is_refused_is_tried_again_and_again(run: Run, driver: str) -> None:
     async def scenario() -> None:
         port = free_port()
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [f"127.0.0.1:{port}"])))
+        proxy = await start_proxy(driver, PoolRoute(Pool.of("main", [f"127.0.0.1:{port}"])))
         client = await Client.to(proxy)
         assert (await client.ask(b"get k\r\n")).startswith(b"SERVER_ERROR ")
         with EmbeddedServer(port) as server:
@@ -186,7 +187,7 @@ def test_a_server_that_is_refused_is_tried_again_and_again(run: Run, carrier: st
 
 @pytest.mark.parametrize("greeting", [b"", b"-ERR unknown command 'version'\r\n"])
 def test_one_that_takes_connections_and_is_no_memcached_is_not_asked_all_the_time(
-    run: Run, carrier: str, greeting: bytes
+    run: Run, driver: str, greeting: bytes
 ) -> None:
     async def scenario() -> None:
         count = 0
@@ -199,7 +200,7 @@ def test_one_that_takes_connections_and_is_no_memcached_is_not_asked_all_the_tim
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [f"127.0.0.1:{port}"])), threads=1)
+        proxy = await start_proxy(driver, PoolRoute(Pool.of("main", [f"127.0.0.1:{port}"])), threads=1)
         await asyncio.sleep(1.0)
         # 0, 50, 100, 200, 400 ms, each less up to a half, and the supervisor's probes.
         assert 2 <= count < 20
@@ -209,10 +210,10 @@ def test_one_that_takes_connections_and_is_no_memcached_is_not_asked_all_the_tim
     run(scenario())
 
 
-def test_a_server_that_does_not_take_the_connection_is_an_error_in_time(run: Run, carrier: str) -> None:
+def test_a_server_that_does_not_take_the_connection_is_an_error_in_time(run: Run, driver: str) -> None:
     async def scenario(port: int) -> None:
         pool = Pool("main", (Server.parse(f"127.0.0.1:{port}"),), connect_timeout_s=0.1)
-        proxy = await start_proxy(carrier, PoolRoute(pool))
+        proxy = await start_proxy(driver, PoolRoute(pool))
         client = await Client.to(proxy)
         assert (await client.ask(b"get k\r\n")).startswith(b"SERVER_ERROR ")
         await client.close()

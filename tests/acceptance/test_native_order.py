@@ -10,11 +10,11 @@ import pytest
 from mcroute.policy import Pool, Replicate, Server, compile_plan
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import HAS_NATIVE, runner
 from .clients import Client
+from .drivers import HAS_NATIVE, runner
 
 if HAS_NATIVE:
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.proxy.native import Proxy
 
 CLIENTS, KEYS, ROUNDS = 16, 8, 60
 

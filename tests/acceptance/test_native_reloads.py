@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from mcroute._engine.roster import Identity
-from mcroute.adapters import addresses, routing
+from mcroute.drivers.asyncio import addresses
 from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, compile_plan
+from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
 
-from .carriers import HAS_NATIVE, runner
 from .clients import Client, Scripted
+from .drivers import HAS_NATIVE, runner
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.adapters import native_links
-    from mcroute.adapters.native_proxy import Proxy
-    from mcroute.adapters.supervised import Links
+    from mcroute.drivers.native import links as native_links
+    from mcroute.proxy.native import Proxy
+    from mcroute.runtime.supervised import Links
 
 run = runner("native")
 

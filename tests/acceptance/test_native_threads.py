@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mcroute.adapters import listening
 from mcroute.policy import ByPrefix, Pool, PoolRoute, Replicate, Server, compile_plan
 from mcroute.policy.steps import Ask, Wait
+from mcroute.proxy import listening
 
-from .carriers import HAS_NATIVE, runner
 from .clients import Client, Outside, Scripted
+from .drivers import HAS_NATIVE, runner
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.proxy.native import Proxy
 
 run = runner("native")
 
@@ -107,7 +107,7 @@ def test_a_route_in_python_that_is_late_ends_at_its_deadline() -> None:
 
 def where(proxy: Proxy) -> list[int]:
     """Open sessions by thread."""
-    return [thread.clients() for thread in proxy.carrier.threads]
+    return [thread.clients() for thread in proxy.driver.threads]
 
 
 @pytest.mark.parametrize("way", ["path", "port"])
@@ -144,7 +144,7 @@ def test_clients_of_every_address_of_a_host_are_divided(monkeypatch: pytest.Monk
                 client = Client(*await asyncio.open_connection(f"127.0.0.{i}", proxy.port))
                 assert (await client.ask(b"version\r\n")).startswith(b"VERSION ")
                 await client.close()
-            assert [t.snapshot().counters["sessions_opened"] for t in proxy.carrier.threads] == [3, 3]
+            assert [t.snapshot().counters["sessions_opened"] for t in proxy.driver.threads] == [3, 3]
 
     run(scenario())
 
@@ -252,7 +252,7 @@ def test_what_threads_count_is_told_as_one(tmp_path: Path) -> None:
                 mcroute = await client.stats("mcroute")
                 assert any(value == "6" for value in mcroute.values())
             snapshot = proxy.observe().snapshot
-            assert [t.snapshot().servers[name].counters["requests"] for t in proxy.carrier.threads] == [3, 3]
+            assert [t.snapshot().servers[name].counters["requests"] for t in proxy.driver.threads] == [3, 3]
             assert snapshot.servers[name].counters["requests"] == 6
 
     run(scenario())

@@ -28,14 +28,14 @@ from mcroute.policy import (
 from mcroute.policy.steps import Ask
 from mcroute.testing import EmbeddedServer, free_port
 
-from .carriers import HAS_NATIVE, runner
 from .clients import RESET_ON_CLOSE, Client, Scripted
+from .drivers import HAS_NATIVE, runner
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute import NativeProxy
-    from mcroute.adapters.native_proxy import Proxy
+    from mcroute.proxy.native import Proxy
 
 run = runner("native")
 
@@ -78,7 +78,7 @@ def test_a_connection_that_a_child_holds_open_is_watched_no_more() -> None:
         with EmbeddedServer() as server:
             async with Proxy(compile_plan(route(server)), threads=1) as proxy:
                 await proxy.start()
-                (thread,) = proxy.carrier.threads
+                (thread,) = proxy.driver.threads
                 before = watched()
                 client = socket.create_connection(("127.0.0.1", proxy.port))
                 client.sendall(b"version\r\n")
@@ -147,12 +147,12 @@ def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
                 await proxy.start()
                 number = proxy.engine.server_ids()[server.address]
                 monkeypatch.setattr(proxy.supervision, "link_lost", fail)
-                monkeypatch.setattr(proxy.carrier, "on_stats", fail)
+                monkeypatch.setattr(proxy.driver, "on_stats", fail)
                 clients = [await Client.to(proxy) for _ in range(8)]
                 for client in clients:
                     assert await client.ask(b"stats\r\n") == b"SERVER_ERROR stats failed\r\n"
                 server.kill()
-                while "a mistake" not in caplog.text or proxy.carrier.threads[0].news():
+                while "a mistake" not in caplog.text or proxy.driver.threads[0].news():
                     await asyncio.sleep(0.005)
                 server.restart()
                 while not proxy._routing.links[number].are_connected:
@@ -218,7 +218,7 @@ def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away()
             async with Proxy(plan, threads=2) as proxy:
                 await proxy.start()
                 clients = [await Client.to(proxy)]
-                while not all(thread.clients() for thread in proxy.carrier.threads):
+                while not all(thread.clients() for thread in proxy.driver.threads):
                     clients.append(await Client.to(proxy))
                     await clients[-1].ask(b"version\r\n")
                 first, other = clients[0], clients[-1]
@@ -229,8 +229,8 @@ def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away()
                 assert server.is_idle
                 writer.write(b"STORED\r\n")
                 while (
-                    proxy.carrier.threads[0].links([0])[0][0].unanswered
-                    + proxy.carrier.threads[1].links([0])[0][0].unanswered
+                    proxy.driver.threads[0].links([0])[0][0].unanswered
+                    + proxy.driver.threads[1].links([0])[0][0].unanswered
                 ):
                     await asyncio.sleep(0.005)
                 other.writer.write(b"delete k\r\n")

@@ -10,7 +10,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import NATIVE
+from .drivers import NATIVE
 from .pauses import Settings, run
 
 PAUSES = int(os.environ.get("MCROUTE_PAUSES", "20"))
@@ -22,9 +22,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
-def test_nothing_happens_twice_while_servers_stop_and_go_on(carrier: str, tmp_path: Path) -> None:
-    tally = asyncio.run(run(Settings(pauses=PAUSES, carrier=carrier, clients=12), tmp_path))
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_nothing_happens_twice_while_servers_stop_and_go_on(driver: str, tmp_path: Path) -> None:
+    tally = asyncio.run(run(Settings(pauses=PAUSES, driver=driver, clients=12), tmp_path))
     assert tally.second == []
     assert tally.pauses >= PAUSES
     assert {"add STORED", "add NOT_STORED", "cas STORED", "incr a number"} <= tally.replies.keys()

@@ -12,8 +12,8 @@ import pytest
 from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
-from .carriers import Proxy, Run, start_proxy
 from .clients import Client
+from .drivers import Proxy, Run, start_proxy
 from .load import Load, connected
 
 pytestmark = [
@@ -39,10 +39,10 @@ def pool(servers: list[MemcachedServer], **options: float) -> Pool:
 
 
 @pytest.fixture
-def proxy_for(carrier: str) -> ProxyFor:
+def proxy_for(driver: str) -> ProxyFor:
     @contextlib.asynccontextmanager
     async def proxy_for(route: Route, settings: SupervisorSettings = SETTINGS) -> AsyncIterator[Proxy]:
-        proxy = await start_proxy(carrier, route, settings=settings)
+        proxy = await start_proxy(driver, route, settings=settings)
         try:
             yield proxy
         finally:

@@ -17,7 +17,7 @@ from mcroute.cli.demo.load import Load
 from mcroute.cli.demo.tally import Phase, Tally
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 
-from .carriers import NATIVE
+from .drivers import NATIVE
 from .service import service
 
 pytestmark = [

@@ -10,8 +10,8 @@ import pytest
 
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 
-from .carriers import NATIVE
 from .clients import Client
+from .drivers import NATIVE
 from .service import Service, service
 
 pytestmark = [

@@ -11,8 +11,8 @@ import pytest
 
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 
-from .carriers import NATIVE
 from .clients import Client
+from .drivers import NATIVE
 from .service import service
 from .test_renames import KEYS, config, write
 

@@ -10,7 +10,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import NATIVE
+from .drivers import NATIVE
 from .returns import Settings, returns
 
 pytestmark = [
@@ -20,8 +20,8 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
-def test_no_old_value_is_read_or_held_after_a_return(carrier: str, tmp_path: Path) -> None:
-    outcome = asyncio.run(returns(Settings(returns=12, pools=4, others=1, carrier=carrier), tmp_path))
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_no_old_value_is_read_or_held_after_a_return(driver: str, tmp_path: Path) -> None:
+    outcome = asyncio.run(returns(Settings(returns=12, pools=4, others=1, driver=driver), tmp_path))
     assert outcome.wrong() == []
     assert outcome.log.returns >= 12

@@ -11,8 +11,8 @@ import pytest
 from mcroute.policy import Pool, PoolRoute, Server, compile_plan
 from mcroute.testing import free_port
 
-from .carriers import HAS_NATIVE, Run, start_proxy
 from .clients import Client
+from .drivers import HAS_NATIVE, Run, start_proxy
 
 
 def scoped() -> str | None:
@@ -38,11 +38,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-def test_a_server_with_a_scope(run: Run, carrier: str) -> None:
+def test_a_server_with_a_scope(run: Run, driver: str) -> None:
     async def scenario() -> None:
         server = await asyncio.start_server(answer, HOST, 0)
         address = f"[{HOST}]:{server.sockets[0].getsockname()[1]}"
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", [address])))
+        proxy = await start_proxy(driver, PoolRoute(Pool.of("main", [address])))
         client = await Client.to(proxy)
         assert await client.ask(b"get k\r\n") == b"END\r\n"
         await client.close()
@@ -52,10 +52,10 @@ def test_a_server_with_a_scope(run: Run, carrier: str) -> None:
     run(scenario())
 
 
-def test_a_server_on_an_interface_that_is_not_there_is_one_that_is_away(run: Run, carrier: str) -> None:
+def test_a_server_on_an_interface_that_is_not_there_is_one_that_is_away(run: Run, driver: str) -> None:
     async def scenario() -> None:
         away = Server.parse(f"[fe80::1%nowhere]:{free_port()}")
-        proxy = await start_proxy(carrier, PoolRoute(Pool("main", (away,))))
+        proxy = await start_proxy(driver, PoolRoute(Pool("main", (away,))))
         client = await Client.to(proxy)
         assert (await client.ask(b"get k\r\n")).startswith(b"SERVER_ERROR ")
         await client.close()
@@ -67,7 +67,7 @@ def test_a_server_on_an_interface_that_is_not_there_is_one_that_is_away(run: Run
 @pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_listening_on_an_address_with_a_scope(threads: int) -> None:
-    from mcroute.adapters.native_proxy import Proxy  # noqa: PLC0415
+    from mcroute.proxy.native import Proxy  # noqa: PLC0415
 
     async def scenario() -> None:
         away = Server.parse(f"127.0.0.1:{free_port()}")

@@ -11,7 +11,7 @@ import pytest
 from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import Proxy, Run, start_proxy
+from .drivers import Proxy, Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -58,11 +58,11 @@ async def silent() -> AsyncIterator[tuple[str, Silent]]:
         yield f"127.0.0.1:{listener.sockets[0].getsockname()[1]}", server
 
 
-def test_all_servers_rows_come_behind_their_names(carrier: str, run: Run) -> None:
+def test_all_servers_rows_come_behind_their_names(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with MemcachedServer() as one, MemcachedServer() as other:
             members = (Server.parse(one.address, name="a"), Server.parse(other.address, name="b"))
-            proxy = await start_proxy(carrier, PoolRoute(Pool("main", members, deadline_s=20.0)))
+            proxy = await start_proxy(driver, PoolRoute(Pool("main", members, deadline_s=20.0)))
             try:
                 settings = rows(await ask(proxy, b"stats settings"))
                 assert settings["a:item_size_max"] == settings["b:item_size_max"] == "1048576"
@@ -85,13 +85,13 @@ def test_all_servers_rows_come_behind_their_names(carrier: str, run: Run) -> Non
 
 
 def test_a_server_that_does_not_answer_keeps_the_others_for_less_than_the_deadline(
-    carrier: str, run: Run
+    driver: str, run: Run
 ) -> None:
     async def scenario() -> None:
         async with silent() as (address, server):
             with MemcachedServer() as alive:
                 members = (Server.parse(alive.address, name="a"), Server.parse(address, name="b"))
-                proxy = await start_proxy(carrier, PoolRoute(Pool("main", members, deadline_s=3.0)))
+                proxy = await start_proxy(driver, PoolRoute(Pool("main", members, deadline_s=3.0)))
                 try:
                     asked = [ask(proxy, b"stats items") for _ in range(20)]
                     replies = await asyncio.gather(*asked, ask(proxy, b"stats settings"))
@@ -105,11 +105,11 @@ def test_a_server_that_does_not_answer_keeps_the_others_for_less_than_the_deadli
     run(scenario())
 
 
-def test_of_a_server_that_is_gone_its_state_is_told(carrier: str, run: Run) -> None:
+def test_of_a_server_that_is_gone_its_state_is_told(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with MemcachedServer() as one, MemcachedServer() as other:
             members = (Server.parse(one.address, name="a"), Server.parse(other.address, name="b"))
-            proxy = await start_proxy(carrier, PoolRoute(Pool("main", members)))
+            proxy = await start_proxy(driver, PoolRoute(Pool("main", members)))
             try:
                 other.kill()
                 while "b:state" not in (said := rows(await ask(proxy, b"stats settings"))):

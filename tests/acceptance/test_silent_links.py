@@ -12,8 +12,8 @@ import pytest
 
 from mcroute.policy import PoolRoute
 
-from .carriers import CARRIERS, runner, start_proxy
 from .clients import Client, Scripted
+from .drivers import DRIVERS, runner, start_proxy
 
 # An engine gives a link up by itself when a reply is so much overdue, in seconds.
 ORPHAN_AGE_S = 10.0
@@ -47,12 +47,12 @@ async def forgetful() -> AsyncIterator[Forgetful]:
             answering.cancel()
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_a_silent_link_is_replaced_when_the_server_answers_on_another_connection(carrier: str) -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_silent_link_is_replaced_when_the_server_answers_on_another_connection(driver: str) -> None:
     async def scenario() -> None:
         async with forgetful() as server:
             route = PoolRoute(server.pool(reply_timeout_s=0.2, deadline_s=0.4))
-            proxy = await start_proxy(carrier, route)
+            proxy = await start_proxy(driver, route)
             client = await Client.to(proxy)
             assert await client.ask(b"get k\r\n") == b"END\r\n"
             server.forget()
@@ -63,17 +63,17 @@ def test_a_silent_link_is_replaced_when_the_server_answers_on_another_connection
             await client.close()
             await proxy.close()
 
-    runner(carrier)(scenario())
+    runner(driver)(scenario())
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the system's table of connections")
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_the_system_watches_idle_links(carrier: str) -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_system_watches_idle_links(driver: str) -> None:
     """On an idle link the timer of keepalive is due within seconds; by default that takes hours."""
 
     async def scenario() -> None:
         async with forgetful() as server:
-            proxy = await start_proxy(carrier, server.route())
+            proxy = await start_proxy(driver, server.route())
             client = await Client.to(proxy)
             assert await client.ask(b"get k\r\n") == b"END\r\n"
             port = int(server.address.rpartition(":")[2])
@@ -81,7 +81,7 @@ def test_the_system_watches_idle_links(carrier: str) -> None:
             await client.close()
             await proxy.close()
 
-    runner(carrier)(scenario())
+    runner(driver)(scenario())
 
 
 def _keepalives_due(port: int) -> list[float]:

@@ -11,7 +11,7 @@ import pytest
 
 from mcroute.testing import find_memcached
 
-from .carriers import NATIVE
+from .drivers import NATIVE
 from .soak import Settings, soak
 
 SECONDS = float(os.environ.get("MCROUTE_SOAK_SECONDS", "8"))
@@ -23,9 +23,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("carrier", ["asyncio", NATIVE])
-def test_servers_come_and_go_and_nobody_sees_it(carrier: str, tmp_path: Path) -> None:
-    settings = Settings(seconds=SECONDS, carrier=carrier, clients=20, longest_fault_s=1.5)
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_servers_come_and_go_and_nobody_sees_it(driver: str, tmp_path: Path) -> None:
+    settings = Settings(seconds=SECONDS, driver=driver, clients=20, longest_fault_s=1.5)
     outcome = asyncio.run(soak(settings, tmp_path))
     assert outcome.wrong() == []
     assert min(outcome.tally.count, outcome.faults.counts.total(), outcome.watch.counts["reloads"]) > 0

@@ -13,8 +13,8 @@ import pytest
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import find_memcached
 
-from .carriers import start_proxy
 from .differences import Differences
+from .drivers import start_proxy
 from .pairs import MARK, MARKED, memcached_version, pair
 
 pytestmark = [
@@ -109,25 +109,25 @@ TRAPS = {
 }
 
 
-async def both(carrier: str, messages: list[bytes]) -> list[list[bytes]]:
+async def both(driver: str, messages: list[bytes]) -> list[list[bytes]]:
     """The answers to each, one at a time: packed together, memcached itself may answer otherwise."""
-    async with pair(carrier) as heard:
+    async with pair(driver) as heard:
         await heard.level()
         return [await heard.say(message + b"\r\n" + MARK, MARKED, b"", []) for message in messages]
 
 
 @pytest.mark.parametrize("name", TRAPS)
-def test_traps_are_what_they_are_without_a_proxy(carrier: str, name: str) -> None:
+def test_traps_are_what_they_are_without_a_proxy(driver: str, name: str) -> None:
     async def scenario() -> None:
-        direct, proxied = zip(*await both(carrier, TRAPS[name]), strict=True)
+        direct, proxied = zip(*await both(driver, TRAPS[name]), strict=True)
         assert Differences.read().same(list(direct), list(proxied), memcached_version()), (direct, proxied)
 
     asyncio.run(scenario())
 
 
-def test_nobody_listens_on_udp(carrier: str) -> None:
+def test_nobody_listens_on_udp(driver: str) -> None:
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, PoolRoute(Pool.of("main", ["127.0.0.1:1"])))
+        proxy = await start_proxy(driver, PoolRoute(Pool.of("main", ["127.0.0.1:1"])))
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
                 datagrams.settimeout(5)

@@ -11,8 +11,8 @@ import pytest
 from mcroute.policy import Pool, Replicate, Server
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import Run, start_proxy
 from .clients import Client
+from .drivers import Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -30,13 +30,13 @@ def three_servers() -> Iterator[list[MemcachedServer]]:
 
 
 @contextlib.asynccontextmanager
-async def two_proxies(carrier: str, servers: Sequence[MemcachedServer]) -> AsyncIterator[list[Client]]:
+async def two_proxies(driver: str, servers: Sequence[MemcachedServer]) -> AsyncIterator[list[Client]]:
     """A client of each."""
     members = tuple(
         Server.parse(server.address, name=name) for name, server in zip(NAMES, servers, strict=True)
     )
     route = Replicate(Pool("main", members, reply_timeout_s=20, deadline_s=20), copies=2)
-    proxies = [await start_proxy(carrier, route) for _ in range(2)]
+    proxies = [await start_proxy(driver, route) for _ in range(2)]
     clients = [await Client.to(proxy) for proxy in proxies]
     try:
         yield clients
@@ -59,10 +59,10 @@ async def holders(servers: Sequence[MemcachedServer]) -> dict[str, str]:
     return found
 
 
-def test_they_place_keys_alike_and_name_the_same_servers(carrier: str, run: Run) -> None:
+def test_they_place_keys_alike_and_name_the_same_servers(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with three_servers() as servers:
-            async with two_proxies(carrier, servers) as clients:
+            async with two_proxies(driver, servers) as clients:
                 placements = []
                 for client, other in (clients, clients[::-1]):
                     for key in KEYS:
@@ -83,10 +83,10 @@ def test_they_place_keys_alike_and_name_the_same_servers(carrier: str, run: Run)
     run(scenario())
 
 
-def test_both_tell_the_settings_of_all_servers_while_one_dies(carrier: str, run: Run) -> None:
+def test_both_tell_the_settings_of_all_servers_while_one_dies(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with three_servers() as servers:
-            async with two_proxies(carrier, servers) as clients:
+            async with two_proxies(driver, servers) as clients:
                 replies = await asyncio.gather(*(client.stats("settings") for client in clients))
                 assert [reply["c:maxconns"] for reply in replies] == ["1024", "1024"]
                 dying = [asyncio.create_task(client.stats("settings")) for client in clients]

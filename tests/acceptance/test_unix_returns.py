@@ -12,7 +12,7 @@ import pytest
 from mcroute.policy import HealthSettings, Pool, Replicate, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .carriers import Proxy, Run, start_proxy
+from .drivers import Proxy, Run, start_proxy
 from .load import Load, connected
 
 pytestmark = [
@@ -41,11 +41,11 @@ async def out_with_writes_lost(proxy: Proxy, server: MemcachedServer, load: Load
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_a_server_on_a_unix_socket_returns_when_nothing_of_ours_is_left(
-    run: Run, carrier: str, servers: list[MemcachedServer], is_killed: bool
+    run: Run, driver: str, servers: list[MemcachedServer], is_killed: bool
 ) -> None:
     async def scenario() -> None:
         pool = Pool("main", Pool.of("main", [s.address for s in servers]).servers, reply_timeout_s=0.3)
-        proxy = await start_proxy(carrier, Replicate(pool, copies=2), settings=SETTINGS)
+        proxy = await start_proxy(driver, Replicate(pool, copies=2), settings=SETTINGS)
         supervisor = proxy.supervision.supervisor
         load = Load(lambda: connected(proxy.port))
         async with load.running():

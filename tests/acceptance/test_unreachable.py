@@ -9,24 +9,24 @@ import socket
 
 import pytest
 
-from mcroute.adapters import lookups
 from mcroute.asyncio import Client, NoServer, RequestFailed, ServerLost
+from mcroute.drivers.asyncio import lookups
 from mcroute.policy import Pool, PoolRoute, Replicate, Route
 from mcroute.testing import EmbeddedServer
 
-from .carriers import CARRIERS, Run, runner, start_proxy
+from .drivers import DRIVERS, Run, runner, start_proxy
 
 REFUSED = "it cannot be connected to: Connection refused"
 
 
-@pytest.fixture(params=CARRIERS)
-def carrier(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def run(carrier: str) -> Run:
-    return runner(carrier)
+def run(driver: str) -> Run:
+    return runner(driver)
 
 
 def closed() -> str:
@@ -46,11 +46,11 @@ async def ask(port: int, request: bytes, end: bytes = b"\r\n") -> str:
     return answer.decode().rstrip()
 
 
-def test_the_only_server(carrier: str, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_only_server(driver: str, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     address = closed()
 
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, PoolRoute(pool(address)))
+        proxy = await start_proxy(driver, PoolRoute(pool(address)))
         try:
             for request in (b"get k\r\n", b"get k l\r\n", b"set k 0 0 1\r\nx\r\n"):
                 assert await ask(proxy.port, request) == f"SERVER_ERROR server {address}: {REFUSED}"
@@ -67,11 +67,11 @@ def test_the_only_server(carrier: str, run: Run, caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_both_copies(carrier: str, run: Run) -> None:
+def test_both_copies(driver: str, run: Run) -> None:
     addresses = [closed(), closed()]
 
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, Replicate(pool(*addresses)))
+        proxy = await start_proxy(driver, Replicate(pool(*addresses)))
         try:
             answers = {
                 f"SERVER_ERROR server {address}{how}: {REFUSED}"
@@ -87,7 +87,7 @@ def test_both_copies(carrier: str, run: Run) -> None:
 
 
 def test_a_name_without_an_address(
-    carrier: str, run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    driver: str, run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def unknown(host: str) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -96,7 +96,7 @@ def test_a_name_without_an_address(
     reason = "it cannot be connected to: no address is known for its name (Name or service not known)"
 
     async def scenario() -> None:
-        proxy = await start_proxy(carrier, PoolRoute(pool("cache-9:1")))
+        proxy = await start_proxy(driver, PoolRoute(pool("cache-9:1")))
         try:
             assert await ask(proxy.port, b"get k\r\n") == f"SERVER_ERROR server cache-9:1: {reason}"
         finally:
@@ -107,10 +107,10 @@ def test_a_name_without_an_address(
     assert f"server cache-9:1 cannot be used: {reason}" in caplog.messages
 
 
-def test_a_connection_that_goes(carrier: str, run: Run) -> None:
+def test_a_connection_that_goes(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with EmbeddedServer() as server:
-            proxy = await start_proxy(carrier, PoolRoute(pool(server.address)))
+            proxy = await start_proxy(driver, PoolRoute(pool(server.address)))
             try:
                 server.pause()
                 asking = asyncio.ensure_future(ask(proxy.port, b"get k\r\n"))
@@ -193,7 +193,7 @@ LOST = r"its connection was lost with writes in flight \(\d\)"
     ids=["reads of a silent server", "writes to a server that dies"],
 )
 def test_the_log_says_by_which_rule_a_server_went_out(
-    carrier: str, run: Run, request_line: bytes, dies: bool, why: str, caplog: pytest.LogCaptureFixture
+    driver: str, run: Run, request_line: bytes, dies: bool, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
         with EmbeddedServer() as one, EmbeddedServer() as other:
@@ -204,7 +204,7 @@ def test_the_log_says_by_which_rule_a_server_went_out(
             pair = Pool("main", servers, trip_after=99 if dies else 1, **limits)
             first = (one, other)[pair.ring().owner("k")]
             line = f"server {first.address} is out of service: "
-            proxy = await start_proxy(carrier, Replicate(pair, copies=2))
+            proxy = await start_proxy(driver, Replicate(pair, copies=2))
             try:
                 # On connections to each of its threads.
                 assert {await ask(proxy.port, WRITES) for _ in range(16)} == {"STORED"}

@@ -14,7 +14,6 @@ import pymemcache
 import pytest
 from pymemcache.serde import pickle_serde
 
-from mcroute.adapters.asyncio_link import Link
 from mcroute.asyncio import (
     Client,
     ClientClosed,
@@ -28,6 +27,7 @@ from mcroute.asyncio import (
     ServerRefused,
     WrongLoop,
 )
+from mcroute.drivers.asyncio.link import Link
 from mcroute.errors import ConfigError
 from mcroute.policy import Error, Null, Pool, PoolRoute, Replicate, Server
 from mcroute.testing import EmbeddedServer

@@ -16,7 +16,7 @@ import pytest
 
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.threads import LoopThread
-from mcroute.adapters.native_engine import NativeEngine
+from mcroute.drivers.native.engine import NativeEngine
 from mcroute.policy import compile_plan
 
 TURNS_MAX = 10_000

@@ -48,7 +48,7 @@ def test_a_reply_is_not_dropped_when_the_memory_is_used_up():
         session = net.client()
         is_broken = any(not engine.receive(session, get, net.now) for _ in range(900))
 
-    def arrives(data):  # as adapters.asyncio_link does it
+    def arrives(data):  # as drivers.asyncio.link does it
         room = engine.get_buffer(link) or bytearray(4096)
         room[: len(data)] = data
         engine.received(link, len(data), net.now)

@@ -49,7 +49,7 @@ cdef extern from * nogil:
         return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
     /* The system closes a connection on which the peer's system acknowledges nothing; refused by unix sockets. As in
-       adapters/asyncio_driver.py. */
+       drivers/asyncio/engine_loop.py. */
     static inline void mcroute_notice_silence(int fd) {
         int idle = 5, every = 1, probes = 3, unacknowledged_ms = 3000;
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);

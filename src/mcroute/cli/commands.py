@@ -82,7 +82,7 @@ def check(config: str) -> None:
     # Imported late: asyncio takes a while, and the other commands look nothing up.
     import asyncio  # noqa: PLC0415
 
-    from ..adapters.addresses import locate, place_of  # noqa: PLC0415
+    from ..drivers.asyncio.addresses import locate, place_of  # noqa: PLC0415
 
     loaded = _load(config)
     found = asyncio.run(locate(loaded.plan))

@@ -12,17 +12,17 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..adapters.asyncio_proxy import Proxy as AsyncioProxy
-from ..adapters.descriptors import Descriptors
-from ..adapters.state_file import StateFile
 from ..config import Config, ProxySettings
 from ..config.schema import LIMITS
 from ..errors import ConfigError
 from ..policy.servers import host_and_port
+from ..proxy.descriptors import Descriptors
+from ..proxy.on_asyncio import Proxy as AsyncioProxy
+from ..proxy.state_file import StateFile
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
-    from ..adapters.native_proxy import Proxy as NativeProxy
+    from ..proxy.native import Proxy as NativeProxy
 
 __all__ = ("runner", "serve")
 
@@ -127,8 +127,8 @@ def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
             descriptors=_descriptors(config, 0),
         )
         return asyncio_proxy, "asyncio"
-    from ..adapters.native_proxy import Proxy as NativeProxy  # noqa: PLC0415
-    from ..adapters.native_proxy import default_threads  # noqa: PLC0415
+    from ..proxy.native import Proxy as NativeProxy  # noqa: PLC0415
+    from ..proxy.native import default_threads  # noqa: PLC0415
 
     threads = config.proxy.threads or default_threads()
     native = NativeProxy(
@@ -140,7 +140,7 @@ def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
         first_use=config.proxy.first_use,
         descriptors=_descriptors(config, threads),
     )
-    count = len(native.carrier.threads)
+    count = len(native.driver.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"
 
 

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from ..adapters.asyncio_carrier import asyncio_routing
-from ..adapters.asyncio_driver import Result
-from ..adapters.routing import Routing
-from ..adapters.timing import in_time
+from ..drivers.asyncio.driver import asyncio_routing
+from ..drivers.asyncio.engine_loop import Result
+from ..drivers.asyncio.timing import in_time
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
+from ..runtime.routing import Routing
 from .errors import ClientClosed, IllegalInput
 from .results import Answer, Culprit, failure
 

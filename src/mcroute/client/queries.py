@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pymemcache.client.base import STAT_TYPES
 
-from ..adapters import asyncio_control as control
-from ..adapters.timing import in_time
+from ..drivers.asyncio import control
+from ..drivers.asyncio.timing import in_time
 from ..errors import RemoteProtocolError
 from ..policy import Server
 from .errors import IllegalInput

@@ -1,1 +1,0 @@
-"""What connects the engine to the world: loops, sockets, clocks."""

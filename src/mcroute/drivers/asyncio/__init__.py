@@ -1,0 +1,1 @@
+"""An engine, its links and its supervision on an asyncio loop."""

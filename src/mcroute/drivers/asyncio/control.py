@@ -1,0 +1,305 @@
+"""Commands to a server outside of its link, one short connection each: probe, list of connections, flush.
+
+They cannot get out of step with the requests of clients, and tell how the server treats a new connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+
+from ...errors import RemoteProtocolError
+from ...policy import Server, ServerStats
+from .addresses import resolve
+
+__all__ = (
+    "OtherAddresses",
+    "OtherProcess",
+    "flush",
+    "is_one_store",
+    "listed_connections",
+    "local_address",
+    "look",
+    "probe",
+    "settings",
+    "spell_address",
+    "stats",
+    "unix_connections",
+    "version",
+)
+
+# A key that is stored to compare two servers lives for so long if it cannot be deleted.
+MARK_S = 10
+
+# Far above what `stats conns` says of ten thousand connections.
+ANSWER_MAX = 4 << 20
+READ_SIZE = 1 << 16
+
+
+class OtherAddresses(RemoteProtocolError):
+    """The server sees our connections under other addresses than we do, or under none."""
+
+
+class OtherProcess(RemoteProtocolError):
+    """Somebody else answers there: nothing was changed."""
+
+
+def local_address(transport: asyncio.BaseTransport) -> str:
+    """What tells a connection from others: our end, as `listed_connections` names it.
+
+    Of a unix socket's it is the process at the other end, where the system says so: see `unix_connections`.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return spell_address("unix", _peer_process(sock))
+    host, port, *_ = transport.get_extra_info("sockname")
+    return spell_address(host, port)
+
+
+def _peer_process(sock: socket.socket) -> int:
+    """The process that listens, 0 if the system does not say so."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    process, *_ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(process)
+
+
+def spell_address(host: str, port: int) -> str:
+    """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones."""
+    return f"{_spell_host(host)}:{port}"
+
+
+@functools.lru_cache(1024)
+def _spell_host(host: str) -> str:
+    bare = host.strip("[]").partition("%")[0]
+    if bare in ("*", "unix"):
+        return bare
+    address = ipaddress.ip_address(bare)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+async def probe(server: Server) -> ServerStats:
+    """Returns when the server has answered: what it says of itself, empty if it has no `stats`.
+
+    Raises OSError or RemoteProtocolError; a stranger is not asked.
+    """
+    reader, writer = await _connect(server)
+    try:
+        await _greet(server, reader, writer)
+        return await _introduced(server, reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def version(server: Server) -> bytes:
+    """As the server names it. Raises OSError or RemoteProtocolError."""
+    return (await _ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()
+
+
+async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
+    """What the server counts, by name. Raises OSError or RemoteProtocolError."""
+    reader, writer = await _connect(server)
+    try:
+        return await _stats(server, reader, writer, arguments)
+    finally:
+        writer.transport.abort()
+
+
+async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"version\r\n")
+    line = await _line(reader)
+    if not line.startswith(b"VERSION "):
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to version")
+
+
+async def settings(server: Server) -> dict[bytes, bytes]:
+    """How the server was started. Raises OSError or RemoteProtocolError; a stranger is not asked."""
+    reader, writer = await _connect(server)
+    try:
+        await _greet(server, reader, writer)
+        return await _stats(server, reader, writer, b"settings")
+    finally:
+        writer.transport.abort()
+
+
+async def flush(
+    server: Server, delay_s: int = 0, allows: Callable[[ServerStats], bool] = lambda stats: True
+) -> ServerStats:
+    """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
+
+    Before, on the same connection, `allows` hears what the server says of itself. Raises OtherProcess if it
+    does not allow it, else OSError or RemoteProtocolError.
+    """
+    reader, writer = await _connect(server)
+    try:
+        if not allows(await _introduced(server, reader, writer)):
+            raise OtherProcess("it is another memcached than before")
+        commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
+        for command in (*commands, b"flush_all\r\n"):
+            writer.write(command)
+            line = await _line(reader)
+            if line == b"OK\r\n":
+                return await _look(server, reader, writer)
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
+    finally:
+        writer.transport.abort()
+
+
+async def is_one_store(server: Server, other: Server) -> bool:
+    """Whether what is stored on one of two servers is found on the other one: they are one process.
+
+    It is a key that nobody else has, which is deleted at once. Raises OSError or RemoteProtocolError if
+    either does not say.
+    """
+    key = b"mcroute:same:" + secrets.token_hex(8).encode()
+    reader, writer = await _connect(server)
+    try:
+        writer.write(b"set %b 0 %d 1\r\n1\r\n" % (key, MARK_S))
+        line = await _line(reader)
+        if line != b"STORED\r\n":
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to set")
+        try:
+            return await _has(other, key)
+        finally:
+            writer.write(b"delete %b\r\n" % key)
+            await _line(reader)
+    finally:
+        writer.transport.abort()
+
+
+async def _has(server: Server, key: bytes) -> bool:
+    line = await _ask(server, b"get %b\r\n" % key, b"")
+    if not line.startswith((b"VALUE %b " % key, b"END\r\n")):
+        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to get")
+    return not line.startswith(b"END")
+
+
+async def look(server: Server) -> ServerStats:
+    """The server's `stats`, empty if it has none. Raises OSError or RemoteProtocolError."""
+    reader, writer = await _connect(server)
+    try:
+        return await _look(server, reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ServerStats:
+    try:
+        rows = await _stats(server, reader, writer, b"")
+        settings = await _stats(server, reader, writer, b"settings")
+    except RemoteProtocolError:
+        return ServerStats()
+    return ServerStats.of(rows, settings)
+
+
+async def _introduced(
+    server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> ServerStats:
+    """What the server says of itself, empty if it has no `stats`."""
+    try:
+        return ServerStats.of(await _stats(server, reader, writer, b""))
+    except RemoteProtocolError:
+        return ServerStats()
+
+
+async def listed_connections(server: Server) -> set[str]:
+    """The far ends of the server's connections, as it names them itself, without the one that asks.
+
+    Raises OtherAddresses if this one is not among them, else OSError or RemoteProtocolError.
+    """
+    reader, writer = await _connect(server)
+    try:
+        own = local_address(writer.transport)
+        listed = set()
+        for name, value in (await _stats(server, reader, writer, b"conns")).items():
+            if name.endswith(b":addr") and value.startswith(b"tcp"):
+                host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
+                listed.add(spell_address(host, int(port)))
+        if own not in listed:
+            raise OtherAddresses(f"{server.name} does not list our connection {own}")
+        return listed - {own}
+    finally:
+        writer.transport.abort()
+
+
+async def unix_connections(server: Server) -> tuple[str, int]:
+    """The process behind a unix socket, as `local_address` spells it, and how many clients it lists there.
+
+    Without the one that asks. Raises OSError or RemoteProtocolError.
+    """
+    reader, writer = await _connect(server)
+    try:
+        process = local_address(writer.transport)
+        rows = await _stats(server, reader, writer, b"conns")
+        # Their own names are empty; a row of this kind is one of a client.
+        count = sum(
+            name.endswith(b":listen_addr") and value.startswith(b"unix:") for name, value in rows.items()
+        )
+        return process, count - 1
+    finally:
+        writer.transport.abort()
+
+
+async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    error: OSError | None = None
+    for address in await resolve(server):
+        try:
+            if isinstance(address, str):
+                return await asyncio.open_unix_connection(address, limit=ANSWER_MAX)
+            return await asyncio.open_connection(*address, limit=ANSWER_MAX)
+        except OSError as refused:
+            error = refused
+    raise error or OSError(f"{server.name} has no address")
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    line = await reader.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionResetError("closed by the server")
+    return line
+
+
+async def _stats(
+    server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, arguments: bytes
+) -> dict[bytes, bytes]:
+    writer.write(b"stats %b\r\n" % arguments if arguments else b"stats\r\n")
+    counts: dict[bytes, bytes] = {}
+    rest, size = b"", 0
+    while chunk := await reader.read(READ_SIZE):
+        # Not line by line: there are a hundred of them, and a thousand servers may be asked.
+        *lines, rest = (rest + chunk).split(b"\r\n")
+        size += len(chunk)
+        for line in lines:
+            # `stats reset` and the like have one line of their own.
+            if line in (b"END", b"RESET", b"OK"):
+                return counts
+            kind, _, row = line.partition(b" ")
+            if kind not in (b"STAT", b"ITEM"):
+                raise RemoteProtocolError(
+                    f"{server.name} answers {line[:80]!r} to stats {arguments.decode()}"
+                )
+            name, _, value = row.partition(b" ")
+            counts[name] = value.rstrip()
+        if size > ANSWER_MAX:
+            raise RemoteProtocolError(f"{server.name} answers {size} bytes to stats {arguments.decode()}")
+    raise ConnectionResetError("closed by the server")
+
+
+async def _ask(server: Server, command: bytes, expected: bytes) -> bytes:
+    reader, writer = await _connect(server)
+    try:
+        writer.write(command)
+        line = await _line(reader)
+        if not line.startswith(expected):
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
+        return line
+    finally:
+        # Nobody waits for an orderly end, and a close could hang on a server that does not read.
+        writer.transport.abort()

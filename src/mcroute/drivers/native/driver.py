@@ -1,0 +1,222 @@
+"""The native loop's threads: started, listened to, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+from random import Random
+
+from ..._loop.news import LinkNews
+from ..._loop.threads import NEWS_MAX, LoopThread
+from ...policy import Plan, Server
+from ...runtime.handshakes import why_failed, why_lost
+from ...runtime.supervised import Links
+from ...runtime.supervision import Supervision
+from ..asyncio import lookups
+from ..asyncio.addresses import LoopAddress, locate
+from ..asyncio.control import spell_address
+from ..asyncio.engine_loop import OnStats, ask_for_stats
+from ..asyncio.links import LinksReport
+from .engine import NativeEngine
+from .links import LinkLooks, NativeLinks, addresses_of, report_on
+
+__all__ = ("NativeDriver",)
+
+# Told to stop, a thread ends with its turn.
+STOP_S = 5.0
+HEAR_AGAIN_S = 1.0
+
+log: logging.Logger = logging.getLogger("mcroute")
+
+
+class NativeDriver:
+    """A `Driver` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
+
+    `on_stats` is to be set: it answers stats commands. `begin` starts the threads, `close` ends them.
+    The servers' words lie in `memory` if there is one. Raises OSError when there are no descriptors left.
+    """
+
+    def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.threads: tuple[LoopThread, ...] = tuple(
+            LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count)
+        )
+        self.engine: NativeEngine = NativeEngine(self.threads, memory)
+        self.engine.install(plan)
+        self.on_stats: OnStats
+        self._is_closed = False
+        self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
+        self._hearing_again: asyncio.TimerHandle | None = None
+        self._running: list[threading.Thread] = []
+        self._links: dict[int, NativeLinks] = {}
+        self._looks = LinkLooks(self.threads)
+        self._loop.add_reader(self._bell, self._hear_bell)
+
+    def begin(self) -> None:
+        """Nothing is carried before."""
+        for number, thread in enumerate(self.threads):
+            thread.will_run()
+            # Daemons: a process that forgets to close its proxy still ends.
+            running = threading.Thread(target=thread.run, name=f"mcroute-{number}", daemon=True)
+            try:
+                running.start()
+            except BaseException:
+                thread.will_run(False)
+                raise
+            self._running.append(running)
+
+    def supervise(self, supervision: Supervision) -> None:
+        self._supervision = supervision
+
+    # ---- what the threads have to tell ----
+
+    def hear(self) -> None:
+        """Takes all news that there is."""
+        while self._hear_some():
+            pass
+
+    def _hear_bell(self) -> None:
+        """Some of the news now: a thousand servers may have failed, and others wait for this loop."""
+        if self._hear_some():
+            self._loop.call_soon(self._hear_bell)
+
+    def _hear_some(self) -> bool:
+        """Whether there may be more."""
+        if self._is_closed:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        if self._hearing_again is not None:
+            self._hearing_again.cancel()
+            self._hearing_again = None
+        has_more = False
+        for index in range(len(self.threads)):
+            try:
+                has_more |= self._hear_thread(index)
+            except Exception:
+                # One that is not heard to the end does not ring again.
+                log.exception("a thread is listened to again in %g s", HEAR_AGAIN_S)
+                if self._hearing_again is None:
+                    self._hearing_again = self._loop.call_later(HEAR_AGAIN_S, self._hear_bell)
+        # What was ejected before each was heard is not rung for.
+        self._supervision.look_for_trips()
+        return has_more
+
+    def _hear_thread(self, index: int) -> bool:
+        thread = self.threads[index]
+        news: list[LinkNews] = []
+        try:
+            news = thread.news()
+            for each in news:
+                self._tell(each)
+            for number, line in thread.take_handed():
+                ask_for_stats(self.on_stats, line, partial(self._answer, thread, number))
+            self._run_routes(index)
+        finally:
+            # Else it need not ring.
+            if len(news) < NEWS_MAX:
+                thread.heard()
+        return len(news) == NEWS_MAX
+
+    def _answer(self, thread: LoopThread, number: int, reply: bytes) -> None:
+        try:
+            thread.answer(number, reply)
+        except RuntimeError:
+            # Its client is told at the deadline that there was no answer in time.
+            log.exception("a thread is not told what its client's stats are")
+
+    def _run_routes(self, index: int) -> None:
+        due = self.threads[index].run_routes(self._loop.time())
+        if index in self._timers:
+            self._timers.pop(index).cancel()
+        if due < math.inf:
+            self._timers[index] = self._loop.call_at(due, self._run_routes, index)
+
+    def _tell(self, news: LinkNews) -> None:
+        try:
+            self._tell_supervision(news)
+        except Exception:
+            # The others have news too, which nobody tells again.
+            log.exception("not dealt with: %r", news)
+
+    def _tell_supervision(self, news: LinkNews) -> None:
+        if news.is_lost:
+            address = spell_address(*news.lost_name) if news.lost_name else ""
+            why = why_lost(news.lost_error)
+            self._supervision.link_lost(news.server, address, news.lost_writes, news.missed, why)
+        if news.has_failed:
+            links = self._links.get(news.server)
+            lookup = lookups.why(links.server.host) if links is not None else ""
+            why = why_failed(news.error, news.is_late, news.greeting, lookup)
+            self._supervision.connect_failed(news.server, why)
+            if links is not None:
+                links.look_up_again()
+        if news.is_starved:
+            self._supervision.starved(news.server)
+        if news.is_connected:
+            self._supervision.connected(news.server)
+
+    # ---- what they are told ----
+
+    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+        return await locate(plan)
+
+    def connect(
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+    ) -> NativeLinks:
+        self._links[number] = NativeLinks(
+            self.threads,
+            number,
+            server,
+            timeout_s,
+            count,
+            addresses,
+            self._looks,
+            self.engine.hurry,
+            self.hear,
+            self._supervision.located,
+        )
+        return self._links[number]
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
+
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
+
+    def schedule(self) -> None:
+        """Nothing: the threads see by themselves what an errand has left to be sent."""
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for timer in (*self._timers.values(), self._hearing_again):
+            if timer is not None:
+                timer.cancel()
+        self._looks.close()
+        self._loop.remove_reader(self._bell)
+        for thread in self.threads:
+            try:
+                thread.stop()
+            except RuntimeError:
+                log.exception("a thread is left to itself")
+        for running in self._running:
+            running.join(STOP_S)
+        # One that hangs may still ring: its number is not to become another's.
+        if not any(running.is_alive() for running in self._running):
+            os.close(self._bell)
+        self._running.clear()
+
+    def let_go(self) -> None:
+        # The running loop's epoll set is the parent's too: nothing is taken out of it.
+        self._is_closed = True
+        for thread in self.threads:
+            thread.let_go()

@@ -1,0 +1,176 @@
+"""The engines of the native loop's threads as one: the same plan in all, and one word for each server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from ..._engine.losses import Losses, ServerDesync
+from ..._engine.roster import NO_RENAMES, Identity, Roster
+from ..._engine.snapshots import Snapshot
+from ..._loop.threads import LoopThread, install_plans
+from ..._loop.words import Words
+from ...policy import Limits, Plan, ServerState
+
+__all__ = ("NativeEngine",)
+
+log: logging.Logger = logging.getLogger("mcroute")
+
+
+class NativeEngine:
+    """A `RoutedEngine` of several."""
+
+    def __init__(self, threads: Sequence[LoopThread], memory: memoryview | None = None) -> None:
+        self._threads = threads
+        self._words = Words([thread.wake_fd() for thread in threads], memory)
+        for number, thread in enumerate(threads, 1):
+            thread.share(self._words, number)
+        self._roster = Roster()
+        self._ids: dict[str, int] = {}
+        self._admitted: Plan | None = None
+        self._admitted_ids: dict[str, int] = {}
+        self._are_late = False  # some threads, for the installed plan
+
+    # ---- plans ----
+
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] = NO_RENAMES) -> Mapping[str, int]:
+        """As `Engine.admit`; requests go on meanwhile."""
+        self._admitted = None
+        terms = self._roster.admit(plan, self._is_free, renamed)
+        for server in terms:
+            if server.is_new:
+                self._words.forget(server.id)
+        for thread in self._threads:
+            thread.admit(plan, terms)
+        self._admitted = plan
+        self._admitted_ids = {server.name: server.id for server in terms}
+        return dict(self._admitted_ids)
+
+    def install(self, plan: Plan) -> None:
+        """As `Engine.install`, in all threads at one moment."""
+        if self._admitted is not plan:
+            self.admit(plan)
+        self._ids = self._admitted_ids
+        self._are_late = not install_plans(list(self._threads))
+        if self._are_late:
+            log.error("a thread still uses the previous configuration")
+
+    def forget_plans(self) -> int:
+        """Frees plans that no request is on any more. Returns how many older ones there still are.
+
+        A thread that was late for the installed plan is asked again.
+        """
+        if self._are_late:
+            self._are_late = not install_plans(list(self._threads))
+        return self._are_late + sum(self._forget_plans(thread) for thread in self._threads)
+
+    def _forget_plans(self, thread: LoopThread) -> int:
+        try:
+            return thread.forget_plans()
+        except RuntimeError:
+            return 1
+
+    def _is_free(self, server: int) -> bool:
+        return not self.server_in_use(server) and all(t.is_unlinked(server) for t in self._threads)
+
+    def server_ids(self) -> Mapping[str, int]:
+        return dict(self._ids)
+
+    def server_in_use(self, server: int) -> bool:
+        """Also if nobody can tell, because a thread does not answer."""
+        try:
+            return any(thread.server_in_use(server) for thread in self._threads)
+        except RuntimeError:
+            return True
+
+    def snapshot(self) -> Snapshot:
+        """Of all threads together."""
+        return sum((thread.snapshot() for thread in self._threads), Snapshot())
+
+    # ---- servers ----
+
+    def server_state(self, server: int) -> int:
+        return self._words.state(server)
+
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None:
+        """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
+        is_put = True
+        if unless_stale:
+            is_put = self._words.lift(server)
+        elif missed is not None:
+            is_put = self._words.trust(server, missed)
+        else:
+            self._words.put(server, state)
+        if not is_put:
+            self._words.put(server, ServerState.EJECTED)
+        if state == ServerState.EJECTED:
+            # The thread that it tripped on has seen to its own requests there already.
+            self._words.fail_over(server)
+
+    def _tell_each(self, errand: Callable[[LoopThread], None]) -> None:
+        """Also if one hangs: what it does not hear is about its own clients."""
+        for thread in self._threads:
+            try:
+                errand(thread)
+            except RuntimeError:
+                log.exception("a thread has not been told of a limit")
+
+    def set_limits(self, limits: Limits) -> None:
+        """The process's, which the threads share."""
+        share = limits.share(len(self._threads))
+        self._tell_each(lambda thread: thread.set_limits(share))
+
+    def set_clients_max(self, clients_max: int) -> None:
+        """Of all threads together."""
+        self._words.set_clients_max(clients_max)
+
+    def clients_held(self) -> int:
+        """How often a listener was held because so many were connected."""
+        return self._words.clients_held()
+
+    def losses(self) -> Losses:
+        return Losses(*(sum(counts) for counts in zip(*(t.losses() for t in self._threads), strict=True)))
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        found: list[ServerDesync] = []
+        self._tell_each(lambda thread: found.extend(thread.take_desyncs()))
+        return found
+
+    def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
+        self._words.set_item_size_max(server, size, flags_size)
+
+    def describe(self, server: int, name: str, fault: str = "") -> None:
+        self._words.describe(server, name, fault)
+
+    def keep(self, server: int, is_kept: bool) -> None:
+        self._words.keep(server, is_kept)
+
+    def is_spared(self, server: int) -> bool:
+        return self._words.is_spared(server)
+
+    def is_stale(self, server: int) -> bool:
+        return self._words.is_stale(server)
+
+    def out(self) -> set[int]:
+        return self._words.out()
+
+    def stale(self) -> set[int]:
+        return self._words.stale()
+
+    def hurry(self, server: int) -> None:
+        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        self._words.hurry(server)
+
+    def troubles(self) -> Mapping[int, tuple[int, int]]:
+        """As `Engine.troubles`, of all threads together."""
+        total: dict[int, tuple[int, int]] = {}
+        for thread in self._threads:
+            for server, (late, refused) in thread.troubles().items():
+                before = total.get(server, (0, 0))
+                total[server] = (before[0] + late, before[1] + refused)
+        return total
+
+    def missed_writes(self, server: int) -> int:
+        return self._words.missed(server)

@@ -1,0 +1,1 @@
+"""The ready proxy: clients that connect, and what serves them."""

@@ -1,0 +1,82 @@
+"""How many clients a proxy may have at once: every other descriptor that it may need is kept for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..drivers.asyncio.addresses import is_name
+from ..drivers.asyncio.lookups import THREADS_MAX as LOOKUPS_MAX
+from ..errors import ConfigError
+from ..observe.server_stats import ASKED_MAX
+from ..policy import Plan
+from ..runtime.supervised import CONTROLS_MAX, PROBES_MAX
+
+__all__ = ("Descriptors",)
+
+# A native thread's: epoll, two eventfds, a pipe. All of them share one more.
+OF_A_THREAD = 5
+OF_ALL_THREADS = 1
+# The ends of one host's name that a thread listens on: IPv4 and IPv6.
+OF_A_LISTENER = 2
+# A server is asked for its largest value; probes, stages and stats are bounded for all together.
+OF_A_SERVER = 1
+STAGES_OF_A_SERVER = 2
+# The system's lookup has a file or the sockets of two name servers open.
+OF_A_LOOKUP = 2
+# It listens, and is asked by three at once.
+OF_METRICS = 4
+# The state file while it is written, a configuration that is read, a module that is imported; some to spare.
+OF_OTHERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Those of a process with one proxy, `taken` of which were open before the proxy was made.
+
+    `threads` are the native loop's, 0 on asyncio.
+    """
+
+    limit: int
+    taken: int
+    threads: int = 0
+    has_metrics: bool = False
+
+    def clients_max(self, plan: Plan, before: Plan | None = None) -> int:
+        """How many clients may be connected at once.
+
+        The links of the plan of `before` count too: they close when the last request that needs them ends.
+        Raises ConfigError if that is less than one a thread.
+        """
+        kept = (
+            self.taken + self._for_itself() + self._for_servers([plan] if before is None else [before, plan])
+        )
+        threads = max(1, self.threads)
+        if self.limit - kept < threads:
+            raise ConfigError(
+                "proxy",
+                f"the limit of {self.limit} open descriptors (ulimit -n) is too low: {kept} are kept "
+                f"for servers, threads and files, and {threads} for clients; raise it above {kept + threads}",
+            )
+        return self.limit - kept
+
+    def _for_itself(self) -> int:
+        of_threads = OF_A_THREAD * self.threads + OF_ALL_THREADS if self.threads else 0
+        listeners = OF_A_LISTENER * max(1, self.threads)
+        return of_threads + listeners + OF_METRICS * self.has_metrics + OF_OTHERS
+
+    def _for_servers(self, plans: Iterable[Plan]) -> int:
+        links: dict[tuple[str, object], int] = {}
+        names: set[str] = set()
+        for plan in plans:
+            for pool in plan.pools:
+                for server in pool.servers:
+                    key = (server.name, server.address)
+                    links[key] = max(links.get(key, 0), pool.links)
+                    if is_name(server):
+                        names.add(server.host)
+        controls = OF_A_SERVER * len(links)
+        controls += min(STAGES_OF_A_SERVER * len(links), PROBES_MAX + CONTROLS_MAX)
+        controls += min(len(links), ASKED_MAX)
+        lookups = OF_A_LOOKUP * min(len(names), LOOKUPS_MAX)
+        return max(1, self.threads) * sum(links.values()) + controls + lookups

@@ -1,0 +1,249 @@
+"""What a proxy is, whatever carries its bytes: a plan at work, and a front where clients come in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ..drivers.asyncio.engine_loop import OnStats
+from ..drivers.asyncio.timing import in_time
+from ..observe.metrics import Observation
+from ..observe.observer import Observer, serve_metrics
+from ..observe.server_stats import SUBJECTS, AllServers
+from ..observe.stats import stats_reply
+from ..policy import Plan, SupervisorSettings
+from ..policy.servers import host_and_port
+from ..runtime.log_limit import LogLimit
+from ..runtime.routing import Driver, Routing
+from ..runtime.supervision import Supervision
+from .descriptors import Descriptors
+
+if TYPE_CHECKING:
+    from ..observe.prometheus import MetricsServer
+
+__all__ = ("Front", "FrontedDriver", "Service")
+
+LOOK_S = 0.01
+# For the first attempt to connect to every server; as long again for fences after an earlier process.
+START_S = 1.0
+
+# Whether clients have to wait is looked at so often, and told so seldom.
+LIMIT_LOOK_S = 1.0
+LIMIT_AGAIN_S = 600.0
+
+log: logging.Logger = logging.getLogger("mcroute")
+
+S = TypeVar("S", bound="Service")
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """An OSError names, as its file, what is not to be had."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), where) from error
+
+
+class Front(Protocol):
+    """Where clients come in. Its sessions' requests go to an engine that it knows."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Returns the port. Raises OSError if it is not to be had."""
+
+    async def listen_on_path(self, path: str) -> None:
+        """On a unix socket. Raises OSError if it is not to be had."""
+
+    def stop_listening(self) -> None: ...
+
+    def sessions(self) -> int:
+        """How many are open."""
+
+    def end_sessions(self) -> None:
+        """Takes no more requests: each ends when those that have come are answered."""
+
+    def abort_sessions(self) -> None:
+        """Ends all of them now, or with the next turn of the loop."""
+
+    async def closed(self) -> None:
+        """Returns when nothing is left of what listened."""
+
+    def set_clients_max(self, clients_max: int) -> None:
+        """At most so many clients from now on; those that are there stay. Due before it listens, if ever."""
+
+    def clients_held(self) -> int:
+        """How often clients had to wait because of that."""
+
+    def about(self) -> dict[str, object]:
+        """Rows for `stats`, beside those that every proxy has."""
+
+
+class FrontedDriver(Driver, Protocol):
+    """A driver whose clients may ask for stats."""
+
+    on_stats: OnStats
+
+
+class Service:
+    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager."""
+
+    def __init__(
+        self, routing: Routing, driver: FrontedDriver, front: Front, descriptors: Descriptors | None = None
+    ) -> None:
+        self.plan: Plan = routing.plan
+        self.port: int = 0
+        self.metrics_port: int = 0
+        self.supervision: Supervision = routing.supervision
+        self._routing = routing
+        self._front = front
+        self._descriptors = descriptors
+        self._clients_max: int | None = None
+        self._clients_held = 0
+        self._limit_told = LogLimit(LIMIT_AGAIN_S)
+        self._limit_timer: asyncio.TimerHandle | None = None
+        self._loop = routing.loop
+        self._observer = Observer(self._loop, self.supervision.supervisor, routing.engine.snapshot)
+        self._metrics: MetricsServer | None = None
+        self._path = ""
+        self._began_at = self._loop.time()
+        self._all_servers = AllServers(routing)
+        driver.on_stats = self._stats
+
+    def __repr__(self) -> str:
+        serving, servers = len(self.supervision.supervisor.serving), len(self.plan.servers)
+        return f"<Proxy on port {self.port}: {serving} of {servers} servers in service>"
+
+    async def start(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str = "",
+        metrics: tuple[str, int] | None = None,
+    ) -> None:
+        """Connects to the servers, then listens; servers that do not answer keep it for 2 s at most.
+
+        Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
+        instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
+        there can read them. Raises OSError if it cannot listen, ConfigError if it is to serve metrics without
+        prometheus-client.
+        """
+        try:
+            self._bound_clients(self.plan)
+            await self._routing.prepare()
+            self._routing.begin()
+            # Servers that are far, or dead, do not keep clients of the others waiting.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await in_time(self._routing.tried(), START_S)
+                await in_time(self._routing.recalled(), START_S)
+            if metrics is not None:
+                with _named(host_and_port(*metrics)):
+                    self._metrics = serve_metrics(self._observer, *metrics)
+                self.metrics_port = self._metrics.port
+            if path:
+                with _named(f"unix:{path}"):
+                    await self._front.listen_on_path(path)
+                self._path = path
+            else:
+                with _named(host_and_port(host, port)):
+                    self.port = await self._front.listen(host, port)
+        except BaseException:
+            await self.close(0)
+            raise
+        self._observer.is_serving = True
+
+    async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan, and these settings if given; no client is dropped.
+
+        Requests that come once this has returned are routed by it; those in flight end as they began.
+        """
+        self._bound_clients(plan, self.plan)
+        await self._routing.install(plan, settings)
+        self.plan = plan
+        self._observer.reloaded()
+
+    def _bound_clients(self, plan: Plan, before: Plan | None = None) -> None:
+        if self._descriptors is None:
+            return
+        self._clients_max = self._descriptors.clients_max(plan, before)
+        self._front.set_clients_max(self._clients_max)
+        if self._limit_timer is None:
+            self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, self._descriptors)
+
+    def _look_at_limit(self, descriptors: Descriptors) -> None:
+        self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, descriptors)
+        held = self._front.clients_held()
+        if held > self._clients_held and self._limit_told.is_due("clients", self._loop.time()):
+            log.warning(
+                "clients have to wait: at most %s are connected at once, since the process may have %d "
+                "descriptors open (ulimit -n)",
+                self._clients_max,
+                descriptors.limit,
+            )
+        self._clients_held = held
+
+    def reload_failed(self) -> None:
+        """Another plan was wanted and cannot be had: counted, for whoever watches."""
+        self._observer.failed_reloads += 1
+
+    def observe(self) -> Observation:
+        """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
+        return self._observer.observe()
+
+    async def close(self, limit_s: float = 5.0) -> None:
+        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
+        self._observer.is_serving = False
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        try:
+            await self._drain(limit_s)
+        finally:
+            await self._leave()
+        await self._front.closed()
+
+    async def _drain(self, limit_s: float) -> None:
+        self._front.stop_listening()
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+            self._path = ""
+        self._front.end_sessions()
+        until = self._loop.time() + limit_s
+        while self._front.sessions() and self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
+        self._front.abort_sessions()
+        while self._front.sessions():
+            # Transports report their end in the next turn of the loop.
+            await asyncio.sleep(0)
+
+    async def _leave(self) -> None:
+        """Nothing is left running, also if a thread hangs."""
+        if self._metrics is not None:
+            # In a thread: a scrape that is under way waits for this loop.
+            await asyncio.to_thread(self._metrics.close)
+            self._metrics = None
+        await self._all_servers.close()
+        await self._routing.close()
+
+    def _stats(self, line: bytes, answer: Callable[[bytes], None]) -> None:
+        arguments = line.split()[1:]
+        if len(arguments) == 1 and arguments[0] in SUBJECTS:
+            self._all_servers.ask(arguments[0], answer)
+            return
+        answer(stats_reply(arguments, self._routing, self._about(), self._observer))
+
+    def _about(self) -> dict[str, object]:
+        about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
+        if self._clients_max is not None:
+            about["max_connections"] = self._clients_max
+        return about
+
+    async def __aenter__(self: S) -> S:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()

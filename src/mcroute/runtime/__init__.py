@@ -1,0 +1,1 @@
+"""What keeps an engine, its links and its supervisor going, whatever carries the bytes."""

@@ -1,0 +1,172 @@
+"""Which process answers at a server's address, and whether it is another server's too.
+
+Asked when a link is connected, and now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..drivers.asyncio import control
+from ..drivers.asyncio.timing import in_time
+from ..policy import Kinship, Seen, Server, ServerStats
+from .server_log import ServerLog
+from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, FAILURES, Supervised, lasting_time
+
+__all__ = ("Identities",)
+
+# A server is asked again whether it is still the same after this time, less a random half of it.
+AGAIN_S = 60.0
+# What requests that come at the beginning wait for it at most.
+WAIT_S = 0.5
+# Servers of one pid and start, as in containers, that one is compared with at a time; those that are left
+# follow with its next look. A comparison without an answer tells nothing.
+COMPARED_MAX = 16
+COMPARE_TIMEOUT_S = 1.0
+
+
+class Identities:
+    """Takes servers out of service at whose addresses other processes answer, or those of other servers."""
+
+    def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
+        self._supervised = supervised
+        self._lines = lines
+        self._asking: dict[int, asyncio.Task[None]] = {}
+        self._to_ask: set[int] = set()  # of these, those that are to be asked once more
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._foreign: dict[int, int | None] = {}  # the processes that were logged
+        # Connections of their own, beside the servers' links.
+        self._connecting = asyncio.Semaphore(CONTROLS_MAX)
+        self._comparing = asyncio.Semaphore(CONTROLS_MAX)
+
+    def forget(self, number: int) -> None:
+        """It is another server's from now on."""
+        self._foreign.pop(number, None)
+
+    def cancel(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in self._asking.values():
+            task.cancel()
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Those under way, cancelled ones until they have ended."""
+        return list(self._asking.values())
+
+    def ask(self, number: int) -> None:
+        """Another process may answer there than before."""
+        if self._supervised.is_closed or number not in self._supervised.servers:
+            return
+        if (timer := self._timers.pop(number, None)) is not None:
+            timer.cancel()
+        if number in self._asking:
+            # The answer under way may be that of the process before.
+            self._to_ask.add(number)
+            return
+        task = self._supervised.loop.create_task(self._ask(number))
+        self._asking[number] = task
+        task.add_done_callback(lambda _: self._asked(number))
+
+    def _asked(self, number: int) -> None:
+        del self._asking[number]
+        if self._supervised.is_closed:
+            return
+        if number in self._to_ask:
+            self._to_ask.remove(number)
+            self.ask(number)
+        elif number in self._supervised.servers:
+            delay_s = AGAIN_S * (1 - 0.5 * self._supervised.rng.random())
+            self._timers[number] = self._supervised.loop.call_later(delay_s, self.ask, number)
+
+    async def _ask(self, number: int) -> None:
+        supervised = self._supervised
+        server = supervised.servers[number]
+        async with self._connecting:
+            asked_at, since = lasting_time(), supervised.loop.time()
+            try:
+                stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+            except FAILURES:
+                # The links' matter: whether it serves is not decided here.
+                return
+        if supervised.servers.get(number) != server:
+            return
+        supervised.drop_silent_links(number, since)
+        if self.is_trusted(number, stats, asked_at):
+            await self.compare(number)
+        else:
+            why = "another memcached answers there"
+            supervised.carry_out(supervised.supervisor.estranged(number, supervised.loop.time()), why)
+
+    async def known(self) -> None:
+        """Returns when servers that have just been connected to have been asked, or after `WAIT_S`."""
+        if self._asking:
+            await asyncio.wait(tuple(self._asking.values()), timeout=WAIT_S)
+
+    # ---- one process under two names ----
+
+    async def compare(self, number: int) -> None:
+        """Finds out whether the process that answers is another server's too: one of the two goes out."""
+        others = self._supervised.supervisor.lookalikes(number)[:COMPARED_MAX]
+        await asyncio.gather(*(self._compare_with(number, other) for other in others))
+
+    async def _compare_with(self, number: int, other: int) -> None:
+        servers, supervisor = self._supervised.servers, self._supervised.supervisor
+        server, rival = servers.get(number), servers.get(other)
+        if server is None or rival is None:
+            return
+        is_one = await self._are_one(server, rival)
+        servers = self._supervised.servers
+        # If nothing is known the next look compares them again.
+        if is_one is None or servers.get(number) != server or servers.get(other) != rival:
+            return
+        decisions = supervisor.compared(number, other, is_one, self._supervised.loop.time())
+        duplicate = number if supervisor.original(number) == other else other
+        original = other if duplicate == number else number
+        process = supervisor.process(original)
+        self._supervised.carry_out(decisions, self._lines.is_duplicate(duplicate, original, process))
+        if is_one and supervisor.original(duplicate) is None:
+            self._lines.are_one(original, duplicate, process)
+
+    async def _are_one(self, server: Server, other: Server) -> bool | None:
+        """None: at least one of them does not say."""
+        async with self._comparing:
+            try:
+                return await in_time(control.is_one_store(server, other), COMPARE_TIMEOUT_S)
+            except FAILURES:
+                return None
+
+    async def check_new(self, server: Server) -> None:
+        """For a server that is to be flushed, and is in no plan.
+
+        Raises OtherProcess for one that serves under another name: what it holds is not to be lost.
+        """
+        asked_at = lasting_time()
+        async with self._connecting:
+            stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+        for number in self._supervised.supervisor.resembling(Seen(stats, asked_at, lasting_time())):
+            known = self._supervised.servers[number]
+            if await self._are_one(server, known):
+                raise control.OtherProcess(f"it is server {known.name} under another name")
+
+    # ---- the process of before ----
+
+    def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
+        """Whether what answers is the server, or a restart of it. `asked_at` is a `lasting_time`."""
+        supervisor = self._supervised.supervisor
+        heard_at = lasting_time()
+        known = supervisor.process(number)
+        kin = supervisor.identified(number, Seen(stats, asked_at, heard_at))
+        if kin is not Kinship.FOREIGN:
+            self._foreign.pop(number, None)
+            return True
+        if known is not None and self._foreign.get(number, -1) != stats.pid:
+            self._foreign[number] = stats.pid
+            pool = self._pool_of(number)
+            self._lines.is_foreign(number, stats, known.pid, heard_at - known.alive_at, pool)
+        return False
+
+    def _pool_of(self, number: int) -> str:
+        server = self._supervised.servers[number]
+        pools = self._supervised.supervisor.plan.named_pools
+        return next(pool.name for pool in pools if server in pool.servers)

@@ -1,0 +1,432 @@
+"""An engine that is connected and supervised: what proxies and clients share, whatever carries the bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Literal, Protocol
+
+from .._engine.losses import Losses, ServerDesync
+from .._engine.roster import Identity
+from .._engine.snapshots import Snapshot
+from ..drivers.asyncio.addresses import LoopAddress, place_of
+from ..drivers.asyncio.links import LinksReport
+from ..policy import Limits, Past, Place, Places, Plan, Server, SupervisorSettings
+from .loss_log import LossLog
+from .supervised import Links, SupervisedEngine
+from .supervision import Supervision
+
+__all__ = ("Driver", "RoutedEngine", "Routing", "StateStore")
+
+# A server that has left the plan is looked at so often ...
+RETIRE_LOOK_S = 0.02
+# ... and replies that nobody waits for any more are awaited for so long.
+RETIRE_TIMEOUT_S = 2.0
+# An older plan is looked at so often, until no request is on it any more.
+FORGET_S = 0.1
+# The state file is written so long after something has changed.
+REMEMBER_S = 0.05
+
+FirstUse = Literal["trust", "flush"]
+
+log: logging.Logger = logging.getLogger("mcroute")
+
+_living: weakref.WeakSet[Routing] = weakref.WeakSet()
+# Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
+_inherited: list[Routing] = []
+
+
+class RoutedEngine(SupervisedEngine, Protocol):
+    """One engine, or several that act as one."""
+
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
+        """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet.
+
+        `renamed` servers, from name and address to the earlier ones, keep their ids.
+        """
+
+    def install(self, plan: Plan) -> None:
+        """From now on requests start on this plan, which was admitted before."""
+
+    def server_ids(self) -> Mapping[str, int]: ...
+
+    def server_in_use(self, server: int) -> bool: ...
+
+    def forget_plans(self) -> int:
+        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    def losses(self) -> Losses:
+        """What was refused or read past although no server failed; only grows."""
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        """Servers whose links were out of step since the last time."""
+
+    def set_limits(self, limits: Limits) -> None:
+        """Bounds of memory and of clients' values, from now on."""
+
+
+class StateStore(Protocol):
+    """What an earlier process has left, and this one leaves."""
+
+    pasts: list[Past]
+
+    def write(
+        self,
+        pasts: Sequence[Past],
+        connections: Mapping[int, frozenset[str]],
+        *,
+        is_clean: bool = False,
+        is_durable: bool = False,
+    ) -> None: ...
+
+    def sync(self) -> None:
+        """Writes to the disk what the system has not written yet."""
+
+    def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    """What takes the engine's bytes to servers and back."""
+
+    @property
+    def engine(self) -> RoutedEngine: ...
+
+    def supervise(self, supervision: Supervision) -> None:
+        """Who is told, from now on, how links fare and that the engine has taken a server out."""
+
+    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+        """The addresses of the plan's servers by name, as far as they are to be had in a short time."""
+
+    def connect(
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+    ) -> Links:
+        """Begins to connect `count` links to the server of this id; without addresses, when it has some."""
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        """How the links of each of these servers are, by id: cheaper than to look at each."""
+
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        """Our ends of the connections to each of these servers, likewise."""
+
+    def begin(self) -> None:
+        """Carries from now on."""
+
+    def hear(self) -> None:
+        """Takes in what has happened up to now."""
+
+    def schedule(self) -> None:
+        """The engine was changed: see what it has to send."""
+
+    def close(self) -> None:
+        """Carries nothing any more."""
+
+    def let_go(self) -> None:
+        """In a forked child: what is open is the parent's alone from now on."""
+
+
+class Routing:
+    """A plan at work; belongs to the running loop. `begin` connects, `close` ends.
+
+    `rng` is where all of the supervisor's chance comes from. `state` has what an earlier process has left,
+    and is told what this one leaves; `first_use` is about servers that it does not know.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        driver: Driver,
+        *,
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random,
+        state: StateStore | None = None,
+        first_use: FirstUse = "trust",
+    ) -> None:
+        self.plan: Plan = plan
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.driver = driver
+        self.engine: RoutedEngine = driver.engine
+        self.engine.set_limits(limits or Limits())
+        self.links: dict[int, Links] = {}  # by the server's id
+        self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
+        self.supervision: Supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
+        driver.supervise(self.supervision)
+        self._losses = LossLog(self.engine, self.loop, self._name)
+        self.is_inherited: bool = False  # made by the process that this one was forked from: of no use here
+        self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._forgetting: asyncio.TimerHandle | None = None
+        self._installing = asyncio.Lock()  # one plan after the other
+        self._changing = asyncio.Lock()  # the plan and its links
+        self._state = state
+        self._first_use = first_use
+        self._has_begun = False
+        self._remembering: asyncio.TimerHandle | None = None
+        self._connections: Mapping[int, frozenset[str]] = {}
+        self._remember_s = REMEMBER_S
+        self._owing: frozenset[Place] = frozenset()
+        self._syncing: set[asyncio.Task[None]] = set()
+        _living.add(self)
+
+    async def prepare(self) -> None:
+        """Looks the servers' names up, for `begin`, as far as that takes no longer than one lookup may."""
+        self._addresses = await self.driver.prepare(self.plan)
+
+    def begin(self) -> None:
+        """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
+        terms = _terms(self.plan)
+        ids = self.engine.server_ids()
+        for server in self.plan.servers:
+            number = ids[server.name]
+            self.supervision.located(number, place_of(server, self._addresses.get(server.name, ())))
+            self._connect(number, server, *terms[server.name])
+        self.supervision.recall(self._state.pasts if self._state else (), self._first_use == "trust")
+        if self._state is not None:
+            self._remember(is_durable=True)
+            self.supervision.on_change = self._remember_soon
+        self._has_begun = True
+        self.driver.begin()
+        self._losses.begin()
+
+    # ---- for another process ----
+
+    def _remember_soon(self) -> None:
+        # Each state is in the engine's words at once: the text may be late, and is written seldom.
+        if self._remembering is None:
+            self._remembering = self.loop.call_later(self._remember_s, self._remember)
+
+    def _remember(self, is_durable: bool = False) -> None:
+        """Writes the state file; beside the loop to the disk, if servers owe a flush or no longer do."""
+        if self._remembering is not None:
+            self._remembering.cancel()
+            self._remembering = None
+        if self._state is None:
+            return
+        began_at = self.loop.time()
+        pasts = self.supervision.supervisor.remembered()
+        with contextlib.suppress(RuntimeError):  # a thread that hangs has the connections that it had
+            ids = {past.id for past in pasts}
+            known = {number: links for number, links in self.links.items() if number in ids}
+            self._connections = self.driver.addresses(known)
+        self._state.write(pasts, self._connections, is_durable=is_durable)
+        owing = frozenset(past.place for past in pasts if past.owes)
+        if owing != self._owing and not is_durable:
+            task = self.loop.create_task(asyncio.to_thread(self._state.sync))
+            self._syncing.add(task)
+            task.add_done_callback(self._syncing.discard)
+        self._owing = owing
+        # A thousand servers that fail one after the other leave time for something else.
+        self._remember_s = max(REMEMBER_S, 2 * (self.loop.time() - began_at))
+
+    def _remember_the_end(self) -> None:
+        """What is unanswered at the end may yet be executed, or never."""
+        if self._state is None:
+            return
+        pasts = []
+        unanswered = {number for number, report in self.look().items() if report.unanswered}
+        for past in self.supervision.supervisor.remembered():
+            if past.id is not None and past.id in unanswered:
+                past = replace(past, owes=True, lost=past.lost | self.links[past.id].addresses)
+            pasts.append(past)
+        self._state.write(pasts, {}, is_clean=True, is_durable=True)
+
+    async def recalled(self) -> None:
+        """Returns when those servers are fenced that an earlier process has left in order."""
+        supervisor = self.supervision.supervisor
+        while any(supervisor.is_only_fenced(number) for number in self.links):
+            await asyncio.sleep(RETIRE_LOOK_S)
+
+    def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+        # The engine divides the keys among all links that the id has ever had.
+        count = self._counts[number] = max(count, self._counts.get(number, 0))
+        addresses = self._addresses.get(server.name, [])
+        self.links[number] = self.driver.connect(number, server, timeout_s, count, addresses)
+
+    def look(self) -> Mapping[int, LinksReport]:
+        """How the links of every server are, by id."""
+        return self.driver.look(self.links)
+
+    def _name(self, number: int) -> str:
+        links = self.links.get(number)
+        return links.server.name if links is not None else f"with the id {number}"
+
+    async def tried(self) -> None:
+        """Returns when the first attempt to connect is over for every server, whatever came of it."""
+        for links in tuple(self.links.values()):
+            await links.tried()
+        # So that nobody is asked who is known to be away.
+        self.driver.hear()
+        await self.supervision.sizes_known()
+
+    async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan: later requests begin on it, those in flight end on theirs.
+
+        A server that left an earlier plan and comes back is flushed before. Servers that are not in the plan
+        lose their links when no request needs them any more.
+        """
+        async with self._installing:
+            if self._retiring:
+                # One that comes back at once has to be done with its old requests before it is flushed.
+                await asyncio.wait(self._retiring, timeout=RETIRE_TIMEOUT_S)
+            addresses = await self.driver.prepare(plan)
+            places = {server.name: place_of(server, addresses[server.name]) for server in plan.servers}
+            async with self._changing:
+                unflushed = await self.supervision.flush_outdated(plan, places)
+                self._addresses = addresses
+                self._change(plan, places, unflushed, settings)
+            self._forget_plans()
+
+    def _change(
+        self, plan: Plan, places: Places, unflushed: Sequence[Server], settings: SupervisorSettings | None
+    ) -> None:
+        before = {server.name: server for server in self.plan.servers}
+        stays = self.supervision.supervisor.continued(plan, places)
+        renamed = {
+            (server.name, server.address): (earlier.name, earlier.address)
+            for server in plan.servers
+            if server.name in stays and _is_renamed(server, earlier := before[stays[server.name]])
+        }
+        ids = self.engine.admit(plan, renamed)
+        for server in plan.servers:
+            if (server.name, server.address) in renamed:
+                self.links[ids[server.name]].set_server(server, self._addresses[server.name])
+        self._part_from_others({ids[server.name]: server for server in plan.servers})
+        terms = _terms(plan)
+        for server in plan.servers:
+            self._keep(ids[server.name], server, *terms[server.name])
+        self.supervision.install(plan, ids, unflushed, settings, places)
+        self._remember()
+        # Only now: an engine on threads of its own asks the servers at once, and would find some without
+        # links, or in service though they could not be flushed.
+        self.engine.install(plan)
+        self.plan = plan
+        for number in self.links.keys() - set(ids.values()):
+            task = self.loop.create_task(self._retire(number, self.links[number]))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        self.driver.schedule()
+
+    def _part_from_others(self, servers: Mapping[int, Server]) -> None:
+        """Drops the links of departed servers whose ids were reused."""
+        others = [
+            number
+            for number, server in servers.items()
+            if number in self.links and self.links[number].server.address != server.address
+        ]
+        for number in others:
+            # The engine gives numbers again only when nothing is connected by them.
+            self.links.pop(number).cancel()
+        if others:
+            # What there is to tell of them is not about their successors, who have nothing to tell yet.
+            self.driver.hear()
+
+    def _forget_plans(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = (
+            self.loop.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
+        )
+
+    def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+        """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
+        links = self.links.get(number)
+        if links is None:
+            self._connect(number, server, timeout_s, count)
+            return
+        links.set_timeout(timeout_s)
+        if count != len(links):
+            log.warning("server %s keeps %d links: another number needs a restart", server.name, len(links))
+
+    async def _retire(self, number: int, links: Links) -> None:
+        """Closes the links of a server that has left, once no request needs them."""
+        while self._has_left(number, links) and self.engine.server_in_use(number):
+            await asyncio.sleep(RETIRE_LOOK_S)
+        # What has timed out may yet be executed, until its reply has come.
+        deadline = self.loop.time() + RETIRE_TIMEOUT_S
+        while links.unanswered and self.loop.time() < deadline:
+            await asyncio.sleep(RETIRE_LOOK_S)
+        async with self._changing:
+            # Not if it has come back meanwhile, and left once more: another task looks after that.
+            if self._has_left(number, links) and not self.engine.server_in_use(number):
+                await asyncio.gather(*links.cancel(), return_exceptions=True)
+                links.abort()
+                await links.gone()
+                del self.links[number]
+
+    def _has_left(self, number: int, links: Links) -> bool:
+        """Not if the server has come back, or another one has got its id."""
+        return self.links.get(number) is links and number not in self.engine.server_ids().values()
+
+    async def close(self) -> None:
+        """Leaves the servers; what is in flight gets no reply any more."""
+        if self._has_begun:
+            with contextlib.suppress(RuntimeError):
+                # A thread hangs: then the end is like that of a process that is killed.
+                self._remember_the_end()
+        with contextlib.suppress(RuntimeError):
+            self._losses.close()
+        self.supervision.close()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        for retiring in self._retiring:
+            retiring.cancel()
+        try:
+            tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.supervision.closed()
+        finally:
+            # Also when the closing itself is cancelled, or a thread hangs.
+            try:
+                for links in self.links.values():
+                    links.abort()
+            finally:
+                self.driver.close()
+                if self._remembering is not None:
+                    self._remembering.cancel()
+                if self._state is not None:
+                    self._state.close()
+                    self._state = None
+        for links in self.links.values():
+            await links.gone()
+
+    def let_go(self) -> None:
+        """For a child process after a fork: the connections are the parent's alone from now on."""
+        self.is_inherited = True
+        self.driver.let_go()
+        if self._state is not None:
+            # The lock is the parent's as long as the parent lives.
+            self._state.close()
+            self._state = None
+
+
+def _is_renamed(server: Server, earlier: Server) -> bool:
+    return server.name != earlier.name or server.address != earlier.address
+
+
+def _terms(plan: Plan) -> dict[str, tuple[float, int]]:
+    """Time to connect and number of links, by server name; of several pools the least and the most."""
+    terms: dict[str, tuple[float, int]] = {}
+    for pool in plan.pools:
+        for server in pool.servers:
+            timeout_s, count = terms.get(server.name, (pool.connect_timeout_s, pool.links))
+            terms[server.name] = (min(timeout_s, pool.connect_timeout_s), max(count, pool.links))
+    return terms
+
+
+def _let_go_of_inherited() -> None:
+    for routing in list(_living):
+        routing.let_go()
+        _living.discard(routing)
+        _inherited.append(routing)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_let_go_of_inherited)

@@ -1,0 +1,67 @@
+"""How large values a server stores: asked when a link is connected, since it may have been started anew."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..drivers.asyncio import control
+from ..drivers.asyncio.timing import in_time
+from ..policy import Server
+from .supervised import CONTROL_TIMEOUT_S, FAILURES, Supervised
+
+__all__ = ("ValueSizes",)
+
+# A server that does not say it is asked again, then taken to have the default.
+TRIES = 4
+RETRY_S = 1.0
+# What requests that come at the beginning wait for it at most.
+WAIT_S = 0.5
+
+
+class ValueSizes:
+    """Tells the engine each server's item_size_max, and the size of its client flags."""
+
+    def __init__(self, supervised: Supervised) -> None:
+        self._supervised = supervised
+        self._asking: dict[int, asyncio.Task[None]] = {}
+
+    def cancel(self) -> None:
+        for task in self._asking.values():
+            task.cancel()
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Those under way, cancelled ones until they have ended."""
+        return list(self._asking.values())
+
+    def ask(self, number: int) -> None:
+        supervised = self._supervised
+        if supervised.is_closed or number not in supervised.servers or number in self._asking:
+            return
+        task = supervised.loop.create_task(self._ask(number, supervised.servers[number]))
+        self._asking[number] = task
+        task.add_done_callback(lambda _: self._asking.pop(number, None))
+
+    async def _ask(self, number: int, server: Server) -> None:
+        for attempt in range(TRIES):
+            await asyncio.sleep(attempt * RETRY_S)
+            try:
+                said = await in_time(control.settings(server), CONTROL_TIMEOUT_S)
+                size = int(said[b"item_size_max"])
+                flags_size = int(said.get(b"client_flags_size", b"4"))
+            except KeyError:
+                # It answers, and has no such setting: no memcached, and as good as one by default.
+                return
+            except FAILURES:
+                continue
+            if size > 0 and self._supervised.servers.get(number) == server:
+                self._supervised.engine.set_item_size_max(number, size, flags_size)
+            return
+
+    async def known(self) -> None:
+        """Returns when servers that have just been connected to have said it.
+
+        After half a second at the latest: until a server has said so it is taken for one with the default.
+        """
+        if self._asking:
+            await asyncio.wait(tuple(self._asking.values()), timeout=WAIT_S)

@@ -1,0 +1,79 @@
+"""What may carry a proxy's bytes. Whatever holds of one holds of all: acceptance tests run on each."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from mcroute.policy import Limits, Route, SupervisorSettings, compile_plan
+from mcroute.proxy.descriptors import Descriptors
+from mcroute.proxy.on_asyncio import Proxy as AsyncioProxy
+
+if TYPE_CHECKING:
+    from mcroute.proxy.native import Proxy as NativeProxy
+
+Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
+
+HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
+NATIVE = pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="no epoll"))
+LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="no uvloop"))]
+DRIVERS = [*LOOPS, NATIVE]
+# A client that asks for everything does so on several: then the threads have to agree.
+NATIVE_THREADS = 2
+
+Run = Callable[[Coroutine[object, object, None]], None]
+
+
+async def start_proxy(
+    driver: str,
+    route: Route,
+    *,
+    settings: SupervisorSettings | None = None,
+    threads: int = NATIVE_THREADS,
+    path: str = "",
+    descriptors: Descriptors | None = None,
+    limits: Limits | None = None,
+) -> Proxy:
+    """A proxy on the running loop, or on threads beside it; at this path if there is one."""
+    proxy: Proxy
+    if driver == "native":
+        from mcroute.proxy.native import Proxy as NativeProxy  # noqa: PLC0415
+
+        proxy = NativeProxy(
+            compile_plan(route),
+            threads=threads,
+            settings=settings,
+            limits=limits,
+            rng=Random(1),
+            descriptors=descriptors,
+        )
+    else:
+        proxy = AsyncioProxy(
+            compile_plan(route), settings=settings, limits=limits, rng=Random(1), descriptors=descriptors
+        )
+    await proxy.start(path=path)
+    return proxy
+
+
+def runner(driver: str) -> Run:
+    """Runs a scenario to its end, on the driver's loop, for at most 50 seconds."""
+
+    async def bounded(scenario: Coroutine[object, object, None]) -> None:
+        # What a signal handler raises, as the plugin's own limit does, an event loop may swallow.
+        await asyncio.wait_for(scenario, 50)
+
+    def run(scenario: Coroutine[object, object, None]) -> None:
+        if driver == "uvloop":
+            import uvloop  # noqa: PLC0415
+
+            uvloop.run(bounded(scenario))
+        else:
+            asyncio.run(bounded(scenario))
+
+    return run

@@ -1,0 +1,333 @@
+"""Several links to one server: connected, settled and lost, all and each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import pytest
+
+from mcroute._engine.engine import Engine
+from mcroute.asyncio import Client as InProcess
+from mcroute.drivers.asyncio.driver import asyncio_routing
+from mcroute.drivers.asyncio.engine_loop import EngineLoop
+from mcroute.drivers.asyncio.links import ServerLinks
+from mcroute.errors import ServerFailure
+from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, compile_plan
+from mcroute.policy.servers import LINKS_MAX
+from mcroute.runtime.routing import Routing
+from mcroute.testing import EmbeddedServer
+
+LINKS = 3
+# Enough keys that each link has some of them.
+KEYS = [b"k%d" % i for i in range(60)]
+
+
+@dataclass
+class Observer:
+    failed: int = 0
+    starved_times: int = 0
+    lost: list[tuple[str, int]] = field(default_factory=list)
+
+    def connected(self, server: int) -> None:
+        pass
+
+    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+        self.failed += 1
+
+    def losing(self, server: int, why: str, error: Exception | None) -> None:
+        pass
+
+    def located(self, server: int, place: Place) -> None:
+        pass
+
+    def starved(self, server: int) -> None:
+        self.starved_times += 1
+
+    def link_lost(
+        self, server: int, local_address: str, writes_in_flight: int, missed: int, why: str
+    ) -> bool:
+        self.lost.append((local_address, writes_in_flight))
+        return True
+
+
+@dataclass
+class World:
+    """A server that answers when told to, and the links to it. `got` is by connection."""
+
+    engine: Engine
+    engine_loop: EngineLoop
+    observer: Observer
+    links: ServerLinks
+    got: dict[asyncio.StreamWriter, bytes]
+
+    def send(self, request: bytes) -> None:
+        self.engine_loop.receive(Client(self.engine_loop).number, request)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+
+class Short(Engine):
+    """Has no memory when this is called, so many times."""
+
+    fails_in = ""
+    times = 0
+
+    def _fail(self, where: str) -> None:
+        if where == self.fails_in and self.times > 0:
+            self.times -= 1
+            raise MemoryError
+
+    def open_link(self, server: int, index: int = 0, script: Sequence[tuple[bytes, bytes]] = ()) -> int:
+        self._fail("open_link")
+        return super().open_link(server, index, script)
+
+    def link_connected(self, number: int) -> None:
+        self._fail("link_connected")
+        super().link_connected(number)
+
+
+@contextlib.asynccontextmanager
+async def world(kind: type[Engine] = Engine) -> AsyncIterator[World]:
+    got: dict[asyncio.StreamWriter, bytes] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"version\r\n"
+        writer.write(b"VERSION 1.6.45\r\n")
+        got[writer] = b""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                got[writer] += data
+        del got[writer]
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1")
+    pool = Pool.of("main", [f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"])
+    engine = kind(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
+    engine_loop = EngineLoop(engine, asyncio.get_running_loop())
+    observer = Observer()
+    links = ServerLinks(engine_loop, 0, pool.servers[0], 10.0, LINKS, observer, Random(1))
+    try:
+        await links.tried()
+        here = World(engine, engine_loop, observer, links, got)
+        await here.until(lambda: len(got) == LINKS)
+        yield here
+    finally:
+        await asyncio.gather(*links.cancel(), return_exceptions=True)
+        links.abort()
+        await links.gone()
+        engine_loop.close()
+        while got:
+            await asyncio.sleep(0.001)
+        listener.close()
+        await listener.wait_closed()
+
+
+def test_they_are_settled_when_every_one_has_answered() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            assert (w.links.connected, len(w.links.addresses)) == (LINKS, LINKS)
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            settled = asyncio.ensure_future(w.links.settled())
+            *first, last = w.got
+            for writer in first:
+                writer.write(b"TOUCHED\r\n" * w.got[writer].count(b"\r\n"))
+            open_ones = w.got[last].count(b"\r\n")
+            assert open_ones
+            await w.until(lambda: w.links.unanswered == open_ones)
+            assert not settled.done()
+            last.write(b"TOUCHED\r\n" * open_ones)
+            await settled
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+def test_only_those_that_do_not_answer_are_given_up_and_made_anew() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            before, addresses = set(w.got), w.links.addresses
+            *first, last = w.got
+            for writer in first:
+                writer.write(b"TOUCHED\r\n" * w.got[writer].count(b"\r\n"))
+            open_ones = w.got[last].count(b"\r\n")
+            await w.until(lambda: w.links.unanswered == open_ones)
+            w.links.abort_unsettled()
+            await w.until(lambda: w.observer.lost != [])
+            ((address, writes),) = w.observer.lost
+            assert (address in addresses, writes) == (True, open_ones)
+            await w.links.settled()
+            await w.until(lambda: len(w.got) == LINKS)
+            assert before - set(w.got) == {last}
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+def test_each_lost_connection_is_told_with_its_address_and_writes() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            addresses = w.links.addresses
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+            for writer in list(w.got):
+                writer.transport.abort()
+            await w.until(lambda: len(w.observer.lost) == LINKS)
+            assert {address for address, _ in w.observer.lost} == addresses
+            assert sum(writes for _, writes in w.observer.lost) == len(KEYS)
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+@pytest.mark.parametrize("place", ["open_link", "link_connected", "greeting", "get_buffer"])
+def test_no_exception_ends_a_link(
+    place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        """An engine one of whose methods raises once."""
+
+        def __init__(self, engine: Engine) -> None:
+            self.engine, self.has_failed = engine, False
+
+        def __getattr__(self, name: str) -> object:
+            if name == place and not self.has_failed:
+                self.has_failed = True
+                raise MemoryError(place)
+            return getattr(self.engine, name)
+
+    async def scenario() -> None:
+        async with world() as w:
+            for link in w.links._links:
+                monkeypatch.setattr(link, "_engine", Failing(w.engine))
+            for writer in list(w.got):
+                writer.transport.abort()
+            # Not until none is connected: they may be made again before that is looked at.
+            await w.until(lambda: len(w.observer.lost) == LINKS)
+            await w.until(lambda: w.links.are_connected and len(w.got) == LINKS)
+            await w.links.settled()
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+def test_the_engine_has_room_for_as_many_as_a_pool_may_want() -> None:
+    engine = Engine(compile_plan(PoolRoute(Pool.of("main", ["a:1"]))))
+    for index in range(LINKS_MAX):
+        engine.open_link(0, index)
+    with pytest.raises(IndexError):
+        engine.open_link(0, LINKS_MAX)
+
+
+class Client:
+    def __init__(self, engine_loop: EngineLoop) -> None:
+        self.engine = engine_loop.engine
+        self.number = self.engine.open_session()
+        self.got = b""
+        engine_loop.connections[self.number] = self
+
+    def flush(self) -> None:
+        self.got += self.engine.take_output(self.number)
+
+
+@contextlib.asynccontextmanager
+async def routing_for(route: Route) -> AsyncIterator[Routing]:
+    routing, _ = asyncio_routing(compile_plan(route), rng=Random(1))
+    routing.begin()
+    await routing.tried()
+    try:
+        yield routing
+    finally:
+        await routing.close()
+
+
+def test_a_server_that_stays_keeps_as_many_as_it_has(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(pool: Pool) -> None:
+        async with routing_for(PoolRoute(pool)) as routing:
+            assert routing.links[0].connected == LINKS
+            with caplog.at_level(logging.WARNING, "mcroute"):
+                await routing.install(compile_plan(PoolRoute(replace(pool, links=1))))
+            assert routing.links[0].connected == LINKS
+
+    with EmbeddedServer() as server:
+        asyncio.run(scenario(replace(Pool.of("main", [f"{server.host}:{server.port}"]), links=LINKS)))
+    assert "keeps 3 links: another number needs a restart" in caplog.text
+
+
+def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:
+    async def scenario(address: str) -> None:
+        few = Pool.of("few", [address])
+        many = replace(Pool.of("many", [address]), links=LINKS)
+        async with routing_for(AllSync((PoolRoute(few), PoolRoute(many)))) as routing:
+            assert [links.connected for links in routing.links.values()] == [LINKS]
+
+    with EmbeddedServer() as server:
+        asyncio.run(scenario(f"{server.host}:{server.port}"))
+
+
+def test_another_server_under_an_old_id_answers_on_all_links_that_the_id_had() -> None:
+    async def scenario(old: Pool, new: Pool) -> None:
+        async with routing_for(PoolRoute(old)) as routing:
+            engine_loop = routing.driver.driver
+            for pool in (new, replace(new, name="again"), old, new):
+                await routing.install(compile_plan(PoolRoute(pool)))
+                (number,) = routing.engine.server_ids().values()
+                await routing.links[number].settled()
+                client = Client(engine_loop)
+                engine_loop.receive(client.number, b"get " + b" ".join(KEYS) + b"\r\n")
+                while not client.got:
+                    await asyncio.sleep(0.001)
+                assert client.got == b"END\r\n"
+
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        old = replace(Pool.of("main", [f"{one.host}:{one.port}"]), links=LINKS)
+        asyncio.run(scenario(old, Pool.of("main", [f"{other.host}:{other.port}"])))
+
+
+def test_something_that_is_no_memcached_is_not_asked_for_values(caplog: pytest.LogCaptureFixture) -> None:
+    received = []
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readline())
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async def scenario() -> None:
+        listener = await asyncio.start_server(stranger, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        async with InProcess(PoolRoute(Pool.of("main", [f"127.0.0.1:{port}"]))) as client:
+            with pytest.raises(ServerFailure):
+                await client.get("a")
+        listener.close()
+        await listener.wait_closed()
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+    # The last connection may end before it has said anything.
+    assert set(received) - {b""} == {b"version\r\n"}
+    assert "is no memcached: it answers b'HTTP/1.1 400 Bad Request' to version" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["open_link", "link_connected"])
+def test_a_link_without_memory_is_made_later_and_its_server_has_not_failed(where: str) -> None:
+    async def scenario() -> None:
+        async with world(Short) as w:
+            assert isinstance(w.engine, Short)
+            w.engine.fails_in, w.engine.times = where, LINKS + 1
+            w.links.abort()
+            await w.until(lambda: len(w.observer.lost) == LINKS)
+            await w.until(lambda: w.links.are_connected)
+            assert w.engine.times == 0
+            assert w.observer.starved_times > 0
+            assert w.observer.failed == 0
+            # It is used as ever.
+            w.send(b"get k\r\n")
+            await w.until(lambda: any(w.got.values()))
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

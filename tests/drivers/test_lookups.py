@@ -1,0 +1,133 @@
+"""Names that are looked up: who is silent, slow or unknown holds nobody else up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from mcroute.drivers.asyncio.addresses import place_of
+from mcroute.drivers.asyncio.lookups import Lookups
+from mcroute.policy import Server
+
+
+class Names:
+    """A system's lookup by table; hosts that begin with "dead" are answered when the test says so."""
+
+    def __init__(self, **known: Sequence[str]) -> None:
+        self.known = dict(known)
+        self.asked: list[str] = []
+        self.answers = threading.Event()
+
+    def __call__(self, host: str) -> Sequence[str]:
+        self.asked.append(host)
+        if host.startswith("dead"):
+            assert self.answers.wait(30)
+        if host not in self.known:
+            raise OSError(f"no such name: {host}")
+        return self.known[host]
+
+
+def test_silent_names_do_not_keep_others_waiting() -> None:
+    async def scenario() -> None:
+        names = Names(here=["10.0.0.1"])
+        lookups = Lookups(names, threads=3)
+        try:
+            # More than there are threads, but for one.
+            dead = await asyncio.gather(
+                *(lookups.find(f"dead{i}", 0.01) for i in range(2)), return_exceptions=True
+            )
+            assert [str(error) for error in dead] == [
+                f"no name server has answered for dead{i} yet" for i in range(2)
+            ]
+            assert await lookups.find("here", 20) == ("10.0.0.1",)
+        finally:
+            names.answers.set()
+
+    asyncio.run(scenario())
+
+
+def test_a_name_is_looked_up_once_at_a_time_and_a_late_answer_serves_the_next() -> None:
+    async def scenario() -> None:
+        names = Names(dead=["10.0.0.2"])
+        lookups = Lookups(names)
+        for _ in range(5):
+            with pytest.raises(OSError, match="no name server has answered"):
+                await lookups.find("dead", 0.01)
+        assert names.asked == ["dead"]
+        names.answers.set()
+        assert await lookups.find("dead", 20) == ("10.0.0.2",)
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_name_is_not_looked_up_again_at_once() -> None:
+    async def scenario() -> None:
+        names = Names()
+        lookups = Lookups(names)
+        for _ in range(5):
+            with pytest.raises(OSError, match="no such name"):
+                await lookups.find("nowhere", 20)
+        # 0.25 s, unless this machine is very slow.
+        assert len(names.asked) < 5
+        names.known["nowhere"] = ["10.0.0.3"]
+        while True:
+            try:
+                assert await lookups.find("nowhere", 20) == ("10.0.0.3",)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                break
+
+    asyncio.run(scenario())
+
+
+def test_addresses_found_before_serve_while_no_name_server_answers() -> None:
+    async def scenario() -> None:
+        names = Names(dead=["10.0.0.4"])
+        names.answers.set()
+        lookups = Lookups(names)
+        assert await lookups.find("dead", 20) == ("10.0.0.4",)
+        names.answers.clear()
+        assert await lookups.find("dead", 20) == ("10.0.0.4",)
+        names.known["dead"] = ["10.0.0.5"]
+        names.answers.set()
+        while await lookups.find("dead", 20) == ("10.0.0.4",):
+            await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_waiter_that_is_cancelled_leaves_the_lookup_to_others() -> None:
+    async def scenario() -> None:
+        names = Names(dead=["10.0.0.6"])
+        lookups = Lookups(names)
+        first, second = (asyncio.create_task(lookups.find("dead", 20)) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        names.answers.set()
+        assert await second == ("10.0.0.6",)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Server("a", "::1", 7), Server("b", "0:0:0:0:0:0:0:1", 7)),
+        (Server("a", "10.0.0.1", 7), Server("b", "::ffff:10.0.0.1", 7)),
+        (Server("a", path="/tmp/x"), Server("b", path="/tmp/../tmp/x")),
+        (Server.parse("10.0.0.1:7"), Server.parse("10.0.0.1:0007")),
+    ],
+)
+def test_one_address_spelled_in_two_ways_is_one_place(one: Server, other: Server) -> None:
+    assert place_of(one) == place_of(other) != frozenset()
+
+
+def test_the_place_of_a_name_is_where_it_leads_to() -> None:
+    server = Server("a", "cache.example", 7)
+    assert place_of(server) == frozenset()
+    assert place_of(server, [("10.0.0.1", 7), ("::1", 7)]) == frozenset({("10.0.0.1", 7), ("::1", 7)})

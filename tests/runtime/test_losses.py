@@ -1,0 +1,124 @@
+"""What is refused or read past is told in the log: what it was, and not for each one again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from mcroute._engine.losses import Losses, ServerDesync
+from mcroute._engine.snapshots import ServerSnapshot, Snapshot
+from mcroute.runtime.loss_log import QUIET_S, SELDOM_S, LossLog
+
+
+class Engine:
+    """Counters that the test sets."""
+
+    def __init__(self) -> None:
+        self.counts = Losses(*[0] * len(Losses._fields))
+        self.desyncs: list[ServerDesync] = []
+        self.skipped: dict[str, dict[str, int]] = {}
+
+    def losses(self) -> Losses:
+        return self.counts
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        taken, self.desyncs = self.desyncs, []
+        return taken
+
+    def snapshot(self) -> Snapshot:
+        servers = {name: ServerSnapshot(counters) for name, counters in self.skipped.items()}
+        return Snapshot(servers=servers)
+
+
+class Clock:
+    """As much of a loop as the log needs."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING, "mcroute"):
+        told.look()
+        assert caplog.messages == []
+        for count in (3, 7, 9):
+            engine.counts = engine.counts._replace(refused_memory=count, desyncs=count)
+            engine.desyncs = [ServerDesync(1, 2, "get", 5, b"VALUE x")]
+            told.look()
+        assert caplog.messages == [
+            "3 requests refused: the memory for requests or for links is used up",
+            "server s1 is out of step (2 times): it says b'VALUE x' to get, with 5 requests unanswered",
+        ]
+        caplog.clear()
+        clock.now = QUIET_S
+        told.look()
+        assert caplog.messages == [
+            "6 requests refused: the memory for requests or for links is used up",
+            "server s1 is out of step (4 times): it says b'VALUE x' to get, with 5 requests unanswered",
+        ]
+
+
+def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, str)  # type: ignore[arg-type]
+    for unkept, of_a, of_b in ((3, 1, 2), (5, 1, 4), (6, 2, 4)):
+        engine.counts = engine.counts._replace(unkept=unkept)
+        engine.skipped = {"a": {"unkept": of_a}, "b": {"unkept": of_b}}
+        told.look()
+        clock.now += QUIET_S
+    why = "values read past: the memory for replies is used up"
+    assert caplog.messages == [
+        f"server a: 1 {why}",
+        f"server b: 2 {why}",
+        f"server b: 2 {why}",
+        f"server a: 1 {why}",
+    ]
+
+
+def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    line = (
+        "%d connections refused: their clients speak the binary protocol; "
+        "docs/clients.md says how each is told to speak text"
+    )
+    for count, now in ((1, 0.0), (2, QUIET_S), (3, SELDOM_S["refused_binary"] - 1)):
+        clock.now = now
+        engine.counts = engine.counts._replace(refused_binary=count)
+        told.look()
+    assert caplog.messages == [line % 1]
+    clock.now = SELDOM_S["refused_binary"]
+    told.look()
+    assert caplog.messages == [line % 1, line % 2]
+
+
+@pytest.mark.parametrize("protocol", ["TLS", "RESP", "SSH"])
+def test_the_protocol_of_refused_clients_is_named(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    engine, clock = Engine(), Clock()
+    told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
+    for count, now in ((2, 0.0), (3, 599.0), (7, 600.0)):
+        clock.now = now
+        engine.counts = engine.counts._replace(**{f"refused_{protocol.lower()}": count})
+        told.look()
+    first, second = caplog.messages
+    assert first.startswith(f"2 connections refused: their clients speak {protocol}")
+    assert second.startswith(f"5 connections refused: their clients speak {protocol}")
+
+
+def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        engine = Engine()
+        engine.skipped = {"a": {"too_large": 1}, "b": {"too_large": 0}}
+        told = LossLog(engine, asyncio.get_running_loop(), str)
+        told.begin()
+        engine.counts = engine.counts._replace(too_large=1)
+        told.close()
+
+    asyncio.run(scenario())
+    assert caplog.messages == ["server a: 1 values read past: they are larger than value_max"]
