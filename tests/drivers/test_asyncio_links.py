@@ -273,7 +273,7 @@ def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:
 def test_another_server_under_an_old_id_answers_on_all_links_that_the_id_had() -> None:
     async def scenario(old: Pool, new: Pool) -> None:
         async with routing_for(PoolRoute(old)) as routing:
-            engine_loop = routing.driver.driver
+            engine_loop = routing.driver.engine_loop
             for pool in (new, replace(new, name="again"), old, new):
                 await routing.install(compile_plan(PoolRoute(pool)))
                 (number,) = routing.engine.server_ids().values()
