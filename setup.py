@@ -13,8 +13,8 @@ SOURCE = Path("src")
 # release (default) | trace: line coverage of .pyx | asan: address and undefined-behaviour sanitizers
 # | tsan: thread sanitizer | fuzz: asan and the counters that libFuzzer is steered by; needs clang
 BUILD = os.environ.get("MCROUTE_BUILD", "release")
-# Developers: a regular build of only the modules named here, as in MCROUTE_ONLY="_hashing,_ring".
-ONLY = os.environ.get("MCROUTE_ONLY", "").split(",") if os.environ.get("MCROUTE_ONLY") else None
+# Developers: a regular build of only the parts or modules named here, as in MCROUTE_ONLY="_hashing,_ring".
+ONLY = set(os.environ["MCROUTE_ONLY"].split(",")) if os.environ.get("MCROUTE_ONLY") else None
 # How many modules are compiled at a time: as many as this process may use processors.
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -49,11 +49,8 @@ def extension(path: Path) -> Extension:
 def sources() -> list[Path]:
     """Large modules first: the last one to be compiled would keep one processor busy and the others idle."""
     found = sorted((SOURCE / "mcroute").rglob("*.pyx"), key=lambda path: (-path.stat().st_size, path))
-    return [
-        path
-        for path in found
-        if (ONLY is None or path.stem in ONLY) and (HAS_EPOLL or path.parent.name != "_loop")
-    ]
+    wanted = [path for path in found if ONLY is None or not ONLY.isdisjoint(path.with_suffix("").parts)]
+    return [path for path in wanted if HAS_EPOLL or path.parent.name != "_loop"]
 
 
 def readme() -> str:

@@ -13,7 +13,8 @@ import pytest
 from pymemcache.client.rendezvous import RendezvousHash
 from uhashring import HashRing
 
-from mcroute._ring import DISTRIBUTIONS, Ring
+from mcroute._ring import Ring
+from mcroute.placement import DISTRIBUTIONS
 
 KEYS = [f"user:{i:016d}:profile" for i in range(1000)]
 BYTES = [key.encode() for key in KEYS]
@@ -55,7 +56,7 @@ def test_owner_of_other_distributions(benchmark, distribution: str) -> None:
 @pytest.mark.benchmark(group="one key")
 def test_owner_skipping_one(benchmark) -> None:
     owner = Ring(names(10)).owner
-    benchmark(call_each, lambda key: owner(key, 1), KEYS)
+    benchmark(call_each, lambda key: owner(key, [1]), KEYS)
 
 
 @pytest.mark.parametrize("servers", [10, 1000])

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "src" / "mcroute"
 LAYERS = [
     {"errors", "_hashing"},
     {"placement"},
-    {"_ring", "_protocol"},
+    {"_distributions", "_protocol"},
+    {"_ring"},
     {"policy"},
     {"_engine"},
     {"compat", "config", "testing"},
@@ -33,7 +34,7 @@ VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.steps")
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
 
 # Below the drivers, time is an argument and bytes are handed in.
-SANS_IO = {"errors", "_hashing", "placement", "_ring", "_protocol", "policy", "_engine"}
+SANS_IO = {"errors", "_hashing", "placement", "_distributions", "_ring", "_protocol", "policy", "_engine"}
 OUTSIDE_WORLD = {"asyncio", "select", "selectors", "socket", "subprocess", "threading", "time"}
 
 IMPORT = re.compile(

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.timeout(300)
 FROZEN = Path(__file__).parent.parent / "vectors" / "c_api.json"
 PACKAGE = Path(mcroute.__file__).parent
 DECLARED = [
-    "_ring/ring.pxd",
+    "_ring.pxd",
     *(f"_protocol/{name}.pxd" for name in ("views", "refusals", "encoders")),
 ]
 EXPORTING = [
     *(f"_hashing.{name}" for name in ("crc", "fnv", "jenkins", "md5", "murmur", "sha384", "spooky", "xxh3")),
-    "_ring.ring",
+    "_ring",
     *(f"_protocol.{name}" for name in ("commands", "encoders", "refusals", "replies", "requests")),
 ]
 NUMBERS = {"MCROUTE_RING_API", "MCROUTE_PROTOCOL_API"}
@@ -119,7 +119,7 @@ def test_structs_have_no_place_for_padding_to_differ(surface: dict[str, dict]) -
 
 def test_numbers_of_64_bits_are_so_on_every_machine() -> None:
     """A size_t has 32 bits on some: `text_max` of a placement would not fit, nor would any ring be built."""
-    table = (PACKAGE / "_ring/table.pxd").read_text()
+    table = (PACKAGE / "_distributions/table.pxd").read_text()
     for name, most in (("seed", 2**64 - 1), ("text_max", own_placement(["a"], "murmur3", None)[0].text_max)):
         assert most >= 2**32
         assert re.search(rf"^    uint64_t {name}\b", table, re.MULTILINE)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcroute._hashing import murmur3_32
-from mcroute._ring import DISTRIBUTIONS, Ring
+from mcroute._ring import Ring
+from mcroute.placement import DISTRIBUTIONS
 from tests.oracles.slow_ring import failover_order
 
 WEIGHTED = ["murmur3", "ketama", "modula"]

@@ -14,7 +14,7 @@ Laid = tuple[bytes, int, int]
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """Which part of a key is hashed, how it is spelled, what is added to it: see mcroute/_ring/keys.pyx.
+    """Which part of a key is hashed, how it is spelled, what is added to it: see `_distributions.keys`.
 
     `strip` comes off the front before anything else; a `lead` that a key begins with stays before the prefix.
     """
@@ -33,8 +33,9 @@ class Placement:
     """One settled way to place keys on `size` servers.
 
     `find` is how the owner is found: "points" on a circle (`laid` in the order in which equal ones are taken;
-    the owner is the first point at, or `above`, the key's), "points_to_slots", "modulo", a throw ("jump",
-    "furc", "weighted_furc", "const_shard") or a rule of mcroute/_ring/scores.pyx, over `labels`.
+    the owner is the first point at, or `above`, the key's), "points_to_slots", "modulo", a hash that
+    answers a server's number ("jump", "furc", "weighted_furc", "const_shard") or a rule of
+    `_distributions.rendezvous`, over `labels`.
     `hash` and `seed` are the keys'; texts longer than `text_max` hash to 0. `point_hash` makes `words` points
     of 32 bits from each group. `walk` is the way to the next candidate, where it is not the way on.
     """

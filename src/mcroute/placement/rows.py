@@ -71,8 +71,8 @@ class Choice:
     """What a system makes of its options.
 
     `hash` is the part's name, `layout` a word of the row's layouts; `point_hash` and `order` overrule that.
-    `out` is what follows when a server is out: "skip", "recompute", or a walk of `_ring.rehash`. `prefix` is
-    what the client puts before keys on the wire; it may or may not hash it.
+    `out` is what follows when a server is out: "skip", "recompute", or a walk of `_distributions.rehash`.
+    `prefix` is what the client puts before keys on the wire; it may or may not hash it.
     """
 
     layout: str

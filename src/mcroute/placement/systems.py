@@ -1,7 +1,8 @@
 """The table of systems: one row a client or proxy, made of named parts.
 
 Where the parts are: names of servers in `names`, counts of points in `counts`, notations in `addresses`, what
-a row has in `rows`, what options lead to in `settling`, hashes in `_hashing.named`, lookups in `_ring`.
+a row has in `rows`, what options lead to in `settling`, hashes in `_hashing.named`, lookups in
+`_distributions`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, final
 
-from ..placement import Inherited, Placement
+from .placement import Inherited, Placement
 
 _Key: TypeAlias = str | bytes | bytearray | memoryview
 _Skip: TypeAlias = Iterable[int] | None

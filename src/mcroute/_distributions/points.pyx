@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._hashing.caching cimport prefetch
 from mcroute._hashing.md5 cimport hash_md5
 from mcroute._hashing.words cimport load32, load64_big, swap32
-from mcroute._ring.table cimport RingTable, in_mask, put_in_mask, text_hash
+from mcroute._distributions.table cimport RingTable, in_mask, put_in_mask, text_hash
 
 
 cdef enum:

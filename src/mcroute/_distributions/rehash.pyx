@@ -12,8 +12,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from mcroute._hashing.words cimport store_decimal
-from mcroute._ring.points cimport points_at
-from mcroute._ring.table cimport RingTable, WalkRule, in_mask, put_in_mask, text_hash
+from mcroute._distributions.points cimport points_at
+from mcroute._distributions.table cimport RingTable, WalkRule, in_mask, put_in_mask, text_hash
 
 cdef enum:
     PYTHON_MEMCACHED_TRIES = 10

@@ -1,6 +1,6 @@
 """A placement, which is Python, laid out as the table of a ring."""
 
-from mcroute._ring.table cimport RingTable
+from mcroute._distributions.table cimport RingTable
 
 # Fills an empty table from a mcroute.placement.Placement, which has to live as long. What was allocated when it
 # raises is the table's: table_free.

@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 
 from mcroute._hashing.murmur cimport hash_murmur3_x64_128, hash_murmur64a
 from mcroute._hashing.named cimport key_hash_find
-from mcroute._ring.table cimport RingTable, Text, in_mask, put_in_mask
+from mcroute._distributions.table cimport RingTable, Text, in_mask, put_in_mask
 
 cdef enum:
     ROOM = 1024                 # bytes for a name and a key; longer ones are joined on the heap
@@ -181,7 +181,7 @@ cdef uint64_t number_of(str rule, bytes name, dict ranked) except? 0:
     return hash_murmur64a(data, len(name), TAG_SEED)
 
 
-cdef int build_scores(RingTable* table, str name, tuple names) except -1:
+cdef int build_rendezvous(RingTable* table, str name, tuple names) except -1:
     cdef bytes label
     cdef int server
     ranked = {label: rank for rank, label in enumerate(sorted(names))}
@@ -196,12 +196,12 @@ cdef int build_scores(RingTable* table, str name, tuple names) except -1:
     return 0
 
 
-cdef int scores_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil:
+cdef int rendezvous_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil:
     return table.score(table, text, size, NULL)
 
 
-cdef int scores_walk(const RingTable* table, const uint8_t* text, size_t size, uint64_t* taken, int count,
-                     int* out) noexcept nogil:
+cdef int rendezvous_walk(const RingTable* table, const uint8_t* text, size_t size, uint64_t* taken, int count,
+                         int* out) noexcept nogil:
     cdef int found = 0
     cdef int server
     while found < count:

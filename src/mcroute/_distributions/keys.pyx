@@ -22,7 +22,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from mcroute._hashing.utf16 cimport utf8_next
-from mcroute._ring.table cimport KeyRule, Text
+from mcroute._distributions.table cimport KeyRule, Text
 
 cdef enum Cut:
     WHOLE

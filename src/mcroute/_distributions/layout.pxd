@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from mcroute._ring.table cimport RingTable
+from mcroute._distributions.table cimport RingTable
 
 # `laid` is a list of (name as bytes, server, groups), in the order in which equal points are taken. Group g of
 # a name is what the hash called `hash` makes of "name-g": the first `words` 32-bit words of a digest, its whole

@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mcroute._ring.table cimport RingTable
+from mcroute._distributions.table cimport RingTable
 
 cdef int points_owner(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil
 # The owners of several texts; their places in the table are asked for ahead.

@@ -1,6 +1,6 @@
 """Where clients look next when the owner is out: orders of their own, which end before every server was tried."""
 
-from mcroute._ring.table cimport WalkRule
+from mcroute._distributions.table cimport WalkRule
 
 # Raises ValueError for a name that is not in WALKS.
 cdef WalkRule walk_rule_find(str name) except NULL

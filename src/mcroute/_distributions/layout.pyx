@@ -10,8 +10,8 @@ from mcroute._hashing.murmur cimport hash_murmur3_x64_128
 from mcroute._hashing.named cimport KeyHash, key_hash_find
 from mcroute._hashing.sha384 cimport hash_sha384
 from mcroute._hashing.words cimport load32, load64_big, store64, store_decimal
-from mcroute._ring.points cimport points_at
-from mcroute._ring.table cimport Point, RingTable
+from mcroute._distributions.points cimport points_at
+from mcroute._distributions.table cimport Point, RingTable
 
 cdef enum:
     POINTS_MAX = 1 << 24        # 128 MiB of points; more is a mistake

@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
-from mcroute._ring.table cimport KeyRule
+from mcroute._distributions.table cimport KeyRule
 
 cdef enum:
     ROOM = 1536                 # bytes: the longest key of memcached in its longest spelling, and a prefix

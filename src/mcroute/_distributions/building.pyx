@@ -3,18 +3,20 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from mcroute._hashing.named cimport key_hash_find
-from mcroute._ring.keys cimport key_rule_fill
-from mcroute._ring.laying cimport build_points, build_slots, points_to_slots
-from mcroute._ring.points cimport (
+from mcroute._distributions.const_shard cimport const_shard_owner
+from mcroute._distributions.furc cimport furc_owner, weighted_furc_owner
+from mcroute._distributions.jump cimport jump_owner, jump_walk
+from mcroute._distributions.keys cimport key_rule_fill
+from mcroute._distributions.layout cimport build_points, build_slots, points_to_slots
+from mcroute._distributions.points cimport (
     points_owner, points_walk, slots_owner, slots_walk, wide_owner, wide_walk,
 )
-from mcroute._ring.rehash cimport walk_rule_find
-from mcroute._ring.scores cimport build_scores, score_rule_find, scores_owner, scores_walk
-from mcroute._ring.table cimport OwnerRule, Point, RingTable, Text
-from mcroute._ring.throws cimport (
-    const_shard_owner, furc_owner, jump_owner, throws_walk, weighted_furc_owner,
+from mcroute._distributions.rehash cimport walk_rule_find
+from mcroute._distributions.rendezvous cimport (
+    build_rendezvous, rendezvous_owner, rendezvous_walk, score_rule_find,
 )
+from mcroute._distributions.table cimport OwnerRule, Point, RingTable, Text
+from mcroute._hashing.named cimport key_hash_find
 
 cdef enum:
     PECL_SLOTS = 1024
@@ -46,7 +48,8 @@ cdef int use_modulo(RingTable* table, placement) except -1:
     return use_slots(table)
 
 
-cdef OwnerRule throw_find(str name) except? NULL:
+# NULL for distributions that do not number their servers.
+cdef OwnerRule numbered_owner_find(str name) except? NULL:
     if name == "jump":
         return jump_owner
     if name == "furc":
@@ -58,11 +61,11 @@ cdef OwnerRule throw_find(str name) except? NULL:
     return NULL
 
 
-cdef int use_scores(RingTable* table, placement) except -1:
+cdef int use_rendezvous(RingTable* table, placement) except -1:
     table.score = score_rule_find(placement.find)
-    build_scores(table, placement.find, placement.labels)
-    table.owner = scores_owner
-    table.walk = scores_walk
+    build_rendezvous(table, placement.find, placement.labels)
+    table.owner = rendezvous_owner
+    table.walk = rendezvous_walk
     return 0
 
 
@@ -88,11 +91,11 @@ cdef int table_fill(RingTable* table, placement) except -1:
         use_points(table, placement)
     elif placement.find == "modulo":
         use_modulo(table, placement)
-    elif throw_find(placement.find) != NULL:
-        table.owner = throw_find(placement.find)
-        table.walk = throws_walk
+    elif numbered_owner_find(placement.find) != NULL:
+        table.owner = numbered_owner_find(placement.find)
+        table.walk = jump_walk
     else:
-        use_scores(table, placement)
+        use_rendezvous(table, placement)
     if placement.walk:
         table.walk = walk_rule_find(placement.walk)
     return 0

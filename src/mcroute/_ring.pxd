@@ -4,7 +4,7 @@ cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mcroute._ring.table cimport RingTable
+from mcroute._distributions.table cimport RingTable
 
 cdef enum:
     MCROUTE_RING_API = 1        # raised when anything below changes

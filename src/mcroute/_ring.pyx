@@ -1,4 +1,4 @@
-"""Which server owns a key: one immutable table behind every way of placing keys.
+"""Which server owns a key: `Ring`, and its functions for other C code: `from mcroute._ring cimport Ring, ring_owner`.
 
 A table is built once from a placement (see `mcroute.placement`). Ejecting a server never changes it: a lookup is
 given the indices to skip, and walks on to the next server of the key's failover order.
@@ -13,10 +13,10 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from mcroute._ring.building cimport table_bytes, table_fill, table_free
-from mcroute._ring.keys cimport KeyText, key_drop, key_read
-from mcroute._ring.points cimport points_owner, points_owners
-from mcroute._ring.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
+from mcroute._distributions.building cimport table_bytes, table_fill, table_free
+from mcroute._distributions.keys cimport KeyText, key_drop, key_read
+from mcroute._distributions.points cimport points_owner, points_owners
+from mcroute._distributions.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
 
 from mcroute.placement import Inherited, inherit, own_placement
 

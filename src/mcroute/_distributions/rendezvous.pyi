@@ -1,0 +1,3 @@
+"""The highest score owns the key. In C: see rendezvous.pxd."""
+
+SCORES: tuple[str, ...]

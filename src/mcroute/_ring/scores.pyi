@@ -1,3 +1,0 @@
-"""The highest score owns the key. In C: see scores.pxd."""
-
-SCORES: tuple[str, ...]
