@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, compile_plan
-from mcroute.policy.servers import LINKS_MAX
+from mcroute.policy.server_options import LINKS_MAX
 from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, Relay, free_port
 

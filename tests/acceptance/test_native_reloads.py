@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from mcroute._engine.roster import Identity
+from mcroute._engine.server_ids import Identity
 from mcroute.drivers.asyncio import addresses
 from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, compile_plan
 from mcroute.runtime import routing

@@ -18,7 +18,7 @@ from mcroute.drivers.asyncio.engine_loop import EngineLoop
 from mcroute.drivers.asyncio.links import ServerLinks
 from mcroute.errors import ServerFailure
 from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, compile_plan
-from mcroute.policy.servers import LINKS_MAX
+from mcroute.policy.server_options import LINKS_MAX
 from mcroute.runtime.routing import Routing
 from mcroute.testing import EmbeddedServer
 

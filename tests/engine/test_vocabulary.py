@@ -86,6 +86,7 @@ def group_in_the_engine(line: bytes) -> Group:
         servers=plan.servers,
         merge=plan.merge,
         server_ids=plan.server_ids,
+        server_options=plan.server_options,
     )
     net = Network(PoolRoute(plan.pools[0]), 1)
     net.engine.install(groups)

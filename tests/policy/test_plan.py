@@ -1,6 +1,6 @@
 """Compiled plans: children first, equal nodes shared, each route as its sentence says."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -21,6 +21,7 @@ from mcroute.policy import (
     PoolRoute,
     Replicate,
     Server,
+    ServerOptions,
     compile_plan,
 )  # fmt: skip
 from mcroute.policy import nodes as n
@@ -196,3 +197,35 @@ def test_a_flush_of_all_servers_is_no_way_of_a_key():
     assert kinds_of_keys(PoolRoute(THREE)) == {n.SwitchCommand, n.Ask}
     assert n.All in kinds_of_keys(Replicate(THREE, copies=2))
     assert n.Detach in kinds_of_keys(AllAsync((ONE, TWO)))
+
+
+@pytest.mark.parametrize(
+    ("option", "first", "second", "holds"),
+    [
+        ("connect_timeout_s", 0.1, 0.7, 0.1),
+        ("reply_timeout_s", 0.7, 0.1, 0.1),
+        ("trip_after", 9, 2, 2),
+        ("links", 1, 4, 4),
+        ("value_max", 1 << 20, 1 << 22, 1 << 22),
+        ("identity", "same", "any", "any"),
+    ],
+)
+def test_a_server_of_several_pools_has_one_value_of_each_option(option, first, second, holds):
+    pools = [
+        Pool.of("one", ["a:1", "b:1"], **{option: first}),
+        Pool.of("two", ["b:1", "c:1"], **{option: second}),
+    ]
+    for one, two in (pools, pools[::-1]):
+        options = compile_plan(ByPrefix({"x:": PoolRoute(one)}, default=Replicate(two))).server_options
+        found = {name: getattr(options[name], option) for name in options}
+        assert found == {"a:1": first, "b:1": holds, "c:1": second}
+
+
+def test_each_option_of_servers_is_in_the_table_above():
+    (table,) = (m for m in test_a_server_of_several_pools_has_one_value_of_each_option.pytestmark)
+    assert {row[0] for row in table.args[1]} == {option.name for option in fields(ServerOptions)}
+
+
+def test_servers_of_the_same_pools_share_one_value():
+    options = compile_plan(PoolRoute(THREE)).server_options
+    assert options["a:1"] is options["b:1"] is options["c:1"]

@@ -1,6 +1,6 @@
 """Servers and pools: what is read, and what is refused with its place."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
@@ -72,8 +72,16 @@ def test_what_is_no_address_is_refused_with_its_place(address):
 def test_options_of_a_pool_are_those_of_its_fields():
     given = {"connect_timeout_s": 1.0, "reply_timeout_s": 2.0, "deadline_s": 3.0, "trip_after": 4, "links": 5}
     given |= {"value_max": 6, "identity": "any", "placement": Like("libmc")}
+    assert given.keys() == {option.name for option in fields(Pool) if option.kw_only}
     pool = Pool.of("main", "a:1", **given)
     assert {name: getattr(pool, name) for name in given} == given
+
+
+def test_a_pool_shows_its_name_first():
+    shown = repr(Pool.of("main", "a:1", links=2))
+    assert shown.startswith("Pool(name='main', servers=(Server(name='a:1',")
+    assert "links=2" in shown
+    assert "_ring" not in shown
 
 
 def test_a_pool_is_a_value():
@@ -96,6 +104,8 @@ def test_a_pool_is_a_value():
         ({"trip_after": 0}, "pools.main.trip_after"),
         ({"links": 0}, "pools.main.links"),
         ({"links": 17}, "pools.main.links"),
+        ({"value_max": -1}, "pools.main.value_max"),
+        ({"identity": "none"}, "pools.main.identity"),
     ],
 )
 def test_a_pool_that_cannot_work_is_refused_with_its_place(changes, place):

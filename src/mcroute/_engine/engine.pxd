@@ -10,7 +10,7 @@ from mcroute._engine.state cimport Conn, Link
 cdef class Engine(EngineServers):
     cdef CompiledPlan admitted      # not installed yet; else None
     cdef list older                 # plans that requests in flight may still refer to
-    cdef object roster
+    cdef object known_servers       # ServerIds
     cdef bint is_planning           # a thread admits or installs a plan
     cdef unsigned char[::1] memory  # for the servers' words, if these are to outlive the process
     cdef dict conns                 # id -> address, of what is open

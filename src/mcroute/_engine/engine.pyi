@@ -1,7 +1,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcroute._engine.roster import Identity
+from mcroute._engine.server_ids import Identity
 from mcroute._engine.servers import EngineServers
 from mcroute.policy.nodes import Plan
 

@@ -17,7 +17,7 @@ from mcroute._engine.lifetimes cimport (
 )
 from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
 from mcroute._engine.pieces cimport conn_feed, conn_room, conn_take, conn_take_pieces
-from mcroute._engine.plans cimport CompiledPlan, ServerTerms, servers_admit
+from mcroute._engine.plans cimport AdmittedServer, CompiledPlan, servers_admit
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
@@ -26,7 +26,7 @@ from mcroute._engine.state cimport (
 from mcroute._engine.trips cimport link_silent_since
 from mcroute._engine.words cimport ServerWord
 
-from mcroute._engine.roster import Roster
+from mcroute._engine.server_ids import ServerIds
 
 
 cdef enum:
@@ -64,7 +64,7 @@ cdef class Engine(EngineServers):
         self.scripts = {}
         self.held = {}
         self.ended = set()
-        self.roster = Roster()
+        self.known_servers = ServerIds()
         self.older = []
         self.routes = RouteRunner()
         self.install(plan)
@@ -123,11 +123,11 @@ cdef class Engine(EngineServers):
         return 0
 
     cdef dict _admit(self, plan, renamed):
-        cdef CompiledPlan compiled = CompiledPlan(plan, self.roster.admit(plan, self._is_free, renamed))
+        cdef CompiledPlan compiled = CompiledPlan(plan, self.known_servers.admit(plan, self._is_free, renamed))
         with cython.critical_section(self):
             self.own()
             self._lend_words(compiled)
-            if not servers_admit(self.state, compiled.terms, compiled.term_count):
+            if not servers_admit(self.state, compiled.servers, compiled.server_count):
                 raise MemoryError
             self.admitted = compiled
         return dict(compiled.ids)
@@ -137,18 +137,18 @@ cdef class Engine(EngineServers):
         return self.admitted is not None and self.admitted.plan is plan
 
     cdef _lend_words(self, CompiledPlan compiled):
-        cdef ServerTerms* terms
+        cdef AdmittedServer* server
         cdef ServerWord* word
         cdef int i
         if self.memory is None:
             return
-        for i in range(compiled.term_count):
-            terms = &compiled.terms[i]
-            if (terms.id + 1) * WORD_SIZE <= self.memory.shape[0]:
-                word = <ServerWord*>&self.memory[terms.id * WORD_SIZE]
-                if terms.is_new:
+        for i in range(compiled.server_count):
+            server = &compiled.servers[i]
+            if (server.id + 1) * WORD_SIZE <= self.memory.shape[0]:
+                word = <ServerWord*>&self.memory[server.id * WORD_SIZE]
+                if server.is_new:
                     word.bits = 0
-                terms.word = word
+                server.word = word
 
     def install(self, plan):
         """Requests from now on start on this plan; those in flight finish on the one that they started with.

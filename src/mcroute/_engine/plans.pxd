@@ -5,24 +5,24 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from mcroute._engine.state cimport Description, Engine, PlanTable
 from mcroute._engine.words cimport ServerWord
 
-cdef struct ServerTerms:        # roster.ServerTerms in C
+cdef struct AdmittedServer:     # server_ids.AdmittedServer in C
     int id
     bint is_new
     uint16_t cas_tag
-    uint32_t trip_after
-    double reply_timeout
+    uint32_t trip_after         # from here on: policy.server_options.ServerOptions, as far as engines need them
+    double reply_timeout        # seconds
     uint64_t value_max          # 0: as large as the server stores
     ServerWord* word            # NULL: the engine's own, shared with nobody
     Description* description    # likewise
 
 cdef class CompiledPlan:
     cdef PlanTable* table
-    cdef ServerTerms* terms     # of its servers
-    cdef int term_count
+    cdef AdmittedServer* servers
+    cdef int server_count
     cdef object plan            # keeps the rings alive
     cdef list rings
     cdef dict ids               # server name -> id
 
-# Makes the plan's servers known to the engine, which is due before the table is installed (engine_install). A server
-# whose terms say that it is new begins in service, without a past. False without memory.
-cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noexcept nogil
+# Makes the plan's servers known to the engine, which is due before the table is installed (engine_install). A new
+# server begins in service, without a past. False without memory.
+cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count) noexcept nogil

@@ -67,13 +67,13 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
 
 
 cdef class CompiledPlan:
-    """A plan in C, for as long as an engine or a request refers to it. `terms` are `Roster.admit`'s for it."""
+    """A plan in C, for as long as an engine or a request refers to it; with what `ServerIds.admit` returned for it."""
 
-    def __cinit__(self, plan, list terms):
+    def __cinit__(self, plan, list servers):
         cdef int group, outcome
         self.plan = plan
-        self.ids = {server.name: server.id for server in terms}
-        self._lay_out_terms(terms)
+        self.ids = {server.name: server.id for server in servers}
+        self._lay_out_servers(servers)
         self.rings = [pool.ring() for pool in plan.pools]
         self.table = <PlanTable*>calloc(1, sizeof(PlanTable))
         if self.table == NULL:
@@ -89,7 +89,7 @@ cdef class CompiledPlan:
 
     def __dealloc__(self):
         cdef int i
-        free(self.terms)
+        free(self.servers)
         if self.table == NULL:
             return
         for i in range(self.table.text_count):
@@ -104,15 +104,16 @@ cdef class CompiledPlan:
         free(self.table.children)
         free(self.table)
 
-    def _lay_out_terms(self, list terms):
+    def _lay_out_servers(self, list servers):
         cdef int i
-        self.terms = <ServerTerms*>calloc(max(1, len(terms)), sizeof(ServerTerms))
-        if self.terms == NULL:
+        self.servers = <AdmittedServer*>calloc(max(1, len(servers)), sizeof(AdmittedServer))
+        if self.servers == NULL:
             raise MemoryError
-        self.term_count = <int>len(terms)
-        for i, server in enumerate(terms):
-            self.terms[i] = ServerTerms(server.id, server.is_new, server.cas_tag, server.trip_after,
-                                        server.reply_timeout_s, server.value_max, NULL, NULL)
+        self.server_count = <int>len(servers)
+        for i, server in enumerate(servers):
+            options = server.options
+            self.servers[i] = AdmittedServer(server.id, server.is_new, server.cas_tag, options.trip_after,
+                                             options.reply_timeout_s, options.value_max, NULL, NULL)
 
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
@@ -126,7 +127,6 @@ cdef class CompiledPlan:
             pool = &self.table.pools[i]
             pool.ring = ring_table(<Ring?>self.rings[i])
             pool.size = <int>len(source.servers)
-            pool.reply_timeout = source.reply_timeout_s
             pool.deadline = source.deadline_s
             pool.server_ids = <int*>malloc(pool.size * sizeof(int))
             if pool.server_ids == NULL:
@@ -134,7 +134,7 @@ cdef class CompiledPlan:
             for j, server in enumerate(source.servers):
                 pool.server_ids[j] = self.ids[server.name]
             self.table.deadline = max(self.table.deadline, pool.deadline)
-            self.table.shortest = min(self.table.shortest, pool.reply_timeout, pool.deadline)
+            self.table.shortest = min(self.table.shortest, source.reply_timeout_s, pool.deadline)
         if not plan.pools:
             self.table.deadline = 1.0
 
@@ -178,30 +178,32 @@ cdef class CompiledPlan:
             self.table.text_count = i + 1
 
 
-cdef bint servers_admit(Engine* engine, const ServerTerms* terms, int count) noexcept nogil:
+cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count) noexcept nogil:
+    cdef const AdmittedServer* admitted
     cdef Server* server
     cdef int i
     for i in range(count):
-        while engine.server_count <= terms[i].id:
+        while engine.server_count <= servers[i].id:
             if server_add(engine) == NULL:
                 return False
     for i in range(count):
-        server = engine.servers[terms[i].id]
-        server.trip_after = terms[i].trip_after
-        server.reply_timeout = terms[i].reply_timeout
-        server.cas_tag = terms[i].cas_tag
-        server.value_set = terms[i].value_max
+        admitted = &servers[i]
+        server = engine.servers[admitted.id]
+        server.trip_after = admitted.trip_after
+        server.reply_timeout = admitted.reply_timeout
+        server.cas_tag = admitted.cas_tag
+        server.value_set = admitted.value_max
         # Not only if it is new: that is said once, and an admission may have failed in another thread since.
-        if terms[i].word != NULL:
-            server.word = terms[i].word
-        if terms[i].description != NULL:
-            server.description = terms[i].description
-        if terms[i].is_new:
+        if admitted.word != NULL:
+            server.word = admitted.word
+        if admitted.description != NULL:
+            server.description = admitted.description
+        if admitted.is_new:
             server.failures = 0
             server.value_said = 0
             server.has_wide_flags = False
             server_counts_clear(server)
-            if terms[i].word == NULL:
+            if admitted.word == NULL:
                 server.own_word.bits = 0
                 memset(&server.own_description, 0, sizeof(Description))
             server.outs_seen = word_outs(server.word)

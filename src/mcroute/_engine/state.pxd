@@ -79,7 +79,6 @@ cdef struct PlanPool:
     const RingTable* ring
     int* server_ids             # ring index -> server id
     int size
-    double reply_timeout
     double deadline
 
 cdef struct PlanTable:

@@ -3,12 +3,12 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mcroute._engine.plans cimport ServerTerms
+from mcroute._engine.plans cimport AdmittedServer
 from mcroute._engine.state cimport PlanTable
 from mcroute._loop.state cimport Loop
 
 cdef struct Admission:
-    ServerTerms* terms
+    AdmittedServer* servers
     int count
     PlanTable* table
     bint is_done                # afterwards; False without memory

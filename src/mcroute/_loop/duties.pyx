@@ -23,7 +23,7 @@ from mcroute._loop.state cimport Upstream
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
     cdef Admission* admission = <Admission*>argument
-    admission.is_done = servers_admit(loop.engine, admission.terms, admission.count)
+    admission.is_done = servers_admit(loop.engine, admission.servers, admission.count)
     if admission.is_done:
         loop.next_plan = admission.table
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mcroute._engine.losses import Losses, ServerDesync
-from mcroute._engine.roster import ServerTerms
+from mcroute._engine.server_ids import AdmittedServer
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.news import LinkFacts, LinkNews
 from mcroute._loop.words import Words
@@ -43,10 +43,10 @@ class LoopThread:
 
         Due before the first plan is admitted.
         """
-    def admit(self, plan: Plan, terms: list[ServerTerms]) -> None:
+    def admit(self, plan: Plan, servers: list[AdmittedServer]) -> None:
         """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
 
-        `terms` are `Roster.admit`'s for the plan.
+        `servers` are what `ServerIds.admit` returned for the plan.
         """
     def has_admitted(self) -> bool:
         """Whether there is a plan to be installed."""

@@ -163,18 +163,18 @@ cdef class LoopThread:
         self.loop.wake_count = words.wake_count
 
     @cython.critical_section
-    def admit(self, plan, list terms):
+    def admit(self, plan, list servers):
         """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
 
-        `terms` are `Roster.admit`'s for the plan.
+        `servers` are what `ServerIds.admit` returned for the plan.
         """
-        cdef CompiledPlan compiled = CompiledPlan(plan, terms)
+        cdef CompiledPlan compiled = CompiledPlan(plan, servers)
         cdef Admission admission
         cdef int i
-        for i in range(compiled.term_count):
-            compiled.terms[i].word = self.words.word(compiled.terms[i].id)
-            compiled.terms[i].description = self.words.description(compiled.terms[i].id)
-        admission = Admission(compiled.terms, compiled.term_count, compiled.table, False)
+        for i in range(compiled.server_count):
+            compiled.servers[i].word = self.words.word(compiled.servers[i].id)
+            compiled.servers[i].description = self.words.description(compiled.servers[i].id)
+        admission = Admission(compiled.servers, compiled.server_count, compiled.table, False)
         self._do(plan_admit, &admission)
         if not admission.is_done:
             raise MemoryError

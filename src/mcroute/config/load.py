@@ -100,8 +100,7 @@ class Config:
 
         Pools whose `identity` is "any" may have such servers.
         """
-        trusting = (pool for pool in self.plan.named_pools if pool.identity == "any")
-        excused = {server.name for pool in trusting for server in pool.servers}
+        excused = {name for name, own in self.plan.server_options.items() if own.identity == "any"}
         for first, second, endpoint in shared(places):
             if excused & {first, second}:
                 continue

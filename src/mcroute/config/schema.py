@@ -17,7 +17,8 @@ from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
 from ..policy.plan import COPIES_MAX
-from ..policy.servers import IDENTITIES, Pool, Server
+from ..policy.server_options import IDENTITIES
+from ..policy.servers import Pool, Server
 from ..policy.supervisor_settings import SupervisorSettings
 
 __all__ = (

@@ -27,6 +27,7 @@ from .routes import (
     Replicate,
     Route,
 )
+from .server_options import ServerOptions
 from .servers import Addresses, Pool, Server
 from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
 from .supervisor import Supervisor
@@ -80,6 +81,7 @@ __all__ = (
     "Route",
     "Seen",
     "Server",
+    "ServerOptions",
     "ServerReport",
     "ServerState",
     "ServerStats",

@@ -56,7 +56,7 @@ class Members:
 
         Never where that plan takes any process for its server.
         """
-        if any(pool.identity == "any" and server in pool.servers for pool in plan.named_pools):
+        if plan.server_options[server.name].identity == "any":
             return False
         return kinship(self._departed.process(place), seen) is Kinship.FOREIGN
 

@@ -7,9 +7,11 @@ before parents, so a plan is a table, not a graph of objects. Nothing here knows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from .server_options import ServerOptions
 from .servers import Pool, Server
 
 
@@ -162,6 +164,8 @@ class Plan:
     retry_share: float = 0.2
     retry_floor_per_s: float = 10.0
     server_ids: dict[str, int] = field(default_factory=dict, compare=False)
+    # By the server's name: the options of its pools in one. They follow from the pools.
+    server_options: Mapping[str, ServerOptions] = field(default_factory=dict, compare=False)
     # Pools of one server that no user named: how a command without a key reaches each server of a pool.
     parts: frozenset[int] = frozenset()
 

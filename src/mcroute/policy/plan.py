@@ -6,7 +6,7 @@ the same for all groups is the same node, because equal nodes are shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from .nodes import (
     Then,
 )  # fmt: skip
 from .routes import Route
+from .server_options import ServerOptions, folded
 from .servers import Pool, Server
 
 __all__ = ("COPIES_MAX", "compile_plan")
@@ -58,6 +59,7 @@ def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: f
         retry_share=retry_share,
         retry_floor_per_s=retry_floor_per_s,
         server_ids={name: i for i, name in enumerate(compiler.servers)},
+        server_options=_options_of_servers(compiler.named_pools()),
         parts=frozenset(compiler.parts),
     )
 
@@ -94,6 +96,9 @@ class _Compiler:
         elif self.pools[known] != pool:
             raise ConfigError(place, f"another pool is named {pool.name} too")
         return known
+
+    def named_pools(self) -> list[Pool]:
+        return [pool for index, pool in enumerate(self.pools) if index not in self.parts]
 
     def _add_pool(self, pool: Pool) -> int:
         self._pool_ids[pool.name] = len(self.pools)
@@ -228,6 +233,19 @@ class _Compiler:
 
     def error(self, route: r.Error, group: Group, place: str) -> int:
         return self.add(Constant(route.message))
+
+
+def _options_of_servers(pools: Sequence[Pool]) -> dict[str, ServerOptions]:
+    """By the server's name. Servers of the same pools share one value."""
+    pools_of: dict[str, list[int]] = {}
+    for index, pool in enumerate(pools):
+        for server in pool.servers:
+            pools_of.setdefault(server.name, []).append(index)
+    same: dict[tuple[int, ...], ServerOptions] = {}
+    for indices in map(tuple, pools_of.values()):
+        if indices not in same:
+            same[indices] = folded([pools[index] for index in indices])
+    return {name: same[tuple(indices)] for name, indices in pools_of.items()}
 
 
 def _check_pool(pool: object, place: str) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, cast
 from weakref import WeakValueDictionary
 
 from ..errors import ConfigError
 from ..placement import Address, Like
 from ..placement.counts import ketama_groups
-from .limits import VALUE_MAX
+from .server_options import ServerOptions, check_seconds
 
 if TYPE_CHECKING:
     from .._ring import Ring
 
 __all__ = (
     "DEFAULT_PORT",
-    "IDENTITIES",
-    "LINKS_MAX",
     "Addresses",
     "Pool",
     "Server",
@@ -28,10 +26,6 @@ __all__ = (
 )
 
 DEFAULT_PORT = 11211
-# What a server's process has to be after an absence.
-IDENTITIES = ("same", "any")
-# To one server: what the engine has room for.
-LINKS_MAX = 16
 # Bytes of the path of a unix socket, as the system's address has room for it.
 PATH_MAX = 107 if sys.platform == "linux" else 103
 # Of a port or a weight.
@@ -178,8 +172,8 @@ def split_address(text: str) -> tuple[str, int | None, int | None]:
     return host, values[0] if values else None, values[1] if len(values) == 2 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+@dataclass(frozen=True, slots=True, repr=False)
+class Pool(ServerOptions):
     """Named servers that share a key space, with their timeouts (seconds).
 
     `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
@@ -189,20 +183,14 @@ class Pool:
     of the one before is left alone, with "any" it is taken for the server. `placement` places keys as another
     client or proxy does, instead of a `distribution` of mcroute's own; keys are then as they go over the
     wire.
-    Raises ConfigError for no servers, two of one name, and values out of range.
+    Options are given by name. Raises ConfigError for no servers, two of one name, and values out of range.
     """
 
     name: str
     servers: tuple[Server, ...]
     distribution: str = "murmur3"
-    connect_timeout_s: float = 0.5
-    reply_timeout_s: float = 0.5
-    deadline_s: float = 1.0
-    trip_after: int = 3
-    links: int = 1
-    value_max: int = 0
-    identity: str = "same"
-    placement: Like | None = None
+    deadline_s: float = field(default=1.0, kw_only=True)
+    placement: Like | None = field(default=None, kw_only=True)
     _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,24 +205,17 @@ class Pool:
             if server.name in seen:
                 raise ConfigError(f"{place}.servers[{i}]", f"a second server named {server.name}")
             seen.add(server.name)
-        for option in ("connect_timeout_s", "reply_timeout_s", "deadline_s"):
-            value = getattr(self, option)
-            # Written so that a NaN is refused too.
-            if not 0 < value < float("inf"):
-                raise ConfigError(f"{place}.{option}", f"{value} is not a positive, finite number of seconds")
-        for option in ("trip_after", "links"):
-            if getattr(self, option) < 1:
-                raise ConfigError(f"{place}.{option}", f"{getattr(self, option)} is less than 1")
-        if not 0 <= self.value_max <= VALUE_MAX:
-            raise ConfigError(f"{place}.value_max", f"{self.value_max} is not from 0 to {VALUE_MAX} bytes")
-        if self.identity not in IDENTITIES:
-            raise ConfigError(f"{place}.identity", f"{self.identity!r} is not one of {', '.join(IDENTITIES)}")
+        self.check_options(place)
+        check_seconds(self, ("deadline_s",), place)
         if self.placement is not None and self.distribution != "murmur3":
             raise ConfigError(
                 f"{place}.distribution", "keys are placed as placement says; leave one of them out"
             )
-        if self.links > LINKS_MAX:
-            raise ConfigError(f"{place}.links", f"{self.links} is more than {LINKS_MAX}")
+
+    def __repr__(self) -> str:
+        # In the order of the arguments: the options are inherited, and would come before the name.
+        shown = sorted((f for f in fields(self) if f.repr), key=lambda f: bool(f.kw_only))
+        return f"Pool({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     @classmethod
     def of(
@@ -261,14 +242,14 @@ class Pool:
             name,
             servers,
             distribution,
-            connect_timeout_s,
-            reply_timeout_s,
-            deadline_s,
-            trip_after,
-            links,
-            value_max,
-            identity,
-            placement,
+            connect_timeout_s=connect_timeout_s,
+            reply_timeout_s=reply_timeout_s,
+            deadline_s=deadline_s,
+            trip_after=trip_after,
+            links=links,
+            value_max=value_max,
+            identity=identity,
+            placement=placement,
         )
 
     def ring(self) -> Ring:

@@ -71,9 +71,8 @@ class Supervisor:
         self._records = self._members.records
         plan, ids = self.plan, self._members.ids
         self._census = Census(plan, ids, self._records, self.settings.suspect_s)
-        trusting = (pool for pool in plan.named_pools if pool.identity == "any")
         # Any process is taken for these.
-        self._unquestioned = {ids[server.name] for pool in trusting for server in pool.servers}
+        self._unquestioned = {ids[name] for name, own in plan.server_options.items() if own.identity == "any"}
         self._duplicates.supervise(self._records, self._census, self._unquestioned)
 
     @property

@@ -69,12 +69,11 @@ class Descriptors:
         links: dict[tuple[str, object], int] = {}
         names: set[str] = set()
         for plan in plans:
-            for pool in plan.pools:
-                for server in pool.servers:
-                    key = (server.name, server.address)
-                    links[key] = max(links.get(key, 0), pool.links)
-                    if is_name(server):
-                        names.add(server.host)
+            for server in plan.servers:
+                key = (server.name, server.address)
+                links[key] = max(links.get(key, 0), plan.server_options[server.name].links)
+                if is_name(server):
+                    names.add(server.host)
         controls = OF_A_SERVER * len(links)
         controls += min(STAGES_OF_A_SERVER * len(links), PROBES_MAX + CONTROLS_MAX)
         controls += min(len(links), ASKED_MAX)

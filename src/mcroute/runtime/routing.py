@@ -13,11 +13,11 @@ from random import Random
 from typing import Literal, Protocol
 
 from .._engine.losses import Losses, ServerDesync
-from .._engine.roster import Identity
+from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
 from ..drivers.asyncio.addresses import LoopAddress, place_of
 from ..drivers.asyncio.links import LinksReport
-from ..policy import Limits, Past, Place, Places, Plan, Server, SupervisorSettings
+from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings
 from .loss_log import LossLog
 from .supervised import Links, SupervisedEngine
 from .supervision import Supervision
@@ -182,12 +182,11 @@ class Routing:
 
     def begin(self) -> None:
         """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
-        terms = _terms(self.plan)
         ids = self.engine.server_ids()
         for server in self.plan.servers:
             number = ids[server.name]
             self.supervision.located(number, place_of(server, self._addresses.get(server.name, ())))
-            self._connect(number, server, *terms[server.name])
+            self._connect(number, server, self.plan.server_options[server.name])
         self.supervision.recall(self._state.pasts if self._state else (), self._first_use == "trust")
         if self._state is not None:
             self._remember(is_durable=True)
@@ -244,11 +243,11 @@ class Routing:
         while any(supervisor.is_only_fenced(number) for number in self.links):
             await asyncio.sleep(RETIRE_LOOK_S)
 
-    def _connect(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+    def _connect(self, number: int, server: Server, options: ServerOptions) -> None:
         # The engine divides the keys among all links that the id has ever had.
-        count = self._counts[number] = max(count, self._counts.get(number, 0))
+        count = self._counts[number] = max(options.links, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, [])
-        self.links[number] = self.driver.connect(number, server, timeout_s, count, addresses)
+        self.links[number] = self.driver.connect(number, server, options.connect_timeout_s, count, addresses)
 
     def look(self) -> Mapping[int, LinksReport]:
         """How the links of every server are, by id."""
@@ -299,9 +298,8 @@ class Routing:
             if (server.name, server.address) in renamed:
                 self.links[ids[server.name]].set_server(server, self._addresses[server.name])
         self._part_from_others({ids[server.name]: server for server in plan.servers})
-        terms = _terms(plan)
         for server in plan.servers:
-            self._keep(ids[server.name], server, *terms[server.name])
+            self._keep(ids[server.name], server, plan.server_options[server.name])
         self.supervision.install(plan, ids, unflushed, settings, places)
         self._remember()
         # Only now: an engine on threads of its own asks the servers at once, and would find some without
@@ -335,14 +333,14 @@ class Routing:
             self.loop.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
         )
 
-    def _keep(self, number: int, server: Server, timeout_s: float, count: int) -> None:
+    def _keep(self, number: int, server: Server, options: ServerOptions) -> None:
         """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
         links = self.links.get(number)
         if links is None:
-            self._connect(number, server, timeout_s, count)
+            self._connect(number, server, options)
             return
-        links.set_timeout(timeout_s)
-        if count != len(links):
+        links.set_timeout(options.connect_timeout_s)
+        if options.links != len(links):
             log.warning("server %s keeps %d links: another number needs a restart", server.name, len(links))
 
     async def _retire(self, number: int, links: Links) -> None:
@@ -409,16 +407,6 @@ class Routing:
 
 def _is_renamed(server: Server, earlier: Server) -> bool:
     return server.name != earlier.name or server.address != earlier.address
-
-
-def _terms(plan: Plan) -> dict[str, tuple[float, int]]:
-    """Time to connect and number of links, by server name; of several pools the least and the most."""
-    terms: dict[str, tuple[float, int]] = {}
-    for pool in plan.pools:
-        for server in pool.servers:
-            timeout_s, count = terms.get(server.name, (pool.connect_timeout_s, pool.links))
-            terms[server.name] = (min(timeout_s, pool.connect_timeout_s), max(count, pool.links))
-    return terms
 
 
 def _let_go_of_inherited() -> None:

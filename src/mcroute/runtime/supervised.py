@@ -149,18 +149,11 @@ class Supervised:
     def name(self, server: int) -> str:
         return self.servers[server].name
 
-    def reply_timeout_s(self, server: int) -> float | None:
-        """The longest of the pools that the server is in."""
-        name = self.name(server)
-        pools = self.supervisor.plan.pools
-        timeouts = (p.reply_timeout_s for p in pools if any(member.name == name for member in p.servers))
-        return max(timeouts, default=None)
-
     def drop_silent_links(self, server: int, asked_at: float) -> None:
         """A new connection was answered: links that had been silent for too long by then lead nowhere.
 
         A firewall that has forgotten them drops their packets, and nobody resets them.
         """
-        timeout_s = self.reply_timeout_s(server)
-        if server in self.links and timeout_s is not None:
-            self.links[server].abort_silent(asked_at - timeout_s)
+        options = self.supervisor.plan.server_options.get(self.name(server))
+        if server in self.links and options is not None:
+            self.links[server].abort_silent(asked_at - options.reply_timeout_s)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from ..._engine.losses import Losses, ServerDesync
-from ..._engine.roster import NO_RENAMES, Identity, Roster
+from ..._engine.server_ids import NO_RENAMES, Identity, ServerIds
 from ..._engine.snapshots import Snapshot
 from ..._loop.threads import LoopThread, install_plans
 from ..._loop.words import Words
@@ -25,7 +25,7 @@ class NativeEngine:
         self._words = Words([thread.wake_fd() for thread in threads], memory)
         for number, thread in enumerate(threads, 1):
             thread.share(self._words, number)
-        self._roster = Roster()
+        self._server_ids = ServerIds()
         self._ids: dict[str, int] = {}
         self._admitted: Plan | None = None
         self._admitted_ids: dict[str, int] = {}
@@ -36,14 +36,14 @@ class NativeEngine:
     def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] = NO_RENAMES) -> Mapping[str, int]:
         """As `Engine.admit`; requests go on meanwhile."""
         self._admitted = None
-        terms = self._roster.admit(plan, self._is_free, renamed)
-        for server in terms:
+        servers = self._server_ids.admit(plan, self._is_free, renamed)
+        for server in servers:
             if server.is_new:
                 self._words.forget(server.id)
         for thread in self._threads:
-            thread.admit(plan, terms)
+            thread.admit(plan, servers)
         self._admitted = plan
-        self._admitted_ids = {server.name: server.id for server in terms}
+        self._admitted_ids = {server.name: server.id for server in servers}
         return dict(self._admitted_ids)
 
     def install(self, plan: Plan) -> None:
