@@ -28,7 +28,7 @@ LAYERS = [
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
-# The engine carries, policy decides: it knows the vocabulary of plans (nodes, options of servers, the steps of
+# The engine carries, policy decides: it knows the vocabulary of plans (nodes, options of servers, steps of
 # users' routes) and nothing that makes plans.
 VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.server_options", "mcroute.policy.steps")
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
