@@ -120,7 +120,11 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
     [
         (["click"], ["check", "x"], "click: pip install 'mcroute-engine[proxy]'"),
         (["rich"], ["demo"], "rich: pip install 'mcroute-engine[demo]'"),
-        (EXTRAS, ["proxy", "x"], "click and prometheus-client: pip install 'mcroute-engine[proxy]'"),
+        (
+            EXTRAS,
+            ["proxy", "x", "--threads", "1"],
+            "click and prometheus-client: pip install 'mcroute-engine[proxy]'",
+        ),
         (EXTRAS, ["check", "--help"], "click and prometheus-client: pip install 'mcroute-engine[proxy]'"),
         (EXTRAS, ["demo"], "click, prometheus-client and rich: pip install 'mcroute-engine[demo]'"),
         (

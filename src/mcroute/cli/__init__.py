@@ -33,6 +33,11 @@ def main() -> None:
 
         note_signals()
     try:
+        if len(arguments) == 2 and arguments[0] == "proxy" and not arguments[1].startswith("-"):
+            # Without options there is nothing to parse, and a running proxy does without click's 2 MiB.
+            from .serving import run_proxy  # noqa: PLC0415
+
+            sys.exit(run_proxy(arguments[1]))
         # Imported late: what they need is an extra, and its absence is explained.
         from .commands import mcroute  # noqa: PLC0415
 

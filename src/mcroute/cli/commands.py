@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec
 
 import click
 
 from .. import __version__
-from ..config import Config, load_config
+from ..config import Config
 from ..config.values import suggest
-from ..errors import ConfigError, McrouteWarning
+from ..errors import ConfigError
 from ..policy import Plan, Pool
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
 from ..policy.nodes import Ask
-from ..testing import find_memcached
 from . import COMMANDS
+from .loading import load
 from .ring.commands import ring
 
 KEY_MAX = 250  # bytes, as memcached has it
@@ -47,16 +44,6 @@ def _reporting(command: Callable[_P, None]) -> Callable[_P, None]:
             raise _Mistake(str(error)) from None
 
     return reported
-
-
-def _load(path: str) -> Config:
-    """The configuration; what it warns of is said on stderr."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", McrouteWarning)
-        loaded = load_config(path)
-    for warning in caught:
-        click.echo(f"Warning: {warning.message}", err=True)
-    return loaded
 
 
 _CONFIG = click.argument("config", type=click.Path(dir_okay=False))
@@ -84,7 +71,7 @@ def check(config: str) -> None:
 
     from ..drivers.asyncio.addresses import locate, place_of  # noqa: PLC0415
 
-    loaded = _load(config)
+    loaded = load(config)
     found = asyncio.run(locate(loaded.plan))
     try:
         loaded.check_places({s.name: place_of(s, found[s.name]) for s in loaded.plan.servers})
@@ -124,7 +111,7 @@ def _copies(plan: Plan, pool: Pool) -> int:
 @_reporting
 def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...]) -> None:
     """Show which servers a request goes to, in which order, and why. Nothing is sent."""
-    loaded = _load(config)
+    loaded = load(config)
     _check_servers(loaded, ejected)
     for i, key in enumerate(_keys(keys, command)):
         if i:
@@ -144,36 +131,15 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
 @click.option(
     "--threads", type=click.IntRange(0, 64), help="Instead of CONFIG's proxy.threads; 0: one for each core."
 )
-@_reporting
 def proxy(config: str, loop: str | None, threads: int | None) -> None:
     """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come.
 
     SIGHUP reads CONFIG again, without dropping a client; a file that cannot work changes nothing.
     """
     # Imported late: the other commands need no engine.
-    from .serving import serve  # noqa: PLC0415
+    from .serving import run_proxy  # noqa: PLC0415
 
-    def read() -> Config:
-        loaded = _load(config)
-        settings = loaded.proxy
-        chosen = settings.threads if threads is None else threads
-        said = replace(settings, loop=loop or settings.loop, threads=chosen)
-        return replace(loaded, proxy=said)
-
-    loaded = read()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    try:
-        serve(
-            loaded,
-            reread=read,
-            state_file=f"{config}.state",
-            listening=lambda address, how: click.echo(f"mcroute listens on {address} ({how})", err=True),
-        )
-    except OSError as error:
-        where = error.filename or loaded.proxy.listen
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror or error}") from None
-    except KeyboardInterrupt:
-        pass
+    sys.exit(run_proxy(config, loop, threads))
 
 
 def _option(name: str, kind: Any, default: object, help: str) -> Callable[..., Any]:
@@ -200,6 +166,7 @@ def demo(
     # Imported late: what it draws with is an extra of its own.
     from rich.console import Console  # noqa: PLC0415
 
+    from ..testing import find_memcached  # noqa: PLC0415
     from .demo import DemoSettings, Fault, run_demo  # noqa: PLC0415
 
     is_embedded = embedded or find_memcached() is None

@@ -9,7 +9,9 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import Config, ProxySettings
@@ -17,14 +19,15 @@ from ..config.schema import LIMITS
 from ..errors import ConfigError
 from ..policy.servers import host_and_port
 from ..proxy.descriptors import Descriptors
-from ..proxy.on_asyncio import Proxy as AsyncioProxy
 from ..proxy.state_file import StateFile
+from .loading import load
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
     from ..proxy.native import Proxy as NativeProxy
+    from ..proxy.on_asyncio import Proxy as AsyncioProxy
 
-__all__ = ("runner", "serve")
+__all__ = ("run_proxy", "runner", "serve")
 
 Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 
@@ -32,6 +35,39 @@ Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 DESCRIPTORS = 1 << 20
 
 log: logging.Logger = logging.getLogger("mcroute")
+
+
+def run_proxy(path: str, loop: str | None = None, threads: int | None = None) -> int:
+    """Serves by the configuration in this file until a signal ends it; `loop` and `threads` replace its own.
+
+    Returns the exit status: 0 after a signal, 1 if it cannot listen, 2 for a mistake in the configuration.
+    """
+
+    def read() -> Config:
+        loaded = load(path)
+        settings = loaded.proxy
+        chosen = settings.threads if threads is None else threads
+        return replace(loaded, proxy=replace(settings, loop=loop or settings.loop, threads=chosen))
+
+    try:
+        config = read()
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+        try:
+            serve(config, reread=read, listening=_tell_address, state_file=f"{path}.state")
+        except OSError as error:
+            where = error.filename or config.proxy.listen
+            print(f"Error: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
+            return 1
+    except ConfigError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _tell_address(address: str, how: str) -> None:
+    print(f"mcroute listens on {address} ({how})", file=sys.stderr, flush=True)
 
 
 def serve(
@@ -51,7 +87,9 @@ def serve(
     Raises OSError if it cannot listen, ConfigError for a loop that is not to be had.
     """
     _raise_descriptor_limit()
-    runner()(_serve(config, reread, listening, _open_state(config.proxy.state_file, state_file)))
+    # Native threads carry the bytes by themselves: the loop that supervises them is not worth uvloop's 2 MiB.
+    run = runner() if _is_on_asyncio(config) else asyncio.run
+    run(_serve(config, reread, listening, _open_state(config.proxy.state_file, state_file)))
 
 
 def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
@@ -112,12 +150,23 @@ def _open_state(wanted: str, default: str) -> StateFile | None:
         return None
 
 
-def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
-    """A proxy that is to be started, and what carries its bytes in words."""
+def _is_on_asyncio(config: Config) -> bool:
+    """Whether the configuration asks for asyncio, or there is nothing else.
+
+    Raises ConfigError for a native loop that is not to be had.
+    """
     has_native = importlib.util.find_spec("mcroute._loop.threads") is not None
     if config.proxy.loop == "native" and not has_native:
         raise ConfigError("proxy.loop", "the native loop is for Linux; write asyncio")
-    if config.proxy.loop == "asyncio" or not has_native:
+    return config.proxy.loop == "asyncio" or not has_native
+
+
+def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
+    """A proxy that is to be started, and what carries its bytes in words."""
+    # Imported late: one of the two is enough, and each takes a MiB.
+    if _is_on_asyncio(config):
+        from ..proxy.on_asyncio import Proxy as AsyncioProxy  # noqa: PLC0415
+
         asyncio_proxy = AsyncioProxy(
             config.plan,
             settings=config.supervisor,

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigError
@@ -129,7 +128,8 @@ def load_config(path: str | os.PathLike[str]) -> Config:
     """
     place = os.fspath(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
     except OSError as error:
         raise ConfigError(place, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

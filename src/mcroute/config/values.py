@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 from ..errors import ConfigError
@@ -48,6 +47,9 @@ def placed(place: str, subject: str) -> Iterator[None]:
 
 def suggest(word: str, known: Collection[str]) -> str:
     """ "did you mean ...?" for a word that is none of those known, or all of them."""
+    # Imported late: only mistakes need it.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     close = get_close_matches(word.lower(), known, n=1)
     if close:
         return f"did you mean {close[0]}?"

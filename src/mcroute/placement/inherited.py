@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from ..errors import ConfigError, PlacementWarning
@@ -181,6 +180,9 @@ def _check_word(name: str, value: Any, choices: Sequence[str]) -> None:
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     known = list(known)
+    # Imported late: only mistakes need it.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     close = get_close_matches(word, known, n=1)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import fields
 
 from .nodes import Node, Plan, Python
@@ -15,6 +14,9 @@ def fingerprint(plan: Plan) -> str:
 
     Of a route in Python only its class and its children count.
     """
+    # Imported late: it loads OpenSSL's algorithms, which nothing else in a proxy needs.
+    import hashlib  # noqa: PLC0415
+
     parts = [(f.name, getattr(plan, f.name)) for f in fields(plan) if f.compare and f.name != "nodes"]
     described = repr([*map(_described, plan.nodes), *((n, _ordered(value)) for n, value in parts)])
     return hashlib.sha256(described.encode()).hexdigest()[:16]

@@ -19,22 +19,24 @@ def listening_sockets(host: str, port: int, count: int) -> list[list[socket.sock
     Where the system can divide clients among sockets of one address each thread has its own; where not there
     is one list. Port 0 is a free one, the same for all. Raises OSError if the address is not to be had.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # As bytes if it is ASCII: for a str, Python would load the codec of international names.
+    name = host.encode() if host.isascii() else host
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # Host, and of IPv6 flow and scope too.
     ends = dict.fromkeys((family, (str(address[0]), *address[2:])) for family, *_, address in found)
     count = count if hasattr(socket, "SO_REUSEPORT") else 1
     with contextlib.ExitStack() as undo:
         threads: list[list[socket.socket]] = [[] for _ in range(count)]
-        for family, (name, *scope) in ends:
+        for family, (number, *scope) in ends:
             # Sockets that share their port would share it with another proxy's too. The first one has it
             # alone, or not at all. Opened to others of its kind, it still keeps away everybody's first one.
             first, *others = threads
-            first.append(undo.enter_context(_listener(family, (name, port, *scope))))
+            first.append(undo.enter_context(_listener(family, (number, port, *scope))))
             port = first[-1].getsockname()[1]
             if others:
                 first[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             for sockets in others:
-                sockets.append(undo.enter_context(_listener(family, (name, port, *scope), is_shared=True)))
+                sockets.append(undo.enter_context(_listener(family, (number, port, *scope), is_shared=True)))
         undo.pop_all()
     return threads
 

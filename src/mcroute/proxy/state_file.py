@@ -12,10 +12,8 @@ import json
 import logging
 import mmap
 import os
-import secrets
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..policy import Past
@@ -52,7 +50,7 @@ class StateFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if fcntl is None:
             raise OSError("a state file takes a system with flock")
-        self.path: Path = Path(path)
+        self.path: str = os.fspath(path)
         words = f"{self.path}.words"
         self._fd = os.open(words, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -64,7 +62,7 @@ class StateFile:
             self._map = self._mapped(words)
             self.pasts: list[Past] = self._load()
             # From here on the words are about other servers: until the text is written they prove nothing.
-            self._generation = secrets.randbits(63)
+            (self._generation,) = struct.unpack("=Q", os.urandom(8))
             self._map[:16] = MAGIC + struct.pack("=Q", self._generation)
             self.memory: memoryview[int] = memoryview(self._map)[LINE:]
             self._check_writable()
@@ -82,7 +80,7 @@ class StateFile:
             os.close(fd)
 
     def _check_writable(self) -> None:
-        probe = self.path.with_name(f"{self.path.name}.new")
+        probe = f"{self.path}.new"
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         os.unlink(probe)
 
@@ -90,7 +88,7 @@ class StateFile:
 
     def _load(self) -> list[Past]:
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:
                 text = file.read(SIZE_MAX)
             raw = json.loads(text)
             if raw["format"] != FORMAT:
@@ -162,8 +160,8 @@ class StateFile:
             self._is_failing = False
 
     def _replace(self, text: bytes, is_durable: bool) -> None:
-        fresh = self.path.with_name(f"{self.path.name}.new")
-        with fresh.open("wb") as file:
+        fresh = f"{self.path}.new"
+        with open(fresh, "wb") as file:
             file.write(text)
         os.replace(fresh, self.path)
         if is_durable:
@@ -171,7 +169,7 @@ class StateFile:
 
     def sync(self) -> None:
         """Returns when the text outlives a loss of power. May be called by any thread."""
-        for path in (self.path, self.path.parent):
+        for path in (self.path, os.path.dirname(self.path) or os.curdir):
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
@@ -205,6 +203,7 @@ def lent_state(path: str | os.PathLike[str] | None) -> Iterator[StateFile | None
 def _boot() -> str:
     """Of this run of the system: what its memory held is gone with it."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
     except OSError:
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-import secrets
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -158,7 +158,7 @@ async def is_one_store(server: Server, other: Server) -> bool:
     It is a key that nobody else has, which is deleted at once. Raises OSError or RemoteProtocolError if
     either does not say.
     """
-    key = b"mcroute:same:" + secrets.token_hex(8).encode()
+    key = b"mcroute:same:" + os.urandom(8).hex().encode()
     reader, writer = await _connect(server)
     try:
         writer.write(b"set %b 0 %d 1\r\n1\r\n" % (key, MARK_S))
