@@ -34,7 +34,17 @@ VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.server_options", "mcroute.
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
 
 # Below the drivers, time is an argument and bytes are handed in.
-SANS_IO = {"errors", "_hashing", "placement", "_distributions", "_ring", "_protocol", "policy", "_engine"}
+SANS_IO = {
+    "errors",
+    "_hashing",
+    "placement",
+    "_distributions",
+    "_ring",
+    "_protocol",
+    "policy",
+    "_engine",
+    "runtime",
+}
 OUTSIDE_WORLD = {"asyncio", "select", "selectors", "socket", "subprocess", "threading", "time"}
 
 IMPORT = re.compile(

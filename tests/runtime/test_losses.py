@@ -9,6 +9,7 @@ import pytest
 
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.snapshots import ServerSnapshot, Snapshot
+from mcroute.drivers.asyncio.clock import AsyncioClock
 from mcroute.runtime.loss_log import QUIET_S, SELDOM_S, LossLog
 
 
@@ -33,12 +34,12 @@ class Engine:
 
 
 class Clock:
-    """As much of a loop as the log needs."""
+    """As much of a clock as the log needs."""
 
-    now = 0.0
+    time = 0.0
 
-    def time(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.time
 
 
 def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
@@ -56,7 +57,7 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
             "server s1 is out of step (2 times): it says b'VALUE x' to get, with 5 requests unanswered",
         ]
         caplog.clear()
-        clock.now = QUIET_S
+        clock.time = QUIET_S
         told.look()
         assert caplog.messages == [
             "6 requests refused: the memory for requests or for links is used up",
@@ -71,7 +72,7 @@ def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) 
         engine.counts = engine.counts._replace(unkept=unkept)
         engine.skipped = {"a": {"unkept": of_a}, "b": {"unkept": of_b}}
         told.look()
-        clock.now += QUIET_S
+        clock.time += QUIET_S
     why = "values read past: the memory for replies is used up"
     assert caplog.messages == [
         f"server a: 1 {why}",
@@ -89,11 +90,11 @@ def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
         "docs/clients.md says how each is told to speak text"
     )
     for count, now in ((1, 0.0), (2, QUIET_S), (3, SELDOM_S["refused_binary"] - 1)):
-        clock.now = now
+        clock.time = now
         engine.counts = engine.counts._replace(refused_binary=count)
         told.look()
     assert caplog.messages == [line % 1]
-    clock.now = SELDOM_S["refused_binary"]
+    clock.time = SELDOM_S["refused_binary"]
     told.look()
     assert caplog.messages == [line % 1, line % 2]
 
@@ -103,7 +104,7 @@ def test_the_protocol_of_refused_clients_is_named(protocol: str, caplog: pytest.
     engine, clock = Engine(), Clock()
     told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
     for count, now in ((2, 0.0), (3, 599.0), (7, 600.0)):
-        clock.now = now
+        clock.time = now
         engine.counts = engine.counts._replace(**{f"refused_{protocol.lower()}": count})
         told.look()
     first, second = caplog.messages
@@ -115,7 +116,7 @@ def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFi
     async def scenario() -> None:
         engine = Engine()
         engine.skipped = {"a": {"too_large": 1}, "b": {"too_large": 0}}
-        told = LossLog(engine, asyncio.get_running_loop(), str)
+        told = LossLog(engine, AsyncioClock(asyncio.get_running_loop()), str)
         told.begin()
         engine.counts = engine.counts._replace(too_large=1)
         told.close()

@@ -12,6 +12,7 @@ import pytest
 
 from mcroute._engine.engine import Engine
 from mcroute.drivers.asyncio import control
+from mcroute.drivers.asyncio.clock import AsyncioClock
 from mcroute.policy import (
     Condition,
     Fence,
@@ -53,6 +54,14 @@ def plan(*names: str) -> Plan:
     return compile_plan(PoolRoute(Pool.of("main", [f"{name}:1" for name in names])))
 
 
+def watching(
+    first: Plan, engine: Watched, links: dict[int, Any], settings: SupervisorSettings
+) -> Supervision:
+    """On the running loop."""
+    clock = AsyncioClock(asyncio.get_running_loop())
+    return Supervision(first, engine, links, clock, control, Random(1), settings)
+
+
 def supervised(
     first: Plan,
     scenario: Callable[[Any, Supervision], None],
@@ -62,7 +71,7 @@ def supervised(
     async def run() -> None:
         engine = kind(first)
         engine.notes = []
-        supervision = Supervision(first, engine, {}, asyncio.get_running_loop(), Random(1), settings)
+        supervision = watching(first, engine, {}, settings)
         try:
             scenario(engine, supervision)
         finally:
@@ -176,7 +185,7 @@ def returning(server: int, links: dict[int, Any] | None = None) -> tuple[Watched
     engine = Watched(plan("a", "b"))
     engine.notes = []
     links = links or {server: Settled()}
-    supervision = Supervision(plan("a", "b"), engine, links, asyncio.get_running_loop(), Random(1), SETTINGS)
+    supervision = watching(plan("a", "b"), engine, links, SETTINGS)
     supervision.link_lost(server, "127.0.0.1:5001", 1, 0)
     now = supervision.supervisor.next_wakeup()
     assert now is not None

@@ -43,7 +43,7 @@ class Calls:
             plan, settings=settings, limits=limits, rng=rng, on_results=self._ended
         )
         self._engine = self._driver.engine
-        self._loop = self.routing.loop
+        self._loop = asyncio.get_running_loop()
         # None: sent without waiting. What was cancelled is not here.
         self._waiting: dict[int, asyncio.Future[Answer] | None] = {}
         self._series = 0
@@ -185,7 +185,7 @@ class Calls:
             if not self._is_idle:
                 self._idle = self._idle or asyncio.Event()
                 await in_time(self._idle.wait(), limit_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
         finally:
             self._is_closing = True

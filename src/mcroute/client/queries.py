@@ -10,8 +10,8 @@ from pymemcache.client.base import STAT_TYPES
 
 from ..drivers.asyncio import control
 from ..drivers.asyncio.timing import in_time
-from ..errors import RemoteProtocolError
 from ..policy import Server
+from ..runtime.interfaces import FAILURES
 from .errors import IllegalInput
 
 __all__ = ("stats_of_each", "version_of_each")
@@ -45,12 +45,7 @@ async def _of_each(
     async def one(server: Server) -> T | None:
         try:
             return await in_time(ask(server), timeout_s)
-        except (
-            OSError,
-            asyncio.TimeoutError,
-            RemoteProtocolError,
-            ValueError,
-        ):  # ValueError: the name of no host
+        except FAILURES:
             return None
 
     answers = await asyncio.gather(*(one(server) for server in servers))

@@ -38,7 +38,7 @@ class AllServers:
     def ask(self, subject: bytes, answer: Callable[[bytes], None]) -> None:
         """Calls `answer` with the reply, within the requests' deadline, unless it is closed before."""
         if (task := self._asking.get(subject)) is None:
-            task = self._routing.loop.create_task(self._reply(subject))
+            task = asyncio.get_running_loop().create_task(self._reply(subject))
             self._asking[subject] = task
             task.add_done_callback(lambda _: self._asking.pop(subject))
         task.add_done_callback(partial(_pass_on, answer))
@@ -65,12 +65,12 @@ class AllServers:
         return bytes(reply + b"END\r\n")
 
     async def _ask_one(self, number: int, subject: bytes, limit_s: float) -> dict[bytes, bytes]:
-        condition = self._routing.supervision.supervisor.condition(number, self._routing.loop.time())
+        condition = self._routing.supervision.supervisor.condition(number, self._routing.clock.now())
         if condition not in (Condition.UP, Condition.SLOW, Condition.FAILING):
             return {b"state": condition.value.encode()}
         try:
             return await in_time(self._connect(self._routing.links[number].server, subject), limit_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return {b"error": b"no answer in %g s" % limit_s}
         except (OSError, RemoteProtocolError, ValueError) as failure:
             # ValueError: the name of no host, or a line that is too long.

@@ -128,7 +128,7 @@ def _commands(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _service(routing: Routing) -> dict[str, object]:
-    supervisor, now = routing.supervision.supervisor, routing.loop.time()
+    supervisor, now = routing.supervision.supervisor, routing.clock.now()
     conditions = [supervisor.condition(number, now) for number in routing.engine.server_ids().values()]
     up = conditions.count(Condition.UP) + conditions.count(Condition.SLOW)
     return {"servers": len(conditions), "servers_up": up}
@@ -143,7 +143,7 @@ def _servers(routing: Routing) -> dict[str, object]:
         about = {
             "address": links.server.where,
             "version": report.version or "unknown",
-            "state": routing.supervision.supervisor.condition(number, routing.loop.time()).value,
+            "state": routing.supervision.supervisor.condition(number, routing.clock.now()).value,
             "fault": fault.why if (fault := routing.supervision.faults.get(number)) else "none",
             "connected": report.connected,
             "unanswered": report.unanswered,

@@ -105,7 +105,7 @@ class Service:
         self._clients_held = 0
         self._limit_told = LogLimit(LIMIT_AGAIN_S)
         self._limit_timer: asyncio.TimerHandle | None = None
-        self._loop = routing.loop
+        self._loop = asyncio.get_running_loop()
         self._observer = Observer(self._loop, self.supervision.supervisor, routing.engine.snapshot)
         self._metrics: MetricsServer | None = None
         self._path = ""
@@ -137,7 +137,7 @@ class Service:
             await self._routing.prepare()
             self._routing.begin()
             # Servers that are far, or dead, do not keep clients of the others waiting.
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await in_time(self._routing.tried(), START_S)
                 await in_time(self._routing.recalled(), START_S)
             if metrics is not None:

@@ -5,20 +5,16 @@ Asked when a link is connected, and now and then.
 
 from __future__ import annotations
 
-import asyncio
-
-from ..drivers.asyncio import control
-from ..drivers.asyncio.timing import in_time
 from ..policy import Kinship, Seen, Server, ServerStats
+from .interfaces import FAILURES, OtherProcess, Task, Timer
 from .server_log import ServerLog
-from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, FAILURES, Supervised, lasting_time
+from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, Supervised
+from .waiting import Slots, together
 
 __all__ = ("Identities",)
 
 # A server is asked again whether it is still the same after this time, less a random half of it.
 AGAIN_S = 60.0
-# What requests that come at the beginning wait for it at most.
-WAIT_S = 0.5
 # Servers of one pid and start, as in containers, that one is compared with at a time; those that are left
 # follow with its next look. A comparison without an answer tells nothing.
 COMPARED_MAX = 16
@@ -31,13 +27,13 @@ class Identities:
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
         self._lines = lines
-        self._asking: dict[int, asyncio.Task[None]] = {}
+        self._asking: dict[int, Task[None]] = {}
         self._to_ask: set[int] = set()  # of these, those that are to be asked once more
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers: dict[int, Timer] = {}
         self._foreign: dict[int, int | None] = {}  # the processes that were logged
         # Connections of their own, beside the servers' links.
-        self._connecting = asyncio.Semaphore(CONTROLS_MAX)
-        self._comparing = asyncio.Semaphore(CONTROLS_MAX)
+        self._connecting = Slots(supervised.clock, CONTROLS_MAX)
+        self._comparing = Slots(supervised.clock, CONTROLS_MAX)
 
     def forget(self, number: int) -> None:
         """It is another server's from now on."""
@@ -50,7 +46,7 @@ class Identities:
             task.cancel()
 
     @property
-    def tasks(self) -> list[asyncio.Task[None]]:
+    def tasks(self) -> list[Task[None]]:
         """Those under way, cancelled ones until they have ended."""
         return list(self._asking.values())
 
@@ -64,7 +60,7 @@ class Identities:
             # The answer under way may be that of the process before.
             self._to_ask.add(number)
             return
-        task = self._supervised.loop.create_task(self._ask(number))
+        task = self._supervised.clock.start(self._ask(number))
         self._asking[number] = task
         task.add_done_callback(lambda _: self._asked(number))
 
@@ -77,15 +73,15 @@ class Identities:
             self.ask(number)
         elif number in self._supervised.servers:
             delay_s = AGAIN_S * (1 - 0.5 * self._supervised.rng.random())
-            self._timers[number] = self._supervised.loop.call_later(delay_s, self.ask, number)
+            self._timers[number] = self._supervised.clock.call_later(delay_s, self.ask, number)
 
     async def _ask(self, number: int) -> None:
         supervised = self._supervised
         server = supervised.servers[number]
         async with self._connecting:
-            asked_at, since = lasting_time(), supervised.loop.time()
+            asked_at, since = supervised.clock.lasting(), supervised.clock.now()
             try:
-                stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
+                stats = await supervised.clock.within(CONTROL_TIMEOUT_S, supervised.control.probe(server))
             except FAILURES:
                 # The links' matter: whether it serves is not decided here.
                 return
@@ -96,19 +92,14 @@ class Identities:
             await self.compare(number)
         else:
             why = "another memcached answers there"
-            supervised.carry_out(supervised.supervisor.estranged(number, supervised.loop.time()), why)
-
-    async def known(self) -> None:
-        """Returns when servers that have just been connected to have been asked, or after `WAIT_S`."""
-        if self._asking:
-            await asyncio.wait(tuple(self._asking.values()), timeout=WAIT_S)
+            supervised.carry_out(supervised.supervisor.estranged(number, supervised.clock.now()), why)
 
     # ---- one process under two names ----
 
     async def compare(self, number: int) -> None:
         """Finds out whether the process that answers is another server's too: one of the two goes out."""
         others = self._supervised.supervisor.lookalikes(number)[:COMPARED_MAX]
-        await asyncio.gather(*(self._compare_with(number, other) for other in others))
+        await together(self._supervised.clock, (self._compare_with(number, other) for other in others))
 
     async def _compare_with(self, number: int, other: int) -> None:
         servers, supervisor = self._supervised.servers, self._supervised.supervisor
@@ -120,7 +111,7 @@ class Identities:
         # If nothing is known the next look compares them again.
         if is_one is None or servers.get(number) != server or servers.get(other) != rival:
             return
-        decisions = supervisor.compared(number, other, is_one, self._supervised.loop.time())
+        decisions = supervisor.compared(number, other, is_one, self._supervised.clock.now())
         duplicate = number if supervisor.original(number) == other else other
         original = other if duplicate == number else number
         process = supervisor.process(original)
@@ -130,9 +121,10 @@ class Identities:
 
     async def _are_one(self, server: Server, other: Server) -> bool | None:
         """None: at least one of them does not say."""
+        clock, control = self._supervised.clock, self._supervised.control
         async with self._comparing:
             try:
-                return await in_time(control.is_one_store(server, other), COMPARE_TIMEOUT_S)
+                return await clock.within(COMPARE_TIMEOUT_S, control.is_one_store(server, other))
             except FAILURES:
                 return None
 
@@ -141,20 +133,21 @@ class Identities:
 
         Raises OtherProcess for one that serves under another name: what it holds is not to be lost.
         """
-        asked_at = lasting_time()
+        clock = self._supervised.clock
+        asked_at = clock.lasting()
         async with self._connecting:
-            stats = await in_time(control.probe(server), CONTROL_TIMEOUT_S)
-        for number in self._supervised.supervisor.resembling(Seen(stats, asked_at, lasting_time())):
+            stats = await clock.within(CONTROL_TIMEOUT_S, self._supervised.control.probe(server))
+        for number in self._supervised.supervisor.resembling(Seen(stats, asked_at, clock.lasting())):
             known = self._supervised.servers[number]
             if await self._are_one(server, known):
-                raise control.OtherProcess(f"it is server {known.name} under another name")
+                raise OtherProcess(f"it is server {known.name} under another name")
 
     # ---- the process of before ----
 
     def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
-        """Whether what answers is the server, or a restart of it. `asked_at` is a `lasting_time`."""
+        """Whether what answers is the server, or a restart of it. `asked_at` is of the clock's `lasting`."""
         supervisor = self._supervised.supervisor
-        heard_at = lasting_time()
+        heard_at = self._supervised.clock.lasting()
         known = supervisor.process(number)
         kin = supervisor.identified(number, Seen(stats, asked_at, heard_at))
         if kin is not Kinship.FOREIGN:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from .._engine.losses import Losses, ServerDesync
 from .._engine.snapshots import Snapshot
+from .interfaces import Clock, Timer
 
 __all__ = ("LossLog",)
 
@@ -50,22 +50,20 @@ class LosingEngine(Protocol):
 
 
 class LossLog:
-    """Looks at an engine once a second, on this loop; `name_of` is what the log calls a server."""
+    """Looks at an engine once a second; `name_of` is what the log calls a server."""
 
-    def __init__(
-        self, engine: LosingEngine, loop: asyncio.AbstractEventLoop, name_of: Callable[[int], str]
-    ) -> None:
+    def __init__(self, engine: LosingEngine, clock: Clock, name_of: Callable[[int], str]) -> None:
         self._engine = engine
-        self._loop = loop
+        self._clock = clock
         self._name_of = name_of
         self._told = Losses(*[0] * len(Losses._fields))
         self._told_of: dict[str, dict[str, int]] = {}  # by kind and server
         self._quiet_until: dict[str | int, float] = {}
         self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def begin(self) -> None:
-        self._timer = self._loop.call_later(LOOK_S, self._look_again)
+        self._timer = self._clock.call_later(LOOK_S, self._look_again)
 
     def close(self) -> None:
         """Tells what is left to be told."""
@@ -116,7 +114,7 @@ class LossLog:
             self._untold[desync.server] = (known or desync)._replace(times=times)
 
     def _may_tell(self, what: str | int) -> bool:
-        now = self._loop.time()
+        now = self._clock.now()
         if now < self._quiet_until.get(what, 0.0):
             return False
         self._quiet_until[what] = now + SELDOM_S.get(what, QUIET_S)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import os
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Literal, Protocol
@@ -15,12 +12,13 @@ from typing import Literal, Protocol
 from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
-from ..drivers.asyncio.addresses import LoopAddress, place_of
-from ..drivers.asyncio.links import LinksReport
 from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings
+from ..policy.places import Endpoint
+from .interfaces import Clock, Control, LinksReport, Task, Timer
 from .loss_log import LossLog
 from .supervised import Links, SupervisedEngine
 from .supervision import Supervision
+from .waiting import Slots, ended
 
 __all__ = ("Driver", "RoutedEngine", "Routing", "StateStore")
 
@@ -36,10 +34,6 @@ REMEMBER_S = 0.05
 FirstUse = Literal["trust", "flush"]
 
 log: logging.Logger = logging.getLogger("mcroute")
-
-_living: weakref.WeakSet[Routing] = weakref.WeakSet()
-# Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
-_inherited: list[Routing] = []
 
 
 class RoutedEngine(SupervisedEngine, Protocol):
@@ -99,14 +93,23 @@ class Driver(Protocol):
     @property
     def engine(self) -> RoutedEngine: ...
 
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def control(self) -> Control: ...
+
     def supervise(self, supervision: Supervision) -> None:
         """Who is told, from now on, how links fare and that the engine has taken a server out."""
 
-    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
+    async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:
         """The addresses of the plan's servers by name, as far as they are to be had in a short time."""
 
+    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
+        """The place of a server that is at these addresses; without them, as far as its own tells it."""
+
     def connect(
-        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[Endpoint]
     ) -> Links:
         """Begins to connect `count` links to the server of this id; without addresses, when it has some."""
 
@@ -128,12 +131,15 @@ class Driver(Protocol):
     def close(self) -> None:
         """Carries nothing any more."""
 
+    def at_fork(self, let_go: Callable[[], None]) -> None:
+        """Calls this method in a child process after a fork, if its object still lives then."""
+
     def let_go(self) -> None:
         """In a forked child: what is open is the parent's alone from now on."""
 
 
 class Routing:
-    """A plan at work; belongs to the running loop. `begin` connects, `close` ends.
+    """A plan at work, on the driver's clock. `begin` connects, `close` ends.
 
     `rng` is where all of the supervisor's chance comes from. `state` has what an earlier process has left,
     and is told what this one leaves; `first_use` is about servers that it does not know.
@@ -151,30 +157,33 @@ class Routing:
         first_use: FirstUse = "trust",
     ) -> None:
         self.plan: Plan = plan
-        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.clock: Clock = driver.clock
         self.driver = driver
         self.engine: RoutedEngine = driver.engine
         self.engine.set_limits(limits or Limits())
         self.links: dict[int, Links] = {}  # by the server's id
-        self._addresses: Mapping[str, list[LoopAddress]] = {}  # by name, as far as they are known
-        self.supervision: Supervision = Supervision(plan, self.engine, self.links, self.loop, rng, settings)
+        self._addresses: Mapping[str, list[Endpoint]] = {}  # by name, as far as they are known
+        places = {server.name: driver.place_of(server) for server in plan.servers}
+        self.supervision: Supervision = Supervision(
+            plan, self.engine, self.links, self.clock, driver.control, rng, settings, places
+        )
         driver.supervise(self.supervision)
-        self._losses = LossLog(self.engine, self.loop, self._name)
+        self._losses = LossLog(self.engine, self.clock, self._name)
         self.is_inherited: bool = False  # made by the process that this one was forked from: of no use here
         self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._forgetting: asyncio.TimerHandle | None = None
-        self._installing = asyncio.Lock()  # one plan after the other
-        self._changing = asyncio.Lock()  # the plan and its links
+        self._retiring: set[Task[None]] = set()
+        self._forgetting: Timer | None = None
+        self._installing = Slots(self.clock, 1)  # one plan after the other
+        self._changing = Slots(self.clock, 1)  # the plan and its links
         self._state = state
         self._first_use = first_use
         self._has_begun = False
-        self._remembering: asyncio.TimerHandle | None = None
+        self._remembering: Timer | None = None
         self._connections: Mapping[int, frozenset[str]] = {}
         self._remember_s = REMEMBER_S
         self._owing: frozenset[Place] = frozenset()
-        self._syncing: set[asyncio.Task[None]] = set()
-        _living.add(self)
+        self._syncing: set[Task[None]] = set()
+        driver.at_fork(self.let_go)
 
     async def prepare(self) -> None:
         """Looks the servers' names up, for `begin`, as far as that takes no longer than one lookup may."""
@@ -185,7 +194,9 @@ class Routing:
         ids = self.engine.server_ids()
         for server in self.plan.servers:
             number = ids[server.name]
-            self.supervision.located(number, place_of(server, self._addresses.get(server.name, ())))
+            self.supervision.located(
+                number, self.driver.place_of(server, self._addresses.get(server.name, ()))
+            )
             self._connect(number, server, self.plan.server_options[server.name])
         self.supervision.recall(self._state.pasts if self._state else (), self._first_use == "trust")
         if self._state is not None:
@@ -200,7 +211,7 @@ class Routing:
     def _remember_soon(self) -> None:
         # Each state is in the engine's words at once: the text may be late, and is written seldom.
         if self._remembering is None:
-            self._remembering = self.loop.call_later(self._remember_s, self._remember)
+            self._remembering = self.clock.call_later(self._remember_s, self._remember)
 
     def _remember(self, is_durable: bool = False) -> None:
         """Writes the state file; beside the loop to the disk, if servers owe a flush or no longer do."""
@@ -209,7 +220,7 @@ class Routing:
             self._remembering = None
         if self._state is None:
             return
-        began_at = self.loop.time()
+        began_at = self.clock.now()
         pasts = self.supervision.supervisor.remembered()
         with contextlib.suppress(RuntimeError):  # a thread that hangs has the connections that it had
             ids = {past.id for past in pasts}
@@ -218,12 +229,12 @@ class Routing:
         self._state.write(pasts, self._connections, is_durable=is_durable)
         owing = frozenset(past.place for past in pasts if past.owes)
         if owing != self._owing and not is_durable:
-            task = self.loop.create_task(asyncio.to_thread(self._state.sync))
+            task = self.clock.beside(self._state.sync)
             self._syncing.add(task)
             task.add_done_callback(self._syncing.discard)
         self._owing = owing
         # A thousand servers that fail one after the other leave time for something else.
-        self._remember_s = max(REMEMBER_S, 2 * (self.loop.time() - began_at))
+        self._remember_s = max(REMEMBER_S, 2 * (self.clock.now() - began_at))
 
     def _remember_the_end(self) -> None:
         """What is unanswered at the end may yet be executed, or never."""
@@ -241,7 +252,7 @@ class Routing:
         """Returns when those servers are fenced that an earlier process has left in order."""
         supervisor = self.supervision.supervisor
         while any(supervisor.is_only_fenced(number) for number in self.links):
-            await asyncio.sleep(RETIRE_LOOK_S)
+            await self.clock.sleep(RETIRE_LOOK_S)
 
     def _connect(self, number: int, server: Server, options: ServerOptions) -> None:
         # The engine divides the keys among all links that the id has ever had.
@@ -274,9 +285,11 @@ class Routing:
         async with self._installing:
             if self._retiring:
                 # One that comes back at once has to be done with its old requests before it is flushed.
-                await asyncio.wait(self._retiring, timeout=RETIRE_TIMEOUT_S)
+                await ended(self.clock, self._retiring, RETIRE_TIMEOUT_S)
             addresses = await self.driver.prepare(plan)
-            places = {server.name: place_of(server, addresses[server.name]) for server in plan.servers}
+            places = {
+                server.name: self.driver.place_of(server, addresses[server.name]) for server in plan.servers
+            }
             async with self._changing:
                 unflushed = await self.supervision.flush_outdated(plan, places)
                 self._addresses = addresses
@@ -307,7 +320,7 @@ class Routing:
         self.engine.install(plan)
         self.plan = plan
         for number in self.links.keys() - set(ids.values()):
-            task = self.loop.create_task(self._retire(number, self.links[number]))
+            task = self.clock.start(self._retire(number, self.links[number]))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         self.driver.schedule()
@@ -330,7 +343,7 @@ class Routing:
         if self._forgetting is not None:
             self._forgetting.cancel()
         self._forgetting = (
-            self.loop.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
+            self.clock.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
         )
 
     def _keep(self, number: int, server: Server, options: ServerOptions) -> None:
@@ -346,15 +359,15 @@ class Routing:
     async def _retire(self, number: int, links: Links) -> None:
         """Closes the links of a server that has left, once no request needs them."""
         while self._has_left(number, links) and self.engine.server_in_use(number):
-            await asyncio.sleep(RETIRE_LOOK_S)
+            await self.clock.sleep(RETIRE_LOOK_S)
         # What has timed out may yet be executed, until its reply has come.
-        deadline = self.loop.time() + RETIRE_TIMEOUT_S
-        while links.unanswered and self.loop.time() < deadline:
-            await asyncio.sleep(RETIRE_LOOK_S)
+        deadline = self.clock.now() + RETIRE_TIMEOUT_S
+        while links.unanswered and self.clock.now() < deadline:
+            await self.clock.sleep(RETIRE_LOOK_S)
         async with self._changing:
             # Not if it has come back meanwhile, and left once more: another task looks after that.
             if self._has_left(number, links) and not self.engine.server_in_use(number):
-                await asyncio.gather(*links.cancel(), return_exceptions=True)
+                await ended(self.clock, links.cancel())
                 links.abort()
                 await links.gone()
                 del self.links[number]
@@ -378,7 +391,7 @@ class Routing:
             retiring.cancel()
         try:
             tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(self.clock, tasks)
             await self.supervision.closed()
         finally:
             # Also when the closing itself is cancelled, or a thread hangs.
@@ -407,14 +420,3 @@ class Routing:
 
 def _is_renamed(server: Server, earlier: Server) -> bool:
     return server.name != earlier.name or server.address != earlier.address
-
-
-def _let_go_of_inherited() -> None:
-    for routing in list(_living):
-        routing.let_go()
-        _living.discard(routing)
-        _inherited.append(routing)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_let_go_of_inherited)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ..policy import Condition
+from .interfaces import Timer
 from .server_log import ServerLog
 from .supervised import Supervised
 
@@ -22,7 +21,7 @@ class SlowServers:
         self._lines = lines
         self._counted: dict[int, tuple[int, int]] = {}  # by the engine, when it was last looked
         self._passed_over: set[int] = set()  # when it is next looked
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def forget(self, number: int) -> None:
         """It is another server's from now on."""
@@ -36,7 +35,7 @@ class SlowServers:
     def look_soon(self) -> None:
         """All servers are looked at: not once for each of many events."""
         if self._timer is None and not self._supervised.is_closed:
-            self._timer = self._supervised.loop.call_later(LOOK_S, self._look_now)
+            self._timer = self._supervised.clock.call_later(LOOK_S, self._look_now)
 
     def _look_now(self) -> None:
         self._timer = None
@@ -44,7 +43,7 @@ class SlowServers:
 
     def look(self) -> None:
         """To be called when the engine may have noticed a slow server: it does so once a second at most."""
-        supervised, now = self._supervised, self._supervised.loop.time()
+        supervised, now = self._supervised, self._supervised.clock.now()
         troubles = supervised.engine.troubles()
         for server in self._passed_over:
             self._counted[server] = troubles.get(server, (0, 0))

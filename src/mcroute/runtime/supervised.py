@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from ..drivers.asyncio.addresses import LoopAddress
-from ..drivers.asyncio.links import LinksReport
-from ..errors import RemoteProtocolError
 from ..policy import Decision, Server, Supervisor
+from ..policy.places import Endpoint
+from .interfaces import Clock, Control, LinksReport, Task
 
 __all__ = (
     "CONTROLS_MAX",
     "CONTROL_TIMEOUT_S",
-    "FAILURES",
     "PROBES_MAX",
     "Links",
     "Supervised",
     "SupervisedEngine",
-    "lasting_time",
 )
 
 # Less than the supervisor gives each of its stages, so that every stage ends with a report.
@@ -30,13 +25,6 @@ CONTROL_TIMEOUT_S = 2.0
 # So many connections are under way at once for probes, and for the later stages of returns.
 PROBES_MAX = 128
 CONTROLS_MAX = 64
-# What a server that does not answer, or not as memcached does, makes of a question.
-FAILURES = (OSError, asyncio.TimeoutError, RemoteProtocolError, ValueError)
-
-
-def lasting_time() -> float:
-    """Seconds that go on while this machine sleeps, where there is such a clock: servers' uptimes do."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class SupervisedEngine(Protocol):
@@ -100,12 +88,12 @@ class Links(Protocol):
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Our ends of those that are connected, as `asyncio_control` spells them."""
+        """Our ends of those that are connected, as `Control` spells them."""
 
     def set_timeout(self, timeout_s: float) -> None:
         """For connections that will be made."""
 
-    def set_server(self, server: Server, addresses: Sequence[LoopAddress]) -> None:
+    def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
         """The same server under another name or address: for connections that will be made."""
 
     async def tried(self) -> None:
@@ -118,12 +106,12 @@ class Links(Protocol):
         """Hurries them. Returns when all are connected at the same time, and every request is answered."""
 
     def abort_silent(self, since: float) -> None:
-        """Closes those that owe replies and were last heard before then (the loop's time)."""
+        """Closes those that owe replies and were last heard before then (the clock's `now`)."""
 
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
 
-    def cancel(self) -> Sequence[asyncio.Task[None]]:
+    def cancel(self) -> Sequence[Task[None]]:
         """None is connected again once the returned tasks have ended."""
 
     def abort(self) -> None:
@@ -141,7 +129,8 @@ class Supervised:
     engine: SupervisedEngine
     links: Mapping[int, Links]
     servers: dict[int, Server]
-    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    control: Control
     rng: Random
     carry_out: Callable[[Sequence[Decision], str], None]  # `why` is for the log
     is_closed: bool = False  # what is reported from now on is ignored

@@ -1,17 +1,14 @@
-"""The supervisor on an asyncio loop: failures go in, and what it decides is carried out.
+"""The supervisor at work: failures go in, and what it decides is carried out.
 
 What it cannot see by itself is looked up in the engine: trips, and writes that servers missed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
-from ..drivers.asyncio.addresses import place_of
-from ..drivers.asyncio.timing import in_time
 from ..policy import (
     Cause,
     Decision,
@@ -33,16 +30,20 @@ from ..policy import (
 )
 from .faults import Faults
 from .identities import Identities
+from .interfaces import FAILURES, Clock, Control, Timer
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
 from .supervised import Links, Supervised, SupervisedEngine
 from .value_sizes import ValueSizes
+from .waiting import ended, together
 
 __all__ = ("Supervision",)
 
 # A reload waits so long for the flush of servers that come back; later they are out of service meanwhile.
 RELOAD_FLUSH_S = 5.0
+# Requests that come at the beginning wait at most so long for what servers say of themselves.
+FIRST_ANSWERS_S = 0.5
 
 
 def _unheard() -> None:
@@ -57,24 +58,26 @@ class Supervision:
         plan: Plan,
         engine: SupervisedEngine,
         links: Mapping[int, Links],
-        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        control: Control,
         rng: Random,
-        settings: SupervisorSettings | None,
+        settings: SupervisorSettings | None = None,
+        places: Places | None = None,
     ) -> None:
         self.links = links
-        places = {server.name: place_of(server) for server in plan.servers}
         self.supervisor: Supervisor = Supervisor(plan, rng, settings, places)
         self._supervised = Supervised(
             self.supervisor,
             engine,
             links,
             {plan.server_ids[server.name]: server for server in plan.servers},
-            loop,
+            clock,
+            control,
             rng,
             self._carry_out,
         )
         self._engine = engine
-        self._loop = loop
+        self._clock = clock
         # While not all links of a server are connected: writes missed when the first of these was lost.
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
@@ -84,7 +87,7 @@ class Supervision:
         self._sizes = ValueSizes(self._supervised)
         self._slow_servers = SlowServers(self._supervised, self._lines)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _unheard  # what another process has to know
         self._kept: set[int] = set()  # as the engine knows
         self._keep(self.supervisor.kept(), True)
@@ -100,13 +103,13 @@ class Supervision:
     async def closed(self) -> None:
         """Returns when what `close` gave up has ended, connections included."""
         tasks = [*self._returns.tasks, *self._sizes.tasks, *self._identities.tasks]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(self._clock, tasks)
         # Transports report their end in the next turn of the loop.
-        await asyncio.sleep(0)
+        await self._clock.sleep(0)
 
     def recall(self, pasts: Sequence[Past], is_trusting: bool) -> None:
         """Begins where an earlier process has ended; before anything is asked of the servers."""
-        decisions = self.supervisor.recall(pasts, is_trusting, self._loop.time())
+        decisions = self.supervisor.recall(pasts, is_trusting, self._clock.now())
         self._carry_out(decisions, "an earlier proxy has left it so, or nothing is known of it")
 
     # ---- another plan ----
@@ -114,11 +117,16 @@ class Supervision:
     async def flush_outdated(self, plan: Plan, places: Places) -> list[Server]:
         """Flushes servers that come back by this plan. Returns those of which nothing is certain yet."""
         servers = self.supervisor.outdated(plan, places)
-        flushes = (self._returns.empty(server, plan, places[server.name]) for server in servers)
-        results = await asyncio.gather(
-            *(in_time(flush, RELOAD_FLUSH_S) for flush in flushes), return_exceptions=True
-        )
-        return [server for server, result in zip(servers, results, strict=True) if result is not None]
+        flushes = (self._is_emptied(server, plan, places[server.name]) for server in servers)
+        results = await together(self._clock, flushes)
+        return [server for server, is_empty in zip(servers, results, strict=True) if not is_empty]
+
+    async def _is_emptied(self, server: Server, plan: Plan, place: Place) -> bool:
+        try:
+            await self._clock.within(RELOAD_FLUSH_S, self._returns.empty(server, plan, place))
+        except FAILURES:
+            return False
+        return True
 
     def install(
         self,
@@ -152,7 +160,7 @@ class Supervision:
         self._returns.retain()
         decisions = self.supervisor.install(
             plan,
-            self._loop.time(),
+            self._clock.now(),
             ids=ids,
             missed=missed,
             unflushed=unflushed,
@@ -184,19 +192,19 @@ class Supervision:
         self.faults.note(server, why, error)
         was_out = self._lines.is_out(server)
         self._tell_who_is_stale(server)
-        self._carry_out(self.supervisor.connect_failed(server, self._loop.time()), why)
+        self._carry_out(self.supervisor.connect_failed(server, self._clock.now()), why)
         if server in self._supervised.servers:
             is_told = self._lines.is_out(server) and not was_out
-            self._lines.cannot_be_used(server, self._loop.time(), why, is_told)
+            self._lines.cannot_be_used(server, self._clock.now(), why, is_told)
 
     def starved(self, server: int) -> None:
         """No descriptor or memory was left for a connection to the server, which has not failed."""
         if server in self._supervised.servers:
-            self._lines.starved(server, self._loop.time())
+            self._lines.starved(server, self._clock.now())
 
     def located(self, server: int, place: Place) -> None:
         """The server's address means this place from now on."""
-        decisions = self.supervisor.located(server, place, self._loop.time())
+        decisions = self.supervisor.located(server, place, self._clock.now())
         if decisions and server in self.links:
             # They lead to where it was.
             self.links[server].abort()
@@ -266,7 +274,7 @@ class Supervision:
 
     def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
         self._tell_who_is_stale(server)
-        self._carry_out(self.supervisor.tripped(server, self._loop.time(), cause), why)
+        self._carry_out(self.supervisor.tripped(server, self._clock.now(), cause), why)
         if self.supervisor.state(server) is State.UP:
             # It is kept. Perhaps it answers, and its connections are what is silent.
             self._identities.ask(server)
@@ -276,7 +284,7 @@ class Supervision:
 
         And which process they are; or after a while.
         """
-        await asyncio.gather(self._sizes.known(), self._identities.known())
+        await ended(self._clock, [*self._sizes.tasks, *self._identities.tasks], FIRST_ANSWERS_S)
 
     # ---- decisions ----
 
@@ -320,10 +328,10 @@ class Supervision:
         self._engine.set_server_state(decision.server, decision.state, decision.missed, decision.unless_stale)
         if self._engine.server_state(decision.server) != decision.state:
             # Not at once: the supervisor has said more, and expects that to be done first.
-            self._loop.call_soon(self.look_for_trips)
+            self._clock.call_soon(self.look_for_trips)
 
     def _log_service(self, decision: SetState, why: str) -> None:
-        server, now = decision.server, self._loop.time()
+        server, now = decision.server, self._clock.now()
         flushes = self.supervisor.flushes(server)
         if decision.state is not ServerState.UP:
             if not self._lines.is_out(server) and self.faults.get(server) is None:
@@ -334,7 +342,7 @@ class Supervision:
             self.faults.clear(server)
             # Its links may wait for their next attempt. Later: a thread that hangs must not delay this.
             if server in self.links:
-                self._loop.call_soon(self.links[server].hurry)
+                self._clock.call_soon(self.links[server].hurry)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -342,8 +350,8 @@ class Supervision:
             self._timer = None
         due = self.supervisor.next_wakeup()
         if due is not None:
-            self._timer = self._loop.call_at(due, self._tick)
+            self._timer = self._clock.call_at(due, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._carry_out(self.supervisor.tick(self._loop.time()))
+        self._carry_out(self.supervisor.tick(self._clock.now()))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from ..drivers.asyncio import control
-from ..drivers.asyncio.timing import in_time
 from ..policy import Server
-from .supervised import CONTROL_TIMEOUT_S, FAILURES, Supervised
+from .interfaces import FAILURES, Task
+from .supervised import CONTROL_TIMEOUT_S, Supervised
 
 __all__ = ("ValueSizes",)
 
 # A server that does not say it is asked again, then taken to have the default.
 TRIES = 4
 RETRY_S = 1.0
-# What requests that come at the beginning wait for it at most.
-WAIT_S = 0.5
 
 
 class ValueSizes:
@@ -23,14 +18,14 @@ class ValueSizes:
 
     def __init__(self, supervised: Supervised) -> None:
         self._supervised = supervised
-        self._asking: dict[int, asyncio.Task[None]] = {}
+        self._asking: dict[int, Task[None]] = {}
 
     def cancel(self) -> None:
         for task in self._asking.values():
             task.cancel()
 
     @property
-    def tasks(self) -> list[asyncio.Task[None]]:
+    def tasks(self) -> list[Task[None]]:
         """Those under way, cancelled ones until they have ended."""
         return list(self._asking.values())
 
@@ -38,15 +33,16 @@ class ValueSizes:
         supervised = self._supervised
         if supervised.is_closed or number not in supervised.servers or number in self._asking:
             return
-        task = supervised.loop.create_task(self._ask(number, supervised.servers[number]))
+        task = supervised.clock.start(self._ask(number, supervised.servers[number]))
         self._asking[number] = task
         task.add_done_callback(lambda _: self._asking.pop(number, None))
 
     async def _ask(self, number: int, server: Server) -> None:
+        clock, control = self._supervised.clock, self._supervised.control
         for attempt in range(TRIES):
-            await asyncio.sleep(attempt * RETRY_S)
+            await clock.sleep(attempt * RETRY_S)
             try:
-                said = await in_time(control.settings(server), CONTROL_TIMEOUT_S)
+                said = await clock.within(CONTROL_TIMEOUT_S, control.settings(server))
                 size = int(said[b"item_size_max"])
                 flags_size = int(said.get(b"client_flags_size", b"4"))
             except KeyError:
@@ -57,11 +53,3 @@ class ValueSizes:
             if size > 0 and self._supervised.servers.get(number) == server:
                 self._supervised.engine.set_item_size_max(number, size, flags_size)
             return
-
-    async def known(self) -> None:
-        """Returns when servers that have just been connected to have said it.
-
-        After half a second at the latest: until a server has said so it is taken for one with the default.
-        """
-        if self._asking:
-            await asyncio.wait(tuple(self._asking.values()), timeout=WAIT_S)

@@ -1,4 +1,4 @@
-"""Commands to a server outside of its link, one short connection each: probe, list of connections, flush.
+"""Commands to a server outside of its link, one short connection each: this module is a `Control`.
 
 They cannot get out of step with the requests of clients, and tell how the server treats a new connection.
 """
@@ -15,11 +15,10 @@ from collections.abc import Callable
 
 from ...errors import RemoteProtocolError
 from ...policy import Server, ServerStats
+from ...runtime.interfaces import NO_PROCESS, OtherAddresses, OtherProcess
 from .addresses import resolve
 
 __all__ = (
-    "OtherAddresses",
-    "OtherProcess",
     "flush",
     "is_one_store",
     "listed_connections",
@@ -41,14 +40,6 @@ ANSWER_MAX = 4 << 20
 READ_SIZE = 1 << 16
 
 
-class OtherAddresses(RemoteProtocolError):
-    """The server sees our connections under other addresses than we do, or under none."""
-
-
-class OtherProcess(RemoteProtocolError):
-    """Somebody else answers there: nothing was changed."""
-
-
 def local_address(transport: asyncio.BaseTransport) -> str:
     """What tells a connection from others: our end, as `listed_connections` names it.
 
@@ -56,17 +47,17 @@ def local_address(transport: asyncio.BaseTransport) -> str:
     """
     sock = transport.get_extra_info("socket")
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return spell_address("unix", _peer_process(sock))
+        return _peer_process(sock)
     host, port, *_ = transport.get_extra_info("sockname")
     return spell_address(host, port)
 
 
-def _peer_process(sock: socket.socket) -> int:
-    """The process that listens, 0 if the system does not say so."""
+def _peer_process(sock: socket.socket) -> str:
+    """The process that listens, if the system says so."""
     if not hasattr(socket, "SO_PEERCRED"):
-        return 0
+        return NO_PROCESS
     process, *_ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(process)
+    return spell_address("unix", process)
 
 
 def spell_address(host: str, port: int) -> str:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..._engine.engine import Engine
-from ...policy import Limits, Plan, Server, SupervisorSettings
+from ...policy import Limits, Place, Plan, Server, SupervisorSettings
+from ...runtime.interfaces import Clock, Control, LinksReport
 from ...runtime.routing import Routing
 from ...runtime.supervised import Links
 from ...runtime.supervision import Supervision
-from .addresses import LoopAddress, locate
+from ..forks import at_fork
+from . import control
+from .addresses import LoopAddress, locate, place_of
+from .clock import AsyncioClock
 from .engine_loop import EngineLoop, OnStats, Result
-from .links import LinksReport, ServerLinks
+from .links import ServerLinks
 
 __all__ = ("AsyncioDriver", "asyncio_routing")
 
@@ -30,6 +34,8 @@ class AsyncioDriver:
     ) -> None:
         self.engine: Engine = Engine(plan, seed=rng.getrandbits(63), memory=memory)
         self.engine_loop: EngineLoop = EngineLoop(self.engine, asyncio.get_running_loop(), on_results)
+        self.clock: Clock = AsyncioClock(self.engine_loop.loop)
+        self.control: Control = control
         self._rng = rng
         self._links: list[ServerLinks] = []
 
@@ -54,6 +60,9 @@ class AsyncioDriver:
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
         return await locate(plan)
 
+    def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
+        return place_of(server, addresses)
+
     def connect(
         self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
     ) -> ServerLinks:
@@ -73,6 +82,9 @@ class AsyncioDriver:
 
     def close(self) -> None:
         self.engine_loop.close()
+
+    def at_fork(self, let_go: Callable[[], None]) -> None:
+        at_fork(let_go)
 
     def let_go(self) -> None:
         for links in self._links:

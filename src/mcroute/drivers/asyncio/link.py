@@ -169,7 +169,7 @@ class Link(asyncio.BufferedProtocol):
             addresses = await self._resolve()
             self._observer.located(self._id, place_of(self.server, addresses))
             await in_time(self._shake_hands(addresses), self.timeout_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             error, is_late = 0 if self.is_open else errno.ETIMEDOUT, True
         except _Refused:
             pass

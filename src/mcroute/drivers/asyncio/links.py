@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import NamedTuple
 
 from ...policy import Server, ServerState
+from ...runtime.interfaces import LinksReport
 from .addresses import LoopAddress
 from .engine_loop import EngineLoop
 from .link import Link, LinkObserver
 from .retrying import Retry
 
-__all__ = ("LinksReport", "ServerLinks")
+__all__ = ("ServerLinks",)
 
 SETTLED_LOOK_S = 0.01
-
-
-class LinksReport(NamedTuple):
-    connected: int
-    unanswered: int
-    version: str
 
 
 class ServerLinks:

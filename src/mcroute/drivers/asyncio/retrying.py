@@ -35,7 +35,7 @@ class Retry:
     async def turn(self) -> None:
         """Returns when the caller may try; `ended` is due when it has."""
         while (pause_s := self._pause_s()) != 0:
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await in_time(self._changed.wait(), pause_s)
         self._attempts += 1
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float | None) -> T:
-    """asyncio.wait_for, but cancelled it always ends so. Raises asyncio.TimeoutError; None is for ever.
+    """asyncio.wait_for, but cancelled it always ends so. Raises TimeoutError; None is for ever.
 
     Until Python 3.12 that one forgets its own cancellation when what it waits for ends in the same turn.
     """
@@ -24,5 +24,6 @@ async def in_time(awaitable: Awaitable[T], seconds: float | None) -> T:
             task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     if task.cancelled():
-        raise asyncio.TimeoutError
+        # asyncio's own is another class until Python 3.11.
+        raise TimeoutError
     return task.result()

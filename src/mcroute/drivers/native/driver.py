@@ -8,21 +8,23 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
 from ..._loop.news import LinkNews
 from ..._loop.threads import NEWS_MAX, LoopThread
-from ...policy import Plan, Server
+from ...policy import Place, Plan, Server
 from ...runtime.handshakes import why_failed, why_lost
+from ...runtime.interfaces import Clock, Control, LinksReport
 from ...runtime.supervised import Links
 from ...runtime.supervision import Supervision
-from ..asyncio import lookups
-from ..asyncio.addresses import LoopAddress, locate
+from ..asyncio import control, lookups
+from ..asyncio.addresses import LoopAddress, locate, place_of
+from ..asyncio.clock import AsyncioClock
 from ..asyncio.control import spell_address
 from ..asyncio.engine_loop import OnStats, ask_for_stats
-from ..asyncio.links import LinksReport
+from ..forks import at_fork
 from .engine import NativeEngine
 from .links import LinkLooks, NativeLinks, addresses_of, report_on
 
@@ -44,6 +46,8 @@ class NativeDriver:
 
     def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self.clock: Clock = AsyncioClock(self._loop)
+        self.control: Control = control
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads: tuple[LoopThread, ...] = tuple(
             LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count)
@@ -168,6 +172,9 @@ class NativeDriver:
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
         return await locate(plan)
 
+    def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
+        return place_of(server, addresses)
+
     def connect(
         self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
     ) -> NativeLinks:
@@ -214,6 +221,9 @@ class NativeDriver:
         if not any(running.is_alive() for running in self._running):
             os.close(self._bell)
         self._running.clear()
+
+    def at_fork(self, let_go: Callable[[], None]) -> None:
+        at_fork(let_go)
 
     def let_go(self) -> None:
         # The running loop's epoll set is the parent's too: nothing is taken out of it.

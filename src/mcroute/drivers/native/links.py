@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from ..._loop.news import LinkFacts
 from ..._loop.threads import LoopThread
 from ...policy import Place, Server
+from ...runtime.interfaces import LinksReport
 from ..asyncio.addresses import LoopAddress, is_name, place_of, resolve
 from ..asyncio.control import spell_address
-from ..asyncio.links import LinksReport
 
 __all__ = ("LinkLooks", "NativeLinks", "addresses_of", "report_on")
 

@@ -1,0 +1,30 @@
+"""Forks: in the child process, what is open is the parent's alone."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+
+__all__ = ("at_fork",)
+
+_living: set[weakref.WeakMethod[Callable[[], None]]] = set()
+# Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
+_inherited: list[Callable[[], None]] = []
+
+
+def at_fork(let_go: Callable[[], None]) -> None:
+    """Calls this method in a child process after a fork, if its object still lives then."""
+    _living.add(weakref.WeakMethod(let_go, _living.discard))
+
+
+def _let_go_of_all() -> None:
+    living = [let_go for reference in list(_living) if (let_go := reference()) is not None]
+    _living.clear()
+    for let_go in living:
+        let_go()
+        _inherited.append(let_go)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_let_go_of_all)

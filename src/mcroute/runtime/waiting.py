@@ -1,0 +1,83 @@
+"""Waiting for one another, over the futures of a `Clock`: slots, tasks that end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from .interfaces import Clock, Promise, Task
+
+__all__ = ("Slots", "ended", "together")
+
+T = TypeVar("T")
+
+
+class Slots:
+    """At most `count` coroutines are inside at once, by `async with`; the others enter in their order."""
+
+    def __init__(self, clock: Clock, count: int) -> None:
+        self._clock = clock
+        self._free = count
+        self._waiting: deque[Promise] = deque()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn = self._clock.future()
+        self._waiting.append(turn)
+        has_entered = False
+        try:
+            await turn
+            has_entered = True
+        finally:
+            # Cancelled in the same moment as its turn came: that is the next one's.
+            if not has_entered and turn.done() and not turn.cancelled():
+                self._leave()
+
+    async def __aexit__(self, *error: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._free += 1
+        while self._free and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= 1
+                turn.set_result(None)
+
+
+async def ended(clock: Clock, tasks: Iterable[Task[Any]], seconds: float | None = None) -> None:
+    """Returns when all of the tasks have ended, whatever came of them, or after so many seconds."""
+    running = {task for task in tasks if not task.done()}
+    if not running:
+        return
+    over = clock.future()
+
+    def end(task: Task[Any] | None) -> None:
+        running.discard(task) if task is not None else running.clear()
+        if not running and not over.done():
+            over.set_result(None)
+
+    for task in tuple(running):
+        task.add_done_callback(end)
+    timer = None if seconds is None else clock.call_later(seconds, end, None)
+    try:
+        await over
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def together(clock: Clock, coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Their results in order, once all have ended. Raises what one raises; cancelled, it cancels them."""
+    tasks = [clock.start(coroutine) for coroutine in coroutines]
+    try:
+        await ended(clock, tasks)
+    finally:
+        if any(not task.done() for task in tasks):
+            for task in tasks:
+                task.cancel()
+            await ended(clock, tasks)
+    return [await task for task in tasks]
