@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from mcroute.policy import Limits, Route, SupervisorSettings, compile_plan
+from mcroute.policy import Limits, Route, SupervisorSettings, Upkeep, compile_plan
 from mcroute.proxy.descriptors import Descriptors
 from mcroute.proxy.on_asyncio import Proxy as AsyncioProxy
 
@@ -39,6 +39,7 @@ async def start_proxy(
     path: str = "",
     descriptors: Descriptors | None = None,
     limits: Limits | None = None,
+    upkeep: Upkeep | None = None,
 ) -> Proxy:
     """A proxy on the running loop, or on threads beside it; at this path if there is one."""
     proxy: Proxy
@@ -52,10 +53,16 @@ async def start_proxy(
             limits=limits,
             rng=Random(1),
             descriptors=descriptors,
+            upkeep=upkeep,
         )
     else:
         proxy = AsyncioProxy(
-            compile_plan(route), settings=settings, limits=limits, rng=Random(1), descriptors=descriptors
+            compile_plan(route),
+            settings=settings,
+            limits=limits,
+            rng=Random(1),
+            descriptors=descriptors,
+            upkeep=upkeep,
         )
     await proxy.start(path=path)
     return proxy

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, compile_plan
+from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, Upkeep, compile_plan
 from mcroute.policy.server_options import LINKS_MAX
-from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, Relay, free_port
 
 from .clients import Client, Scripted
@@ -135,15 +134,12 @@ async def answer_flushes(server: Scripted) -> None:
         writer.write(b"OK\r\n")
 
 
-def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(
-    run: Run, driver: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(routing, "RETIRE_TIMEOUT_S", 0.2)
-
+def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as leaves, Scripted.running() as stays:
             away = compile_plan(stays.route())
-            proxy = await start_proxy(driver, leaves.route(reply_timeout_s=20, deadline_s=30))
+            first = leaves.route(reply_timeout_s=20, deadline_s=30)
+            proxy = await start_proxy(driver, first, upkeep=Upkeep(retire_timeout_s=0.2))
             client = await Client.to(proxy)
             client.writer.write(b"get k\r\n")
             writer, _ = await leaves.asked()

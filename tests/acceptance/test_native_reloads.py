@@ -12,7 +12,7 @@ import pytest
 
 from mcroute._engine.server_ids import Identity
 from mcroute.drivers.asyncio import addresses
-from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, compile_plan
+from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, Upkeep, compile_plan
 from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
 
@@ -105,8 +105,6 @@ async def reload_together(proxy: Proxy, *plans: Plan) -> None:
 def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # As if what they were asked had been answered at the last moment: their links have not been closed yet.
-    monkeypatch.setattr(routing, "RETIRE_TIMEOUT_S", 0)
     retire = routing.Routing._retire
 
     async def scenario() -> None:
@@ -126,7 +124,8 @@ def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
                     [one.address, two.address],
                 )
             )
-            async with Proxy(first, threads=2) as proxy:
+            # As if what they were asked had been answered at the last moment: their links are not closed yet.
+            async with Proxy(first, threads=2, upkeep=Upkeep(retire_timeout_s=0)) as proxy:
                 await proxy.start()
                 admit = proxy.engine.admit
 

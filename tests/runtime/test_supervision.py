@@ -25,9 +25,9 @@ from mcroute.policy import (
     ServerStats,
     State,
     SupervisorSettings,
+    Upkeep,
     compile_plan,
 )
-from mcroute.runtime import returns
 from mcroute.runtime.server_log import ServerLog
 from mcroute.runtime.supervision import Supervision
 
@@ -55,11 +55,15 @@ def plan(*names: str) -> Plan:
 
 
 def watching(
-    first: Plan, engine: Watched, links: dict[int, Any], settings: SupervisorSettings
+    first: Plan,
+    engine: Watched,
+    links: dict[int, Any],
+    settings: SupervisorSettings,
+    upkeep: Upkeep | None = None,
 ) -> Supervision:
     """On the running loop."""
     clock = AsyncioClock(asyncio.get_running_loop())
-    return Supervision(first, engine, links, clock, control, Random(1), settings)
+    return Supervision(first, engine, links, clock, control, Random(1), settings, upkeep=upkeep)
 
 
 def supervised(
@@ -180,12 +184,14 @@ class Settled:
         pass
 
 
-def returning(server: int, links: dict[int, Any] | None = None) -> tuple[Watched, Supervision]:
+def returning(
+    server: int, links: dict[int, Any] | None = None, upkeep: Upkeep | None = None
+) -> tuple[Watched, Supervision]:
     """A server that has answered its probe; belongs to the running loop."""
     engine = Watched(plan("a", "b"))
     engine.notes = []
     links = links or {server: Settled()}
-    supervision = watching(plan("a", "b"), engine, links, SETTINGS)
+    supervision = watching(plan("a", "b"), engine, links, SETTINGS, upkeep)
     supervision.link_lost(server, "127.0.0.1:5001", 1, 0)
     now = supervision.supervisor.next_wakeup()
     assert now is not None
@@ -225,13 +231,12 @@ class Unsettled(Settled):
 
 
 def test_a_fence_behind_an_unanswered_connection_closes_it_and_says_so(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(returns, "CONTROL_TIMEOUT_S", 0.01)
     links = Unsettled()
 
     async def run() -> None:
-        _, supervision = returning(0, {0: links})
+        _, supervision = returning(0, {0: links}, Upkeep(control_timeout_s=0.01))
         await supervision._returns._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
         assert supervision.supervisor.state(0) is State.EJECTED
         supervision.close()
@@ -243,13 +248,12 @@ def test_a_fence_behind_an_unanswered_connection_closes_it_and_says_so(
 
 
 def test_a_fence_that_waits_for_departed_servers_in_vain_says_so(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(returns, "CONTROL_TIMEOUT_S", 0.01)
 
     async def run() -> None:
         # No plan has the server 2 any more.
-        _, supervision = returning(0, {0: Settled(), 2: Settled()})
+        _, supervision = returning(0, {0: Settled(), 2: Settled()}, Upkeep(control_timeout_s=0.01))
         await supervision._returns._fence(Fence(0, frozenset(), awaits_departed=True))
         assert supervision.supervisor.state(0) is State.EJECTED
         supervision.close()

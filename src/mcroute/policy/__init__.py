@@ -32,6 +32,7 @@ from .servers import Addresses, Pool, Server
 from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
 from .supervisor import Supervisor
 from .supervisor_settings import SupervisorSettings
+from .upkeep import Upkeep
 
 __all__ = (
     "Addresses",
@@ -91,6 +92,7 @@ __all__ = (
     "Supervisor",
     "SupervisorSettings",
     "Tally",
+    "Upkeep",
     "Wait",
     "compile_plan",
     "explain",

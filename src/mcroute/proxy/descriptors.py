@@ -9,8 +9,7 @@ from ..drivers.asyncio.addresses import is_name
 from ..drivers.asyncio.lookups import THREADS_MAX as LOOKUPS_MAX
 from ..errors import ConfigError
 from ..observe.server_stats import ASKED_MAX
-from ..policy import Plan
-from ..runtime.supervised import CONTROLS_MAX, PROBES_MAX
+from ..policy import Plan, Upkeep
 
 __all__ = ("Descriptors",)
 
@@ -42,15 +41,14 @@ class Descriptors:
     threads: int = 0
     has_metrics: bool = False
 
-    def clients_max(self, plan: Plan, before: Plan | None = None) -> int:
-        """How many clients may be connected at once.
+    def clients_max(self, plan: Plan, before: Plan | None = None, upkeep: Upkeep | None = None) -> int:
+        """How many clients may be connected at once, if servers are asked about themselves like this.
 
         The links of the plan of `before` count too: they close when the last request that needs them ends.
         Raises ConfigError if that is less than one a thread.
         """
-        kept = (
-            self.taken + self._for_itself() + self._for_servers([plan] if before is None else [before, plan])
-        )
+        plans = [plan] if before is None else [before, plan]
+        kept = self.taken + self._for_itself() + self._for_servers(plans, upkeep or Upkeep())
         threads = max(1, self.threads)
         if self.limit - kept < threads:
             raise ConfigError(
@@ -65,7 +63,7 @@ class Descriptors:
         listeners = OF_A_LISTENER * max(1, self.threads)
         return of_threads + listeners + OF_METRICS * self.has_metrics + OF_OTHERS
 
-    def _for_servers(self, plans: Iterable[Plan]) -> int:
+    def _for_servers(self, plans: Iterable[Plan], upkeep: Upkeep) -> int:
         links: dict[tuple[str, object], int] = {}
         names: set[str] = set()
         for plan in plans:
@@ -75,7 +73,7 @@ class Descriptors:
                 if is_name(server):
                     names.add(server.host)
         controls = OF_A_SERVER * len(links)
-        controls += min(STAGES_OF_A_SERVER * len(links), PROBES_MAX + CONTROLS_MAX)
+        controls += min(STAGES_OF_A_SERVER * len(links), upkeep.probes_max + upkeep.controls_max)
         controls += min(len(links), ASKED_MAX)
         lookups = OF_A_LOOKUP * min(len(names), LOOKUPS_MAX)
         return max(1, self.threads) * sum(links.values()) + controls + lookups

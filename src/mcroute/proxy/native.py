@@ -11,7 +11,7 @@ from random import Random
 from .._loop.threads import LoopThread
 from ..drivers.native.driver import NativeDriver
 from ..drivers.native.engine import NativeEngine
-from ..policy import Limits, Plan, SupervisorSettings
+from ..policy import Limits, Plan, SupervisorSettings, Upkeep
 from ..runtime.routing import FirstUse, Routing
 from .descriptors import Descriptors
 from .listening import listening_path, listening_sockets
@@ -34,7 +34,8 @@ class Proxy(Service):
     Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
     supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
     `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
-    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients.
+    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the
+    times of questions to servers and of reloads.
     """
 
     def __init__(
@@ -48,13 +49,21 @@ class Proxy(Service):
         state: StateFile | None = None,
         first_use: FirstUse = "trust",
         descriptors: Descriptors | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         rng = rng or Random()
         memory = state.memory if state else None
         self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory)
         self.engine: NativeEngine = self.driver.engine
         routing = Routing(
-            plan, self.driver, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
+            plan,
+            self.driver,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+            state=state,
+            first_use=first_use,
+            upkeep=upkeep,
         )
         super().__init__(routing, self.driver, _NativeFront(self.driver.threads, self.engine), descriptors)
 

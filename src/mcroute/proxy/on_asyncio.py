@@ -10,7 +10,7 @@ from random import Random
 from .._engine.engine import Engine
 from ..drivers.asyncio.driver import AsyncioDriver
 from ..drivers.asyncio.engine_loop import EngineLoop
-from ..policy import Limits, Plan, SupervisorSettings
+from ..policy import Limits, Plan, SupervisorSettings, Upkeep
 from ..runtime.routing import FirstUse, Routing
 from .asyncio_listening import Acceptor
 from .asyncio_session import Session
@@ -27,7 +27,8 @@ class Proxy(Service):
 
     `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `state` is what an
     earlier process has left, and this one leaves; servers that it says nothing of are flushed before they are
-    used if `first_use` is "flush". `descriptors` bound the clients.
+    used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the times of questions to
+    servers and of reloads.
     """
 
     def __init__(
@@ -40,12 +41,20 @@ class Proxy(Service):
         state: StateFile | None = None,
         first_use: FirstUse = "trust",
         descriptors: Descriptors | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         rng = rng or Random()
         driver = AsyncioDriver(plan, rng, memory=state.memory if state else None)
         self.engine: Engine = driver.engine
         routing = Routing(
-            plan, driver, settings=settings, limits=limits, rng=rng, state=state, first_use=first_use
+            plan,
+            driver,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+            state=state,
+            first_use=first_use,
+            upkeep=upkeep,
         )
         super().__init__(routing, driver, _AsyncioFront(driver.engine_loop), descriptors)
 

@@ -169,7 +169,7 @@ class Service:
     def _bound_clients(self, plan: Plan, before: Plan | None = None) -> None:
         if self._descriptors is None:
             return
-        self._clients_max = self._descriptors.clients_max(plan, before)
+        self._clients_max = self._descriptors.clients_max(plan, before, self._routing.upkeep)
         self._front.set_clients_max(self._clients_max)
         if self._limit_timer is None:
             self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, self._descriptors)

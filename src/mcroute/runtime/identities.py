@@ -8,17 +8,10 @@ from __future__ import annotations
 from ..policy import Kinship, Seen, Server, ServerStats
 from .interfaces import FAILURES, OtherProcess, Task, Timer
 from .server_log import ServerLog
-from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, Supervised
+from .supervised import Supervised
 from .waiting import Slots, together
 
 __all__ = ("Identities",)
-
-# A server is asked again whether it is still the same after this time, less a random half of it.
-AGAIN_S = 60.0
-# Servers of one pid and start, as in containers, that one is compared with at a time; those that are left
-# follow with its next look. A comparison without an answer tells nothing.
-COMPARED_MAX = 16
-COMPARE_TIMEOUT_S = 1.0
 
 
 class Identities:
@@ -26,14 +19,15 @@ class Identities:
 
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
+        self._upkeep = supervised.upkeep
         self._lines = lines
         self._asking: dict[int, Task[None]] = {}
         self._to_ask: set[int] = set()  # of these, those that are to be asked once more
         self._timers: dict[int, Timer] = {}
         self._foreign: dict[int, int | None] = {}  # the processes that were logged
         # Connections of their own, beside the servers' links.
-        self._connecting = Slots(supervised.clock, CONTROLS_MAX)
-        self._comparing = Slots(supervised.clock, CONTROLS_MAX)
+        self._connecting = Slots(supervised.clock, supervised.upkeep.controls_max)
+        self._comparing = Slots(supervised.clock, supervised.upkeep.controls_max)
 
     def forget(self, number: int) -> None:
         """It is another server's from now on."""
@@ -72,7 +66,7 @@ class Identities:
             self._to_ask.remove(number)
             self.ask(number)
         elif number in self._supervised.servers:
-            delay_s = AGAIN_S * (1 - 0.5 * self._supervised.rng.random())
+            delay_s = self._upkeep.identity_again_s * (1 - 0.5 * self._supervised.rng.random())
             self._timers[number] = self._supervised.clock.call_later(delay_s, self.ask, number)
 
     async def _ask(self, number: int) -> None:
@@ -81,7 +75,9 @@ class Identities:
         async with self._connecting:
             asked_at, since = supervised.clock.lasting(), supervised.clock.now()
             try:
-                stats = await supervised.clock.within(CONTROL_TIMEOUT_S, supervised.control.probe(server))
+                stats = await supervised.clock.within(
+                    self._upkeep.control_timeout_s, supervised.control.probe(server)
+                )
             except FAILURES:
                 # The links' matter: whether it serves is not decided here.
                 return
@@ -98,7 +94,7 @@ class Identities:
 
     async def compare(self, number: int) -> None:
         """Finds out whether the process that answers is another server's too: one of the two goes out."""
-        others = self._supervised.supervisor.lookalikes(number)[:COMPARED_MAX]
+        others = self._supervised.supervisor.lookalikes(number)[: self._upkeep.compared_max]
         await together(self._supervised.clock, (self._compare_with(number, other) for other in others))
 
     async def _compare_with(self, number: int, other: int) -> None:
@@ -124,7 +120,7 @@ class Identities:
         clock, control = self._supervised.clock, self._supervised.control
         async with self._comparing:
             try:
-                return await clock.within(COMPARE_TIMEOUT_S, control.is_one_store(server, other))
+                return await clock.within(self._upkeep.compare_timeout_s, control.is_one_store(server, other))
             except FAILURES:
                 return None
 
@@ -136,7 +132,7 @@ class Identities:
         clock = self._supervised.clock
         asked_at = clock.lasting()
         async with self._connecting:
-            stats = await clock.within(CONTROL_TIMEOUT_S, self._supervised.control.probe(server))
+            stats = await clock.within(self._upkeep.control_timeout_s, self._supervised.control.probe(server))
         for number in self._supervised.supervisor.resembling(Seen(stats, asked_at, clock.lasting())):
             known = self._supervised.servers[number]
             if await self._are_one(server, known):

@@ -22,13 +22,10 @@ from ..policy import (
 from .identities import Identities
 from .interfaces import FAILURES, NO_PROCESS, OtherAddresses, Task
 from .server_log import ServerLog
-from .supervised import CONTROL_TIMEOUT_S, CONTROLS_MAX, PROBES_MAX, Supervised
+from .supervised import Supervised
 from .waiting import Slots
 
 __all__ = ("Returns",)
-
-# The links of servers that have left are looked at so often.
-DEPARTED_LOOK_S = 0.02
 
 
 class Returns:
@@ -43,14 +40,15 @@ class Returns:
         self._supervised = supervised
         self._clock = supervised.clock
         self._control = supervised.control
+        self._upkeep = supervised.upkeep
         self._identities = identities
         self._lines = lines
         self._losses = losses
         self._stages: dict[int, Task[None]] = {}  # the last one of each server, until it ends
         self._ending: set[Task[None]] = set()  # stages that have been given up
         # Each of them takes connections of its own, beside the servers' links.
-        self._probing = Slots(self._clock, PROBES_MAX)
-        self._controlling = Slots(self._clock, CONTROLS_MAX)
+        self._probing = Slots(self._clock, self._upkeep.probes_max)
+        self._controlling = Slots(self._clock, self._upkeep.controls_max)
 
     def cancel(self) -> None:
         for task in self._stages.values():
@@ -113,7 +111,7 @@ class Returns:
                     return
                 asked_at, since = clock.lasting(), clock.now()
                 probe = self._control.probe(supervised.servers[server])
-                stats = await clock.within(CONTROL_TIMEOUT_S, probe)
+                stats = await clock.within(self._upkeep.control_timeout_s, probe)
             supervised.drop_silent_links(server, since)
             is_trusted = self._identities.is_trusted(server, stats, asked_at)
             if is_trusted:
@@ -138,11 +136,12 @@ class Returns:
             self._report(server, supervisor.fence_failed(server, clock.now()))
             return
         try:
-            await clock.within(CONTROL_TIMEOUT_S, links.settled())
+            await clock.within(self._upkeep.control_timeout_s, links.settled())
         except TimeoutError:
             # Others get answers and a connection does not: its past is settled by closing it.
             links.abort_unsettled()
-            why = f"not all connections to it were made, and answered, within {CONTROL_TIMEOUT_S:g} s"
+            limit_s = self._upkeep.control_timeout_s
+            why = f"not all connections to it were made, and answered, within {limit_s:g} s"
             self._lines.cannot_be_fenced(server, why)
             self._report(server, supervisor.fence_failed(server, clock.now()))
             return
@@ -160,11 +159,11 @@ class Returns:
 
     async def _have_departed(self) -> bool:
         """Awaits the end of the links of servers that have left. Whether it came in time."""
-        ends_at = self._clock.now() + CONTROL_TIMEOUT_S
+        ends_at = self._clock.now() + self._upkeep.control_timeout_s
         while self._supervised.links.keys() - self._supervised.servers.keys():
             if self._clock.now() >= ends_at:
                 return False
-            await self._clock.sleep(DEPARTED_LOOK_S)
+            await self._clock.sleep(self._upkeep.retire_look_s)
         return True
 
     async def _still_listed(self, server: int, connections: frozenset[str]) -> tuple[frozenset[str], bool]:
@@ -176,7 +175,7 @@ class Returns:
         try:
             async with self._controlling:
                 asking = self._control.listed_connections(self._supervised.servers[server])
-                listed = await self._clock.within(CONTROL_TIMEOUT_S, asking)
+                listed = await self._clock.within(self._upkeep.control_timeout_s, asking)
         except OtherAddresses:
             return connections, True
         # A new link may have got the address of a lost one, which then exists no more.
@@ -188,7 +187,7 @@ class Returns:
         count = links.connected
         async with self._controlling:
             asking = self._control.unix_connections(self._supervised.servers[server])
-            process, listed = await self._clock.within(CONTROL_TIMEOUT_S, asking)
+            process, listed = await self._clock.within(self._upkeep.control_timeout_s, asking)
         if process != NO_PROCESS:
             connections &= {process}
         # All ours had answered before, and are among these: are there more?
@@ -229,7 +228,7 @@ class Returns:
                 asking = self._control.look(server)
             else:
                 asking = self._control.flush(server, delay_s, lambda stats: is_trusted(stats, asked_at))
-            return await self._clock.within(CONTROL_TIMEOUT_S, asking)
+            return await self._clock.within(self._upkeep.control_timeout_s, asking)
 
     async def empty(self, server: Server, plan: Plan, place: Place) -> None:
         """For a server of a plan that comes next, at a place that one has left.

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
-from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings
+from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings, Upkeep
 from ..policy.places import Endpoint
 from .interfaces import Clock, Control, LinksReport, Task, Timer
 from .loss_log import LossLog
@@ -21,15 +21,6 @@ from .supervision import Supervision
 from .waiting import Slots, ended
 
 __all__ = ("Driver", "RoutedEngine", "Routing", "StateStore")
-
-# A server that has left the plan is looked at so often ...
-RETIRE_LOOK_S = 0.02
-# ... and replies that nobody waits for any more are awaited for so long.
-RETIRE_TIMEOUT_S = 2.0
-# An older plan is looked at so often, until no request is on it any more.
-FORGET_S = 0.1
-# The state file is written so long after something has changed.
-REMEMBER_S = 0.05
 
 FirstUse = Literal["trust", "flush"]
 
@@ -155,9 +146,11 @@ class Routing:
         rng: Random,
         state: StateStore | None = None,
         first_use: FirstUse = "trust",
+        upkeep: Upkeep | None = None,
     ) -> None:
         self.plan: Plan = plan
         self.clock: Clock = driver.clock
+        self.upkeep: Upkeep = upkeep or Upkeep()
         self.driver = driver
         self.engine: RoutedEngine = driver.engine
         self.engine.set_limits(limits or Limits())
@@ -165,7 +158,7 @@ class Routing:
         self._addresses: Mapping[str, list[Endpoint]] = {}  # by name, as far as they are known
         places = {server.name: driver.place_of(server) for server in plan.servers}
         self.supervision: Supervision = Supervision(
-            plan, self.engine, self.links, self.clock, driver.control, rng, settings, places
+            plan, self.engine, self.links, self.clock, driver.control, rng, settings, places, self.upkeep
         )
         driver.supervise(self.supervision)
         self._losses = LossLog(self.engine, self.clock, self._name)
@@ -180,7 +173,7 @@ class Routing:
         self._has_begun = False
         self._remembering: Timer | None = None
         self._connections: Mapping[int, frozenset[str]] = {}
-        self._remember_s = REMEMBER_S
+        self._remember_s = self.upkeep.remember_s
         self._owing: frozenset[Place] = frozenset()
         self._syncing: set[Task[None]] = set()
         driver.at_fork(self.let_go)
@@ -234,7 +227,7 @@ class Routing:
             task.add_done_callback(self._syncing.discard)
         self._owing = owing
         # A thousand servers that fail one after the other leave time for something else.
-        self._remember_s = max(REMEMBER_S, 2 * (self.clock.now() - began_at))
+        self._remember_s = max(self.upkeep.remember_s, 2 * (self.clock.now() - began_at))
 
     def _remember_the_end(self) -> None:
         """What is unanswered at the end may yet be executed, or never."""
@@ -252,7 +245,7 @@ class Routing:
         """Returns when those servers are fenced that an earlier process has left in order."""
         supervisor = self.supervision.supervisor
         while any(supervisor.is_only_fenced(number) for number in self.links):
-            await self.clock.sleep(RETIRE_LOOK_S)
+            await self.clock.sleep(self.upkeep.retire_look_s)
 
     def _connect(self, number: int, server: Server, options: ServerOptions) -> None:
         # The engine divides the keys among all links that the id has ever had.
@@ -285,7 +278,7 @@ class Routing:
         async with self._installing:
             if self._retiring:
                 # One that comes back at once has to be done with its old requests before it is flushed.
-                await ended(self.clock, self._retiring, RETIRE_TIMEOUT_S)
+                await ended(self.clock, self._retiring, self.upkeep.retire_timeout_s)
             addresses = await self.driver.prepare(plan)
             places = {
                 server.name: self.driver.place_of(server, addresses[server.name]) for server in plan.servers
@@ -343,7 +336,9 @@ class Routing:
         if self._forgetting is not None:
             self._forgetting.cancel()
         self._forgetting = (
-            self.clock.call_later(FORGET_S, self._forget_plans) if self.engine.forget_plans() else None
+            self.clock.call_later(self.upkeep.forget_plans_s, self._forget_plans)
+            if self.engine.forget_plans()
+            else None
         )
 
     def _keep(self, number: int, server: Server, options: ServerOptions) -> None:
@@ -359,11 +354,11 @@ class Routing:
     async def _retire(self, number: int, links: Links) -> None:
         """Closes the links of a server that has left, once no request needs them."""
         while self._has_left(number, links) and self.engine.server_in_use(number):
-            await self.clock.sleep(RETIRE_LOOK_S)
+            await self.clock.sleep(self.upkeep.retire_look_s)
         # What has timed out may yet be executed, until its reply has come.
-        deadline = self.clock.now() + RETIRE_TIMEOUT_S
+        deadline = self.clock.now() + self.upkeep.retire_timeout_s
         while links.unanswered and self.clock.now() < deadline:
-            await self.clock.sleep(RETIRE_LOOK_S)
+            await self.clock.sleep(self.upkeep.retire_look_s)
         async with self._changing:
             # Not if it has come back meanwhile, and left once more: another task looks after that.
             if self._has_left(number, links) and not self.engine.server_in_use(number):

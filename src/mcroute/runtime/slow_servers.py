@@ -9,9 +9,6 @@ from .supervised import Supervised
 
 __all__ = ("SlowServers",)
 
-# The counters are looked at so soon after something may have changed there.
-LOOK_S = 0.1
-
 
 class SlowServers:
     """Tells the supervisor and the log of them."""
@@ -35,7 +32,8 @@ class SlowServers:
     def look_soon(self) -> None:
         """All servers are looked at: not once for each of many events."""
         if self._timer is None and not self._supervised.is_closed:
-            self._timer = self._supervised.clock.call_later(LOOK_S, self._look_now)
+            delay_s = self._supervised.upkeep.slow_look_s
+            self._timer = self._supervised.clock.call_later(delay_s, self._look_now)
 
     def _look_now(self) -> None:
         self._timer = None

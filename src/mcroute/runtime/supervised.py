@@ -7,24 +7,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from ..policy import Decision, Server, Supervisor
+from ..policy import Decision, Server, Supervisor, Upkeep
 from ..policy.places import Endpoint
 from .interfaces import Clock, Control, LinksReport, Task
 
 __all__ = (
-    "CONTROLS_MAX",
-    "CONTROL_TIMEOUT_S",
-    "PROBES_MAX",
     "Links",
     "Supervised",
     "SupervisedEngine",
 )
-
-# Less than the supervisor gives each of its stages, so that every stage ends with a report.
-CONTROL_TIMEOUT_S = 2.0
-# So many connections are under way at once for probes, and for the later stages of returns.
-PROBES_MAX = 128
-CONTROLS_MAX = 64
 
 
 class SupervisedEngine(Protocol):
@@ -131,6 +122,7 @@ class Supervised:
     servers: dict[int, Server]
     clock: Clock
     control: Control
+    upkeep: Upkeep
     rng: Random
     carry_out: Callable[[Sequence[Decision], str], None]  # `why` is for the log
     is_closed: bool = False  # what is reported from now on is ignored

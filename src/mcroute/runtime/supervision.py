@@ -27,6 +27,7 @@ from ..policy import (
     State,
     Supervisor,
     SupervisorSettings,
+    Upkeep,
 )
 from .faults import Faults
 from .identities import Identities
@@ -39,11 +40,6 @@ from .value_sizes import ValueSizes
 from .waiting import ended, together
 
 __all__ = ("Supervision",)
-
-# A reload waits so long for the flush of servers that come back; later they are out of service meanwhile.
-RELOAD_FLUSH_S = 5.0
-# Requests that come at the beginning wait at most so long for what servers say of themselves.
-FIRST_ANSWERS_S = 0.5
 
 
 def _unheard() -> None:
@@ -63,9 +59,11 @@ class Supervision:
         rng: Random,
         settings: SupervisorSettings | None = None,
         places: Places | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self.links = links
         self.supervisor: Supervisor = Supervisor(plan, rng, settings, places)
+        self._upkeep = upkeep or Upkeep()
         self._supervised = Supervised(
             self.supervisor,
             engine,
@@ -73,6 +71,7 @@ class Supervision:
             {plan.server_ids[server.name]: server for server in plan.servers},
             clock,
             control,
+            self._upkeep,
             rng,
             self._carry_out,
         )
@@ -123,7 +122,7 @@ class Supervision:
 
     async def _is_emptied(self, server: Server, plan: Plan, place: Place) -> bool:
         try:
-            await self._clock.within(RELOAD_FLUSH_S, self._returns.empty(server, plan, place))
+            await self._clock.within(self._upkeep.reload_flush_s, self._returns.empty(server, plan, place))
         except FAILURES:
             return False
         return True
@@ -284,7 +283,7 @@ class Supervision:
 
         And which process they are; or after a while.
         """
-        await ended(self._clock, [*self._sizes.tasks, *self._identities.tasks], FIRST_ANSWERS_S)
+        await ended(self._clock, [*self._sizes.tasks, *self._identities.tasks], self._upkeep.first_answers_s)
 
     # ---- decisions ----
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from ..policy import Server
 from .interfaces import FAILURES, Task
-from .supervised import CONTROL_TIMEOUT_S, Supervised
+from .supervised import Supervised
 
 __all__ = ("ValueSizes",)
-
-# A server that does not say it is asked again, then taken to have the default.
-TRIES = 4
-RETRY_S = 1.0
 
 
 class ValueSizes:
@@ -38,11 +34,11 @@ class ValueSizes:
         task.add_done_callback(lambda _: self._asking.pop(number, None))
 
     async def _ask(self, number: int, server: Server) -> None:
-        clock, control = self._supervised.clock, self._supervised.control
-        for attempt in range(TRIES):
-            await clock.sleep(attempt * RETRY_S)
+        clock, control, upkeep = self._supervised.clock, self._supervised.control, self._supervised.upkeep
+        for attempt in range(upkeep.item_size_tries):
+            await clock.sleep(attempt * upkeep.item_size_retry_s)
             try:
-                said = await clock.within(CONTROL_TIMEOUT_S, control.settings(server))
+                said = await clock.within(upkeep.control_timeout_s, control.settings(server))
                 size = int(said[b"item_size_max"])
                 flags_size = int(said.get(b"client_flags_size", b"4"))
             except KeyError:
