@@ -9,7 +9,6 @@ from mcroute.config.schema import (
     HEALTH,
     LIMITS,
     PANIC,
-    PLACEMENT,
     POOL,
     PROXY,
     REQUIRED,
@@ -19,6 +18,7 @@ from mcroute.config.schema import (
     SERVER,
     Kind,
     Option,
+    placement_options,
 )
 
 DOCS = Path(__file__).parent
@@ -75,7 +75,7 @@ def page() -> str:
         "A server is an address, or a table of these:\n",
         table(SERVER),
         PLACEMENT_NOTE,
-        table(PLACEMENT),
+        table(placement_options()),
         *section("health", (*HEALTH, *PANIC)),
         *section("retry", RETRY),
         f"## `[route]`\n\n{SECTIONS['route']}\n",

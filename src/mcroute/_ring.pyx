@@ -18,7 +18,7 @@ from mcroute._distributions.keys cimport KeyText, key_drop, key_read
 from mcroute._distributions.points cimport points_owner, points_owners
 from mcroute._distributions.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
 
-from mcroute.placement import Inherited, inherit, own_placement
+from mcroute.placement import own_placement
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -200,6 +200,13 @@ cdef Ring ring_without(Ring ring, bytearray mask):
     return ring if rebuilt[1] is None else rebuilt[1]
 
 
+cdef object inherited_type():
+    # Imported late: mcroute's own distributions do without the table of systems.
+    from mcroute.placement import Inherited
+
+    return Inherited
+
+
 @cython.final
 cdef class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
@@ -214,7 +221,7 @@ cdef class Ring:
     """
 
     def __cinit__(self, servers, str distribution="murmur3", weights=None):
-        if isinstance(servers, Inherited):
+        if not isinstance(servers, (list, tuple)) and isinstance(servers, inherited_type()):
             if distribution != "murmur3" or weights is not None:
                 raise TypeError("distribution, weights: they are in what was inherited")
             self.inherited = servers
@@ -246,6 +253,8 @@ cdef class Ring:
         Raises ConfigError, a ValueError, for what the system does not know or refuses, with its reason. Warns
         with PlacementWarning of what it does and people do not expect. docs/placement.md has every system.
         """
+        from mcroute.placement import inherit
+
         return cls(inherit(system, servers, out=out, keys=keys, **options))
 
     def owner(self, key, skip=None):

@@ -24,7 +24,6 @@ from .schema import (
     HEALTH,
     LIMITS,
     PANIC,
-    PLACEMENT,
     POOL,
     PROXY,
     RETRY,
@@ -33,6 +32,7 @@ from .schema import (
     SERVER,
     Kind,
     Option,
+    placement_options,
 )
 from .values import array_of, inside, placed, read_options, suggest, table_of
 
@@ -279,8 +279,9 @@ def _pool(name: str, values: dict[str, Any], place: str) -> Pool:
 def _placement(raw: object, place: str) -> Like:
     """What is not an option of every placement is one of the system's own, which knows its values."""
     table = table_of(raw, place)
-    own = {option.name: table[option.name] for option in PLACEMENT if option.name in table}
-    values = read_options(own, PLACEMENT, place)
+    options = placement_options()
+    own = {option.name: table[option.name] for option in options if option.name in table}
+    values = read_options(own, options, place)
     rest = {name: value for name, value in table.items() if name not in values}
     return Like(values.pop("like"), {**values, **rest})
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from typing import Any, get_args
 
-from ..placement import DISTRIBUTIONS, SYSTEMS
+from ..placement import DISTRIBUTIONS
 from ..policy import routes as r
 from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
@@ -26,7 +26,6 @@ __all__ = (
     "HEALTH",
     "LIMITS",
     "PANIC",
-    "PLACEMENT",
     "POOL",
     "PROXY",
     "REQUIRED",
@@ -36,6 +35,7 @@ __all__ = (
     "SERVER",
     "Kind",
     "Option",
+    "placement_options",
 )
 
 REQUIRED: Any = object()
@@ -395,19 +395,21 @@ POOL = (
     ),
 )
 
-# Beside the options of the system itself, which stand in mcroute.placement.
-PLACEMENT = (
-    Option("like", Kind.TEXT, "The system.", '"twemproxy"', choices=tuple(SYSTEMS)),
-    Option(
-        "out",
-        Kind.TEXT,
+
+def placement_options() -> tuple[Option, ...]:
+    """The options of `placement`, beside those of the system itself, which stand in mcroute.placement."""
+    # Imported late: most configurations need no table of systems.
+    from ..placement import SYSTEMS  # noqa: PLC0415
+
+    out = (
         "Where the keys of an ejected server go: to the next candidate (`skip`), or where the "
-        "system sends them.",
-        '"skip"',
-        "skip",
-        choices=("skip", "theirs"),
-    ),
-)
+        "system sends them."
+    )
+    return (
+        Option("like", Kind.TEXT, "The system.", '"twemproxy"', choices=tuple(SYSTEMS)),
+        Option("out", Kind.TEXT, out, '"skip"', "skip", choices=("skip", "theirs")),
+    )
+
 
 _POOL = Option("pool", Kind.POOL, "The pool to ask.", '"main"')
 _CHILDREN = Option("children", Kind.ROUTES, "The routes, in order.", '["main", "spare"]')

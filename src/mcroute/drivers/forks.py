@@ -15,7 +15,9 @@ _inherited: list[Callable[[], None]] = []
 
 def at_fork(let_go: Callable[[], None]) -> None:
     """Calls this method in a child process after a fork, if its object still lives then."""
-    _living.add(weakref.WeakMethod(let_go, _living.discard))
+    # No callback removes dead references: while the interpreter ends, WeakMethod's own callback can raise.
+    _living.difference_update([reference for reference in _living if reference() is None])
+    _living.add(weakref.WeakMethod(let_go))
 
 
 def _let_go_of_all() -> None:

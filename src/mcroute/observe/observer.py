@@ -13,9 +13,9 @@ from .._engine.snapshots import Snapshot
 from ..errors import ConfigError
 from ..policy import Plan, Supervisor
 from ..policy.fingerprint import fingerprint
-from .metrics import Observation, Observed
 
 if TYPE_CHECKING:
+    from .metrics import Observation, Observed
     from .prometheus import MetricsServer
 
 __all__ = ("Observer", "serve_metrics")
@@ -51,6 +51,9 @@ class Observer:
         return seen.result(ANSWER_TIMEOUT_S)
 
     def _look(self) -> Observation:
+        # Imported late: a proxy that nobody looks at does without the table of metrics.
+        from .metrics import Observation  # noqa: PLC0415
+
         self._note_plan()
         return Observation(
             self._snapshot(),

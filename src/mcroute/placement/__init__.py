@@ -3,12 +3,17 @@
 `SYSTEMS` is the table of the latter; `mcroute.Ring.like` builds a ring from a row of it.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .addresses import Address
-from .inherited import Inherited, Like, inherit
 from .own import DISTRIBUTIONS, own_placement
-from .parts import KeyRule, Placement
-from .rows import Option, System
-from .systems import SYSTEMS
+from .parts import KeyRule, Like, Placement
+
+if TYPE_CHECKING:
+    from .inherited import Inherited, inherit
+    from .rows import Option, System
+    from .systems import SYSTEMS
 
 __all__ = (
     "DISTRIBUTIONS",
@@ -23,3 +28,20 @@ __all__ = (
     "inherit",
     "own_placement",
 )
+
+_MODULES = {
+    "SYSTEMS": ".systems",
+    "Inherited": ".inherited",
+    "Option": ".rows",
+    "System": ".rows",
+    "inherit": ".inherited",
+}
+
+
+# Imported when first asked for: pools with a distribution of mcroute's own do without the table of systems.
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES[name], __name__), name)
+    globals()[name] = value
+    return value

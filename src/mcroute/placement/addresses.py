@@ -6,7 +6,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 from ..errors import ConfigError
@@ -104,6 +103,9 @@ def read_servers(servers: Iterable[Any], reader: Reader) -> tuple[Address, ...]:
     """
     if isinstance(servers, (str, bytes)):
         raise ConfigError("servers", "expected a sequence of servers, not one text")
+    # Imported late: mcroute's own distributions, whose weights are int, do without it.
+    from numbers import Real  # noqa: PLC0415
+
     found = tuple(_read(server, reader, f"servers[{i}]") for i, server in enumerate(servers))
     if not found:
         raise ConfigError("servers", "there is none")

@@ -14,7 +14,7 @@ from .rows import Asked, Choice, Layout, System
 from .systems import SYSTEMS
 from .traps import traps_of
 
-__all__ = ("Inherited", "Like", "inherit")
+__all__ = ("Inherited", "inherit")
 
 # What an option takes, by its default.
 _KINDS: dict[type, tuple[type, ...]] = {
@@ -28,17 +28,6 @@ OUT = ("skip", "theirs")
 # Servers that are only counted cost nothing, but for a mask of those that are skipped.
 COUNT_MAX = 1 << 24
 KEYS = ("client", "wire")
-
-
-@dataclass(frozen=True)
-class Like:
-    """A system and its options, before there are servers: what a configuration says of a pool."""
-
-    system: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __hash__(self) -> int:
-        return hash((self.system, repr(sorted(self.options.items()))))
 
 
 @dataclass(frozen=True)

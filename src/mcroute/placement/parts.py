@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
-__all__ = ("KeyRule", "Laid", "Numbered", "Placement")
+__all__ = ("KeyRule", "Laid", "Like", "Numbered", "Placement")
 
 # (name as it is hashed, server, groups of points or slots)
 Laid = tuple[bytes, int, int]
+
+
+@dataclass(frozen=True)
+class Like:
+    """A system and its options, before there are servers: as a configuration has them."""
+
+    system: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.system, repr(sorted(self.options.items()))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..drivers.asyncio.engine_loop import OnStats
 from ..drivers.asyncio.timing import in_time
-from ..observe.metrics import Observation
 from ..observe.observer import Observer, serve_metrics
 from ..observe.server_stats import SUBJECTS, AllServers
-from ..observe.stats import stats_reply
 from ..policy import Plan, SupervisorSettings
 from ..policy.servers import host_and_port
 from ..runtime.log_limit import LogLimit
@@ -23,6 +21,7 @@ from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 
 if TYPE_CHECKING:
+    from ..observe.metrics import Observation
     from ..observe.prometheus import MetricsServer
 
 __all__ = ("Front", "FrontedDriver", "Service")
@@ -234,6 +233,9 @@ class Service:
         if len(arguments) == 1 and arguments[0] in SUBJECTS:
             self._all_servers.ask(arguments[0], answer)
             return
+        # Imported late, with the table of metrics: many proxies are never asked.
+        from ..observe.stats import stats_reply  # noqa: PLC0415
+
         answer(stats_reply(arguments, self._routing, self._about(), self._observer))
 
     def _about(self) -> dict[str, object]:
