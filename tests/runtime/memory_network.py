@@ -1,0 +1,106 @@
+"""Servers in memory, and connections on which bytes travel for a random time; what happened, in order."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from mcroute.policy import Server
+from mcroute.testing import classic
+from mcroute.testing.embedded import Conversation
+from mcroute.testing.store import Store
+
+from .virtual_clock import VirtualClock
+
+
+class Connection:
+    """Between us and a server. Bytes arrive in order, each piece after a random delay."""
+
+    def __init__(self, network: Network, server: MemoryServer, address: str) -> None:
+        self.address = address
+        self._network = network
+        self._conversation = Conversation(server, None)  # type: ignore[arg-type]
+        self._server = server
+        self._arrival = 0.0
+        self.on_data: Callable[[bytes], None] = lambda data: None
+        self.on_lost: Callable[[], None] = lambda: None
+
+    def _later(self, callback: Callable[..., None], *args: Any) -> None:
+        self._arrival = max(self._arrival, self._network.clock.now() + self._network.delay_s())
+        self._network.clock.call_at(self._arrival, callback, *args)
+
+    def send(self, data: bytes) -> None:
+        self._later(self._arrive, data)
+
+    def _arrive(self, data: bytes) -> None:
+        if self in self._server.connections:
+            self._conversation.receive(data)
+            self._later(self._answer, bytes(self._conversation.unsent))
+            self._conversation.unsent.clear()
+
+    def _answer(self, data: bytes) -> None:
+        if self in self._server.connections:
+            self.on_data(data)
+
+    def close(self) -> None:
+        """At once, at both ends."""
+        self._server.connections.discard(self)
+
+    def lose(self) -> None:
+        """As the network does, or a server that ends."""
+        self.close()
+        self.on_lost()
+
+
+class MemoryServer:
+    """A memcached of the network; `kill` ends it, and `restart` begins another process without its items."""
+
+    def __init__(self, network: Network, pid: int) -> None:
+        self._network = network
+        self.connections: set[Connection] = set()
+        self.restart(pid)
+
+    def restart(self, pid: int) -> None:
+        self.is_up = True
+        self._pid = pid
+        self._began_at = self._network.clock.now()
+        self.store = Store(self._network.clock.now)
+
+    def kill(self) -> None:
+        self.is_up = False
+        for connection in sorted(self.connections, key=lambda connection: connection.address):
+            connection.lose()
+
+    def stats(self, arguments: list[bytes]) -> bytes:
+        uptime_s = int(self._network.clock.now() - self._began_at) + 2
+        rows = classic.general_stats(self.store, uptime_s, len(self.connections)) | {"pid": self._pid}
+        return classic.stats_block({} if arguments else rows)
+
+
+class Network:
+    """Servers by host, and what happened, in order."""
+
+    def __init__(self, clock: VirtualClock, rng: Random) -> None:
+        self.clock = clock
+        self.servers: dict[str, MemoryServer] = {}
+        self.history: list[tuple[float, str]] = []
+        self._rng = rng
+        self._ports = 5000
+
+    def delay_s(self) -> float:
+        return self._rng.uniform(0.0001, 0.002)
+
+    def note(self, text: str) -> None:
+        self.history.append((self.clock.now(), text))
+
+    async def connect(self, server: Server) -> Connection:
+        await self.clock.sleep(self.delay_s())
+        there = self.servers[server.host]
+        if not there.is_up:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        self._ports += 1
+        connection = Connection(self, there, f"10.9.9.9:{self._ports}")
+        there.connections.add(connection)
+        return connection

@@ -1,0 +1,154 @@
+"""A driver of its own under the runtime: servers in memory, on a clock that nobody waits for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+import pytest
+
+from mcroute.policy import Outcome, Pool, PoolRoute, Replicate, Server, State, compile_plan
+from mcroute.runtime.routing import Routing
+
+from .memory_driver import MemoryDriver
+from .memory_network import MemoryServer, Network
+from .virtual_clock import VirtualClock
+
+A, B = Server("a", "10.0.0.1", 11211), Server("b", "10.0.0.2", 11211)
+
+History = list[tuple[float, str]]
+
+
+class World:
+    """Two servers, each key on both, and an engine that routes to them."""
+
+    def __init__(self, seed: int) -> None:
+        rng = Random(seed)
+        plan = compile_plan(Replicate(Pool("main", (A, B)), copies=2))
+        self.clock = VirtualClock()
+        self.network = Network(self.clock, rng)
+        self.servers = [MemoryServer(self.network, pid) for pid in (11, 12)]
+        self.network.servers = dict(zip((A.host, B.host), self.servers, strict=True))
+        self.driver = MemoryDriver(plan, self.network, rng)
+        self.routing = Routing(plan, self.driver, rng=rng)
+
+    def state(self, number: int) -> State:
+        return self.routing.supervision.supervisor.state(number)
+
+    async def serves_again(self, number: int) -> None:
+        while self.state(number) is not State.UP:
+            await self.clock.sleep(0.05)
+
+    async def write_and_read(self, name: str, count: int = 20) -> None:
+        for i in range(count):
+            key = f"{name}{i}"
+            outcome, _ = await self.driver.ask(f"set {key} 0 0 1\r\n{i % 10}\r\n".encode())
+            assert outcome is Outcome.STORED
+            assert await self.read(key) == b"%d" % (i % 10)
+
+    async def read(self, key: str) -> bytes | None:
+        outcome, items = await self.driver.ask(f"get {key}\r\n".encode())
+        assert outcome in (Outcome.HIT, Outcome.MISS)
+        return items[0][3] if items else None
+
+
+def history_of(seed: int, scenario: Callable[[World], Coroutine[Any, Any, None]]) -> History:
+    """What happens in the world of this seed, lines of the log among it."""
+    world = World(seed)
+
+    class Noting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            world.network.note(record.getMessage())
+
+    async def life() -> None:
+        await world.routing.prepare()
+        world.routing.begin()
+        await world.routing.tried()
+        await scenario(world)
+        await world.routing.close()
+
+    noting = Noting()
+    logging.getLogger("mcroute").addHandler(noting)
+    try:
+        world.clock.run(life())
+    finally:
+        logging.getLogger("mcroute").removeHandler(noting)
+    assert not any(server.connections for server in world.servers)
+    return world.network.history
+
+
+def texts(history: History) -> list[str]:
+    return [text for _, text in history]
+
+
+async def quiet(world: World) -> None:
+    await world.write_and_read("k")
+
+
+async def lost_link(world: World) -> None:
+    """While it carries a write, so that the server has to be fenced and flushed."""
+    await world.write_and_read("before")
+    writing = world.clock.start(world.driver.ask(b"set k 0 0 1\r\nx\r\n"))
+    await world.clock.sleep(0)
+    await world.clock.sleep(0)
+    [link] = (link for link in world.driver.links.values() if link.connection in world.servers[0].connections)
+    link.abort()
+    await writing
+    assert world.state(0) is not State.UP
+    await world.write_and_read("meanwhile")
+    await world.serves_again(0)
+    await world.write_and_read("after")
+    assert await world.read("k") == b"x"
+
+
+async def server_out_and_back(world: World) -> None:
+    await world.write_and_read("before")
+    world.servers[0].kill()
+    await world.write_and_read("meanwhile")
+    await world.clock.sleep(5)
+    assert world.state(0) is not State.UP
+    world.servers[0].restart(13)
+    await world.serves_again(0)
+    assert world.servers[0].store.items == {}
+    await world.write_and_read("after")
+    assert len(world.servers[0].store.items) == 20
+
+
+async def other_plans(world: World) -> None:
+    """The server leaves the plan, and has missed writes when it comes back."""
+    both, less = world.routing.plan, compile_plan(PoolRoute(Pool("main", (B,))))
+    await world.write_and_read("before")
+    await world.routing.install(less)
+    await world.write_and_read("meanwhile")
+    await world.clock.sleep(5)
+    assert not world.servers[0].connections
+    await world.routing.install(both)
+    assert world.servers[0].store.items == {}
+    await world.routing.tried()
+    await world.write_and_read("after")
+    assert len(world.servers[0].store.items) == 20
+
+
+SCENARIOS = [quiet, lost_link, server_out_and_back, other_plans]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_runtime_serves_on_a_driver_in_memory(
+    scenario: Callable[[World], Coroutine[Any, Any, None]], seed: int
+) -> None:
+    history = history_of(seed, scenario)
+    lines = [text for text in texts(history) if "server a" in text]
+    if scenario in (quiet, other_plans):
+        assert lines == []
+    else:
+        assert "is out of service" in lines[0]
+        assert lines[-1].startswith("server a serves again after ") and "flushed" in lines[-1]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_one_seed_has_one_history(scenario: Callable[[World], Coroutine[Any, Any, None]]) -> None:
+    assert history_of(1, scenario) == history_of(1, scenario)
+    assert history_of(1, scenario) != history_of(2, scenario)
