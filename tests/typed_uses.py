@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import assert_type
+from typing import Any, assert_type
 
 from mcroute import NEED_DATA, Refusal, Reply, ReplyParser, Request, RequestParser
 from mcroute.asyncio import Client
@@ -50,3 +50,21 @@ def addresses_of_any_kind(
     for several in (pairs, texts, servers):
         Client.of(several)
         Pool.of("main", several, reply_timeout_s=0.1)
+
+
+async def results_of_a_client(client: Client) -> None:
+    assert_type(await client.set("k", 1, expire=60, noreply=None), bool)
+    assert_type(await client.cas("k", 1, b"1"), bool | None)
+    assert_type(await client.incr("k", 1), int | None)
+    assert_type(await client.gets("k", default=0), tuple[Any, Any])
+    assert_type(await client.get_many(["k", b"l"]), dict[str | bytes, Any])
+    assert_type(await client.set_multi({"k": 1}), list[str | bytes])
+    assert_type(await client.delete_many(key for key in "kl"), bool)
+
+
+class CountingClient(Client):
+    reads = 0
+
+    async def get(self, key: str | bytes, default: Any = None) -> Any:
+        self.reads += 1
+        return await super().get(key, default)

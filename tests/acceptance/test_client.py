@@ -203,9 +203,10 @@ def test_parent_and_child_use_their_own_connections(run: Run, servers: list[Memc
         async with client_for(Replicate(unhurried, copies=2)) as client:
             await client.set_many({f"k{i}": f"k{i}" for i in range(50)})
             # Connections on which servers are asked about themselves close soon.
-            while any(len(connections(server)) != 1 for server in servers):
+            before: list[set[str]] = []
+            while [len(held) for held in before] != [1] * len(servers):
                 await asyncio.sleep(0.01)
-            before = [connections(server) for server in servers]
+                before = [connections(server) for server in servers]
 
             async def read() -> None:
                 for _ in range(40):

@@ -359,7 +359,7 @@ def test_too_many_in_flight(server: EmbeddedServer) -> None:
             calls = client._calls
             assert calls is not None
             # Without a turn of the loop, in which some would end.
-            assert [calls.sent(b"set a 0 0 1\r\n2\r\n") for _ in range(65_536)] == [None] * 65_536
+            assert [calls._sent(b"set a 0 0 1\r\n2\r\n") for _ in range(65_536)] == [None] * 65_536
             with pytest.raises(Overloaded, match="set 'a': 65536 calls are in flight") as refused:
                 await client.set("a", 3, noreply=True)
             assert refused.value.keys == ("a",)

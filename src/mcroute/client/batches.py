@@ -1,22 +1,35 @@
-"""Requests for many keys: made, sent and read a piece at a time, so that other tasks run meanwhile."""
+"""Commands for many keys: made, sent and read a piece at a time, so that other tasks run meanwhile."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ..policy import Outcome
-from .calls import TOO_LARGE, Calls
 from .errors import UnexpectedReply
 from .requests import Key
-from .results import Answer, Item, failure, is_failure, items, one_of
+from .results import TOO_LARGE, Answer, Item, failure, is_failure, items, one_of
 
-__all__ = ("Pieces", "change_each", "fetch_each", "send_each", "written")
+__all__ = ("Batch", "Pieces", "Steps", "change_each", "fetch_each", "send_each", "written")
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Batch:
+    """Requests to be sent together. With `is_noreply` only those that were not sent have an answer."""
+
+    requests: Sequence[bytes]
+    is_noreply: bool = False
+
+
+Answers = Sequence[Answer | None]
+# What a command for many keys wants next: a batch, whose answers it is sent, in their order; or None, when
+# others may run. At the end it returns its result.
+Steps = Generator[Batch | None, Answers | None, T]
 
 # What is sent for many keys. A piece is let go as it is sent, since freeing very many at once takes time too.
 # It is a tuple: the garbage collector looks through it once, and through a list at each of its rounds.
@@ -36,24 +49,23 @@ KEYS_A_GET = 250
 PIECES_A_BATCH = 4
 
 
-async def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Pieces:
+def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Steps[Pieces]:
     """What `write` makes of each key and its index. Raises what it does."""
     pieces = Pieces()
     for start in range(0, len(keys), KEYS_A_TURN):
         if start:
-            await asyncio.sleep(0)
+            yield None
         pieces.append(tuple(write(i, key) for i, key in enumerate(keys[start : start + KEYS_A_TURN], start)))
     return pieces
 
 
-async def fetch_each(
-    calls: Calls,
+def fetch_each(
     command: str,
     names: Pieces,
     keys: Sequence[Key],
     write: Callable[[Sequence[bytes]], bytes],
     read: Callable[[Key, Item], T],
-) -> dict[Key, T]:
+) -> Steps[dict[Key, T]]:
     """What `read` makes of the items that were found, by their keys.
 
     `names` are the keys as they are sent, and `write` makes a request for several.
@@ -61,34 +73,32 @@ async def fetch_each(
     """
     values: dict[Key, T] = {}
     done = 0
-    with calls.series():
-        while names:
-            batch = [names.popleft() for _ in range(min(len(names), PIECES_A_BATCH))]
-            # Two spellings of one key are asked for once.
-            distinct = list(dict.fromkeys(chain.from_iterable(batch)))
-            parts = [distinct[i : i + KEYS_A_GET] for i in range(0, len(distinct), KEYS_A_GET)]
-            found: dict[bytes, Item] = {}
-            for answer in await calls.ask_together([write(part) for part in parts]):
-                if is_failure(answer):
-                    raise failure(answer, command, dict.fromkeys(keys))
-                found.update((item[0], item) for item in items(answer, command))
-            for piece in batch:
-                if done:
-                    await asyncio.sleep(0)
-                for key, name in zip(keys[done : done + len(piece)], piece, strict=True):
-                    if (item := found.get(name)) is not None:
-                        values[key] = read(key, item)
-                done += len(piece)
+    while names:
+        batch = [names.popleft() for _ in range(min(len(names), PIECES_A_BATCH))]
+        # Two spellings of one key are asked for once.
+        distinct = list(dict.fromkeys(chain.from_iterable(batch)))
+        parts = [distinct[i : i + KEYS_A_GET] for i in range(0, len(distinct), KEYS_A_GET)]
+        found: dict[bytes, Item] = {}
+        for answer in (yield from _asked([write(part) for part in parts])):
+            if is_failure(answer):
+                raise failure(answer, command, dict.fromkeys(keys))
+            found.update((item[0], item) for item in items(answer, command))
+        for piece in batch:
+            if done:
+                yield None
+            for key, name in zip(keys[done : done + len(piece)], piece, strict=True):
+                if (item := found.get(name)) is not None:
+                    values[key] = read(key, item)
+            done += len(piece)
     return values
 
 
-async def change_each(
-    calls: Calls,
+def change_each(
     command: str,
     requests: Pieces,
     keys: Sequence[Key],
-    meanings: Mapping[bytes, bool | None],
-) -> list[Key]:
+    meanings: Mapping[bytes, bool],
+) -> Steps[list[Key]]:
     """The keys for which the reply means no.
 
     Does what can be done, then raises what the first failure stands for, with the keys of all. When none of a
@@ -98,22 +108,21 @@ async def change_each(
     failed: list[Key] = []
     cause: Answer | UnexpectedReply | None = None
     done = 0
-    with calls.series():
-        for batch in _batches(requests, BATCH_COUNT):
-            answers = await calls.ask_together(batch)
-            for key, answer in zip(keys[done : done + len(batch)], answers, strict=True):
-                try:
-                    if is_failure(answer):
-                        failed.append(key)
-                        cause = cause or answer
-                    elif not one_of(answer, meanings, command, key):
-                        refused.append(key)
-                except UnexpectedReply as error:
-                    cause = cause or error
-            done += len(batch)
-            if _is_silent(answers):
-                failed += keys[done:]
-                break
+    for batch in _batches(requests, BATCH_COUNT):
+        answers = yield from _asked(batch)
+        for key, answer in zip(keys[done : done + len(batch)], answers, strict=True):
+            try:
+                if is_failure(answer):
+                    failed.append(key)
+                    cause = cause or answer
+                elif not one_of(answer, meanings, command, key):
+                    refused.append(key)
+            except UnexpectedReply as error:
+                cause = cause or error
+        done += len(batch)
+        if _is_silent(answers):
+            failed += keys[done:]
+            break
     if isinstance(cause, Answer):
         raise failure(cause, command, failed)
     if cause is not None:
@@ -121,7 +130,7 @@ async def change_each(
     return refused
 
 
-async def send_each(calls: Calls, command: str, requests: Pieces, keys: Sequence[Key]) -> None:
+def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Steps[None]:
     """Sends without waiting for the last answers; of many requests only so many are under way at once.
 
     Raises what the first of those that were not sent stands for, with the keys of all of them: Overloaded, or
@@ -131,27 +140,28 @@ async def send_each(calls: Calls, command: str, requests: Pieces, keys: Sequence
     unsent: list[Key] = []
     refusal: Answer | None = None
     done = 0
-    with calls.series():
-        for batch in _batches(requests, UNOBSERVED_COUNT):
-            part = keys[done : done + len(batch)]
-            done += len(batch)
-            if done == len(keys):
-                await calls.sizes_known(batch)
-                answers: list[Answer | None] = [calls.sent(request) for request in batch]
-            else:
-                answers = [*await calls.ask_together(batch)]
-                if _is_silent(answers):
-                    unsent, refusal = [*unsent, *keys[done:]], answers[0]
-                    break
-            for key, answer in zip(part, answers, strict=True):
-                if answer is TOO_LARGE or (answer is not None and answer.outcome == Outcome.OVERLOADED):
-                    unsent.append(key)
-                    refusal = refusal or answer
+    for batch in _batches(requests, UNOBSERVED_COUNT):
+        part = keys[done : done + len(batch)]
+        done += len(batch)
+        is_last = done == len(keys)
+        answers = (yield Batch(batch, is_noreply=is_last)) or ()
+        if not is_last and _is_silent(answers):
+            unsent, refusal = [*unsent, *keys[done:]], answers[0]
+            break
+        for key, answer in zip(part, answers, strict=True):
+            if answer is TOO_LARGE or (answer is not None and answer.outcome == Outcome.OVERLOADED):
+                unsent.append(key)
+                refusal = refusal or answer
     if refusal is not None:
         raise failure(refusal, command, unsent)
 
 
-def _is_silent(answers: Sequence[Answer | None]) -> bool:
+def _asked(requests: Sequence[bytes]) -> Steps[Sequence[Answer]]:
+    """The answers to all of them."""
+    return cast("Sequence[Answer]", (yield Batch(requests)))
+
+
+def _is_silent(answers: Answers) -> bool:
     """Whether no server has answered any of several."""
     return len(answers) >= SILENT_COUNT and all(
         answer is not None and answer.outcome in (Outcome.TIMEOUT, Outcome.LOST) for answer in answers

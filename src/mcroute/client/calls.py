@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
+from typing import TypeVar, cast
 
 from ..drivers.asyncio.driver import asyncio_routing
 from ..drivers.asyncio.engine_loop import Result
 from ..drivers.asyncio.timing import in_time
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from ..runtime.routing import Routing
+from .batches import Batch, Steps
 from .errors import ClientClosed, IllegalInput
-from .results import Answer, Culprit, failure
+from .results import TOO_LARGE, Answer, Culprit
 
-__all__ = ("TOO_LARGE", "Calls")
+__all__ = ("Calls",)
+
+T = TypeVar("T")
 
 # Values of this size are stored by servers that do not say what they store.
 SURE_SIZE = 1 << 20
-TOO_LARGE = Answer(Outcome.REFUSED_BY_SERVER, b"SERVER_ERROR object too large for cache")
 
 # After so many requests that nobody waits for, the loop turns once: else they would only pile up.
 SENDS_A_TURN = 250
@@ -43,7 +45,7 @@ class Calls:
             plan, settings=settings, limits=limits, rng=rng, on_results=self._ended
         )
         self._engine = self._driver.engine
-        self._loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         # None: sent without waiting. What was cancelled is not here.
         self._waiting: dict[int, asyncio.Future[Answer] | None] = {}
         self._series = 0
@@ -52,31 +54,54 @@ class Calls:
         self._is_over = False
         self._is_closing = False
         self.routing.begin()
-        self._life = self._loop.create_task(self._close_with_the_loop())
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        self._life = self.loop.create_task(self._close_with_the_loop())
 
     @property
     def is_over(self) -> bool:
         """Whether it is closed, or was as its loop ended."""
-        return self._is_over or self._loop.is_closed()
+        return self._is_over or self.loop.is_closed()
 
     # ---- asking ----
 
     async def ask(self, request: bytes) -> Answer:
         """What becomes of one request. Raises IllegalInput for what is none, ClientClosed."""
-        await self.sizes_known((request,))
-        number, future = self._begin(request)
+        if len(request) > SURE_SIZE:
+            await self.routing.tried()
+        number = self._submit(request)
+        if isinstance(number, Answer):
+            return number
+        future: asyncio.Future[Answer] = self.loop.create_future()
+        self._waiting[number] = future
         try:
             return await future
-        finally:
+        except BaseException:
             self._leave(number, future)
+            raise
 
-    async def ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
-        """The answers in the order of the requests, which are all under way at once. Raises as `ask`."""
-        await self.sizes_known(requests)
+    async def take(self, batch: Batch | None, steps: Steps[T]) -> T:
+        """Carries out a command for many keys, from `batch` on; `close` waits also between two batches.
+
+        Raises as `ask`, and what the steps raise.
+        """
+        self._series += 1
+        try:
+            while True:
+                if batch is None:
+                    await asyncio.sleep(0)
+                    batch = next(steps)
+                elif batch.is_noreply:
+                    batch = steps.send(await self._send_together(batch.requests))
+                else:
+                    batch = steps.send(await self._ask_together(batch.requests))
+        except StopIteration as end:
+            return cast(T, end.value)
+        finally:
+            self._series -= 1
+            self._tell_idle()
+
+    async def _ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
+        """The answers in the order of the requests, which are all under way at once."""
+        await self._sizes_known(requests)
         begun: list[tuple[int, asyncio.Future[Answer]]] = []
         try:
             for request in requests:
@@ -86,46 +111,37 @@ class Calls:
             for number, future in begun:
                 self._leave(number, future)
 
-    async def send(self, request: bytes, command: str, *keys: object) -> None:
-        """Nobody waits for the answer; `close` still does.
+    async def send(self, request: bytes) -> Answer | None:
+        """Nobody waits for the answer; `close` still does. Raises as `ask`.
 
-        Raises Overloaded, with the keys, when too many requests are in flight, ServerRefused for a value that
-        no server stores, and as `ask`.
+        Returns what refuses a request that was not sent: too many are in flight, or the value is too large.
         """
-        await self.sizes_known((request,))
+        if len(request) > SURE_SIZE:
+            await self.routing.tried()
         self._sends += 1
         if self._sends % SENDS_A_TURN == 0:
             await asyncio.sleep(0)
-        refusal = self.sent(request)
-        if refusal is not None:
-            raise failure(refusal, command, keys)
+        return self._sent(request)
 
-    async def sizes_known(self, requests: Sequence[bytes]) -> None:
+    async def _send_together(self, requests: Sequence[bytes]) -> list[Answer | None]:
+        await self._sizes_known(requests)
+        return [self._sent(request) for request in requests]
+
+    async def _sizes_known(self, requests: Sequence[bytes]) -> None:
         """Returns when it is known whether servers store the values of these requests."""
         if any(len(request) > SURE_SIZE for request in requests):
             await self.routing.tried()
 
-    def sent(self, request: bytes) -> Answer | None:
-        """As `send`, at once. Returns what refuses a request that was not taken."""
+    def _sent(self, request: bytes) -> Answer | None:
         number = self._submit(request)
         if isinstance(number, Answer):
             return number
         self._waiting[number] = None
         return None
 
-    @contextlib.contextmanager
-    def series(self) -> Iterator[None]:
-        """Several requests, one after the other: `close` waits also between them."""
-        self._series += 1
-        try:
-            yield
-        finally:
-            self._series -= 1
-            self._tell_idle()
-
     def _begin(self, request: bytes) -> tuple[int, asyncio.Future[Answer]]:
         """The request's number (0: it was not taken, and has its answer) and what its answer comes in."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self.loop.create_future()
         number = self._submit(request)
         if isinstance(number, Answer):
             future.set_result(number)
@@ -139,7 +155,7 @@ class Calls:
             # Nothing would ever end it.
             raise _closed()
         try:
-            number = self._engine.submit(request, self._loop.time())
+            number = self._engine.submit(request, self.loop.time())
         except OverflowError as error:
             return Answer(Outcome.OVERLOADED, b"SERVER_ERROR %b" % str(error).encode())
         except ValueError as error:
@@ -200,7 +216,7 @@ class Calls:
     async def _close_with_the_loop(self) -> None:
         """`asyncio.run` cancels all tasks at its end, and waits for them: connections would be left open."""
         try:
-            await self._loop.create_future()
+            await self.loop.create_future()
         finally:
             # Else `close` has cancelled this.
             if not self._is_closing:

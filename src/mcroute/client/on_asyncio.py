@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+import inspect
+import re
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from random import Random
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from ..errors import ConfigError
 from ..policy import (
@@ -22,22 +24,58 @@ from ..policy import (
     compile_plan,
 )
 from ..policy.limits import VALUE_MAX
-from .batches import Pieces, change_each, fetch_each, send_each, written
+from .batches import Steps
 from .calls import Calls
-from .errors import ClientClosed, IllegalInput, UnexpectedReply, WrongLoop
+from .commands import Command, Commands
+from .errors import ClientClosed, WrongLoop
 from .queries import stats_of_each, version_of_each
-from .requests import Key, PlainSerde, RequestWriter, Serde, several
-from .results import Item, items, number, one_of
+from .requests import Key, PlainSerde, RequestWriter, Serde
 
 __all__ = ("Client",)
 
 T = TypeVar("T")
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., object])
+# A method that only has its name yet. Type checkers want one for each method of a public class.
+Declared = Callable[["Client"], None]
 
-_STORED: dict[bytes, bool | None] = {b"STORED": True, b"NOT_STORED": False}
-_SWAPPED: dict[bytes, bool | None] = {b"STORED": True, b"EXISTS": False, b"NOT_FOUND": None}
-_DELETED: dict[bytes, bool | None] = {b"DELETED": True, b"NOT_FOUND": False}
-_TOUCHED: dict[bytes, bool | None] = {b"TOUCHED": True, b"NOT_FOUND": False}
-_FLUSHED: dict[bytes, bool | None] = {b"OK": True}
+
+def _asking(
+    command: Callable[Concatenate[Commands, P], Command[T]],
+) -> Callable[[Declared], Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]]:
+    """Makes the method that sends the command's request and waits for the answer."""
+
+    async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        asked = command(self._commands, *args, **kwargs)
+        if not asked.is_noreply:
+            return asked.decode(await self._running().ask(asked.request))
+        refusal = await self._running().send(asked.request)
+        return cast(T, asked.unanswered) if refusal is None else asked.decode(refusal)
+
+    return lambda declared: _described(method, command)
+
+
+def _taking(
+    command: Callable[Concatenate[Commands, P], Steps[T]],
+) -> Callable[[Declared], Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]]:
+    """Makes the method that takes the command's steps, one after the other."""
+
+    async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._take(command(self._commands, *args, **kwargs))
+
+    return lambda declared: _described(method, command)
+
+
+def _described(method: F, command: Callable[..., object]) -> F:
+    """The method with the command's name, arguments and docstring; it returns what the command stands for."""
+    wraps(command)(method)
+    signature = inspect.signature(command)
+    returned = re.sub(r"^\w+\[(.*)\]$", r"\1", signature.return_annotation)
+    method.__qualname__ = f"Client.{method.__name__}"
+    method.__module__ = __name__
+    method.__annotations__ = {**command.__annotations__, "return": returned}
+    method.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+    return method
 
 
 class Client:
@@ -46,6 +84,7 @@ class Client:
     Methods, arguments and results are pymemcache's. It connects at the first request, or in `connect`, and
     belongs to the loop on which it did until it is closed, or that loop is. All tasks of that loop may use
     it at once, and be cancelled at any point. After a fork the child begins with connections of its own.
+    `expire` is in seconds, as memcached reads it: 0 is for ever, more than 30 days a Unix time.
     Every method raises, besides what is said there: IllegalInput before anything is sent, RequestFailed
     (RequestTimeout, ServerLost, NoServer, Overloaded, ServerRefused), RequestRefused, UnknownCommand,
     UnexpectedReply, ClientClosed, WrongLoop. A failure is never taken for a miss.
@@ -74,10 +113,10 @@ class Client:
         if isinstance(route, str | tuple | list):
             raise ConfigError("route", f"{route!r:.80} is no route; Client.of takes addresses")
         self.plan: Plan = route if isinstance(route, Plan) else compile_plan(route)
-        self.serde: Serde = serde or PlainSerde()
-        self.default_noreply = default_noreply
         value_max = (limits and limits.value_max) or VALUE_MAX
-        self._write = RequestWriter(self.serde, key_prefix, encoding, allow_unicode_keys, value_max)
+        serde = serde or PlainSerde()
+        write = RequestWriter(serde, key_prefix, encoding, allow_unicode_keys, value_max)
+        self._commands = Commands(write, serde, default_noreply)
         self._settings = settings
         self._limits = limits
         self._rng = rng
@@ -134,6 +173,16 @@ class Client:
         serving = len(self._calls.routing.supervision.supervisor.serving)
         return f"<Client: {serving} of {len(self.plan.servers)} servers in service>"
 
+    @property
+    def serde(self) -> Serde:
+        """What turns values into bytes and back."""
+        return self._commands.serde
+
+    @property
+    def default_noreply(self) -> bool:
+        """Whether writes return before they are done, unless their `noreply` says otherwise."""
+        return self._commands.default_noreply
+
     # ---- life ----
 
     async def connect(self) -> Client:
@@ -163,7 +212,8 @@ class Client:
         if calls is None or calls.routing.is_inherited or calls.loop.is_closed():
             self._is_closed, self._calls = True, None
             return
-        self._check_loop(calls)
+        if asyncio.get_running_loop() is not calls.loop:
+            raise _wrong_loop()
         self._is_closed = True
         try:
             await calls.close(limit_s)
@@ -187,215 +237,85 @@ class Client:
         calls = self._calls
         if calls is None or calls.routing.is_inherited or calls.is_over:
             self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng)
-        self._check_loop(calls)
+        if asyncio.get_running_loop() is not calls.loop:
+            raise _wrong_loop()
         return calls
 
-    def _check_loop(self, calls: Calls) -> None:
-        if asyncio.get_running_loop() is not calls.loop:
-            raise WrongLoop(
-                "the client was connected on another event loop: have one for each, or close it there first"
-            )
+    async def _take(self, steps: Steps[T]) -> T:
+        """Carries out a command for many keys; that begins when all of them are known to be good."""
+        try:
+            batch = next(steps)
+            while batch is None:
+                await asyncio.sleep(0)
+                batch = next(steps)
+        except StopIteration as end:
+            # No keys: also then nothing is returned by a client that is closed.
+            self._running()
+            return cast(T, end.value)
+        return await self._running().take(batch, steps)
 
-    # ---- reading ----
+    # ---- commands: each with the arguments and the docstring of the one that it names ----
 
-    async def get(self, key: Key, default: Any = None) -> Any:
-        """The value, or `default`."""
-        sent = self._write.key(key)
-        for item in items(await self._running().ask(b"get %b\r\n" % sent), "get", key):
-            return self._value(key, item)
-        return default
+    @_asking(Commands.get)
+    def get(self) -> None: ...
 
-    async def gets(self, key: Key, default: Any = None, cas_default: Any = None) -> tuple[Any, Any]:
-        """The value and its token for `cas`, as bytes; or both defaults."""
-        sent = self._write.key(key)
-        for item in items(await self._running().ask(b"gets %b\r\n" % sent), "gets", key):
-            return self._value_and_token(key, item)
-        return default, cas_default
+    @_asking(Commands.gets)
+    def gets(self) -> None: ...
 
-    async def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
-        """The values of those keys that were found, by the keys as they were given, in their order.
+    @_asking(Commands.gat)
+    def gat(self) -> None: ...
 
-        If a server that is needed for one of them fails, all fail. Of many keys 1000 are asked for at a time.
-        """
-        return await self._fetch(b"get", keys, self._value)
+    @_asking(Commands.gats)
+    def gats(self) -> None: ...
 
-    async def gets_many(self, keys: Iterable[Key]) -> dict[Key, tuple[Any, Any]]:
-        """As `get_many`, values with their tokens."""
-        return await self._fetch(b"gets", keys, self._value_and_token)
+    @_asking(Commands.set)
+    def set(self) -> None: ...
 
-    async def gat(self, key: Key, expire: int = 0, default: Any = None) -> Any:
-        """Gets the value, which from now on lives for `expire` seconds; or `default`."""
-        request = self._write.get_and_touch(b"gat", key, expire)
-        for item in items(await self._running().ask(request), "gat", key):
-            return self._value(key, item)
-        return default
+    @_asking(Commands.add)
+    def add(self) -> None: ...
 
-    async def gats(
-        self, key: Key, expire: int = 0, default: Any = None, cas_default: Any = None
-    ) -> tuple[Any, Any]:
-        """As `gat`, with the token for `cas`."""
-        request = self._write.get_and_touch(b"gats", key, expire)
-        for item in items(await self._running().ask(request), "gats", key):
-            return self._value_and_token(key, item)
-        return default, cas_default
+    @_asking(Commands.replace)
+    def replace(self) -> None: ...
 
-    async def _fetch(
-        self, command: bytes, keys: Iterable[Key], convert: Callable[[Key, Item], T]
-    ) -> dict[Key, T]:
-        keys = several(keys)
-        names = await written(lambda i, key: self._write.key(key, f"keys[{i}]"), keys)
-        write = partial(self._write.get, command)
-        return await fetch_each(self._running(), command.decode(), names, keys, write, convert)
+    @_asking(Commands.append)
+    def append(self) -> None: ...
 
-    def _value(self, key: Key, item: Item) -> Any:
-        return self.serde.deserialize(key, item[3], item[1])
+    @_asking(Commands.prepend)
+    def prepend(self) -> None: ...
 
-    def _value_and_token(self, key: Key, item: Item) -> tuple[Any, Any]:
-        if item[2] is None:
-            raise UnexpectedReply(f"gets {key!r}: answered without a token")
-        return self._value(key, item), b"%d" % item[2]
+    @_asking(Commands.cas)
+    def cas(self) -> None: ...
 
-    # ---- storing ----
+    @_asking(Commands.delete)
+    def delete(self) -> None: ...
 
-    async def set(
-        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
-    ) -> bool:
-        """True once it is stored. `flags` go in place of those of the serde."""
-        return await self._store(b"set", key, value, expire, noreply, flags)
+    @_asking(Commands.incr)
+    def incr(self) -> None: ...
 
-    async def add(
-        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
-    ) -> bool:
-        """Whether it was stored: False if the key has a value."""
-        return await self._store(b"add", key, value, expire, noreply, flags)
+    @_asking(Commands.decr)
+    def decr(self) -> None: ...
 
-    async def replace(
-        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
-    ) -> bool:
-        """Whether it was stored: False if the key has no value."""
-        return await self._store(b"replace", key, value, expire, noreply, flags)
+    @_asking(Commands.touch)
+    def touch(self) -> None: ...
 
-    async def append(
-        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
-    ) -> bool:
-        """Whether it was put behind the key's value: False if there is none. Servers ignore `expire`."""
-        return await self._store(b"append", key, value, expire, noreply, flags)
+    @_asking(Commands.flush_all)
+    def flush_all(self) -> None: ...
 
-    async def prepend(
-        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
-    ) -> bool:
-        """Whether it was put before the key's value: False if there is none. Servers ignore `expire`."""
-        return await self._store(b"prepend", key, value, expire, noreply, flags)
+    @_taking(Commands.get_many)
+    def get_many(self) -> None: ...
 
-    async def cas(
-        self,
-        key: Key,
-        value: Any,
-        cas: bytes | str | int,
-        expire: int = 0,
-        noreply: bool = False,
-        flags: int | None = None,
-    ) -> bool | None:
-        """Stores if nobody has since `gets` gave the token: True. False: somebody has. None: it is gone."""
-        request = self._write.store(b"cas", key, value, expire, flags, self._write.token(cas))
-        return await self._ask(request, noreply, _SWAPPED, "cas", key)
+    @_taking(Commands.gets_many)
+    def gets_many(self) -> None: ...
 
-    async def set_many(
-        self,
-        values: Mapping[Key, Any],
-        expire: int = 0,
-        noreply: bool | None = None,
-        flags: int | None = None,
-    ) -> list[Key]:
-        """Stores all of them. Returns the keys that were not stored: none, with well-behaved servers.
+    @_taking(Commands.set_many)
+    def set_many(self) -> None: ...
 
-        If some failed, the others are stored, and the `keys` of the exception are those that failed. When 250
-        in a row have no answer in time, the rest is not sent, and fails too. Of many keys with `noreply` only
-        the last 1000 are not waited for.
-        """
-        if not isinstance(values, Mapping):
-            raise IllegalInput(f"must be a mapping of keys to values, not {type(values).__name__}", "values")
-        # Others may change it meanwhile.
-        keys, contents = tuple(values), tuple(values.values())
+    @_taking(Commands.delete_many)
+    def delete_many(self) -> None: ...
 
-        def write(i: int, key: Key) -> bytes:
-            return self._write.store(b"set", key, contents[i], expire, flags, place=f"values[{key!r}]")
-
-        requests = await written(write, keys)
-        return await self._many(requests, keys, noreply, _STORED, "set")
-
-    async def _store(
-        self, command: bytes, key: Key, value: Any, expire: int, noreply: bool | None, flags: int | None
-    ) -> bool:
-        request = self._write.store(command, key, value, expire, flags)
-        return cast(bool, await self._ask(request, noreply, _STORED, command.decode(), key))
-
-    # ---- changing ----
-
-    async def delete(self, key: Key, noreply: bool | None = None) -> bool:
-        """Whether there was something to delete."""
-        return cast(bool, await self._ask(self._write.delete(key), noreply, _DELETED, "delete", key))
-
-    async def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> bool:
-        """True once none of the keys has a value.
-
-        If some failed, the others are deleted, and the `keys` of the exception are those that failed. Of many
-        keys with `noreply` only the last 1000 are not waited for.
-        """
-        keys = several(keys)
-        requests = await written(lambda i, key: self._write.delete(key, f"keys[{i}]"), keys)
-        await self._many(requests, keys, noreply, _DELETED, "delete")
-        return True
-
-    async def incr(self, key: Key, value: int, noreply: bool = False) -> int | None:
-        """The new number, or None if the key has no value. Raises RequestRefused if that is no number."""
-        return await self._count(b"incr", key, value, noreply)
-
-    async def decr(self, key: Key, value: int, noreply: bool = False) -> int | None:
-        """The new number, at least 0, or None. Raises RequestRefused for a value that is no number."""
-        return await self._count(b"decr", key, value, noreply)
-
-    async def touch(self, key: Key, expire: int = 0, noreply: bool | None = None) -> bool:
-        """Whether the key has a value, which from now on lives for `expire` seconds."""
-        return cast(bool, await self._ask(self._write.touch(key, expire), noreply, _TOUCHED, "touch", key))
-
-    async def flush_all(self, delay: int = 0, noreply: bool | None = None) -> bool:
-        """True once every server has dropped its items, or will after `delay` seconds."""
-        return cast(bool, await self._ask(self._write.flush_all(delay), noreply, _FLUSHED, "flush_all"))
-
-    async def _count(self, command: bytes, key: Key, value: int, noreply: bool) -> int | None:
-        request = self._write.arithmetic(command, key, value)
-        if noreply:
-            await self._running().send(request, command.decode(), key)
-            return None
-        return number(await self._running().ask(request), command.decode(), key)
-
-    async def _ask(
-        self,
-        request: bytes,
-        noreply: bool | None,
-        meanings: dict[bytes, bool | None],
-        command: str,
-        *keys: Key,
-    ) -> bool | None:
-        if self.default_noreply if noreply is None else noreply:
-            await self._running().send(request, command, *keys)
-            return True
-        return one_of(await self._running().ask(request), meanings, command, *keys)
-
-    async def _many(
-        self,
-        requests: Pieces,
-        keys: Sequence[Key],
-        noreply: bool | None,
-        meanings: dict[bytes, bool | None],
-        command: str,
-    ) -> list[Key]:
-        """The keys for which the reply means no."""
-        if self.default_noreply if noreply is None else noreply:
-            await send_each(self._running(), command, requests, keys)
-            return []
-        return await change_each(self._running(), command, requests, keys, meanings)
+    get_multi = get_many
+    set_multi = set_many
+    delete_multi = delete_many
 
     # ---- about servers ----
 
@@ -422,11 +342,13 @@ class Client:
         """What this client's engine has counted since it connected; counters only grow."""
         return dict(self._running().routing.engine.snapshot().counters)
 
-    get_multi = get_many
-    set_multi = set_many
-    delete_multi = delete_many
-
 
 def _answer_timeout_s(plan: Plan) -> float:
     """How long a server may take to answer about itself."""
     return max((pool.deadline_s for pool in plan.pools), default=1.0)
+
+
+def _wrong_loop() -> WrongLoop:
+    return WrongLoop(
+        "the client was connected on another event loop: have one for each, or close it there first"
+    )

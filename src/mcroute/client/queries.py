@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from pymemcache.client.base import STAT_TYPES
-
 from ..drivers.asyncio import control
 from ..drivers.asyncio.timing import in_time
 from ..policy import Server
 from ..runtime.interfaces import FAILURES
-from .errors import IllegalInput
+from .requests import stats_arguments
+from .results import statistics
 
 __all__ = ("stats_of_each", "version_of_each")
 
@@ -28,13 +27,10 @@ async def stats_of_each(
     servers: Sequence[Server], timeout_s: float, arguments: Sequence[str]
 ) -> dict[str, dict[bytes, Any] | None]:
     """By server name, values converted as pymemcache does. Raises IllegalInput for unprintable arguments."""
-    words = " ".join(arguments)
-    if not words.isascii() or not words.isprintable():
-        raise IllegalInput(f"must be printable ASCII, not {words!r}", "arguments")
+    words = stats_arguments(arguments)
 
     async def ask(server: Server) -> dict[bytes, Any]:
-        counts = await control.stats(server, words.encode())
-        return {name: _converted(name, value) for name, value in counts.items()}
+        return statistics(await control.stats(server, words))
 
     return await _of_each(servers, timeout_s, ask)
 
@@ -50,10 +46,3 @@ async def _of_each(
 
     answers = await asyncio.gather(*(one(server) for server in servers))
     return dict(zip((server.name for server in servers), answers, strict=True))
-
-
-def _converted(name: bytes, value: bytes) -> Any:
-    try:
-        return STAT_TYPES.get(name, int)(value)
-    except ValueError:
-        return value

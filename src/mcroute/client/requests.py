@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ..policy.limits import VALUE_MAX
 from .errors import IllegalInput
 
-__all__ = ("Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several")
+__all__ = ("Key", "PlainSerde", "RequestWriter", "Serde", "checked_integer", "several", "stats_arguments")
 
 Key = str | bytes
 
@@ -55,6 +55,14 @@ def several(keys: Iterable[Key]) -> tuple[Key, ...]:
     if isinstance(keys, str | bytes):
         raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
     return tuple(keys)
+
+
+def stats_arguments(arguments: Iterable[str]) -> bytes:
+    """The words behind `stats`. Raises IllegalInput for what cannot be printed."""
+    words = " ".join(arguments)
+    if not words.isascii() or not words.isprintable():
+        raise IllegalInput(f"must be printable ASCII, not {words!r}", "arguments")
+    return words.encode()
 
 
 class RequestWriter:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
+
+from pymemcache.client.base import STAT_TYPES
 
 from ..errors import McrouteError
 from ..policy import Outcome
@@ -19,7 +21,21 @@ from .errors import (
     UnknownCommand,
 )
 
-__all__ = ("Answer", "Culprit", "Item", "failure", "is_failure", "items", "line", "number", "one_of")
+__all__ = (
+    "TOO_LARGE",
+    "Answer",
+    "Culprit",
+    "Item",
+    "failure",
+    "is_failure",
+    "items",
+    "line",
+    "number",
+    "one_of",
+    "statistics",
+)
+
+T = TypeVar("T")
 
 # Key, flags, token of gets and gats, value.
 Item = tuple[bytes, int, int | None, bytes]
@@ -42,6 +58,10 @@ class Answer(NamedTuple):
     outcome: int
     result: object
     culprit: Culprit | None = None
+
+
+# What is not sent, because no server would store it.
+TOO_LARGE = Answer(Outcome.REFUSED_BY_SERVER, b"SERVER_ERROR object too large for cache")
 
 
 def is_failure(answer: Answer) -> bool:
@@ -74,7 +94,7 @@ def line(answer: Answer, command: str, *keys: object) -> bytes:
     raise _unexpected(answer, command)
 
 
-def one_of(answer: Answer, meanings: Mapping[bytes, bool | None], command: str, *keys: object) -> bool | None:
+def one_of(answer: Answer, meanings: Mapping[bytes, T], command: str, *keys: object) -> T:
     """What the reply means. Raises what stands for a failure, UnexpectedReply if it means nothing."""
     reply = line(answer, command, *keys)
     try:
@@ -97,6 +117,18 @@ def items(answer: Answer, command: str, *keys: object) -> list[Item]:
     if is_failure(answer):
         raise failure(answer, command, keys)
     return cast("list[Item]", answer.result)
+
+
+def statistics(counts: Mapping[bytes, bytes]) -> dict[bytes, Any]:
+    """What a server counts, each value as pymemcache converts it; as it is, where that fails."""
+    return {name: _statistic(name, value) for name, value in counts.items()}
+
+
+def _statistic(name: bytes, value: bytes) -> Any:
+    try:
+        return STAT_TYPES.get(name, int)(value)
+    except ValueError:
+        return value
 
 
 def _text(words: bytes) -> str:

@@ -1,0 +1,258 @@
+"""A client's commands: each is checked and encoded here, and its answer decoded; whoever waits is elsewhere.
+
+A client that waits in another way has the same commands: it sends what it is given and hands the answer back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from .batches import Pieces, Steps, change_each, fetch_each, send_each, written
+from .errors import IllegalInput, UnexpectedReply
+from .requests import Key, RequestWriter, Serde, several
+from .results import Answer, Item, items, number, one_of
+
+__all__ = ("Command", "Commands")
+
+T = TypeVar("T")
+
+_STORED = {b"STORED": True, b"NOT_STORED": False}
+_SWAPPED = {b"STORED": True, b"EXISTS": False, b"NOT_FOUND": None}
+_DELETED = {b"DELETED": True, b"NOT_FOUND": False}
+_TOUCHED = {b"TOUCHED": True, b"NOT_FOUND": False}
+_FLUSHED = {b"OK": True}
+
+
+@dataclass(slots=True)
+class Command(Generic[T]):
+    """One request, and `decode`, which makes the result of its answer, or raises what that stands for.
+
+    With `is_noreply` nobody waits for the answer, and `unanswered` is the result; a request that could not be
+    sent has an answer all the same.
+    """
+
+    request: bytes
+    decode: Callable[[Answer], T]
+    is_noreply: bool = False
+    unanswered: T | None = None
+
+
+class Commands:
+    """A client's commands: for one key a `Command`, for many its `Steps`. Arguments are pymemcache's.
+
+    `serde` turns values into bytes and back. `default_noreply` is for the writes of which pymemcache says so.
+    `expire` is in seconds, as memcached reads it: 0 is for ever, more than 30 days a Unix time. Every command
+    raises IllegalInput, with the place at fault, before there is anything to send.
+    """
+
+    def __init__(self, write: RequestWriter, serde: Serde, default_noreply: bool) -> None:
+        self._write = write
+        self.serde = serde
+        self.default_noreply = default_noreply
+
+    # ---- reading ----
+
+    def get(self, key: Key, default: Any = None) -> Command[Any]:
+        """The value, or `default`."""
+        request = b"get %b\r\n" % self._write.key(key)
+        return _read(request, "get", key, self._value, default)
+
+    def gets(self, key: Key, default: Any = None, cas_default: Any = None) -> Command[tuple[Any, Any]]:
+        """The value and its token for `cas`, as bytes; or both defaults."""
+        request = b"gets %b\r\n" % self._write.key(key)
+        return _read(request, "gets", key, self._value_and_token, (default, cas_default))
+
+    def get_many(self, keys: Iterable[Key]) -> Steps[dict[Key, Any]]:
+        """The values of those keys that were found, by the keys as they were given, in their order.
+
+        If a server that is needed for one of them fails, all fail. Of many keys 1000 are asked for at a time.
+        """
+        return self._fetch(b"get", keys, self._value)
+
+    def gets_many(self, keys: Iterable[Key]) -> Steps[dict[Key, tuple[Any, Any]]]:
+        """As `get_many`, values with their tokens."""
+        return self._fetch(b"gets", keys, self._value_and_token)
+
+    def gat(self, key: Key, expire: int = 0, default: Any = None) -> Command[Any]:
+        """Gets the value, which from now on lives for `expire` seconds; or `default`."""
+        request = self._write.get_and_touch(b"gat", key, expire)
+        return _read(request, "gat", key, self._value, default)
+
+    def gats(
+        self, key: Key, expire: int = 0, default: Any = None, cas_default: Any = None
+    ) -> Command[tuple[Any, Any]]:
+        """As `gat`, with the token for `cas`."""
+        request = self._write.get_and_touch(b"gats", key, expire)
+        return _read(request, "gats", key, self._value_and_token, (default, cas_default))
+
+    def _fetch(
+        self, command: bytes, keys: Iterable[Key], convert: Callable[[Key, Item], T]
+    ) -> Steps[dict[Key, T]]:
+        keys = several(keys)
+        names = yield from written(lambda i, key: self._write.key(key, f"keys[{i}]"), keys)
+        write = partial(self._write.get, command)
+        return (yield from fetch_each(command.decode(), names, keys, write, convert))
+
+    def _value(self, key: Key, item: Item) -> Any:
+        return self.serde.deserialize(key, item[3], item[1])
+
+    def _value_and_token(self, key: Key, item: Item) -> tuple[Any, Any]:
+        if item[2] is None:
+            raise UnexpectedReply(f"gets {key!r}: answered without a token")
+        return self._value(key, item), b"%d" % item[2]
+
+    # ---- storing ----
+
+    def set(
+        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
+    ) -> Command[bool]:
+        """True once it is stored, for `expire` seconds. `flags` go in place of those of the serde."""
+        return self._store(b"set", key, value, expire, noreply, flags)
+
+    def add(
+        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
+    ) -> Command[bool]:
+        """Whether it was stored, for `expire` seconds: False if the key has a value."""
+        return self._store(b"add", key, value, expire, noreply, flags)
+
+    def replace(
+        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
+    ) -> Command[bool]:
+        """Whether it was stored, for `expire` seconds: False if the key has no value."""
+        return self._store(b"replace", key, value, expire, noreply, flags)
+
+    def append(
+        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
+    ) -> Command[bool]:
+        """Whether it was put behind the key's value: False if there is none. Servers ignore `expire`."""
+        return self._store(b"append", key, value, expire, noreply, flags)
+
+    def prepend(
+        self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
+    ) -> Command[bool]:
+        """Whether it was put before the key's value: False if there is none. Servers ignore `expire`."""
+        return self._store(b"prepend", key, value, expire, noreply, flags)
+
+    def cas(
+        self,
+        key: Key,
+        value: Any,
+        cas: bytes | str | int,
+        expire: int = 0,
+        noreply: bool = False,
+        flags: int | None = None,
+    ) -> Command[bool | None]:
+        """Stores, for `expire` seconds, if nobody has since `gets` gave the token `cas`: True.
+
+        False: somebody has. None: the key has no value.
+        """
+        request = self._write.store(b"cas", key, value, expire, flags, self._write.token(cas))
+        return self._change(request, noreply, _SWAPPED, "cas", key)
+
+    def set_many(
+        self,
+        values: Mapping[Key, Any],
+        expire: int = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> Steps[list[Key]]:
+        """Stores all of them, for `expire` seconds. Returns the keys that were not stored.
+
+        If some failed, the others are stored, and the `keys` of the exception are those that failed. When 250
+        in a row have no answer in time, the rest is not sent, and fails too. Of many keys with `noreply` only
+        the last 1000 are not waited for.
+        """
+        if not isinstance(values, Mapping):
+            raise IllegalInput(f"must be a mapping of keys to values, not {type(values).__name__}", "values")
+        # Others may change it meanwhile.
+        keys, contents = tuple(values), tuple(values.values())
+
+        def write(i: int, key: Key) -> bytes:
+            return self._write.store(b"set", key, contents[i], expire, flags, place=f"values[{key!r}]")
+
+        requests = yield from written(write, keys)
+        return (yield from self._change_each(requests, keys, noreply, _STORED, "set"))
+
+    def _store(
+        self, command: bytes, key: Key, value: Any, expire: int, noreply: bool | None, flags: int | None
+    ) -> Command[bool]:
+        request = self._write.store(command, key, value, expire, flags)
+        return self._change(request, noreply, _STORED, command.decode(), key)
+
+    # ---- changing ----
+
+    def delete(self, key: Key, noreply: bool | None = None) -> Command[bool]:
+        """Whether there was something to delete."""
+        return self._change(self._write.delete(key), noreply, _DELETED, "delete", key)
+
+    def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> Steps[bool]:
+        """True once none of the keys has a value.
+
+        If some failed, the others are deleted, and the `keys` of the exception are those that failed. Of many
+        keys with `noreply` only the last 1000 are not waited for.
+        """
+        keys = several(keys)
+        requests = yield from written(lambda i, key: self._write.delete(key, f"keys[{i}]"), keys)
+        yield from self._change_each(requests, keys, noreply, _DELETED, "delete")
+        return True
+
+    def incr(self, key: Key, value: int, noreply: bool = False) -> Command[int | None]:
+        """The new number, or None if the key has no value. Raises RequestRefused if that is no number."""
+        return self._count(b"incr", key, value, noreply)
+
+    def decr(self, key: Key, value: int, noreply: bool = False) -> Command[int | None]:
+        """The new number, at least 0, or None. Raises RequestRefused for a value that is no number."""
+        return self._count(b"decr", key, value, noreply)
+
+    def touch(self, key: Key, expire: int = 0, noreply: bool | None = None) -> Command[bool]:
+        """Whether the key has a value, which from now on lives for `expire` seconds."""
+        return self._change(self._write.touch(key, expire), noreply, _TOUCHED, "touch", key)
+
+    def flush_all(self, delay: int = 0, noreply: bool | None = None) -> Command[bool]:
+        """True once every server has dropped its items, or will after `delay` seconds."""
+        return self._change(self._write.flush_all(delay), noreply, _FLUSHED, "flush_all")
+
+    def _count(self, command: bytes, key: Key, value: int, noreply: bool) -> Command[int | None]:
+        request, name = self._write.arithmetic(command, key, value), command.decode()
+        return Command(request, lambda answer: number(answer, name, key), noreply)
+
+    def _change(
+        self,
+        request: bytes,
+        noreply: bool | None,
+        meanings: Mapping[bytes, T],
+        command: str,
+        *keys: Key,
+    ) -> Command[T | bool]:
+        """A command whose answer is one of a few lines."""
+        is_noreply = self.default_noreply if noreply is None else noreply
+        return Command(request, lambda answer: one_of(answer, meanings, command, *keys), is_noreply, True)
+
+    def _change_each(
+        self,
+        requests: Pieces,
+        keys: Sequence[Key],
+        noreply: bool | None,
+        meanings: Mapping[bytes, bool],
+        command: str,
+    ) -> Steps[list[Key]]:
+        """The keys for which the reply means no."""
+        if self.default_noreply if noreply is None else noreply:
+            yield from send_each(command, requests, keys)
+            return []
+        return (yield from change_each(command, requests, keys, meanings))
+
+
+def _read(
+    request: bytes, command: str, key: Key, convert: Callable[[Key, Item], T], default: T
+) -> Command[T]:
+    """A command whose answer is the item of one key, or none."""
+
+    def decode(answer: Answer) -> T:
+        found = items(answer, command, key)
+        return convert(key, found[0]) if found else default
+
+    return Command(request, decode)
