@@ -12,7 +12,7 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from mcroute import NativeProxy
+from mcroute.native import Proxy
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import MemcachedServer
 
@@ -57,7 +57,7 @@ def main(seconds: float = 2.0) -> None:
     process.start()
     with (
         MemcachedServer() as server,
-        NativeProxy(PoolRoute(Pool.of("main", [server.address])), threads=1) as proxy,
+        Proxy(PoolRoute(Pool.of("main", [server.address])), threads=1) as proxy,
     ):
         ours.send(proxy.port)
         measure(ours, 0.5, is_held=False)

@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 
-from mcroute import NativeProxy
+from mcroute.native import Proxy
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import EmbeddedServer
 
@@ -18,7 +18,7 @@ AT_ONCE = 200
 
 
 def serve(address: str) -> None:
-    with NativeProxy(PoolRoute(Pool.of("main", [address])), threads=1) as proxy:
+    with Proxy(PoolRoute(Pool.of("main", [address])), threads=1) as proxy:
         print(proxy.port, flush=True)
         sys.stdin.read()
 

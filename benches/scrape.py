@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from mcroute import NativeProxy
 from mcroute.asyncio import start_proxy
+from mcroute.native import Proxy
 from mcroute.observe.metrics import Observed
 from mcroute.observe.prometheus import ProxyCollector
 from mcroute.policy import Pool, PoolRoute, Server
@@ -90,7 +90,7 @@ async def on_asyncio(route: PoolRoute) -> None:
 
 
 def native(route: PoolRoute) -> None:
-    with NativeProxy(route, threads=1) as proxy:
+    with Proxy(route, threads=1) as proxy:
         print(measure("native", proxy, proxy.port))
 
 

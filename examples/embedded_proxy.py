@@ -11,7 +11,7 @@ import sys
 
 from pymemcache.client.base import Client
 
-from mcroute import NativeProxy
+from mcroute.native import Proxy
 from mcroute.policy import Pool, Replicate
 
 
@@ -22,7 +22,7 @@ def squares(count: int) -> int:
 
 def main(addresses: list[str]) -> None:
     route = Replicate(Pool.of("main", addresses), copies=min(2, len(addresses)))
-    with NativeProxy(route, threads=1) as proxy:
+    with Proxy(route, threads=1) as proxy:
         print(f"memcached's clients are served on port {proxy.port}")
         client = Client(("127.0.0.1", proxy.port), default_noreply=False)
         client.set("squares", str(squares(1_000_000)))

@@ -22,7 +22,7 @@ LAYERS = [
     {"drivers"},
     {"observe"},
     {"proxy", "client"},
-    {"asyncio"},
+    {"asyncio", "native"},
     {"cli"},
     {"__main__"},
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
         encode_request,
     )
     from ._ring import Ring
-    from .proxy.embedded import NativeProxy
 
 __version__ = "0.1.0.dev0"
 
@@ -38,12 +36,9 @@ __all__ = [
     "__version__",
     "encode_request",
 ]
-if sys.platform == "linux":
-    __all__ += ["NativeProxy"]
 
 _MODULES = {
     "Engine": "._engine.engine",
-    "NativeProxy": ".proxy.embedded",
     "Ring": "._ring",
 }
 
@@ -52,15 +47,6 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name not in __all__ and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = import_module(_MODULES.get(name, "._protocol"), __name__)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith(f"{__name__}._loop"):
-            why = (
-                "NativeProxy needs the native loop, which is built on Linux: see mcroute.asyncio.start_proxy"
-            )
-            raise ImportError(why, name=error.name) from None
-        raise
-    value: object = getattr(module, name)
+    value: object = getattr(import_module(_MODULES.get(name, "._protocol"), __name__), name)
     globals()[name] = value
     return value

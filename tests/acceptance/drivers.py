@@ -12,12 +12,12 @@ import pytest
 
 from mcroute.policy import Limits, Route, SupervisorSettings, Upkeep, compile_plan
 from mcroute.proxy.descriptors import Descriptors
-from mcroute.proxy.on_asyncio import Proxy as AsyncioProxy
+from mcroute.proxy.on_asyncio import Proxy
 
 if TYPE_CHECKING:
-    from mcroute.proxy.native import Proxy as NativeProxy
+    from mcroute.proxy.native_service import NativeService
 
-Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
+AnyProxy: TypeAlias = "Proxy | NativeService"
 
 HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
@@ -40,13 +40,13 @@ async def start_proxy(
     descriptors: Descriptors | None = None,
     limits: Limits | None = None,
     upkeep: Upkeep | None = None,
-) -> Proxy:
+) -> AnyProxy:
     """A proxy on the running loop, or on threads beside it; at this path if there is one."""
-    proxy: Proxy
+    proxy: AnyProxy
     if driver == "native":
-        from mcroute.proxy.native import Proxy as NativeProxy  # noqa: PLC0415
+        from mcroute.proxy.native_service import NativeService  # noqa: PLC0415
 
-        proxy = NativeProxy(
+        proxy = NativeService(
             compile_plan(route),
             threads=threads,
             settings=settings,
@@ -56,7 +56,7 @@ async def start_proxy(
             upkeep=upkeep,
         )
     else:
-        proxy = AsyncioProxy(
+        proxy = Proxy(
             compile_plan(route),
             settings=settings,
             limits=limits,

@@ -12,7 +12,7 @@ from itertools import pairwise
 from mcroute.policy import Pool, PoolRoute
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .drivers import Proxy, start_proxy
+from .drivers import AnyProxy, start_proxy
 
 MARK = b"mn\r\n"
 MARKED = b"MN\r\n"
@@ -30,7 +30,7 @@ class Pair:
 
     direct: MemcachedServer
     behind: MemcachedServer
-    proxy: Proxy
+    proxy: AnyProxy
 
     async def say(self, data: bytes, end: bytes, tail: bytes, cuts: list[int]) -> list[bytes]:
         """What each answers."""

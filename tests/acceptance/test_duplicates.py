@@ -15,7 +15,7 @@ from mcroute.drivers.asyncio import control
 from mcroute.policy import Condition, HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 
-from .drivers import DRIVERS, Proxy, Run, runner, start_proxy
+from .drivers import DRIVERS, AnyProxy, Run, runner, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -56,7 +56,7 @@ async def ask(port: int, request: bytes) -> bytes:
     return answer
 
 
-def states(proxy: Proxy) -> dict[str, Condition]:
+def states(proxy: AnyProxy) -> dict[str, Condition]:
     report = proxy.supervision.supervisor.servers(asyncio.get_running_loop().time())
     return {name: server.condition for name, server in report.items()}
 

@@ -22,7 +22,7 @@ from mcroute.policy import (
 from mcroute.policy.processes import SLACK_S
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
-from .drivers import Proxy, Run, start_proxy
+from .drivers import AnyProxy, Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -90,18 +90,18 @@ async def requests(port: int, count: int) -> None:
     writer.close()
 
 
-async def known(proxy: Proxy, server: MemcachedServer) -> None:
+async def known(proxy: AnyProxy, server: MemcachedServer) -> None:
     while (process := proxy.supervision.supervisor.process(0)) is None or process.pid != server.pid:
         await asyncio.sleep(0.01)
 
 
-async def shown(proxy: Proxy, condition: Condition) -> None:
+async def shown(proxy: AnyProxy, condition: Condition) -> None:
     loop = asyncio.get_running_loop()
     while proxy.supervision.supervisor.condition(0, loop.time()) is not condition:
         await asyncio.sleep(0.01)
 
 
-async def take_out(proxy: Proxy, server: MemcachedServer, port: int) -> None:
+async def take_out(proxy: AnyProxy, server: MemcachedServer, port: int) -> None:
     """The server is gone, and misses writes."""
     server.kill()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

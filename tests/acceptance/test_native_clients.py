@@ -17,7 +17,7 @@ from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 from tests.preloading import child_environment
 
 from .clients import Client, Scripted
-from .drivers import HAS_NATIVE, Proxy, Run, start_proxy
+from .drivers import HAS_NATIVE, AnyProxy, Run, start_proxy
 
 IDLE = 1000
 MEGABYTE = 1 << 20
@@ -43,7 +43,7 @@ def route(server: EmbeddedServer | MemcachedServer) -> PoolRoute:
     return PoolRoute(Pool("main", (only,), connect_timeout_s=10, reply_timeout_s=20, deadline_s=30))
 
 
-async def sessions(proxy: Proxy) -> int:
+async def sessions(proxy: AnyProxy) -> int:
     """Counted by the proxy; the one that asks not included."""
     client = await Client.to(proxy)
     count = int((await client.stats())["curr_connections"])
@@ -51,12 +51,12 @@ async def sessions(proxy: Proxy) -> int:
     return count - 1
 
 
-async def until_sessions(proxy: Proxy, count: int) -> None:
+async def until_sessions(proxy: AnyProxy, count: int) -> None:
     while await sessions(proxy) != count:
         await asyncio.sleep(0.01)
 
 
-def buffered(proxy: Proxy) -> int:
+def buffered(proxy: AnyProxy) -> int:
     return proxy.engine.snapshot().counters["buffer_bytes"]
 
 
@@ -197,11 +197,11 @@ def test_a_thousand_idle_clients(run: Run, driver: str, server: EmbeddedServer) 
 
 PROXY = """
 import asyncio, os, sys
-from mcroute.proxy.native import Proxy
+from mcroute.proxy.native_service import NativeService
 from mcroute.policy import Pool, PoolRoute, compile_plan
 
 async def main():
-    proxy = Proxy(compile_plan(PoolRoute(Pool.of("main", [sys.argv[1]]))), threads=2)
+    proxy = NativeService(compile_plan(PoolRoute(Pool.of("main", [sys.argv[1]]))), threads=2)
     await proxy.start()
     loop = asyncio.get_running_loop()
     print(proxy.port, flush=True)

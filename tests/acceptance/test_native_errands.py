@@ -35,7 +35,7 @@ if HAS_NATIVE:
     from mcroute._loop.threads import LoopThread
     from mcroute.drivers.native import driver as native_driver
     from mcroute.drivers.native.engine import NativeEngine
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 run = runner("native")
 
@@ -85,7 +85,7 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
 
     async def scenario() -> None:
         plan = compile_plan(PoolRoute(Pool.of("main", [f"127.0.0.1:{free_port()}"])))
-        proxy = Proxy(plan, threads=2)
+        proxy = NativeService(plan, threads=2)
         with pytest.raises(RuntimeError, match="has answered nothing"):
             await proxy.start()
         assert not asyncio.get_running_loop().remove_reader(proxy.driver._bell)
@@ -197,7 +197,7 @@ class Late:
         raise RuntimeError("a thread of the native loop has answered nothing for 30 s")
 
 
-def make_late(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, errand: str) -> Late:
+def make_late(monkeypatch: pytest.MonkeyPatch, proxy: NativeService, errand: str) -> Late:
     """The first thread."""
     first, *others = proxy.driver.threads
     late = Late(first, errand)
@@ -238,7 +238,7 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
     async def scenario() -> None:
         with EmbeddedServer() as server:
             plan = compile_plan(PoolRoute(Pool.of("main", [server.address])))
-            async with Proxy(compile_plan(Null()), threads=2) as proxy:
+            async with NativeService(compile_plan(Null()), threads=2) as proxy:
                 await proxy.start()
                 with monkeypatch.context() as patch:
                     make_late(patch, proxy, "admit")
@@ -263,7 +263,7 @@ def test_a_thread_that_was_not_heard_to_the_end_is_heard_again(
 
     async def scenario() -> None:
         # Another one would make it heard when it rings itself.
-        async with Proxy(compile_plan(Null()), threads=1) as proxy:
+        async with NativeService(compile_plan(Null()), threads=1) as proxy:
             await proxy.start()
             late = make_late(monkeypatch, proxy, "heard")
             client = await Client.to(proxy)

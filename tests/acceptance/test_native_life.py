@@ -22,7 +22,7 @@ from .drivers import HAS_NATIVE, Run, runner, start_proxy
 native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 run_native = runner("native")
 
@@ -53,7 +53,7 @@ def test_a_thread_that_cannot_be_started_is_an_error(
         start(thread)
 
     async def scenario() -> None:
-        proxy = Proxy(plan_of(server), threads=2)
+        proxy = NativeService(plan_of(server), threads=2)
         monkeypatch.setattr(threading.Thread, "start", start_one)
         with pytest.raises(RuntimeError, match="new thread"):
             await proxy.start()
@@ -125,7 +125,7 @@ def test_closing_reaches_clients_that_are_handed_over(server: EmbeddedServer, tm
     path = str(tmp_path / "socket")
 
     async def scenario() -> None:
-        proxy = Proxy(plan_of(server), threads=3)
+        proxy = NativeService(plan_of(server), threads=3)
         await proxy.start(path=path)
         clients = [await Client.on_path(path) for _ in range(300)]
         await proxy.close(20)
@@ -141,8 +141,8 @@ def test_closing_reaches_clients_that_are_handed_over(server: EmbeddedServer, tm
 @native
 def test_a_proxy_that_was_never_started_may_be_closed_or_forgotten(server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        await Proxy(plan_of(server), threads=2).close()
-        proxy = Proxy(plan_of(server), threads=2)
+        await NativeService(plan_of(server), threads=2).close()
+        proxy = NativeService(plan_of(server), threads=2)
         del proxy
 
     run_native(scenario())
@@ -155,16 +155,16 @@ def test_a_proxy_that_was_never_started_may_be_closed_or_forgotten(server: Embed
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_port_that_is_taken_is_not_shared(server: EmbeddedServer, threads: int) -> None:
     async def scenario() -> None:
-        async with Proxy(plan_of(server), threads=2) as first:
+        async with NativeService(plan_of(server), threads=2) as first:
             await first.start()
             with pytest.raises(OSError):
-                await Proxy(plan_of(server), threads=threads).start(port=first.port)
+                await NativeService(plan_of(server), threads=threads).start(port=first.port)
             with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError):
-                await Proxy(plan_of(server), threads=threads).start(port=other.getsockname()[1])
+                await NativeService(plan_of(server), threads=threads).start(port=other.getsockname()[1])
             client = await Client.to(first)
             assert await client.get("k") is None
             await client.close()
-        async with Proxy(plan_of(server), threads=threads) as second:
+        async with NativeService(plan_of(server), threads=threads) as second:
             await second.start(port=first.port)
 
     run_native(scenario())
@@ -177,24 +177,24 @@ def test_a_path_that_is_taken_is_not_shared_and_a_dead_one_is_replaced(
     path = tmp_path / "socket"
 
     async def scenario() -> None:
-        async with Proxy(plan_of(server), threads=2) as first:
+        async with NativeService(plan_of(server), threads=2) as first:
             await first.start(path=str(path))
             with pytest.raises(OSError):
-                await Proxy(plan_of(server), threads=2).start(path=str(path))
+                await NativeService(plan_of(server), threads=2).start(path=str(path))
             client = await Client.on_path(str(path))
             assert await client.get("k") is None
             await client.close()
         assert not path.exists()
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
-        async with Proxy(plan_of(server), threads=2) as second:
+        async with NativeService(plan_of(server), threads=2) as second:
             await second.start(path=str(path))
             client = await Client.on_path(str(path))
             assert await client.get("k") is None
             await client.close()
         path.write_text("mine")
         with pytest.raises(OSError):
-            await Proxy(plan_of(server), threads=2).start(path=str(path))
+            await NativeService(plan_of(server), threads=2).start(path=str(path))
         assert path.read_text() == "mine"
 
     run_native(scenario())
@@ -252,7 +252,7 @@ def test_a_forked_child_holds_none_of_the_sockets(tmp_path: Path, way: str) -> N
     async def scenario(outside: Outside) -> None:
         before = sockets()
         server = Server.parse(f"127.0.0.1:{outside.port}")
-        proxy = Proxy(compile_plan(PoolRoute(Pool("main", (server,)))), threads=2)
+        proxy = NativeService(compile_plan(PoolRoute(Pool("main", (server,)))), threads=2)
         await proxy.start(path=path, metrics=("127.0.0.1", 0))
         ours = await settled_sockets() - before
         assert len(ours) >= 4  # two links, what listens, metrics
@@ -284,7 +284,7 @@ def test_a_forked_child_holds_none_of_the_sockets(tmp_path: Path, way: str) -> N
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_a_forked_child_does_with_its_parents_proxy_is_harmless(server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with Proxy(plan_of(server), threads=2) as proxy:
+        async with NativeService(plan_of(server), threads=2) as proxy:
             await proxy.start()
             child = os.fork()
             if child == 0:

@@ -25,7 +25,7 @@ if HAS_NATIVE:
     from mcroute._loop.threads import NEWS_MAX, LoopThread
     from mcroute.drivers.asyncio import addresses
     from mcroute.drivers.native import links as native_links
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 run_native = runner("native")
 
@@ -48,7 +48,7 @@ def unreachable() -> Iterator[int]:
 def test_a_request_ends_on_the_plan_that_it_began_on_which_is_then_freed() -> None:
     async def scenario() -> None:
         async with Scripted.running() as old, Scripted.running() as new:
-            proxy = Proxy(compile_plan(old.route(reply_timeout_s=20, deadline_s=30)), threads=2)
+            proxy = NativeService(compile_plan(old.route(reply_timeout_s=20, deadline_s=30)), threads=2)
             await proxy.start()
             client, other = await Client.to(proxy), await Client.to(proxy)
             client.writer.write(b"get k\r\n")
@@ -83,7 +83,7 @@ def test_reloads_without_end_keep_neither_plans_nor_ids() -> None:
     async def scenario() -> None:
         with EmbeddedServer() as a, EmbeddedServer() as b:
             routes = [PoolRoute(Pool.of("main", [server.address])) for server in (a, b)]
-            async with Proxy(compile_plan(routes[0]), threads=2) as proxy:
+            async with NativeService(compile_plan(routes[0]), threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 for i in range(30):
@@ -104,7 +104,7 @@ def test_reloads_under_load_are_noticed_by_nobody() -> None:
             servers = [Server.parse(server.address, name="same") for server in (a, b)]
             plans = [compile_plan(PoolRoute(Pool("main", (server,)))) for server in servers]
             plans.append(compile_plan(Null()))
-            async with Proxy(plans[0], threads=2) as proxy:
+            async with NativeService(plans[0], threads=2) as proxy:
                 await proxy.start()
                 is_over = asyncio.Event()
 
@@ -235,7 +235,7 @@ def test_more_news_than_are_taken_at_once_are_heard_to_the_end() -> None:
                 server = stack.enter_context(EmbeddedServer())
                 relays.append(stack.enter_context(Relay((server.host, server.port))))
             members = Pool.of("main", [relay.address for relay in relays]).servers
-            async with Proxy(
+            async with NativeService(
                 compile_plan(PoolRoute(Pool("main", members, links=LINKS_MAX))), threads=1
             ) as proxy:
                 await proxy.start()
@@ -270,7 +270,7 @@ def test_a_name_is_looked_up_again_when_its_address_fails(monkeypatch: pytest.Mo
             for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
-            async with Proxy(compile_plan(route), threads=2) as proxy:
+            async with NativeService(compile_plan(route), threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 assert await client.ask(b"set k 0 0 1\r\n1\r\n") == b"STORED\r\n"
@@ -296,7 +296,7 @@ def test_the_other_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch
             for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             pool = Pool("main", (Server("cache", "cache.example", 11211),), connect_timeout_s=0.1)
-            async with Proxy(compile_plan(PoolRoute(pool)), threads=1) as proxy:
+            async with NativeService(compile_plan(PoolRoute(pool)), threads=1) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 while await client.ask(b"get k\r\n") != b"END\r\n":
@@ -324,7 +324,7 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
             for module in (addresses, native_links):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
-            async with Proxy(compile_plan(route), threads=2) as proxy:
+            async with NativeService(compile_plan(route), threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 assert (await client.ask(b"get k\r\n")).startswith(b"SERVER_ERROR ")

@@ -14,7 +14,7 @@ from .clients import Client
 from .drivers import HAS_NATIVE, runner
 
 if HAS_NATIVE:
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 CLIENTS, KEYS, ROUNDS = 16, 8, 60
 
@@ -35,7 +35,7 @@ async def _write_and_compare(write: str) -> None:
         servers = [stack.enter_context(MemcachedServer()) for _ in range(2)]
         pool = Pool("main", tuple(Server(f"s{i}", s.host, s.port) for i, s in enumerate(servers)))
         route = Replicate(pool, copies=2, write=write)
-        async with Proxy(compile_plan(route), threads=3) as proxy:
+        async with NativeService(compile_plan(route), threads=3) as proxy:
             await proxy.start()
             writers = [await Client.to(proxy) for _ in range(CLIENTS)]
             readers = [Client(*await asyncio.open_connection(s.host, s.port)) for s in servers]

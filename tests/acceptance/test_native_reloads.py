@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute.drivers.native import links as native_links
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
     from mcroute.runtime.supervised import Links
 
 run = runner("native")
@@ -31,7 +31,7 @@ run = runner("native")
 
 @contextlib.contextmanager
 def asking_at_each_install(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, request: bytes
+    proxy: NativeService, monkeypatch: pytest.MonkeyPatch, request: bytes
 ) -> Iterator[list[bytes]]:
     """What a client is answered who asks while a plan is installed and the supervisor has not gone on yet."""
     replies: list[bytes] = []
@@ -53,7 +53,7 @@ def test_a_server_that_joins_is_not_asked_before_it_has_links(monkeypatch: pytes
     async def scenario() -> None:
         with EmbeddedServer() as a, EmbeddedServer() as b:
             plans = [compile_plan(PoolRoute(Pool.of("main", [server.address]))) for server in (a, b)]
-            async with Proxy(plans[0], threads=2) as proxy:
+            async with NativeService(plans[0], threads=2) as proxy:
                 await proxy.start()
                 with asking_at_each_install(proxy, monkeypatch, b"get k\r\n") as replies:
                     for i in (1, 0, 1):
@@ -77,7 +77,7 @@ def test_a_server_that_comes_back_unflushed_is_not_asked(monkeypatch: pytest.Mon
         with MemcachedServer("-F") as a, MemcachedServer() as b:
             both = compile_plan(Replicate(Pool.of("main", [a.address, b.address]), copies=2))
             one = compile_plan(PoolRoute(Pool.of("main", [b.address])))
-            async with Proxy(both, threads=2) as proxy:
+            async with NativeService(both, threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 assert await client.ask(sets["old"], stored)
@@ -92,7 +92,7 @@ def test_a_server_that_comes_back_unflushed_is_not_asked(monkeypatch: pytest.Mon
     run(scenario())
 
 
-async def reload_together(proxy: Proxy, *plans: Plan) -> None:
+async def reload_together(proxy: NativeService, *plans: Plan) -> None:
     """The later ones are asked for while the first waits, as it does when servers are flushed."""
     async with proxy._routing._changing:
         reloads = []
@@ -125,7 +125,7 @@ def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
                 )
             )
             # As if what they were asked had been answered at the last moment: their links are not closed yet.
-            async with Proxy(first, threads=2, upkeep=Upkeep(retire_timeout_s=0)) as proxy:
+            async with NativeService(first, threads=2, upkeep=Upkeep(retire_timeout_s=0)) as proxy:
                 await proxy.start()
                 admit = proxy.engine.admit
 
@@ -162,7 +162,7 @@ def test_a_server_that_comes_back_is_flushed_when_it_has_answered_also_by_the_ne
             here, away = (
                 compile_plan(server.route(reply_timeout_s=20, deadline_s=30)) for server in (leaves, stays)
             )
-            async with Proxy(here, threads=2) as proxy:
+            async with NativeService(here, threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 client.writer.write(b"set k 0 0 1\r\nx\r\n")
@@ -193,7 +193,7 @@ def test_a_reload_does_not_forget_what_names_of_another_one_mean(monkeypatch: py
             monkeypatch.setattr(native_links, "resolve", resolve)
             plain = compile_plan(PoolRoute(Pool.of("main", [server.address])))
             named = compile_plan(PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),))))
-            async with Proxy(plain, threads=2) as proxy:
+            async with NativeService(plain, threads=2) as proxy:
                 await proxy.start()
                 with asking_at_each_install(proxy, monkeypatch, b"get k\r\n") as replies:
                     await reload_together(proxy, named, plain)

@@ -22,7 +22,7 @@ from .drivers import HAS_NATIVE, runner
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.proxy.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 run = runner("native")
 
@@ -50,7 +50,7 @@ def test_requests_go_on_while_the_interpreter_is_held(tmp_path: Path) -> None:
         server = Server.parse(f"127.0.0.1:{outside.port}")
         pool = PoolRoute(Pool("main", (server,), reply_timeout_s=0.1, deadline_s=0.1))
         route = ByPrefix({"python:": Slow((pool,), 10)}, default=pool)
-        async with Proxy(compile_plan(route), threads=1) as proxy:
+        async with NativeService(compile_plan(route), threads=1) as proxy:
             await proxy.start()
             outside.ask(proxy.port)
             await outside.goes_on()
@@ -72,7 +72,7 @@ def test_requests_go_on_while_a_route_in_python_waits() -> None:
     async def scenario() -> None:
         async with Scripted.running() as server:
             route = ByPrefix({"slow:": Slow((server.route("slow"),), 0.1)}, default=server.route())
-            async with Proxy(compile_plan(route), threads=1) as proxy:
+            async with NativeService(compile_plan(route), threads=1) as proxy:
                 await proxy.start()
                 slow, quick = await Client.to(proxy), await Client.to(proxy)
                 slow.writer.write(b"get slow:k\r\n")
@@ -92,7 +92,7 @@ def test_a_route_in_python_that_is_late_ends_at_its_deadline() -> None:
     async def scenario() -> None:
         async with Scripted.running() as server:
             impatient = server.route(reply_timeout_s=0.1, deadline_s=0.1)
-            async with Proxy(compile_plan(Slow((impatient,), 100.0)), threads=2) as proxy:
+            async with NativeService(compile_plan(Slow((impatient,), 100.0)), threads=2) as proxy:
                 await proxy.start()
                 client = await Client.to(proxy)
                 assert await client.ask(b"get k\r\n") == b"SERVER_ERROR timeout\r\n"
@@ -105,7 +105,7 @@ def test_a_route_in_python_that_is_late_ends_at_its_deadline() -> None:
 # ---- who serves which client ----
 
 
-def where(proxy: Proxy) -> list[int]:
+def where(proxy: NativeService) -> list[int]:
     """Open sessions by thread."""
     return [thread.clients() for thread in proxy.driver.threads]
 
@@ -118,7 +118,10 @@ def test_clients_are_divided_where_the_system_does_not_do_it(
     path = str(tmp_path / "socket") if way == "path" else ""
 
     async def scenario() -> None:
-        async with Scripted.running() as server, Proxy(compile_plan(server.route()), threads=3) as proxy:
+        async with (
+            Scripted.running() as server,
+            NativeService(compile_plan(server.route()), threads=3) as proxy,
+        ):
             await proxy.start(path=path)
             clients = [await (Client.on_path(path) if path else Client.to(proxy)) for _ in range(9)]
             for client in clients:
@@ -138,7 +141,10 @@ def test_clients_of_every_address_of_a_host_are_divided(monkeypatch: pytest.Monk
     monkeypatch.setattr(listening.socket, "getaddrinfo", lambda *_, **__: found)
 
     async def scenario() -> None:
-        async with Scripted.running() as server, Proxy(compile_plan(server.route()), threads=2) as proxy:
+        async with (
+            Scripted.running() as server,
+            NativeService(compile_plan(server.route()), threads=2) as proxy,
+        ):
             await proxy.start("any")
             for i in (1, 2, 3) * 2:
                 client = Client(*await asyncio.open_connection(f"127.0.0.{i}", proxy.port))
@@ -153,7 +159,7 @@ def test_clients_of_every_address_of_a_host_are_divided(monkeypatch: pytest.Monk
 
 
 @contextlib.asynccontextmanager
-async def two_clients_on_two_threads(proxy: Proxy, path: str) -> AsyncIterator[list[Client]]:
+async def two_clients_on_two_threads(proxy: NativeService, path: str) -> AsyncIterator[list[Client]]:
     await proxy.start(path=path)
     clients = [await Client.on_path(path) for _ in range(2)]
     for client in clients:
@@ -173,7 +179,7 @@ def test_a_late_write_of_one_thread_is_not_overtaken_by_another(tmp_path: Path) 
         async with Scripted.running() as server:
             route = server.route(reply_timeout_s=0.2, deadline_s=0.4)
             async with (
-                Proxy(compile_plan(route), threads=2) as proxy,
+                NativeService(compile_plan(route), threads=2) as proxy,
                 two_clients_on_two_threads(proxy, str(tmp_path / "socket")) as (one, other),
             ):
                 one.writer.write(b"set k 0 0 1\r\n1\r\n")
@@ -208,7 +214,7 @@ def test_a_copy_that_missed_a_write_of_one_thread_serves_no_other(tmp_path: Path
             pool = Pool("main", (Server.parse(a.address), Server.parse(b.address)))
             first, second = ((a, b)[i] for i in pool.ring().owners(b"k", 2))
             async with (
-                Proxy(compile_plan(Replicate(pool, copies=2)), threads=2) as proxy,
+                NativeService(compile_plan(Replicate(pool, copies=2)), threads=2) as proxy,
                 two_clients_on_two_threads(proxy, str(tmp_path / "socket")) as (one, other),
             ):
                 one.writer.write(b"set k 0 0 1\r\n1\r\n")
@@ -230,7 +236,7 @@ def test_what_threads_count_is_told_as_one(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             Scripted.running() as server,
-            Proxy(compile_plan(server.route()), threads=2) as proxy,
+            NativeService(compile_plan(server.route()), threads=2) as proxy,
             two_clients_on_two_threads(proxy, str(tmp_path / "socket")) as clients,
         ):
             for client in clients:

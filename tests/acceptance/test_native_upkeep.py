@@ -34,8 +34,8 @@ from .drivers import HAS_NATIVE, runner
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute import NativeProxy
-    from mcroute.proxy.native import Proxy
+    from mcroute.native import Proxy
+    from mcroute.proxy.native_service import NativeService
 
 run = runner("native")
 
@@ -76,7 +76,7 @@ def test_a_connection_that_a_child_holds_open_is_watched_no_more() -> None:
 
     async def scenario() -> None:
         with EmbeddedServer() as server:
-            async with Proxy(compile_plan(route(server)), threads=1) as proxy:
+            async with NativeService(compile_plan(route(server)), threads=1) as proxy:
                 await proxy.start()
                 (thread,) = proxy.driver.threads
                 before = watched()
@@ -101,7 +101,7 @@ def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) ->
         with EmbeddedServer() as server, EmbeddedServer() as other:
             pool = Pool.of("main", [server.address, other.address])
             plan = compile_plan(Replicate(pool))
-            async with Proxy(plan, threads=2, settings=SETTINGS, rng=Random(1)) as proxy:
+            async with NativeService(plan, threads=2, settings=SETTINGS, rng=Random(1)) as proxy:
                 await proxy.start()
                 number = proxy.engine.server_ids()[server.address]
                 look = proxy.engine.missed_writes
@@ -139,7 +139,7 @@ def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
 
     async def scenario() -> None:
         with EmbeddedServer() as server:
-            async with Proxy(compile_plan(route(server)), threads=2, settings=SETTINGS) as proxy:
+            async with NativeService(compile_plan(route(server)), threads=2, settings=SETTINGS) as proxy:
 
                 def fail(*_: object) -> None:
                     raise KeyError("a mistake")
@@ -172,7 +172,7 @@ def test_a_name_of_a_server_that_has_left_is_not_looked_up(monkeypatch: pytest.M
         with EmbeddedServer() as server:
             named = Server.parse(f"localhost:{free_port()}", name="left")
             both = Pool("main", (Server.parse(server.address), named))
-            async with Proxy(compile_plan(PoolRoute(both)), threads=1, settings=SETTINGS) as proxy:
+            async with NativeService(compile_plan(PoolRoute(both)), threads=1, settings=SETTINGS) as proxy:
                 await proxy.start()
                 number = proxy.engine.server_ids()["left"]
                 links = proxy._routing.links[number]
@@ -190,7 +190,7 @@ class Meddler:
     """Stops its own proxy."""
 
     children: tuple[PoolRoute]
-    proxies: list[NativeProxy]
+    proxies: list[Proxy]
 
     def steps(self, request: object) -> Generator[object, object, object]:
         try:
@@ -201,8 +201,8 @@ class Meddler:
 
 
 def test_a_proxy_does_not_wait_for_itself() -> None:
-    proxies: list[NativeProxy] = []
-    with EmbeddedServer() as server, NativeProxy(Meddler((route(server),), proxies), threads=1) as proxy:
+    proxies: list[Proxy] = []
+    with EmbeddedServer() as server, Proxy(Meddler((route(server),), proxies), threads=1) as proxy:
         proxies.append(proxy)
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
             client.sendall(b"get k\r\n")
@@ -215,7 +215,7 @@ def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away()
     async def scenario() -> None:
         async with Scripted.running() as server:
             plan = compile_plan(server.route(reply_timeout_s=20, deadline_s=0.1))
-            async with Proxy(plan, threads=2) as proxy:
+            async with NativeService(plan, threads=2) as proxy:
                 await proxy.start()
                 clients = [await Client.to(proxy)]
                 while not all(thread.clients() for thread in proxy.driver.threads):

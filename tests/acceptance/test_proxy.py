@@ -13,7 +13,7 @@ from mcroute.policy import HealthSettings, Pool, PoolRoute, Replicate, Route, St
 from mcroute.testing import MemcachedServer, Relay, find_memcached
 
 from .clients import Client
-from .drivers import Proxy, Run, start_proxy
+from .drivers import AnyProxy, Run, start_proxy
 from .load import Load, connected
 
 pytestmark = [
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
 ]
 
-ProxyFor = Callable[..., contextlib.AbstractAsyncContextManager[Proxy]]
+ProxyFor = Callable[..., contextlib.AbstractAsyncContextManager[AnyProxy]]
 # Servers come back soon, so that tests see several returns.
 SETTINGS = SupervisorSettings(HealthSettings(retry_base_s=0.2, retry_cap_s=0.4), refence_s=0.05)
 
@@ -41,7 +41,7 @@ def pool(servers: list[MemcachedServer], **options: float) -> Pool:
 @pytest.fixture
 def proxy_for(driver: str) -> ProxyFor:
     @contextlib.asynccontextmanager
-    async def proxy_for(route: Route, settings: SupervisorSettings = SETTINGS) -> AsyncIterator[Proxy]:
+    async def proxy_for(route: Route, settings: SupervisorSettings = SETTINGS) -> AsyncIterator[AnyProxy]:
         proxy = await start_proxy(driver, route, settings=settings)
         try:
             yield proxy
@@ -144,11 +144,11 @@ def test_closing_answers_what_has_come(run: Run, proxy_for: ProxyFor, servers: l
     run(scenario())
 
 
-def load_on(proxy: Proxy) -> Load:
+def load_on(proxy: AnyProxy) -> Load:
     return Load(lambda: connected(proxy.port))
 
 
-async def until_state(proxy: Proxy, state: State, *servers: int) -> None:
+async def until_state(proxy: AnyProxy, state: State, *servers: int) -> None:
     supervisor = proxy.supervision.supervisor
     while any(supervisor.state(server) is not state for server in servers):
         await asyncio.sleep(0.01)

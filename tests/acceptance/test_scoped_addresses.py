@@ -67,11 +67,11 @@ def test_a_server_on_an_interface_that_is_not_there_is_one_that_is_away(run: Run
 @pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_listening_on_an_address_with_a_scope(threads: int) -> None:
-    from mcroute.proxy.native import Proxy  # noqa: PLC0415
+    from mcroute.proxy.native_service import NativeService  # noqa: PLC0415
 
     async def scenario() -> None:
         away = Server.parse(f"127.0.0.1:{free_port()}")
-        async with Proxy(compile_plan(PoolRoute(Pool("main", (away,)))), threads=threads) as proxy:
+        async with NativeService(compile_plan(PoolRoute(Pool("main", (away,)))), threads=threads) as proxy:
             await proxy.start(str(HOST))
             client = Client(*await asyncio.open_connection(HOST, proxy.port))
             assert (await client.ask(b"version\r\n")).startswith(b"VERSION ")

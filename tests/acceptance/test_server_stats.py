@@ -11,7 +11,7 @@ import pytest
 from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .drivers import Proxy, Run, start_proxy
+from .drivers import AnyProxy, Run, start_proxy
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-async def ask(proxy: Proxy, line: bytes) -> bytes:
+async def ask(proxy: AnyProxy, line: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     try:
         writer.write(line + b"\r\n")

@@ -12,7 +12,7 @@ import pytest
 from mcroute.policy import HealthSettings, Pool, Replicate, State, SupervisorSettings
 from mcroute.testing import MemcachedServer, find_memcached
 
-from .drivers import Proxy, Run, start_proxy
+from .drivers import AnyProxy, Run, start_proxy
 from .load import Load, connected
 
 pytestmark = [
@@ -31,7 +31,7 @@ def servers(tmp_path: Path) -> Iterator[list[MemcachedServer]]:
         yield [stack.enter_context(MemcachedServer(path=str(tmp_path / str(i)))) for i in range(3)]
 
 
-async def out_with_writes_lost(proxy: Proxy, server: MemcachedServer, load: Load) -> None:
+async def out_with_writes_lost(proxy: AnyProxy, server: MemcachedServer, load: Load) -> None:
     server.pause()
     # The writes that wait are lost when it is fenced, or killed.
     while proxy.supervision.supervisor.state(0) is State.UP:

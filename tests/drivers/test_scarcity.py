@@ -12,7 +12,7 @@ import pytest
 from mcroute.policy import Limits, Pool, PoolRoute, Replicate, Server, State
 from mcroute.testing import EmbeddedServer, Relay
 from tests.acceptance.clients import Client
-from tests.acceptance.drivers import DRIVERS, Proxy, runner, start_proxy
+from tests.acceptance.drivers import DRIVERS, AnyProxy, runner, start_proxy
 
 pytestmark = pytest.mark.parametrize("driver", DRIVERS)
 
@@ -32,7 +32,7 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def are_up(proxy: Proxy) -> bool:
+def are_up(proxy: AnyProxy) -> bool:
     reports = proxy.supervision.supervisor.servers(asyncio.get_running_loop().time())
     return all(report.state is State.UP for report in reports.values())
 

@@ -38,7 +38,7 @@ from mcroute.policy import (
 )
 from mcroute.proxy.on_asyncio import Proxy as AsyncioProxy
 from mcroute.testing import EmbeddedServer
-from tests.acceptance.drivers import HAS_NATIVE, NATIVE, Proxy
+from tests.acceptance.drivers import HAS_NATIVE, NATIVE, AnyProxy
 
 LOCAL = ("127.0.0.1", 0)
 THREADS = 2
@@ -60,18 +60,18 @@ def driver(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def made(driver: str, plan: Plan) -> Proxy:
+def made(driver: str, plan: Plan) -> AnyProxy:
     if driver == "asyncio":
         return AsyncioProxy(plan)
-    from mcroute.proxy.native import Proxy as NativeProxy  # noqa: PLC0415
+    from mcroute.proxy.native_service import NativeService  # noqa: PLC0415
 
-    return NativeProxy(plan, threads=THREADS)
+    return NativeService(plan, threads=THREADS)
 
 
 class Visitor:
     """A client of a proxy, who also looks at its metrics."""
 
-    def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, proxy: AnyProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.proxy = proxy
         self._reader = reader
         self._writer = writer
@@ -255,9 +255,9 @@ def test_a_configuration_says_where(servers):
 
 @pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 def test_a_proxy_in_any_process_goes_into_any_registry(servers):
-    from mcroute import NativeProxy  # noqa: PLC0415
+    from mcroute.native import Proxy  # noqa: PLC0415
 
-    with NativeProxy(PoolRoute(pool(servers)), threads=THREADS) as proxy:
+    with Proxy(PoolRoute(pool(servers)), threads=THREADS) as proxy:
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as client:
             client.sendall(b"get a\r\n")
             assert client.recv(100) == b"END\r\n"

@@ -21,9 +21,9 @@ SIZE = 3 << 20
 def make(loop: str) -> Callable[..., Any]:
     if loop == "asyncio":
         return Proxy
-    from mcroute.proxy.native import Proxy as NativeProxy  # noqa: PLC0415
+    from mcroute.proxy.native_service import NativeService  # noqa: PLC0415
 
-    return lambda plan, **options: NativeProxy(plan, threads=1, **options)
+    return lambda plan, **options: NativeService(plan, threads=1, **options)
 
 
 LOOPS = pytest.mark.parametrize(

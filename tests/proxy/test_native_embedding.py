@@ -15,8 +15,8 @@ import pytest
 
 pytest.importorskip("mcroute._loop.threads", reason="no epoll")
 
-from mcroute import NativeProxy
 from mcroute.errors import ConfigError
+from mcroute.native import Proxy
 from mcroute.policy import Pool, PoolRoute
 from mcroute.proxy.state_file import StateFile
 from mcroute.testing import EmbeddedServer
@@ -41,7 +41,7 @@ def ask(port: int, request: bytes) -> bytes:
 
 
 def test_it_serves_until_it_is_stopped(server: EmbeddedServer) -> None:
-    with NativeProxy(route(server), threads=2) as proxy:
+    with Proxy(route(server), threads=2) as proxy:
         assert ask(proxy.port, b"set k 0 0 1\r\nx\r\nget k\r\n") == b"STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n"
         assert proxy.stats().snapshot.counters["requests"] == 2
     with pytest.raises(ConnectionRefusedError):
@@ -54,7 +54,7 @@ def test_it_serves_until_it_is_stopped(server: EmbeddedServer) -> None:
 
 
 def test_another_plan(server: EmbeddedServer) -> None:
-    with EmbeddedServer() as other, NativeProxy(route(server), threads=1) as proxy:
+    with EmbeddedServer() as other, Proxy(route(server), threads=1) as proxy:
         ask(proxy.port, b"set k 0 0 1\r\nx\r\n")
         proxy.reload(route(other))
         assert ask(proxy.port, b"get k\r\n") == b"END\r\n"
@@ -62,7 +62,7 @@ def test_another_plan(server: EmbeddedServer) -> None:
 
 
 def test_what_does_not_run_says_so(server: EmbeddedServer) -> None:
-    proxy = NativeProxy(route(server))
+    proxy = Proxy(route(server))
     for call in (proxy.stats, lambda: proxy.reload(route(server))):
         with pytest.raises(RuntimeError, match="does not run"):
             call()
@@ -72,15 +72,15 @@ def test_what_does_not_run_says_so(server: EmbeddedServer) -> None:
 
 
 def test_a_port_that_somebody_has_is_refused(server: EmbeddedServer) -> None:
-    with NativeProxy(route(server), threads=2) as proxy:
-        again = NativeProxy(route(server), port=proxy.port, threads=2)
+    with Proxy(route(server), threads=2) as proxy:
+        again = Proxy(route(server), port=proxy.port, threads=2)
         with pytest.raises(OSError, match="in use"):
             again.start()
         again.stop()
 
 
 def test_nothing_is_left_of_one_that_was_stopped(server: EmbeddedServer) -> None:
-    proxy = NativeProxy(route(server))
+    proxy = Proxy(route(server))
     proxy.start()
     proxy.stop()
     watched = weakref.ref(proxy)
@@ -91,11 +91,11 @@ def test_nothing_is_left_of_one_that_was_stopped(server: EmbeddedServer) -> None
 
 FORGETFUL = """
 import sys
-from mcroute import NativeProxy
+from mcroute.native import Proxy
 from mcroute.proxy.state_file import StateFile
 from mcroute.errors import ConfigError
 from mcroute.policy import Pool, PoolRoute
-proxy = NativeProxy(PoolRoute(Pool.of("main", sys.argv[1:])), threads=2)
+proxy = Proxy(PoolRoute(Pool.of("main", sys.argv[1:])), threads=2)
 proxy.start()
 print(proxy.port)
 """
@@ -110,23 +110,23 @@ def test_a_process_ends_although_nobody_stops_it(server: EmbeddedServer) -> None
 def test_it_keeps_a_state_file_and_descriptors(server: EmbeddedServer, tmp_path: Path) -> None:
     path = tmp_path / "proxy.state"
     with (
-        NativeProxy(route(server), threads=1, state_file=path, first_use="flush", descriptors=100) as proxy,
+        Proxy(route(server), threads=1, state_file=path, first_use="flush", descriptors=100) as proxy,
         pytest.raises(OSError, match="another proxy uses it"),
     ):
         assert b"STAT max_connections " in ask(proxy.port, b"stats\r\n")
         # It is flushed first.
         while ask(proxy.port, b"get k\r\n") != b"END\r\n":
             time.sleep(0.01)
-        NativeProxy(route(server), threads=1, state_file=path).start()
+        Proxy(route(server), threads=1, state_file=path).start()
     # Left in order: nothing is flushed when the next one begins.
     ask(server.port, b"set k 0 0 1\r\nx\r\n")
-    with NativeProxy(route(server), threads=1, state_file=path, first_use="flush") as proxy:
+    with Proxy(route(server), threads=1, state_file=path, first_use="flush") as proxy:
         assert ask(proxy.port, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
 
 
 def test_without_descriptors_enough_it_does_not_start(server: EmbeddedServer, tmp_path: Path) -> None:
     path = tmp_path / "proxy.state"
     with pytest.raises(ConfigError, match="the limit of 5 open descriptors"):
-        NativeProxy(route(server), threads=1, state_file=path, descriptors=5).start()
+        Proxy(route(server), threads=1, state_file=path, descriptors=5).start()
     # Nobody holds the file.
     StateFile(str(path)).close()

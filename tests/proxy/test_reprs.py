@@ -52,10 +52,10 @@ def test_an_engine() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no epoll")
 def test_a_proxy_on_the_native_loop() -> None:
-    from mcroute import NativeProxy  # noqa: PLC0415
+    from mcroute.native import Proxy  # noqa: PLC0415
 
     with EmbeddedServer() as server:
-        proxy = NativeProxy(PoolRoute(Pool.of("main", [server.address])), threads=2)
-        assert repr(proxy) == "<NativeProxy on port 0: not running, 2 threads, 1 servers>"
+        proxy = Proxy(PoolRoute(Pool.of("main", [server.address])), threads=2)
+        assert repr(proxy) == "<Proxy on port 0: not running, 2 threads, 1 servers>"
         with proxy:
-            assert repr(proxy) == f"<NativeProxy on port {proxy.port}: running, 2 threads, 1 servers>"
+            assert repr(proxy) == f"<Proxy on port {proxy.port}: running, 2 threads, 1 servers>"

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..config import Config, ProxySettings
 from ..config.schema import LIMITS
@@ -24,12 +24,9 @@ from .loading import load
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
-    from ..proxy.native import Proxy as NativeProxy
-    from ..proxy.on_asyncio import Proxy as AsyncioProxy
+    from ..proxy.service import Service
 
 __all__ = ("run_proxy", "runner", "serve")
-
-Proxy: TypeAlias = "AsyncioProxy | NativeProxy"
 
 # Descriptors that a proxy asks for, if it may have them: each client takes one.
 DESCRIPTORS = 1 << 20
@@ -161,13 +158,13 @@ def _is_on_asyncio(config: Config) -> bool:
     return config.proxy.loop == "asyncio" or not has_native
 
 
-def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
+def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
     """A proxy that is to be started, and what carries its bytes in words."""
     # Imported late: one of the two is enough, and each takes a MiB.
     if _is_on_asyncio(config):
-        from ..proxy.on_asyncio import Proxy as AsyncioProxy  # noqa: PLC0415
+        from ..proxy.on_asyncio import Proxy  # noqa: PLC0415
 
-        asyncio_proxy = AsyncioProxy(
+        proxy = Proxy(
             config.plan,
             settings=config.supervisor,
             limits=config.proxy.limits,
@@ -175,12 +172,11 @@ def _make(config: Config, state: StateFile | None) -> tuple[Proxy, str]:
             first_use=config.proxy.first_use,
             descriptors=_descriptors(config, 0),
         )
-        return asyncio_proxy, "asyncio"
-    from ..proxy.native import Proxy as NativeProxy  # noqa: PLC0415
-    from ..proxy.native import default_threads  # noqa: PLC0415
+        return proxy, "asyncio"
+    from ..proxy.native_service import NativeService, default_threads  # noqa: PLC0415
 
     threads = config.proxy.threads or default_threads()
-    native = NativeProxy(
+    native = NativeService(
         config.plan,
         threads=threads,
         settings=config.supervisor,
@@ -222,7 +218,7 @@ async def _serve(
 class _Reloading:
     """Holds the configuration that is in force, and replaces it."""
 
-    def __init__(self, proxy: Proxy, config: Config, reread: Callable[[], Config]) -> None:
+    def __init__(self, proxy: Service, config: Config, reread: Callable[[], Config]) -> None:
         self.config = config
         self._proxy = proxy
         self._begun = config.proxy

@@ -1,118 +1,187 @@
-"""The proxy on the native loop: threads that serve without the interpreter, supervised by an asyncio loop."""
+"""The native proxy inside any Python process, with or without an event loop of its own."""
 
 from __future__ import annotations
 
-import array
+import asyncio
+import atexit
 import os
-import socket
-from collections.abc import Sequence
+import threading
+import weakref
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from random import Random
+from typing import Any, TypeVar
 
-from .._loop.threads import LoopThread
-from ..drivers.native.driver import NativeDriver
-from ..drivers.native.engine import NativeEngine
-from ..policy import Limits, Plan, SupervisorSettings, Upkeep
-from ..runtime.routing import FirstUse, Routing
+from ..observe.metrics import Observation
+from ..policy import Limits, Plan, Route, SupervisorSettings, compile_plan
+from ..runtime.routing import FirstUse
 from .descriptors import Descriptors
-from .listening import listening_path, listening_sockets
-from .service import Service
-from .state_file import StateFile
+from .native_service import NativeService, default_threads
+from .state_file import lent_state
 
-__all__ = ("Proxy", "default_threads")
+__all__ = ("Proxy",)
 
-THREADS_MAX = 4
-
-
-def default_threads() -> int:
-    """One for each core that this process may use, at most four."""
-    return min(THREADS_MAX, len(os.sched_getaffinity(0)))
+T = TypeVar("T")
 
 
-class Proxy(Service):
-    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager.
+class Proxy:
+    """A proxy that serves while the process does something else. A context manager; or `start` and `stop`.
 
-    Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
-    supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
-    `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
-    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the
-    times of questions to servers and of reloads.
+    Clients are served by `threads` threads (default: one a core, at most 4) which need no interpreter;
+    another thread supervises the servers. `route` is a route or a compiled plan; it listens on `host` and
+    `port` (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and
+    a port for Prometheus; `limits` bounds memory and values.
+
+    `state_file` is the path of what an earlier proxy has left, and this one leaves: which servers have missed
+    writes. Servers that it says nothing of are flushed before they are used if `first_use` is "flush".
+    `descriptors` is how many the proxy may have open at once: clients for which none would be left wait, so
+    that connections to servers can always be made.
+
+    Methods may be called from any thread, one at a time. Linux only.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        route: Route | Plan,
+        host: str = "127.0.0.1",
+        port: int = 0,
         *,
+        path: str = "",
         threads: int | None = None,
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
+        metrics: tuple[str, int] | None = None,
         rng: Random | None = None,
-        state: StateFile | None = None,
+        state_file: str | os.PathLike[str] | None = None,
         first_use: FirstUse = "trust",
-        descriptors: Descriptors | None = None,
-        upkeep: Upkeep | None = None,
+        descriptors: int | None = None,
     ) -> None:
-        rng = rng or Random()
-        memory = state.memory if state else None
-        self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory)
-        self.engine: NativeEngine = self.driver.engine
-        routing = Routing(
-            plan,
-            self.driver,
-            settings=settings,
-            limits=limits,
-            rng=rng,
-            state=state,
-            first_use=first_use,
-            upkeep=upkeep,
+        self.plan: Plan = _plan(route)
+        self.port: int = port
+        self._where = (host, port, path, metrics)
+        self._threads = threads or default_threads()
+        self._how = (settings, limits, rng, first_use)
+        self._state_file = state_file
+        self._descriptors = descriptors
+        self._supervisor: threading.Thread | None = None
+        self._pid = 0
+
+    def __repr__(self) -> str:
+        where = self._where[2] or f"port {self.port}"
+        running = "running" if self._supervisor is not None and self._pid == os.getpid() else "not running"
+        return f"<Proxy on {where}: {running}, {self._threads} threads, {len(self.plan.servers)} servers>"
+
+    def start(self) -> None:
+        """Returns when clients can connect.
+
+        Raises OSError if it cannot listen or have the state file, ConfigError if it is to have too few
+        descriptors, RuntimeError if it runs.
+        """
+        if self._supervisor is not None:
+            raise RuntimeError("the proxy runs already")
+        started: Future[None] = Future()
+        self._pid = os.getpid()
+        self._supervisor = threading.Thread(
+            target=lambda: asyncio.run(self._serve(started)), name="mcroute-supervisor", daemon=True
         )
-        super().__init__(routing, self.driver, _NativeFront(self.driver.threads, self.engine), descriptors)
+        self._supervisor.start()
+        try:
+            started.result()
+        except BaseException:
+            self._supervisor.join()
+            self._supervisor = None
+            raise
+        # A process that ends without a word still answers what has come.
+        atexit.register(_stop, weakref.ref(self))
+
+    async def _serve(self, started: Future[None]) -> None:
+        settings, limits, rng, first_use = self._how
+        host, port, path, metrics = self._where
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        try:
+            descriptors = self._bound(metrics is not None)
+            with lent_state(self._state_file) as state:
+                self._service = NativeService(
+                    self.plan,
+                    threads=self._threads,
+                    settings=settings,
+                    limits=limits,
+                    rng=rng,
+                    state=state,
+                    first_use=first_use,
+                    descriptors=descriptors,
+                )
+            await self._service.start(host, port, path=path, metrics=metrics)
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        self.port = self._service.port
+        started.set_result(None)
+        await self._ended.wait()
+
+    def _bound(self, has_metrics: bool) -> Descriptors | None:
+        if self._descriptors is None:
+            return None
+        descriptors = Descriptors(self._descriptors, 0, self._threads, has_metrics)
+        # Before anything is made of which there might not be enough.
+        descriptors.clients_max(self.plan)
+        return descriptors
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if threading.current_thread() is self._supervisor:
+            work.close()
+            raise RuntimeError("the supervising thread, which runs routes in Python, cannot wait for itself")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _check(self) -> None:
+        if self._supervisor is None:
+            raise RuntimeError("the proxy does not run")
+        if self._pid != os.getpid():
+            raise RuntimeError("the proxy runs in the process that this one was forked from")
+
+    def stats(self) -> Observation:
+        """Counters, latencies and states of servers at this moment. RuntimeError if it does not run."""
+        self._check()
+        return self._service.observe()
+
+    # What `ProxyCollector` calls it.
+    observe = stats
+
+    def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
+        """Goes on with another plan, and these settings if given; no client is dropped.
+
+        Requests that come once this has returned are routed by it. RuntimeError if it does not run.
+        """
+        self._check()
+        plan = _plan(route)
+        self._do(self._service.reload(plan, settings=settings))
+        self.plan = plan
+
+    def stop(self, limit_s: float = 5.0) -> None:
+        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes.
+
+        Without effect if it does not run, or runs in the process that this one was forked from.
+        """
+        if self._supervisor is None or self._pid != os.getpid():
+            return
+        self._do(self._service.close(limit_s))
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._supervisor.join()
+        self._supervisor = None
+
+    def __enter__(self) -> Proxy:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
 
-class _NativeFront:
-    """A `Front` of several threads, among which the system divides clients, or the first thread does."""
+def _plan(route: Route | Plan) -> Plan:
+    return route if isinstance(route, Plan) else compile_plan(route)
 
-    def __init__(self, threads: Sequence[LoopThread], engine: NativeEngine) -> None:
-        self._threads = threads
-        self.set_clients_max = engine.set_clients_max
-        self.clients_held = engine.clients_held
 
-    async def listen(self, host: str, port: int) -> int:
-        sockets = listening_sockets(host, port, len(self._threads))
-        port = sockets[0][0].getsockname()[1]
-        if len(sockets) < len(self._threads):
-            for listener in sockets[0]:
-                self._divide(listener)
-        else:
-            for thread, own in zip(self._threads, sockets, strict=True):
-                for listener in own:
-                    thread.listen(listener.detach())
-        return port
-
-    async def listen_on_path(self, path: str) -> None:
-        self._divide(listening_path(path))
-
-    def _divide(self, listener: socket.socket) -> None:
-        """The first thread accepts, and hands clients over to each in turn."""
-        first, *others = self._threads
-        first.listen(listener.detach(), array.array("i", [-1, *(thread.hand_in() for thread in others)]))
-
-    def stop_listening(self) -> None:
-        for thread in self._threads:
-            thread.stop_listening()
-
-    def sessions(self) -> int:
-        return sum(thread.clients() for thread in self._threads)
-
-    def end_sessions(self) -> None:
-        for thread in self._threads:
-            thread.end_sessions()
-
-    def abort_sessions(self) -> None:
-        for thread in self._threads:
-            thread.abort_sessions()
-
-    async def closed(self) -> None:
-        """It is when `stop_listening` returns."""
-
-    def about(self) -> dict[str, object]:
-        return {"threads": len(self._threads)}
+def _stop(proxy: weakref.ref[Proxy]) -> None:
+    if (running := proxy()) is not None:
+        running.stop()

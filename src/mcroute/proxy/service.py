@@ -114,7 +114,7 @@ class Service:
 
     def __repr__(self) -> str:
         serving, servers = len(self.supervision.supervisor.serving), len(self.plan.servers)
-        return f"<Proxy on port {self.port}: {serving} of {servers} servers in service>"
+        return f"<{type(self).__name__} on port {self.port}: {serving} of {servers} servers in service>"
 
     async def start(
         self,

@@ -1,0 +1,118 @@
+"""A service on the native loop: threads that serve without the interpreter, supervised by an asyncio loop."""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections.abc import Sequence
+from random import Random
+
+from .._loop.threads import LoopThread
+from ..drivers.native.driver import NativeDriver
+from ..drivers.native.engine import NativeEngine
+from ..policy import Limits, Plan, SupervisorSettings, Upkeep
+from ..runtime.routing import FirstUse, Routing
+from .descriptors import Descriptors
+from .listening import listening_path, listening_sockets
+from .service import Service
+from .state_file import StateFile
+
+__all__ = ("NativeService", "default_threads")
+
+THREADS_MAX = 4
+
+
+def default_threads() -> int:
+    """One for each core that this process may use, at most four."""
+    return min(THREADS_MAX, len(os.sched_getaffinity(0)))
+
+
+class NativeService(Service):
+    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager.
+
+    Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
+    supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
+    `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
+    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the
+    times of questions to servers and of reloads.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        threads: int | None = None,
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random | None = None,
+        state: StateFile | None = None,
+        first_use: FirstUse = "trust",
+        descriptors: Descriptors | None = None,
+        upkeep: Upkeep | None = None,
+    ) -> None:
+        rng = rng or Random()
+        memory = state.memory if state else None
+        self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory)
+        self.engine: NativeEngine = self.driver.engine
+        routing = Routing(
+            plan,
+            self.driver,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+            state=state,
+            first_use=first_use,
+            upkeep=upkeep,
+        )
+        super().__init__(routing, self.driver, _NativeFront(self.driver.threads, self.engine), descriptors)
+
+
+class _NativeFront:
+    """A `Front` of several threads, among which the system divides clients, or the first thread does."""
+
+    def __init__(self, threads: Sequence[LoopThread], engine: NativeEngine) -> None:
+        self._threads = threads
+        self.set_clients_max = engine.set_clients_max
+        self.clients_held = engine.clients_held
+
+    async def listen(self, host: str, port: int) -> int:
+        sockets = listening_sockets(host, port, len(self._threads))
+        port = sockets[0][0].getsockname()[1]
+        if len(sockets) < len(self._threads):
+            for listener in sockets[0]:
+                self._divide(listener)
+        else:
+            for thread, own in zip(self._threads, sockets, strict=True):
+                for listener in own:
+                    thread.listen(listener.detach())
+        return port
+
+    async def listen_on_path(self, path: str) -> None:
+        self._divide(listening_path(path))
+
+    def _divide(self, listener: socket.socket) -> None:
+        """The first thread accepts, and hands clients over to each in turn."""
+        first, *others = self._threads
+        first.listen(listener.detach(), array.array("i", [-1, *(thread.hand_in() for thread in others)]))
+
+    def stop_listening(self) -> None:
+        for thread in self._threads:
+            thread.stop_listening()
+
+    def sessions(self) -> int:
+        return sum(thread.clients() for thread in self._threads)
+
+    def end_sessions(self) -> None:
+        for thread in self._threads:
+            thread.end_sessions()
+
+    def abort_sessions(self) -> None:
+        for thread in self._threads:
+            thread.abort_sessions()
+
+    async def closed(self) -> None:
+        """It is when `stop_listening` returns."""
+
+    def about(self) -> dict[str, object]:
+        return {"threads": len(self._threads)}
