@@ -115,7 +115,7 @@ def test_no_client_sees_an_error_whatever_is_reloaded(
             await traffic.some()
         # Not stale: where keys move to and fro, old values stay behind (docs/operations.md).
         total = traffic.tally.total()
-        assert (total.errors, total.alien, traffic.tally.examples if total.errors else []) == (0, 0, [])
+        assert (total.errors, total.wrong, traffic.tally.examples if total.errors else []) == (0, 0, [])
 
     asyncio.run(scenario())
 
@@ -144,7 +144,7 @@ def test_a_server_that_died_may_be_taken_out_and_put_back(
             while "server cache-1 serves again" not in await proxy.line():
                 pass
             await traffic.some()
-        assert (traffic.tally.total().errors, traffic.tally.total().stale, traffic.tally.total().alien) == (
+        assert (traffic.tally.total().errors, traffic.tally.total().stale, traffic.tally.total().wrong) == (
             0,
             0,
             0,
@@ -171,6 +171,6 @@ def test_a_server_that_is_taken_out_and_put_back_gives_no_old_value(
                 await proxy.reload(config(port, everybody))
                 await traffic.some(600)
         total = traffic.tally.total()
-        assert (total.errors, total.stale, total.alien, traffic.tally.examples) == (0, 0, 0, [])
+        assert (total.errors, total.stale, total.wrong, traffic.tally.examples) == (0, 0, 0, [])
 
     asyncio.run(scenario())

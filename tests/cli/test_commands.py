@@ -85,8 +85,8 @@ def test_a_flush_has_no_key_and_reaches_every_server(config):
         (["k", "--ejected", "a:2"], "--ejected: no server is named 'a:2'; did you mean a:1?"),
         ([], "a key is missing"),
         (["k", "--command", "flush_all"], "flush_all has no key"),
-        (["two words"], "'two words' is no key: 1 to 250 bytes without blanks and control characters"),
-        (["k" * 251], "is no key"),
+        (["two words"], "'two words' is not a key: 1 to 250 bytes without blanks and control characters"),
+        (["k" * 251], "is not a key"),
         (["k", "--command", "quit"], "'quit' is not one of"),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_server_dies_and_no_client_notices(servers):
     assert "is killed" in result.stdout
     assert "cache-2 runs again" in result.stdout
     last = result.stdout.splitlines()[-1]
-    assert last.endswith(" requests, 0 errors seen by clients, 0 stale and 0 alien values")
+    assert last.endswith(" requests, 0 errors seen by clients, 0 stale and 0 wrong values")
 
 
 def test_with_one_copy_clients_see_errors_and_so_does_the_exit_status():
@@ -46,7 +46,7 @@ def test_with_one_copy_clients_see_errors_and_so_does_the_exit_status():
     assert result.returncode == 1
     assert " 0 errors seen by clients, " not in result.stdout
     assert "SERVER_ERROR" in result.stdout
-    assert " 0 stale and 0 alien values" in result.stdout
+    assert " 0 stale and 0 wrong values" in result.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -67,7 +67,7 @@ def test_a_signal_ends_it_at_any_time_and_it_tells_what_it_knows(moment, number)
         finally:
             process.kill()
     assert (process.returncode, errors) == (128 + number, "")
-    assert "0 errors seen by clients, 0 stale and 0 alien values" in rest
+    assert "0 errors seen by clients, 0 stale and 0 wrong values" in rest
     assert rest.endswith(f"interrupted by {number.name}\n")
 
 
@@ -97,7 +97,7 @@ def test_servers_are_stopped_also_after_an_exception(fault):
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(b"key:0=0", "stale"), (b"key:1=1", "alien"), (b"key:0=999999", "alien"), (b"nonsense", "alien")],
+    [(b"key:0=0", "stale"), (b"key:1=1", "wrong"), (b"key:0=999999", "wrong"), (b"nonsense", "wrong")],
 )
 def test_a_wrong_value_is_noticed(value, verdict):
     async def scenario() -> Counts:
@@ -117,7 +117,7 @@ def test_a_wrong_value_is_noticed(value, verdict):
 
     with EmbeddedServer() as server:
         counts = asyncio.run(scenario())
-    others = {"stale", "alien", "errors"} - {verdict}
+    others = {"stale", "wrong", "errors"} - {verdict}
     assert [getattr(counts, other) for other in others] == [0, 0]
 
 

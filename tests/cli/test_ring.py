@@ -53,7 +53,7 @@ def test_the_spread_has_a_bar_for_each_server(tmp_path: Path) -> None:
         line.startswith(server) and "points" in line for line, server in zip(lines, SERVERS, strict=False)
     )
     assert "█" * 20 in lines[0]
-    assert "times what its weight promises" in lines[-1]
+    assert "times the share that its weight gives" in lines[-1]
 
 
 def test_a_spread_is_measured_against_the_weights() -> None:
@@ -161,9 +161,9 @@ def test_defaults_are_tried_of_every_system(system: str) -> None:
     [
         (["owner", "none.toml", "k"], "cannot be read"),
         (["owner", "{a}", "k", "--pool", "man"], "did you mean main?"),
-        (["spread", "{a}", "--key-file", "{empty}"], "there are no keys"),
-        (["detect", "{a}", "--sample", "{empty}"], "there are no keys"),
-        (["detect", "{a}", "--sample", "{odd}"], "line 1: a key, a blank and a server"),
+        (["spread", "{a}", "--key-file", "{empty}"], "the file has no keys"),
+        (["detect", "{a}", "--sample", "{empty}"], "the file has no keys"),
+        (["detect", "{a}", "--sample", "{odd}"], "line 1: expected a key, a blank and a server"),
         (["detect", "{a}", "--sample", "{stranger}"], "line 2: no server is called 'x:1'"),
         (["detect", "{a}", "--sample", "{good}", "--out", "x:1"], "--out: no server"),
         (["detect", "{a}", "--sample", "{good}", "--given", "prefix"], "--given"),
@@ -190,4 +190,4 @@ def test_what_nothing_explains_is_said(tmp_path: Path) -> None:
     path.write_text("".join(f"key:{i} {SERVERS[i * i % 5]}\n" for i in range(100)))
     result = run("detect", config(tmp_path, "a.toml", SERVERS), "--sample", str(path))
     assert result.exit_code == 1
-    assert "nothing that is known explains" in result.stderr
+    assert "no known system explains" in result.stderr

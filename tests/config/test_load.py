@@ -172,12 +172,12 @@ def test_the_retry_budget_is_in_the_plan():
         (
             ONE + '[proxy]\nmetrics = "0.0.0.0:9"',
             "proxy.metrics: 0.0.0.0 can be reached from other machines; "
-            'write "127.0.0.1:9", behind something that checks visitors',
+            'write "127.0.0.1:9", behind a proxy that authenticates',
         ),
         (
             ONE + '[proxy]\nmetrics = "cache1:9"',
             "proxy.metrics: cache1 can be reached from other machines; "
-            'write "127.0.0.1:9", behind something that checks visitors',
+            'write "127.0.0.1:9", behind a proxy that authenticates',
         ),
         (ONE + "deadline_s = 0", "pools.main.deadline_s: 0 is not a positive, finite number of seconds"),
         (ONE + "[health]\njitter = 1.5", "health.jitter: 1.5 is not a number from 0 to 1"),

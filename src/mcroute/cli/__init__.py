@@ -1,4 +1,4 @@
-"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. The commands need extras.
+"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. Most commands need extras.
 
 `mcroute --help` and `mcroute --version` need none.
 """
@@ -10,13 +10,13 @@ from .. import __version__
 
 __all__ = ("COMMANDS", "main")
 
-# Each command in a line, as `mcroute --help` shows it.
+# Each command's summary, as `mcroute --help` shows it.
 COMMANDS = {
-    "check": "Check that the file CONFIG can work, and show what it says.",
-    "demo": "Show it at work: four servers, one of which is killed and returns.",
-    "explain": "Show which servers a request goes to, in which order, and why.",
-    "proxy": "Serve memcached's clients as CONFIG says.",
-    "ring": "Where keys are, what a change would move, and whose ring it is.",
+    "check": "Check the configuration file CONFIG.",
+    "demo": "Run four servers under load; one is killed and returns.",
+    "explain": "Show the servers that a request goes to, in order.",
+    "proxy": "Run the proxy configured by CONFIG.",
+    "ring": "Show where keys are placed, and what a change moves.",
 }
 
 _PROXY = ("click", "prometheus_client", *(("tomli",) if sys.version_info < (3, 11) else ()))
@@ -25,20 +25,20 @@ _EXTRAS = {"proxy": _PROXY, "demo": (*_PROXY, "rich"), "plots": (*_PROXY, "matpl
 
 
 def main() -> None:
-    """Runs the command of `sys.argv` and exits: 0 done, 2 a mistake in the configuration or the command."""
+    """Runs the command of `sys.argv` and exits with its status; 2 is a mistake of the user's."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["proxy"]:
-        # Before anything else is imported: by default SIGHUP ends a process.
+        # First of all: until a handler is set, SIGHUP ends the process.
         from .signals import note_signals  # noqa: PLC0415
 
         note_signals()
     try:
         if len(arguments) == 2 and arguments[0] == "proxy" and not arguments[1].startswith("-"):
-            # Without options there is nothing to parse, and a running proxy does without click's 2 MiB.
+            # Without options there is nothing to parse, and a running proxy saves click's 2 MiB.
             from .serving import run_proxy  # noqa: PLC0415
 
             sys.exit(run_proxy(arguments[1]))
-        # Imported late: what they need is an extra, and its absence is explained.
+        # Imported late: the commands need extras, and a missing extra gets a message.
         from .commands import mcroute  # noqa: PLC0415
 
         mcroute(prog_name="mcroute")
@@ -60,14 +60,14 @@ def _do_without(missing: str, arguments: list[str]) -> None:
 
 
 def _extra_of(missing: str, arguments: list[str]) -> str:
-    """The extra with all that the command needs."""
+    """The extra that has everything that the command needs."""
     if missing == "rich" or arguments[0] == "demo":
         return "demo"
     return "plots" if missing == "matplotlib" or "--plot" in arguments else "proxy"
 
 
 def _needed(extra: str) -> str:
-    """What is missing of the extra, all of it, and where it comes from."""
+    """The missing packages of the extra, and how to install them."""
     *others, last = (name.replace("_", "-") for name in _EXTRAS[extra] if find_spec(name) is None)
     names = f"{', '.join(others)} and {last}" if others else last
     return f"{names}: pip install 'mcroute-engine[{extra}]'"

@@ -1,4 +1,4 @@
-"""The commands. Answers go to stdout; errors to stderr, and a mistake of the user's is exit code 2."""
+"""The commands. Results go to stdout, errors to stderr; a mistake of the user's is exit code 2."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from . import COMMANDS
 from .loading import load
 from .ring.commands import ring
 
-KEY_MAX = 250  # bytes, as memcached has it
+KEY_MAX = 250  # bytes, memcached's limit
 
 _P = ParamSpec("_P")
 
 
 class _Mistake(click.ClickException):
-    """Something the user wrote."""
+    """A mistake in the user's input."""
 
     exit_code = 2
 
 
 def _reporting(command: Callable[_P, None]) -> Callable[_P, None]:
-    """A mistake in the configuration is a line, not a traceback."""
+    """Turns ConfigError into one line on stderr instead of a traceback."""
 
     @wraps(command)
     def reported(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -62,11 +62,11 @@ mcroute.add_command(ring)
 @_CONFIG
 @_reporting
 def check(config: str) -> None:
-    """Check that the file CONFIG can work, and show what it says.
+    """Check the configuration file CONFIG, and show its pools.
 
-    Names of hosts are looked up: two servers at one address are a mistake.
+    Host names are resolved: two servers at one address are a mistake.
     """
-    # Imported late: asyncio takes a while, and the other commands look nothing up.
+    # Imported late: asyncio takes long to import, and the other commands resolve no names.
     import asyncio  # noqa: PLC0415
 
     from ..drivers.asyncio.addresses import locate, place_of  # noqa: PLC0415
@@ -89,7 +89,7 @@ def check(config: str) -> None:
 
 
 def _copies(plan: Plan, pool: Pool) -> int:
-    """On how many of the pool's servers each key is; 0 if the route does not use the pool."""
+    """The number of the pool's servers that hold each key; 0 if the route does not use the pool."""
     ranks = (node.rank for node in plan.nodes if isinstance(node, Ask) and plan.pools[node.pool] is pool)
     return max(ranks, default=-1) + 1
 
@@ -103,14 +103,14 @@ def _copies(plan: Plan, pool: Pool) -> int:
     default="get",
     show_default=True,
     metavar="NAME",
-    help="The memcached command whose way is shown.",
+    help="The memcached command to explain.",
 )
 @click.option(
-    "--ejected", multiple=True, metavar="SERVER", help="Take this server as out of service; may be repeated."
+    "--ejected", multiple=True, metavar="SERVER", help="Treat this server as ejected; may be repeated."
 )
 @_reporting
 def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...]) -> None:
-    """Show which servers a request goes to, in which order, and why. Nothing is sent."""
+    """Show the servers that a request goes to, in order, and why. Nothing is sent."""
     loaded = load(config)
     _check_servers(loaded, ejected)
     for i, key in enumerate(_keys(keys, command)):
@@ -126,15 +126,15 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
 @click.option(
     "--loop",
     type=click.Choice(["native", "asyncio"]),
-    help="Instead of CONFIG's proxy.loop.",
+    help="Overrides CONFIG's proxy.loop.",
 )
 @click.option(
-    "--threads", type=click.IntRange(0, 64), help="Instead of CONFIG's proxy.threads; 0: one for each core."
+    "--threads", type=click.IntRange(0, 64), help="Overrides CONFIG's proxy.threads; 0: one per core."
 )
 def proxy(config: str, loop: str | None, threads: int | None) -> None:
-    """Serve memcached's clients as CONFIG says, until SIGTERM or SIGINT; then finish what has come.
+    """Run the proxy configured by CONFIG until SIGTERM or SIGINT, then drain the clients' requests.
 
-    SIGHUP reads CONFIG again, without dropping a client; a file that cannot work changes nothing.
+    SIGHUP reloads CONFIG without dropping a client; a faulty file changes nothing.
     """
     # Imported late: the other commands need no engine.
     from .serving import run_proxy  # noqa: PLC0415
@@ -150,20 +150,20 @@ def _option(name: str, kind: Any, default: object, help: str) -> Callable[..., A
 @_option("--duration", click.FloatRange(1.0), 15.0, "Seconds of load.")
 @_option("--clients", click.IntRange(1, 1000), 50, "Connections to the proxy.")
 @_option("--keys", click.IntRange(1), 1000, "Keys in the cache.")
-@_option("--rate", click.FloatRange(1.0), 1000.0, "Requests a second, of all clients together.")
-@_option("--copies", click.IntRange(1, 4), 2, "Servers that each key is on.")
-@_option("--fault", click.Choice(["kill", "stop"]), "kill", "What happens to one server.")
-@_option("--seed", click.INT, 1, "Decides which server that is, and which keys are read.")
-@click.option("--embedded", is_flag=True, help="Use mcroute's own test servers, even if memcached is there.")
+@_option("--rate", click.FloatRange(1.0), 1000.0, "Requests per second, of all clients together.")
+@_option("--copies", click.IntRange(1, 4), 2, "Servers that hold each key.")
+@_option("--fault", click.Choice(["kill", "stop"]), "kill", "The fault of one server.")
+@_option("--seed", click.INT, 1, "Seed for the choice of that server and of the keys to read.")
+@click.option("--embedded", is_flag=True, help="Use mcroute's test servers even if memcached is installed.")
 def demo(
     duration: float, clients: int, keys: int, rate: float, copies: int, fault: str, seed: int, embedded: bool
 ) -> None:
-    """Show it at work: four servers, a proxy, clients; one server is killed and comes back.
+    """Run four servers, a proxy and clients under load; one server is killed and comes back.
 
-    Every value that a client reads is checked. Exit status 1 if one has seen an error or a wrong value.
+    The clients check every value. Exit status 1 if a client saw an error or a wrong value.
     Everything runs on 127.0.0.1 and is stopped at the end.
     """
-    # Imported late: what it draws with is an extra of its own.
+    # Imported late: drawing needs an extra.
     from rich.console import Console  # noqa: PLC0415
 
     from ..testing import find_memcached  # noqa: PLC0415
@@ -186,7 +186,7 @@ def _check_servers(config: Config, names: Sequence[str]) -> None:
 
 
 def _keys(texts: Sequence[str], command: str) -> list[bytes]:
-    """The keys as the bytes that were typed, whatever the terminal's encoding."""
+    """The keys as typed bytes, whatever the terminal's encoding."""
     if command == "flush_all":
         if texts:
             raise _Mistake("flush_all has no key")
@@ -196,5 +196,7 @@ def _keys(texts: Sequence[str], command: str) -> list[bytes]:
     keys = [os.fsencode(text) for text in texts]
     for text, key in zip(texts, keys, strict=True):
         if not 0 < len(key) <= KEY_MAX or any(byte <= 0x20 or byte == 0x7F for byte in key):
-            raise _Mistake(f"{text!r} is no key: 1 to {KEY_MAX} bytes without blanks and control characters")
+            raise _Mistake(
+                f"{text!r} is not a key: 1 to {KEY_MAX} bytes without blanks and control characters"
+            )
     return keys

@@ -1,4 +1,4 @@
-"""Running the proxy until a signal ends it, on the fastest loop that there is."""
+"""Runs the proxy until a signal ends it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ("run_proxy", "runner", "serve")
 
-# Descriptors that a proxy asks for, if it may have them: each client takes one.
+# The limit of open files that a proxy asks for: each client takes one descriptor.
 DESCRIPTORS = 1 << 20
 
 log: logging.Logger = logging.getLogger("mcroute")
 
 
 def run_proxy(path: str, loop: str | None = None, threads: int | None = None) -> int:
-    """Serves by the configuration in this file until a signal ends it; `loop` and `threads` replace its own.
+    """Runs the proxy by this configuration file until a signal ends it; `loop` and `threads` override it.
 
     Returns the exit status: 0 after a signal, 1 if it cannot listen, 2 for a mistake in the configuration.
     """
@@ -73,15 +73,15 @@ def serve(
     listening: Callable[[str, str], None],
     state_file: str = "",
 ) -> None:
-    """Runs the proxy; `listening` is told the address, and what carries the bytes, once clients can connect.
+    """Runs the proxy; calls `listening` with the address and the kind of loop once clients can connect.
 
-    `state_file` is used where the configuration names none.
+    `state_file` is the default where the configuration names none.
 
-    The first SIGTERM or SIGINT ends it in peace: requests that have come are answered, within the time that
-    the configuration gives. The second one ends it as the system has it. SIGHUP installs the configuration
-    that `reread` returns; if that raises ConfigError, the one before stays.
+    The first SIGTERM or SIGINT drains: pending requests are answered, within the configured time. The second
+    one ends the process at once. SIGHUP installs the configuration that `reread` returns; if `reread` raises
+    ConfigError, the current configuration stays.
 
-    Raises OSError if it cannot listen, ConfigError for a loop that is not to be had.
+    Raises OSError if the proxy cannot listen, ConfigError for a loop that is not available.
     """
     _raise_descriptor_limit()
     # Native threads carry the bytes by themselves: the loop that supervises them is not worth uvloop's 2 MiB.
@@ -90,7 +90,7 @@ def serve(
 
 
 def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
-    """What runs a coroutine to its end: uvloop's `run` where it is installed, else asyncio's."""
+    """A function that runs a coroutine to its end: uvloop's `run` if uvloop is installed, else asyncio's."""
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
@@ -99,7 +99,7 @@ def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 def _raise_descriptor_limit() -> None:
-    # On Windows there is none; elsewhere it may not be ours to raise.
+    # Windows has no such limit; elsewhere the process may lack permission to raise it.
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415
 
@@ -110,28 +110,28 @@ def _raise_descriptor_limit() -> None:
 
 
 def _descriptors(config: Config, threads: int) -> Descriptors | None:
-    """Those of this process, with so many native threads; None where there is no limit, or none that is told.
+    """The descriptors of this process, with this number of native threads; None where there is no limit.
 
-    Raises ConfigError if they do not suffice.
+    Raises ConfigError if the limit is too low.
     """
     try:
         import resource  # noqa: PLC0415
 
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # Without the one that lists them.
+        # Minus the descriptor that lists the directory.
         taken = len(os.listdir("/dev/fd")) - 1
     except (ImportError, OSError):
         return None
     if limit == resource.RLIM_INFINITY:
         return None
     descriptors = Descriptors(limit, taken, threads, has_metrics=config.proxy.metrics is not None)
-    # Before anything is made of which there might not be enough.
+    # Checked before anything is opened.
     descriptors.clients_max(config.plan)
     return descriptors
 
 
 def _open_state(wanted: str, default: str) -> StateFile | None:
-    """The state file; without one that was asked for, a default that cannot be had is only warned of."""
+    """Opens the state file. Warns if `default` cannot be used; raises ConfigError if `wanted` cannot."""
     if wanted == "none" or not (wanted or default):
         return None
     try:
@@ -148,19 +148,19 @@ def _open_state(wanted: str, default: str) -> StateFile | None:
 
 
 def _is_on_asyncio(config: Config) -> bool:
-    """Whether the configuration asks for asyncio, or there is nothing else.
+    """Whether the configuration asks for asyncio, or only asyncio is available.
 
-    Raises ConfigError for a native loop that is not to be had.
+    Raises ConfigError if the configuration asks for a native loop that is not available.
     """
     has_native = importlib.util.find_spec("mcroute._loop.threads") is not None
     if config.proxy.loop == "native" and not has_native:
-        raise ConfigError("proxy.loop", "the native loop is for Linux; write asyncio")
+        raise ConfigError("proxy.loop", "the native loop needs Linux; write asyncio")
     return config.proxy.loop == "asyncio" or not has_native
 
 
 def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
-    """A proxy that is to be started, and what carries its bytes in words."""
-    # Imported late: one of the two is enough, and each takes a MiB.
+    """A proxy that is not started yet, and the kind of its loop in words."""
+    # Imported late: a process needs one of the two, and each takes a MiB.
     if _is_on_asyncio(config):
         from ..proxy.on_asyncio import Proxy  # noqa: PLC0415
 
@@ -196,7 +196,7 @@ async def _serve(
     state: StateFile | None,
 ) -> None:
     stopped, hung_up = asyncio.Event(), asyncio.Event()
-    # Before the start: connecting to servers takes a while, and may be interrupted too.
+    # Before the start: connecting to servers takes time, and may be interrupted too.
     _on_signals(ENDING, stopped)
     _on_signals(RELOADING, hung_up)
     proxy, how = _make(config, state)
@@ -216,7 +216,7 @@ async def _serve(
 
 
 class _Reloading:
-    """Holds the configuration that is in force, and replaces it."""
+    """Holds the current configuration, and replaces it."""
 
     def __init__(self, proxy: Service, config: Config, reread: Callable[[], Config]) -> None:
         self.config = config
@@ -227,7 +227,7 @@ class _Reloading:
     async def whenever(self, wanted: asyncio.Event) -> None:
         while True:
             await wanted.wait()
-            # Before the file is read: a signal that comes meanwhile may be about a later version of it.
+            # Cleared before the file is read: a signal that comes meanwhile may be about a later version.
             wanted.clear()
             try:
                 await self._reload()
@@ -237,12 +237,12 @@ class _Reloading:
             except Exception:
                 self._proxy.reload_failed()
                 log.exception("reload failed, still using the previous configuration")
-            # The other configuration would wait for the next full collection, which is seldom; so would
-            # freed tuples: CPython keeps up to two thousand of each size, and a reload adds to them.
+            # The previous configuration would stay until the next full collection, and so would freed tuples:
+            # CPython keeps up to two thousand of each size, and a reload adds to them.
             gc.collect()
 
     async def _reload(self) -> None:
-        # In a thread: the rings of large pools take a while to build.
+        # In a thread: the rings of large pools take long to build.
         config = await asyncio.to_thread(self._reread)
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
@@ -253,7 +253,7 @@ class _Reloading:
                 log.warning("proxy.%s: %s instead of %s needs a restart", option, _shown(new), _shown(old))
 
 
-# Options of the proxy which a reload does not change, beside the limits.
+# Options of the proxy that need a restart, beside the limits.
 RESTARTING = ("listen", "metrics", "loop", "threads", "state_file", "first_use")
 
 
@@ -276,7 +276,7 @@ def _difference(before: Config, after: Config) -> str:
 
 
 async def _ends_before(task: asyncio.Task[None], event: asyncio.Event) -> bool:
-    """Whether the task ends before the event, at which it is cancelled. Raises what the task does."""
+    """Whether the task ends before the event, which cancels the task. Raises the task's exception."""
     waiting = asyncio.create_task(event.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -288,7 +288,7 @@ async def _ends_before(task: asyncio.Task[None], event: asyncio.Event) -> bool:
 
 
 def _on_signals(names: tuple[str, ...], event: asyncio.Event | None) -> None:
-    """Signals of these names set the event from now on, and those that were noted before do so at once."""
+    """From now on these signals set the event; signals noted earlier set it at once."""
     loop = asyncio.get_running_loop()
     for name in names:
         number = getattr(signal, name, None)
@@ -300,7 +300,7 @@ def _on_signals(names: tuple[str, ...], event: asyncio.Event | None) -> None:
             else:
                 loop.add_signal_handler(number, event.set)
         except NotImplementedError:
-            # Windows: Ctrl-C is a KeyboardInterrupt, which closes the proxy too; nothing reloads.
+            # Windows: Ctrl-C raises KeyboardInterrupt, which closes the proxy too; no signal reloads.
             signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
     if event is not None and noted_signals(names):
         event.set()

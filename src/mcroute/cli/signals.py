@@ -1,4 +1,4 @@
-"""Signals that come before the proxy can act on them: noted from the first moment, and made up for."""
+"""Signals that arrive before the proxy can handle them: noted, and handled later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _noted: set[int] = set()
 
 
 def note_signals() -> None:
-    """From now on these signals do not end the process: each one that comes is noted."""
+    """From now on these signals do not end the process; each is noted."""
     for name in (*ENDING, *RELOADING):
         number = getattr(signal, name, None)
         if number is not None:
@@ -22,7 +22,7 @@ def note_signals() -> None:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    # A second one ends the process as the system has it.
+    # The second one ends the process, as by default.
     if number in _noted and signal.Signals(number).name in ENDING:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
@@ -30,5 +30,5 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 
 def noted_signals(names: tuple[str, ...]) -> bool:
-    """Whether one of these has come. To be asked when somebody else handles them."""
+    """Whether one of these signals was noted. Call it after another handler was installed."""
     return any(getattr(signal, name, None) in _noted for name in names)

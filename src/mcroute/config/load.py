@@ -1,4 +1,4 @@
-"""TOML -> the policy objects that a Python user would build by hand."""
+"""Reads TOML into the policy objects that a Python user would build by hand."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ __all__ = ("Config", "ProxySettings", "load_config", "parse_config")
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """Where to listen, and how long (seconds) to go on answering after having been told to stop.
+    """Where the proxy listens, and how long (seconds) it drains requests after a signal to stop.
 
-    `path` is that of a unix socket, listened on instead of host and port. `metrics` is where Prometheus is
-    served, None for nowhere. `loop` is "native", "asyncio", or empty for the faster one that there is;
-    `threads` are the native loop's, 0 for one a core, at most 4. `limits` bounds memory and clients' values.
-    `state_file` is a path, empty for the configuration's with ".state" behind it, or "none"; `first_use` is
-    "trust" or "flush".
+    `path` is the path of a unix socket that replaces host and port. `metrics` is the address of the
+    Prometheus endpoint, None for no endpoint. `loop` is "native", "asyncio", or empty for the faster one
+    available. `threads` is the number of native threads, 0 for one per core, at most 4. `limits` bounds
+    memory and clients' values. `state_file` is a path, "none", or empty for the configuration's path plus
+    ".state"; `first_use` is "trust" or "flush".
     """
 
     drain_timeout_s: float
@@ -68,13 +68,13 @@ class ProxySettings:
 
     @property
     def listen(self) -> str:
-        """The address in words."""
+        """The address as text."""
         return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. `pools` has all pools in the order of the file, used by the route or not."""
+    """A checked configuration. `pools` has all pools in the order of the file, also those without a route."""
 
     proxy: ProxySettings
     supervisor: SupervisorSettings
@@ -95,7 +95,7 @@ class Config:
         return self._plan
 
     def check_places(self, places: Places) -> None:
-        """Raises ConfigError if two of the plan's servers are at one address. `places` are by name.
+        """Raises ConfigError if two of the plan's servers have one address. `places` are by server name.
 
         Pools whose `identity` is "any" may have such servers.
         """
@@ -117,14 +117,14 @@ class Config:
         return f"{inside('pools', pool.name)}.servers[{index}]"
 
 
-# As a UTF-16 file begins, in either order of bytes.
+# The first bytes of a UTF-16 file, in either byte order.
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
     """Reads a TOML file, UTF-8.
 
-    Raises ConfigError, whose place begins with the path, if the file cannot be read or cannot work.
+    Raises ConfigError, whose place begins with the path, for a file that cannot be read or has a mistake.
     """
     place = os.fspath(path)
     try:
@@ -141,15 +141,15 @@ def load_config(path: str | os.PathLike[str]) -> Config:
 
 
 def parse_config(text: str, place: str = "") -> Config:
-    """Reads TOML; `place` is what errors begin with, such as a file's name.
+    """Reads TOML; `place` is the prefix of errors, such as the file's name.
 
     Raises ConfigError, whose place is the option as in `pools.main.servers[2]`.
     """
     try:
-        # Some editors begin a file with a byte order mark.
+        # Some editors write a byte order mark.
         raw = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
-        # Beside its own error the parser lets those of int() and of the stack pass.
+        # The parser also lets errors of int() and of the stack pass.
         raise ConfigError(place, f"is not TOML: {error}") from None
     try:
         return _config(raw)
@@ -199,7 +199,7 @@ def _listen(text: str) -> dict[str, Any]:
 
 
 def _address(text: str, place: str) -> tuple[str, int]:
-    """Where to listen, in full: what servers may leave out, or say beside it, has no meaning here."""
+    """An address to listen on: host and port are required, and a weight is an error."""
     if text.startswith(("unix:", "/")):
         raise ConfigError(place, f"{text!r} is the path of a unix socket; host:port is needed")
     if text.startswith(":") and not text.startswith("::"):
@@ -220,7 +220,7 @@ def _metrics(text: str) -> tuple[str, int] | None:
         return None
     host, port = _address(text, "proxy.metrics")
     if host != "localhost" and not _is_loopback(host):
-        instead = f'write "127.0.0.1:{port}", behind something that checks visitors'
+        instead = f'write "127.0.0.1:{port}", behind a proxy that authenticates'
         raise ConfigError("proxy.metrics", f"{host} can be reached from other machines; {instead}")
     return host, port
 
@@ -242,7 +242,7 @@ def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:
 
 
 def _pools(raw: object) -> tuple[dict[str, Pool], dict[str, int]]:
-    """The pools, and the copies of those that say how many, by name."""
+    """The pools, and the number of copies of the pools that set it, both by name."""
     if isinstance(raw, list):
         raise ConfigError("pools", "expected a table for each pool; write [pools.main] instead of [[pools]]")
     tables = table_of(raw, "pools")
@@ -271,13 +271,13 @@ def _pool(name: str, values: dict[str, Any], place: str) -> Pool:
         values["placement"] = _placement(values["placement"], f"{place}.placement")
     with placed(place, f"pools.{name}"):
         pool = Pool(name, servers, **values)
-        # Asked for here, so that a distribution that does not suit the servers is found with the rest.
+        # Built here, so that a distribution that does not suit the servers is reported like other mistakes.
         pool.ring()
     return pool
 
 
 def _placement(raw: object, place: str) -> Like:
-    """What is not an option of every placement is one of the system's own, which knows its values."""
+    """Splits off the options of every placement; the system itself checks the rest."""
     table = table_of(raw, place)
     options = placement_options()
     own = {option.name: table[option.name] for option in options if option.name in table}
@@ -304,7 +304,7 @@ def _server(raw: object, place: str) -> Server:
 
 
 class _RouteReader:
-    """Reads routes that may name these pools. `copies` are those of pools that say how many."""
+    """Reads routes that name these pools. `copies` holds the number of copies of the pools that set it."""
 
     def __init__(self, pools: dict[str, Pool], copies: dict[str, int]) -> None:
         self.pools = pools
@@ -325,7 +325,7 @@ class _RouteReader:
         return self.routed(*self.pools.values())
 
     def routed(self, pool: Pool) -> Route:
-        """What the name of a pool stands for."""
+        """The route that a pool's name stands for."""
         copies = self._copies.get(pool.name, 1)
         return PoolRoute(pool) if copies == 1 else Replicate(pool, copies)
 
@@ -335,7 +335,7 @@ class _RouteReader:
         return self.pools[name]
 
     def route(self, raw: object, place: str) -> Route:
-        """A route from its table; a text is the pool of that name."""
+        """A route from a table, or from the name of a pool."""
         if isinstance(raw, str):
             return self.routed(self.pool(raw, place))
         table = dict(table_of(raw, place))
@@ -356,13 +356,13 @@ class _RouteReader:
             values["copies"] = self._agreed(values["pool"], table, values["copies"], place)
         with placed(place, getattr(row.build, "__name__", "")):
             route = row.build(**values)
-        # Compiled from the innermost on, so that an error names the route that it is about.
+        # Compiled from the innermost route outwards, so that an error names the route with the mistake.
         with placed(place, "route"):
             compile_plan(route)
         return route
 
     def _agreed(self, pool: Pool, table: dict[str, Any], copies: int, place: str) -> int:
-        """The number of copies, which the pool, the route, or both may say."""
+        """The number of copies, which the pool, the route, or both may set."""
         of_pool = self._copies.get(pool.name)
         if of_pool is None or "copies" not in table:
             return copies if of_pool is None else of_pool

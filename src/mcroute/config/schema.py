@@ -1,4 +1,4 @@
-"""Every option of the configuration, declared once: what is read, checked and documented comes from here.
+"""Every option of the configuration, declared once, for reading, checking and documentation.
 
 Rule 1: defaults that a policy class has are taken from that class, never repeated.
 Rule 2: docs/config.md is generated from these tables by docs/generate_config.py.
@@ -43,7 +43,7 @@ COMMAND_KINDS = tuple(group.name.lower() for group in Group)
 
 
 class Kind(Enum):
-    """What may stand to the right of the equals sign, in the words of error messages."""
+    """The kinds of values; the texts complete error messages: "expected ..."."""
 
     TEXT = "a text in quotes"
     INTEGER = "an integer"
@@ -60,7 +60,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `example` is TOML, shown where something else was written; the rest is about its value."""
+    """One option. `example` is TOML for messages and docs/config.md; the other fields describe the value."""
 
     name: str
     kind: Kind
@@ -75,7 +75,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class RouteType:
-    """A value of `type` in a route: the class that it makes; options are named like its arguments."""
+    """A value of `type` in a route, and its class; the options are named like the class's arguments."""
 
     build: Callable[..., r.Route]
     options: tuple[Option, ...]
@@ -87,14 +87,14 @@ def _default(owner: type, name: str) -> Any:
 
 
 def _of(owner: type, name: str, kind: Kind, help: str, **more: Any) -> Option:
-    """An option that `owner` declares too: the default is its own, and serves as the example."""
+    """An option of a policy class: the default is the class's own, and serves as the example."""
     default = _default(owner, name)
     shown = f'"{default}"' if isinstance(default, str) else str(default)
     return Option(name, kind, help, shown, default, **more)
 
 
 def _size(default: int) -> str:
-    """As people write it."""
+    """A size with its unit, as people write it."""
     for power, letter in ((30, "g"), (20, "m"), (10, "k")):
         if default and not default % (1 << power):
             return f'"{default >> power}{letter}"'
@@ -110,7 +110,7 @@ def _seconds(owner: type, name: str, help: str, **more: Any) -> Option:
     return _of(owner, name, Kind.NUMBER, help, unit="seconds", **more)
 
 
-# Far more than there is to gain: each has links of its own to every server.
+# More would gain nothing: each thread has connections of its own to every server.
 THREADS_MAX = 64
 
 PROXY = (
@@ -218,7 +218,7 @@ LIMITS = (
     ),
 )
 
-# A time of 0 would make the supervisor try again without a pause.
+# With a time of 0 the supervisor would retry without a pause.
 _PAUSE_MIN_S = 0.01
 
 HEALTH = (
@@ -397,7 +397,7 @@ POOL = (
 
 
 def placement_options() -> tuple[Option, ...]:
-    """The options of `placement`, beside those of the system itself, which stand in mcroute.placement."""
+    """The options of `placement`, beside the options of each system, which mcroute.placement declares."""
     # Imported late: most configurations need no table of systems.
     from ..placement import SYSTEMS  # noqa: PLC0415
 
@@ -462,8 +462,8 @@ ROUTES = {
 
 SECTIONS = {
     "proxy": "The process: where clients connect.",
-    "pools": "Servers that share a key space: one table a pool.",
-    "route": "What happens to a request. Left out, it goes to the pool, if there is only one.",
+    "pools": "Servers that share a key space: one table per pool.",
+    "route": "How requests are routed. Default: to the pool, if there is only one.",
     "health": "When an ejected server is probed and restored.",
     "retry": "The retry budget: failovers after timeouts.",
 }

@@ -1,4 +1,4 @@
-"""Checking what TOML gave against the schema. Every error names its place and what to write instead."""
+"""Checks parsed TOML against the schema. Every error names its place and a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .schema import REQUIRED, Kind, Option
 
 __all__ = ("array_of", "inside", "placed", "read_options", "suggest", "table_of")
 
-# No option counts anything near this; what is larger would not fit the engine's C integers.
+# No option needs a larger number, and a larger one would not fit the engine's C integers.
 INTEGER_MAX = 2**31 - 1
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -30,14 +30,14 @@ SIZE_MAX = 2**46
 
 
 def inside(place: str, key: str) -> str:
-    """The place of a key of the table at `place`, written as in TOML."""
+    """The place of a key in the table at `place`, written as in TOML."""
     shown = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
     return f"{place}.{shown}" if place else shown
 
 
 @contextmanager
 def placed(place: str, subject: str) -> Iterator[None]:
-    """Moves errors of a policy object, which calls itself `subject`, to its place in the file."""
+    """Replaces `subject` at the start of an error's place by the place in the file."""
     try:
         yield
     except ConfigError as error:
@@ -46,7 +46,7 @@ def placed(place: str, subject: str) -> Iterator[None]:
 
 
 def suggest(word: str, known: Collection[str]) -> str:
-    """ "did you mean ...?" for a word that is none of those known, or all of them."""
+    """ "did you mean ...?" for an unknown word, or the list of all known words."""
     # Imported late: only mistakes need it.
     from difflib import get_close_matches  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def array_of(raw: object, option: Option, place: str) -> list[Any]:
 
 
 def read_options(raw: dict[str, Any], options: Sequence[Option], place: str) -> dict[str, Any]:
-    """Values by name, with defaults. Numbers and texts are checked, what is nested is handed on as it is."""
+    """Values by name, with defaults. Checks numbers and texts; nested values are returned unchecked."""
     known = {option.name: option for option in options}
     for key in raw:
         if key not in known:
@@ -95,7 +95,7 @@ def _checked(raw: Any, option: Option, place: str) -> Any:
         raise _unfit(raw, option, place)
     if isinstance(raw, int) and abs(raw) > (SIZE_MAX if option.kind is Kind.SIZE else INTEGER_MAX):
         raise ConfigError(place, f"{raw} is too large; write for instance {_line(option)}")
-    # Written so that a NaN is refused too.
+    # Written so that NaN is refused too.
     if isinstance(raw, (int, float)) and not (option.least <= raw <= option.most and raw < float("inf")):
         to = f"to {option.most}" if option.most < float("inf") else "on"
         raise ConfigError(place, f"{raw} is not {option.kind.value} from {option.least} {to}")
@@ -105,7 +105,7 @@ def _checked(raw: Any, option: Option, place: str) -> Any:
 
 
 def _size(raw: Any) -> Any:
-    """In bytes; as it is if it is no size."""
+    """The size in bytes; `raw` itself if it is not a size."""
     written = _SIZE.fullmatch(raw) if isinstance(raw, str) else None
     if written is None:
         return raw
@@ -123,7 +123,7 @@ def _line(option: Option) -> str:
 
 
 def _shown(raw: object) -> str:
-    """A value as in TOML; of tables and arrays only that they are."""
+    """A value as in TOML; tables and arrays only by their kind."""
     if isinstance(raw, dict):
         return "a table"
     if isinstance(raw, list):

@@ -1,1 +1,1 @@
-"""What a proxy tells about itself: counters, latencies, states; as Prometheus and `stats` show them."""
+"""Observation of a proxy: counters, latencies and states, for Prometheus and `stats`."""

@@ -1,6 +1,6 @@
-"""What a proxy tells about itself: one table behind `stats mcroute`, Prometheus, docs/metrics.md.
+"""The metrics of a proxy: one table behind `stats mcroute`, Prometheus and docs/metrics.md.
 
-Rule: labels are servers, pools, commands, outcomes, causes; never keys, nor what else clients choose.
+Rule: labels are servers, pools, commands, outcomes and causes; never keys or other input of clients.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ..policy import Cause, Condition, Outcome, PoolReport, ServerReport
 
 __all__ = ("BOUNDS_S", "METRICS", "Kind", "Metric", "Observation", "Observed", "rows")
 
-# Of histograms in Prometheus: powers of two of a microsecond, 32 µs to 1.05 s. The engine's finer buckets
-# have these bounds too, so that nothing is estimated.
+# Prometheus buckets: powers of two of a microsecond, 32 µs to 1.05 s. The engine's finer buckets
+# share these bounds, so that no count is interpolated.
 BOUNDS_S = tuple(2**power / 1e6 for power in range(5, 21))
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A proxy at one moment. Times are seconds since 1970."""
+    """The state of a proxy at one moment. Times are seconds since 1970."""
 
     snapshot: Snapshot
     servers: Mapping[str, ServerReport]
@@ -31,13 +31,13 @@ class Observation:
     members: Mapping[str, tuple[str, ...]]  # the servers of each pool
     fingerprint: str  # of the plan
     started_at: float
-    installed_at: float  # the plan
+    installed_at: float  # of the plan
     failed_reloads: int
     is_serving: bool
 
 
 class Observed(Protocol):
-    """What can be observed while it serves, from any thread."""
+    """A proxy that any thread may observe while it serves."""
 
     def observe(self) -> Observation: ...
 
@@ -53,7 +53,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of the table. In Prometheus its name begins with `mcroute_`; `read` gives its samples."""
+    """A row of the table. Its Prometheus name begins with `mcroute_`; `read` returns its samples."""
 
     kind: Kind
     name: str
@@ -131,13 +131,13 @@ def _states(seen: Observation) -> Iterator[Sample]:
             yield (name, condition.value), server.condition is condition
 
 
-# What engines count themselves.
+# The engine counts these two causes itself.
 _COUNTED_AS = {Cause.FAILURES: "trips", Cause.MISSED_WRITE: "drops"}
 
 
 def _ejections(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.servers.items():
-        # An engine may not have got as far as to know the server.
+        # A new server may be unknown to the engine yet.
         counted = seen.snapshot.servers.get(name, ServerSnapshot()).counters
         for cause in Cause:
             by_engine = counted.get(_COUNTED_AS.get(cause, ""), 0)
@@ -175,27 +175,29 @@ def _waiting(server: ServerSnapshot) -> int:
 COUNTER, GAUGE, HISTOGRAM = Kind
 
 METRICS = (
-    Metric(GAUGE, "up", "1 while clients are taken, 0 while it ends.", (), _one(lambda s: s.is_serving)),
+    Metric(
+        GAUGE, "up", "1 while the proxy accepts clients, 0 while it drains.", (), _one(lambda s: s.is_serving)
+    ),
     Metric(GAUGE, "build_info", "Always 1.", ("version",), lambda seen: [((__version__,), 1)]),
-    Metric(GAUGE, "start_time_seconds", "When it began, since 1970.", (), _one(lambda s: s.started_at)),
+    Metric(GAUGE, "start_time_seconds", "Start of the proxy, since 1970.", (), _one(lambda s: s.started_at)),
     Metric(
         GAUGE,
         "config_hash_info",
-        "Always 1. Proxies with the same hash have the same pools, servers, times and routes.",
+        "Always 1. Proxies with the same hash have the same pools, servers, timeouts and routes.",
         ("hash",),
         lambda seen: [((seen.fingerprint,), 1)],
     ),
     Metric(
         GAUGE,
         "config_last_reload_success_timestamp_seconds",
-        "When the configuration that is in force was installed, since 1970.",
+        "Time of the last successful reload, or of the start, since 1970.",
         (),
         _one(lambda seen: seen.installed_at),
     ),
     Metric(
         COUNTER,
         "config_reload_failures_total",
-        "How often another configuration was to be installed and could not work: the one before stayed.",
+        "Reloads that failed; the previous configuration stays in use.",
         (),
         _one(lambda seen: seen.failed_reloads),
     ),
@@ -203,15 +205,15 @@ METRICS = (
     Metric(
         GAUGE,
         "current_connections",
-        "Clients that are connected.",
+        "Current client connections.",
         (),
         _one(lambda s: s.snapshot.counters["sessions_opened"] - s.snapshot.counters["sessions_closed"]),
     ),
-    Metric(COUNTER, "connections_total", "Clients that have connected.", (), _counted("sessions_opened")),
+    Metric(COUNTER, "connections_total", "Client connections accepted.", (), _counted("sessions_opened")),
     Metric(
         COUNTER,
         "accepts_failed_total",
-        "Times that clients had to wait for want of a descriptor or memory; native loop only.",
+        "Times that accepting clients paused because descriptors or memory ran out; native loop only.",
         (),
         _counted("accepts_failed"),
     ),
@@ -220,63 +222,63 @@ METRICS = (
     Metric(
         COUNTER,
         "requests_total",
-        "Requests by what they came to; of a multiget each key counts. version and its like are hits.",
+        "Requests by outcome; each key of a multiget counts. version and similar commands count as hits.",
         ("command", "outcome"),
         _requests,
     ),
     Metric(
         HISTOGRAM,
         "request_duration_seconds",
-        "From a request's last byte to its reply, retries and failovers included.",
+        "Time from the last byte of a request to its reply, failovers included.",
         ("command",),
         _durations,
     ),
     Metric(
         GAUGE,
         "requests_in_flight",
-        "Requests without a reply yet.",
+        "Requests in flight.",
         (),
         _one(lambda s: s.snapshot.counters["requests"] - s.snapshot.counters["replies"]),
     ),
     Metric(
         COUNTER,
         "requests_refused_total",
-        "What was answered with an error because it is no request that mcroute knows.",
+        "Requests refused as unknown or malformed, without asking a server.",
         (),
         _counted("refused"),
     ),
     Metric(
         COUNTER,
         "request_timeouts_total",
-        "Requests that reached their deadline: their clients were told SERVER_ERROR timeout.",
+        "Requests that reached their deadline and were answered with SERVER_ERROR timeout.",
         (),
         _counted("timeouts"),
     ),
     Metric(
         COUNTER,
         "requests_refused_memory_total",
-        "Requests answered with SERVER_ERROR because the memory for requests, or for links, was used up.",
+        "Requests answered with SERVER_ERROR because the memory for requests or for links was exhausted.",
         (),
         _counted("refused_memory"),
     ),
     Metric(
         COUNTER,
         "connections_closed_memory_total",
-        "Clients closed because they left too much unread, or sent half a line, while memory was used up.",
+        "Clients closed for unread replies or half a line while memory was exhausted.",
         (),
         _counted("closed_memory"),
     ),
     Metric(
         GAUGE,
         "memory_bytes",
-        "Memory taken of each share: requests, replies, links. See the options of these names.",
+        "Memory in use per share: requests, replies, links; see the options request_memory_max and so on.",
         ("share",),
         _memory,
     ),
     Metric(
         GAUGE,
         "buffer_bytes",
-        "Memory that requests and replies under way take, those of servers included.",
+        "Memory of requests and replies in flight, from clients and from servers.",
         (),
         _counted("buffer_bytes"),
     ),
@@ -284,77 +286,77 @@ METRICS = (
     Metric(
         COUNTER,
         "failovers_total",
-        "Requests that went on to another server, by what the one before came to.",
+        "Failovers to another server, by the outcome that caused them.",
         ("reason",),
         _failovers,
     ),
     Metric(
         COUNTER,
         "retries_total",
-        "Failovers after timeouts: those that the retry budget paid for, and those that it refused.",
+        "Failovers after a timeout that the retry budget allowed or refused.",
         ("outcome",),
         _retries,
     ),
     Metric(
         COUNTER,
         "retries_refused_total",
-        "Timeouts of the server after which the retry budget refused to ask another copy.",
+        "Failovers after a timeout of the server that the retry budget refused.",
         ("server",),
         _counted_of_servers("retries_refused"),
     ),
     Metric(
         COUNTER,
         "late_replies_total",
-        "Replies of the server that took longer than the reply timeout.",
+        "Replies of the server that came after the reply timeout.",
         ("server",),
         _counted_of_servers("late"),
     ),
     Metric(
         GAUGE,
         "server_state",
-        "1 for the state that the server is in. It serves when it is up, slow or failing.",
+        "1 for the current state of the server. The server is in service when up, slow or failing.",
         ("server", "state"),
         _states,
     ),
     Metric(
         COUNTER,
         "ejections_total",
-        "How often the server was taken out of service, and why.",
+        "Ejections of the server, by cause.",
         ("server", "reason"),
         _ejections,
     ),
     Metric(
         COUNTER,
         "ejections_overflow_total",
-        "How often the server was kept although it failed: the last one of its pool, or in a panic.",
+        "Ejections of the server that were suppressed: the last server of its pool, or panic mode.",
         ("server",),
         _reported(lambda server: server.tally.kept),
     ),
     Metric(
         COUNTER,
         "server_returns_total",
-        "How often the server went back into service.",
+        "Times that the server was restored.",
         ("server",),
         _reported(lambda server: server.tally.returns),
     ),
     Metric(
         COUNTER,
         "server_flushes_total",
-        "How often the server was flushed on its return, because it had missed writes.",
+        "Times that the server was flushed on its return because it had missed writes.",
         ("server",),
         _reported(lambda server: server.tally.flushes),
     ),
     Metric(
         COUNTER,
         "missed_writes_total",
-        "Writes that did not reach the server while another copy may have taken them.",
+        "Writes that did not reach the server but may have reached another copy.",
         ("server",),
         _counted_of_servers("missed_writes"),
     ),
     Metric(
         GAUGE,
         "pool_server_info",
-        "Always 1. The server is in the pool: joins what is told of servers to pools.",
+        "Always 1. Joins the metrics of servers to their pools.",
         ("pool", "server"),
         _members,
     ),
@@ -362,21 +364,21 @@ METRICS = (
     Metric(
         GAUGE,
         "pool_servers_up",
-        "Those in service that do not fail.",
+        "Servers of the pool in service that do not fail.",
         ("pool",),
         _of_pools(lambda pool: pool.up),
     ),
     Metric(
         GAUGE,
         "degraded",
-        "1 while not all servers of the pool are in service, or one of them fails.",
+        "1 while a server of the pool is out of service or fails.",
         ("pool",),
         _of_pools(lambda pool: pool.up < pool.size),
     ),
     Metric(
         GAUGE,
         "panic_mode",
-        "1 while so much of the pool looks bad that servers which are only slow are kept.",
+        "1 while panic mode is on: too much of the pool looks bad, and servers that are only slow stay.",
         ("pool",),
         _of_pools(lambda pool: pool.is_panic),
     ),
@@ -384,64 +386,64 @@ METRICS = (
     Metric(
         COUNTER,
         "backend_requests_total",
-        "What requests to the server came to; ejected, overloaded and some of lost were never sent.",
+        "Requests to the server by outcome; ejected, overloaded and some of lost were never sent.",
         ("server", "outcome"),
         _asks,
     ),
     Metric(
         HISTOGRAM,
         "backend_request_duration_seconds",
-        "From a request to the server's reply, also of replies that came too late.",
+        "Time from a request to the server's reply, late replies included.",
         ("server",),
         _replies,
     ),
     Metric(
         GAUGE,
         "backend_requests_in_flight",
-        "Requests that the server has not answered yet, whether anybody still waits for it or not.",
+        "Requests that the server has not answered yet, including those that timed out.",
         ("server",),
         _of_servers(_waiting),
     ),
     Metric(
         GAUGE,
         "backend_connections",
-        "Connections to the server.",
+        "Current connections to the server.",
         ("server",),
         _of_servers(lambda server: server.counters["connects"] - server.counters["disconnects"]),
     ),
     Metric(
         COUNTER,
         "backend_connects_total",
-        "Connections to the server that were made.",
+        "Connections to the server that were established.",
         ("server",),
         _counted_of_servers("connects"),
     ),
     Metric(
         COUNTER,
         "backend_connects_failed_total",
-        "Connections to the server that could not be made.",
+        "Connection attempts to the server that failed.",
         ("server",),
         _counted_of_servers("connects_failed"),
     ),
     Metric(
         COUNTER,
         "backend_disconnects_total",
-        "Connections to the server that ended, whoever ended them.",
+        "Connections to the server that were closed, by either side.",
         ("server",),
         _counted_of_servers("disconnects"),
     ),
     Metric(
         COUNTER,
         "values_skipped_total",
-        "Values of the server that were read past and answered with SERVER_ERROR: larger than value_max, or "
-        "for want of memory.",
+        "Values of the server that were discarded and answered with SERVER_ERROR: larger than value_max, or "
+        "memory was exhausted.",
         ("server", "reason"),
         _skipped,
     ),
     Metric(
         COUNTER,
         "desync_detected_total",
-        "Connections closed because what came did not fit what was asked: 0, or the server is broken.",
+        "Connections closed because a reply did not match the request: 0, or the server is broken.",
         ("server",),
         _counted_of_servers("desyncs"),
     ),
@@ -455,12 +457,12 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
 def rows(seen: Observation) -> Iterator[tuple[str, str]]:
-    """The rows of `stats mcroute`: a metric's name, colons and its labels' values; and a value."""
+    """The rows of `stats mcroute`: name (the metric's, colons, the labels' values) and value."""
     for metric in METRICS:
         for labels, value in metric.read(seen):
             name = ":".join((metric.name, *labels))
             if " " in name or not name.isprintable():
-                # Names of pools may have blanks, which end a row's name. Few of many rows have such a name.
+                # A pool's name may have blanks, which would end the row's name.
                 name = name.translate(_UNDERSCORES)
             if not isinstance(value, Latencies):
                 yield name, f"{value:.6f}" if isinstance(value, float) else str(int(value))

@@ -1,4 +1,4 @@
-"""Looking at a proxy while it serves."""
+"""Observes a proxy while it serves, from any thread."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ("Observer", "serve_metrics")
 
-# A loop that does not come to it within this time has other worries.
+# A loop that does not answer in this time hangs.
 ANSWER_TIMEOUT_S = 5.0
 
 
 class Observer:
-    """Observes what the supervisor on the running `loop` supervises; `snapshot` is of all its engines."""
+    """Observes the servers of the supervisor that runs on `loop`; `snapshot` sums over all engines."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, supervisor: Supervisor, snapshot: Callable[[], Snapshot]
@@ -40,7 +40,7 @@ class Observer:
         self._plan: Plan | None = None
 
     def observe(self) -> Observation:
-        """From any thread; but in the loop's own it waits for the loop's next turn.
+        """The state of the proxy; any thread may ask. Threads other than the loop's wait for its next turn.
 
         Raises TimeoutError if that takes 5 s, RuntimeError if the loop is closed.
         """
@@ -51,7 +51,7 @@ class Observer:
         return seen.result(ANSWER_TIMEOUT_S)
 
     def _look(self) -> Observation:
-        # Imported late: a proxy that nobody looks at does without the table of metrics.
+        # Imported late: a proxy that nobody observes does without the table of metrics.
         from .metrics import Observation  # noqa: PLC0415
 
         self._note_plan()
@@ -68,7 +68,7 @@ class Observer:
         )
 
     def reloaded(self) -> None:
-        """Another plan is in force, or the same once more."""
+        """Call after a reload, also of the same plan."""
         self._plan = None
         self._note_plan()
 
@@ -79,7 +79,7 @@ class Observer:
             seen.set_exception(error)
 
     def _note_plan(self) -> None:
-        # Once a plan: describing a thousand servers takes milliseconds.
+        # Once per plan: the description of a thousand servers takes milliseconds.
         if self._plan is not self._supervisor.plan:
             self._plan = self._supervisor.plan
             self._fingerprint = fingerprint(self._plan)
@@ -90,7 +90,7 @@ class Observer:
 
 
 def serve_metrics(observed: Observed, host: str, port: int) -> MetricsServer:
-    """Serves /metrics there, in threads of its own, until it is closed; port 0 takes a free one.
+    """Serves /metrics in threads of its own, until the returned server is closed; port 0 takes a free one.
 
     Raises ConfigError without prometheus-client, OSError if it cannot listen.
     """

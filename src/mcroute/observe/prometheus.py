@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them; needs prometheus-client."""
+"""The metrics as a Prometheus collector and an HTTP endpoint; needs prometheus-client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _living: weakref.WeakSet[MetricsServer] = weakref.WeakSet()
 
 
 class ProxyCollector(Collector):
-    """Observes at each scrape; for a registry of one's own."""
+    """Observes the proxy at each scrape; also for a registry of your own."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -34,7 +34,7 @@ class ProxyCollector(Collector):
 
 
 class MetricsServer:
-    """Answers HTTP on `port` of `host` with the metrics of a proxy and of its process, until it is closed."""
+    """Serves the metrics of a proxy and of its process over HTTP, until it is closed."""
 
     def __init__(self, observed: Observed, host: str, port: int) -> None:
         registry = CollectorRegistry()
@@ -52,7 +52,7 @@ class MetricsServer:
 
 
 def _leave_to_the_parent() -> None:
-    """In a forked child, in which nobody would answer: the port is the parent's alone."""
+    """Closes the port in a forked child: no thread would answer there."""
     for server in list(_living):
         server._server.socket.close()
 

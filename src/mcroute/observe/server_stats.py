@@ -1,4 +1,4 @@
-"""What all servers say to `stats items` and the like, for a client of the proxy."""
+"""`stats items` and similar: the rows of all servers, for a client of the proxy."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ("ASKED_MAX", "SUBJECTS", "AllServers")
 
 SUBJECTS = frozenset((b"items", b"settings", b"sizes", b"slabs"))
 
-# Servers that are connected to at once, whatever clients ask.
+# Servers asked at once, for all clients together.
 ASKED_MAX = 32
-# Of the request's deadline, so that those that have answered are shown in time.
+# Of the request's deadline, so that the reply shows the servers that answered in time.
 SHARE_OF_DEADLINE = 0.8
-# Bytes of a reply: rows of further servers are left out.
+# Bytes of a reply: rows of further servers are omitted.
 REPLY_MAX = 4 << 20
 
 
 class AllServers:
-    """Asks every server that is in service, each on a connection of its own; `close` ends it.
+    """Asks every server in service, each on a separate connection; `close` ends it.
 
-    Clients that ask the same while it is being asked share the reply.
+    Clients that ask the same at the same time share the reply.
     """
 
     def __init__(self, routing: Routing) -> None:
@@ -36,7 +36,7 @@ class AllServers:
         self._connecting = asyncio.Semaphore(ASKED_MAX)
 
     def ask(self, subject: bytes, answer: Callable[[bytes], None]) -> None:
-        """Calls `answer` with the reply, within the requests' deadline, unless it is closed before."""
+        """Calls `answer` with the reply within the requests' deadline, unless it is closed before."""
         if (task := self._asking.get(subject)) is None:
             task = asyncio.get_running_loop().create_task(self._reply(subject))
             self._asking[subject] = task
@@ -50,7 +50,7 @@ class AllServers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _reply(self, subject: bytes) -> bytes:
-        """Each server's rows behind its name, as `stats servers` has them."""
+        """The rows of each server, prefixed with its name."""
         limit_s = SHARE_OF_DEADLINE * max(pool.deadline_s for pool in self._routing.plan.pools)
         numbers = self._routing.engine.server_ids()
         answers = await asyncio.gather(
@@ -73,7 +73,7 @@ class AllServers:
         except TimeoutError:
             return {b"error": b"no answer in %g s" % limit_s}
         except (OSError, RemoteProtocolError, ValueError) as failure:
-            # ValueError: the name of no host, or a line that is too long.
+            # ValueError: a host that cannot be resolved, or a line that is too long.
             return {b"error": " ".join(str(failure).split()).encode()}
 
     async def _connect(self, server: Server, subject: bytes) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""What the proxy answers to `stats`: rows as memcached has them where they mean the same, and its own."""
+"""The replies to `stats`: memcached's rows with memcached's meanings, and mcroute's own rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .metrics import Observed, rows
 
 __all__ = ("stats_reply",)
 
-# memcached's rows, and what counts in them. "mg T" and the like are counted apart from the other mg.
+# memcached's rows, and the commands that each sums up. "mg T" and the like are counted apart from mg.
 _COUNTED = {
     "get": ("get", "gets", "mg"),
     "set": ("set", "add", "replace", "append", "prepend", "cas", "ms", "ms C"),
@@ -47,7 +47,7 @@ _COUNTERS = (
 _SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "missed_writes")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
-# What mcroute does not know has no rows: clients wait for the end. These have one line of memcached, too.
+# The reply to an unknown subject: clients wait for END. Those of ONE_LINE have one line, as in memcached.
 NO_ROWS = b"END\r\n"
 ONE_LINE: dict[tuple[bytes, ...], bytes] = {
     (b"reset",): b"CLIENT_ERROR mcroute never resets its counters\r\n",
@@ -59,7 +59,7 @@ ONE_LINE: dict[tuple[bytes, ...], bytes] = {
 def stats_reply(
     arguments: Sequence[bytes], routing: Routing, about: Mapping[str, object], observed: Observed
 ) -> bytes:
-    """The reply to a stats command with these arguments; `about` are rows about the process."""
+    """The reply to a stats command with these arguments; `about` holds rows about the process."""
     if not arguments:
         snapshot = routing.engine.snapshot()
         counters = {name: snapshot.counters[name] for name in _COUNTERS}
@@ -102,7 +102,7 @@ def _clients(counters: Mapping[str, int]) -> dict[str, int]:
 
 
 def _commands(snapshot: Snapshot) -> dict[str, int]:
-    """memcached's rows, which put several commands together."""
+    """memcached's rows, each of which sums up several commands."""
     results = Counter(snapshot.results)
     for (variant, outcome), number in snapshot.variants.items():
         results[variant, outcome] += number

@@ -1,10 +1,11 @@
-"""`mcroute demo`: servers, a proxy and clients in one go, and a server that dies under load.
+"""`mcroute demo` starts servers, a proxy and clients; one server dies under load.
 
-fleet   the servers, and what happens to one of them
+
+fleet   the servers, and the fault of one of them
 load    the clients, which check every value
-tally   what the clients saw
-play    the plot
-show    how it is shown
+tally   counts of the clients' results
+play    the sequence of events
+show    the display, and `summary` the result
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from .summary import summarize
 
 __all__ = ("DemoSettings", "Fault", "run_demo")
 
-# The threads beside the clients' (drawing, embedded servers) have to give way sooner than usual, or the
-# latencies shown would be theirs.
+# Threads beside the clients' (drawing, embedded servers) must yield sooner than by default, or they would
+# dominate the latencies.
 SWITCH_INTERVAL_S = 0.0005
 
 
 def run_demo(settings: DemoSettings, console: Console) -> int:
-    """Runs it to the end, or to SIGINT, SIGTERM or SIGHUP. Returns the exit status.
+    """Runs the demo to its end, or until SIGINT, SIGTERM or SIGHUP. Returns the exit status.
 
-    0: no client has seen an error or a wrong value; 1: some have; 128 and the number of the signal.
-    Raises OSError or RuntimeError if servers cannot be started. In the end all that it started is stopped.
+    0: no client saw an error or a wrong value; 1: a client did; 128 plus the number of the signal.
+    Raises OSError or RuntimeError if servers cannot start. All servers are stopped on return.
     """
     usual_interval_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""The demo's memcached servers, and what happens to one of them."""
+"""The demo's memcached servers, and the fault of one of them."""
 
 from __future__ import annotations
 

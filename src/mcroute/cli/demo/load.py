@@ -180,7 +180,7 @@ class Load:
             return
         owner, _, number = value.rstrip(b".").partition(b"=")
         if owner != _name(key).encode() or not number.isdigit() or int(number) > self._sent[key]:
-            self._tally.alien(f"get {_name(key)}: {value[:80]!r}, which nobody stored there")
+            self._tally.wrong(f"get {_name(key)}: {value[:80]!r}, which nobody stored there")
         elif int(number) < least:
             self._tally.stale(f"get {_name(key)}: {value[:80]!r}, after number {least} was stored")
 

@@ -1,4 +1,4 @@
-"""The demo's plot: fill the cache, load it, take a server away, bring it back, and tell what came of it."""
+"""The demo's sequence: fill the cache, apply load, fail a server, restore it, report the result."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from .tally import Phase, Tally
 __all__ = ("SERVER_COUNT", "DemoSettings", "Play", "Times")
 
 SERVER_COUNT = 4
-# When the server goes and when it is repaired, as shares of the whole time.
+# When the server fails and when it is repaired, as shares of the whole duration.
 FAULT_AT = 0.3
 REPAIR_AT = 0.6
-# How exactly the times of the server's going and coming back are known.
+# Resolution of the times at which the server goes out of service and returns.
 LOOK_EVERY_S = 0.001
 PROGRESS_EVERY_S = 1.0
 DRAIN_S = 1.0
-# Where they exist; SIGHUP comes when the terminal is closed.
+# Those that the system has; a closing terminal sends SIGHUP.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """`rate` is requests a second, of all clients together."""
+    """Settings of a run; `rate` is requests per second, of all clients together."""
 
     duration_s: float = 15.0
     clients: int = 50
@@ -48,13 +48,13 @@ class DemoSettings:
 
     @property
     def health(self) -> HealthSettings:
-        """A server is tried again sooner than by default, so that the audience sees it come back."""
+        """Probes an ejected server sooner than by default, so that the demo shows its return."""
         return HealthSettings(retry_base_s=self.duration_s / 30, retry_cap_s=self.duration_s / 15)
 
 
 @dataclass
 class Times:
-    """What happened when, in seconds of the load; None: it did not happen."""
+    """Times of events, in seconds since the load began; None if the event did not happen."""
 
     fault: float | None = None
     out: float | None = None  # the proxy has taken the server out of service
@@ -63,7 +63,7 @@ class Times:
 
 
 class _Events(logging.Handler):
-    """What the proxy logs is part of the story."""
+    """Shows the proxy's log lines among the demo's events."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _Events(logging.Handler):
 
 
 class Play:
-    """One run: `perform` is awaited once. Also a `Scene`, to look at while it runs and afterwards."""
+    """One run; `perform` is awaited once. Also a `Scene`, which can be read during the run and afterwards."""
 
     def __init__(self, settings: DemoSettings, fleet: Fleet, screen: Screen) -> None:
         self.settings = settings
@@ -100,7 +100,7 @@ class Play:
         return self._began_at is not None
 
     def seconds(self) -> float:
-        """Of load so far."""
+        """Seconds of load so far."""
         return 0.0 if self._began_at is None else time.perf_counter() - self._began_at
 
     def servers(self) -> Sequence[ServerRow]:
@@ -141,12 +141,12 @@ class Play:
 
     @contextlib.contextmanager
     def _ended_by_signals(self) -> Iterator[None]:
-        """Ends the load on a signal, and the rest follows in its order."""
+        """A signal ends the load; the remaining steps run as usual."""
         loop = asyncio.get_running_loop()
         numbers = [signal.Signals[name] for name in SIGNALS if hasattr(signal, name)]
         try:
             for number in numbers:
-                # Not on Windows, where Ctrl-C is a KeyboardInterrupt that cancels everything.
+                # Not on Windows: there Ctrl-C raises KeyboardInterrupt, which cancels everything.
                 with contextlib.suppress(NotImplementedError):
                     loop.add_signal_handler(number, self._interrupt, number)
             yield
@@ -211,14 +211,14 @@ class Play:
             watching.cancel()
 
     async def _until(self, share: float) -> bool:
-        """Waits for this share of the whole time. False if it was all over before."""
+        """Waits for this share of the whole duration. Returns False if the run ended before."""
         left = share * self.settings.duration_s - self.seconds()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._over.wait(), max(0.0, left))
         return not self._over.is_set()
 
     async def _watch(self) -> None:
-        """Notes when the proxy takes the victim out of service, and when it lets it serve again."""
+        """Records when the proxy ejects the victim, and when it restores it."""
         while self._state(self._victim) is State.UP:
             await asyncio.sleep(LOOK_EVERY_S)
         self.times.out = self.seconds()

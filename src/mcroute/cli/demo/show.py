@@ -1,4 +1,4 @@
-"""What the audience sees: a live table on a terminal, lines of progress elsewhere, a summary at the end."""
+"""The demo's display: a live table on a terminal, lines of progress elsewhere, a summary at the end."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _CONDITION_STYLES = {Condition.RUNNING: "green"}
 class ServerRow:
     name: str
     address: str
-    condition: Condition  # what is so
-    state: State  # what the proxy thinks
+    condition: Condition  # the state of the process
+    state: State  # the proxy's view of the server
 
 
 class Scene(Protocol):
-    """What there is to be seen now; `tally` changes while it is looked at."""
+    """The data to display now; `tally` changes while it is read."""
 
     tally: Tally
 
@@ -43,16 +43,16 @@ class Scene(Protocol):
 
 
 class Screen:
-    """Shows one scene; a context manager, which leaves the terminal as it was."""
+    """Displays one scene; a context manager that restores the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
 
     def begin(self, scene: Scene) -> None:
-        """From now on the scene is looked at a few times a second, if this is a terminal."""
+        """Displays the scene from now on: a few times a second on a terminal."""
         if self._console.is_terminal:
-            # It draws in a thread of its own, so that no request waits for the terminal.
+            # Draws in a separate thread, so that no request waits for the terminal.
             self._live = Live(
                 console=self._console,
                 get_renderable=lambda: _tables(scene),
@@ -67,12 +67,12 @@ class Screen:
             self._live = None
 
     def event(self, at_s: float | None, text: str) -> None:
-        """Something has happened, at `at_s` seconds of the load; on a terminal, above the table."""
+        """Displays an event at `at_s` seconds of the load; on a terminal, above the table."""
         at = "        " if at_s is None else f"{at_s:6.2f} s"
         self.line(f"{at}  {text}")
 
     def progress(self, scene: Scene) -> None:
-        """A line about the scene; on a terminal the table shows it all the time."""
+        """Displays a line of progress; on a terminal the table shows it all the time."""
         if self._live is not None:
             return
         total = scene.tally.total()
@@ -88,7 +88,7 @@ class Screen:
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def tables(self, scene: Scene) -> None:
-        """The scene as it is at the end."""
+        """Displays the final tables."""
         self._console.print(_tables(scene))
 
     def __enter__(self) -> Screen:
@@ -114,7 +114,7 @@ def _server_table(rows: Sequence[ServerRow]) -> Table:
 
 
 def _traffic_table(tally: Tally) -> Table:
-    numbers = ("requests", "hits", "errors", "stale", "alien", "p50", "p99", "slowest")
+    numbers = ("requests", "hits", "errors", "stale", "wrong", "p50", "p99", "slowest")
     table = _table("phase", *numbers)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -134,7 +134,7 @@ def _table(*titles: str) -> Table:
 
 
 def _cells(counts: Counts) -> list[RenderableType]:
-    faults = (counts.errors, counts.stale, counts.alien)
+    faults = (counts.errors, counts.stale, counts.wrong)
     bad = [Text(str(count), style="bold red" if count else "green") for count in faults]
     latencies = counts.latencies
     times = (latencies.percentile(0.5), latencies.percentile(0.99), latencies.slowest_s)

@@ -1,4 +1,4 @@
-"""What the demo has shown, in a few lines, and as an exit status."""
+"""The demo's result, as a few lines and as an exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OK, FAILED, BY_SIGNAL = 0, 1, 128
 
 
 def summarize(play: Play, screen: Screen) -> int:
-    """Tells the audience, and returns the exit status; a run that was cut short tells what it knows."""
+    """Displays the result and returns the exit status; an interrupted run reports its finished phases."""
     if play.has_begun:
         screen.line()
         screen.tables(play)
@@ -21,7 +21,7 @@ def summarize(play: Play, screen: Screen) -> int:
             screen.line(line)
         screen.line(_hit_ratios(play.tally.phases))
     total = play.tally.total()
-    is_good = not (total.errors or total.stale or total.alien)
+    is_good = not (total.errors or total.stale or total.wrong)
     screen.line(_verdict(total), style="bold green" if is_good else "bold red")
     for example in play.tally.examples:
         screen.line(f"  {example}")
@@ -52,5 +52,5 @@ def _hit_ratios(phases: dict[Phase, Counts]) -> str:
 def _verdict(total: Counts) -> str:
     return (
         f"{total.requests} requests, {total.errors} errors seen by clients, "
-        f"{total.stale} stale and {total.alien} alien values"
+        f"{total.stale} stale and {total.wrong} wrong values"
     )

@@ -1,4 +1,4 @@
-"""What the clients saw, counted phase by phase."""
+"""The clients' results, counted per phase."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ EXAMPLES_MAX = 5
 class Phase(Enum):
     FILL = "filling"
     BEFORE = "before"
-    DURING = "during"  # from the fault until the server serves again
+    DURING = "during"  # from the fault until the server is in service again
     AFTER = "after"
 
 
 class Latencies:
-    """Times in buckets that each grow by 5 %: percentiles that exact, whatever the number of requests.
+    """Times in buckets that each grow by 5 %: percentiles of that precision for any number of requests.
 
-    May be read by another thread while it grows.
+    Another thread may read it while it grows.
     """
 
     _GROWTH = math.log(1.05)
@@ -41,7 +41,7 @@ class Latencies:
         self._buckets.update(dict(other._buckets))
 
     def percentile(self, share: float) -> float:
-        """The time that this share of requests did not exceed; 0 without requests."""
+        """The time that this share of requests did not exceed, in seconds; 0 without requests."""
         buckets = sorted(dict(self._buckets).items())
         rank = share * sum(count for _, count in buckets)
         for bucket, count in buckets:
@@ -57,24 +57,24 @@ class Counts:
     hits: int = 0
     misses: int = 0
     errors: int = 0
-    stale: int = 0  # older than what had been stored when the read began
-    alien: int = 0  # another key's value, or one that nobody wrote
+    stale: int = 0  # older than a value that had been stored when the read began
+    wrong: int = 0  # another key's value, or a value that no client wrote
     latencies: Latencies = field(default_factory=Latencies)
 
     @property
     def hit_ratio(self) -> float | None:
-        """None without reads that were answered."""
+        """The share of hits; None without answered reads."""
         reads = self.hits + self.misses
         return self.hits / reads if reads else None
 
 
 class Tally:
-    """Counts of every phase; `phase` says to which one what is reported belongs."""
+    """Counts per phase; `phase` is the phase that counts are added to."""
 
     def __init__(self) -> None:
         self.phase = Phase.FILL
         self.phases: dict[Phase, Counts] = {phase: Counts() for phase in Phase}
-        self.examples: list[str] = []  # of what must not happen
+        self.examples: list[str] = []  # of errors, stale and wrong values
 
     @property
     def counts(self) -> Counts:
@@ -88,7 +88,7 @@ class Tally:
             total.misses += counts.misses
             total.errors += counts.errors
             total.stale += counts.stale
-            total.alien += counts.alien
+            total.wrong += counts.wrong
             total.latencies.merge(counts.latencies)
         return total
 
@@ -110,8 +110,8 @@ class Tally:
         self.counts.stale += 1
         self._keep(text)
 
-    def alien(self, text: str) -> None:
-        self.counts.alien += 1
+    def wrong(self, text: str) -> None:
+        self.counts.wrong += 1
         self._keep(text)
 
     def _keep(self, text: str) -> None:

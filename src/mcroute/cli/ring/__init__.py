@@ -1,1 +1,1 @@
-"""`mcroute ring`: what a ring does with keys, what a change would do, whose ring it is."""
+"""`mcroute ring`: where a ring places keys, which keys a change moves, which system a ring belongs to."""

@@ -26,27 +26,27 @@ else:
 __all__ = ("ring",)
 
 _CONFIG = click.Path(dir_okay=False)
-_POOL = click.option("--pool", "name", metavar="NAME", help="The pool, if there are several.")
+_POOL = click.option("--pool", "name", metavar="NAME", help="The pool, if CONFIG has several.")
 _KEYS = click.option(
     "--keys", type=click.IntRange(1, 10_000_000), default=100_000, show_default=True, help="Keys to try."
 )
 _KEY_FILE = click.option(
-    "--key-file", type=_CONFIG, metavar="FILE", help="Keys of your own instead, one a line."
+    "--key-file", type=_CONFIG, metavar="FILE", help="Use the keys in this file, one per line."
 )
 _PLOT = click.option(
-    "--plot", type=_CONFIG, metavar="FILE", help="Draw it too: .svg or .png; needs the extra plots."
+    "--plot", type=_CONFIG, metavar="FILE", help="Also write a chart, .svg or .png; needs the extra plots."
 )
 
 
 class _Mistake(click.ClickException):
-    """Something the user wrote."""
+    """A mistake in the user's input."""
 
     exit_code = 2
 
 
 @click.group()
 def ring() -> None:
-    """Where keys are, what a change would move, and whose ring it is."""
+    """Show where keys are placed, and what a change moves."""
 
 
 @ring.command()
@@ -55,7 +55,7 @@ def ring() -> None:
 @_POOL
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Candidates of each key.")
 def owner(config: str, keys: Sequence[str], name: str | None, count: int) -> None:
-    """Show the server of each KEY in a pool of the file CONFIG, and who follows when it is out."""
+    """Show the server that owns each KEY in a pool of CONFIG, and the servers it fails over to."""
     found = _pool(config, name).ring()
     for key in keys:
         owners = found.owners(os.fsencode(key), count)
@@ -69,12 +69,12 @@ def owner(config: str, keys: Sequence[str], name: str | None, count: int) -> Non
 @_KEY_FILE
 @_PLOT
 def spread(config: str, name: str | None, keys: int, key_file: str | None, plot: str | None) -> None:
-    """Show the share of keys, and of points, that each server of a pool has."""
+    """Show each server's share of keys, and of points, in a pool of CONFIG."""
     found = spread_ring(_pool(config, name).ring(), _sample_keys(keys, key_file))
     for line in spread_lines(found):
         click.echo(line)
     if plot:
-        # Imported late: what draws is an extra of its own.
+        # Imported late: drawing needs an extra.
         from .pictures import draw_spread  # noqa: PLC0415
 
         draw_spread(found, plot)
@@ -88,7 +88,7 @@ def spread(config: str, name: str | None, keys: int, key_file: str | None, plot:
 @_KEY_FILE
 @_PLOT
 def diff(old: str, new: str, name: str | None, keys: int, key_file: str | None, plot: str | None) -> None:
-    """Show which share of the keys moves, from where to where, when the file OLD becomes NEW."""
+    """Show which share of the keys moves between which servers when the file OLD becomes NEW."""
     found = diff_rings(_pool(old, name).ring(), _pool(new, name).ring(), _sample_keys(keys, key_file))
     for line in diff_lines(found):
         click.echo(line)
@@ -109,16 +109,16 @@ def diff(old: str, new: str, name: str | None, keys: int, key_file: str | None, 
     "--given",
     multiple=True,
     metavar="OPTION=VALUE",
-    help='What is known of the old client, as in a configuration: prefix="app:"; may be repeated.',
+    help='A known option of the old client, as in a configuration: prefix="app:"; may be repeated.',
 )
-@click.option("--all", "is_all", is_flag=True, help="Show every combination of options, not one a system.")
+@click.option("--all", "is_all", is_flag=True, help="Show all combinations of options, not one per system.")
 def detect_command(
     config: str, sample: str, name: str | None, out: Sequence[str], given: Sequence[str], is_all: bool
 ) -> None:
-    """Find the client or proxy, and its options, that put keys where they were seen.
+    """Find the client or proxy, and the options, that placed a sample of keys.
 
-    The servers are those of a pool of CONFIG, in the order and with the names and weights that the old client
-    had. A key and its server are learnt by asking each server for keys that are in use. 200 lines are plenty.
+    The servers are those of a pool of CONFIG, with the order, names and weights that the old client had.
+    To get a sample, ask each server for keys that are in use. 200 lines are enough.
     """
     pool = _pool(config, name)
     servers = [server.name for server in pool.servers]
@@ -126,7 +126,7 @@ def detect_command(
     gone = [_index(server, servers, "--out") for server in out]
     found = detect(pool.servers, seen, given=_given(given), out=gone)
     if not found:
-        raise click.ClickException("nothing that is known explains half of the sample")
+        raise click.ClickException("no known system explains half of the sample")
     explained = [candidate for candidate in found if candidate.share == found[0].share]
     first = {candidate.system: candidate for candidate in reversed(explained)}
     shown = (
@@ -167,7 +167,7 @@ def _sample_keys(count: int, path: str | None) -> list[bytes]:
         return generated_keys(count)
     keys = _read(path).split()
     if not keys:
-        raise _Mistake(f"{path}: there are no keys in it")
+        raise _Mistake(f"{path}: the file has no keys")
     return keys
 
 
@@ -185,11 +185,11 @@ def _read_sample(path: str, servers: Sequence[str]) -> Sample:
         if not words:
             continue
         if len(words) != 2:
-            raise _Mistake(f"{path}, line {number}: a key, a blank and a server are expected")
+            raise _Mistake(f"{path}, line {number}: expected a key, a blank and a server")
         keys.append(words[0])
         owners.append(_index(os.fsdecode(words[1]), servers, f"{path}, line {number}"))
     if not keys:
-        raise _Mistake(f"{path}: there are no keys in it")
+        raise _Mistake(f"{path}: the file has no keys")
     return Sample(keys, owners)
 
 

@@ -1,4 +1,4 @@
-"""Whose ring is it? Every system, with every combination of options, is compared with what was seen."""
+"""Which system placed these keys? Compares every system, with every combination of options, with a sample."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .sweeps import tried
 
 __all__ = ("Candidate", "Sample", "detect")
 
-# A wrong candidate is seen from a few pairs already.
+# A few pairs are enough to reject a wrong candidate.
 FIRST_PAIRS = 20
-# By chance, one of n servers is right as often as this; below, a candidate explains nothing.
+# With few servers a wrong candidate is right this often by chance: below, a candidate explains nothing.
 LEAST_SHARE = 0.5
 
 
@@ -44,10 +44,10 @@ class Candidate:
 def detect(
     servers: Any, sample: Sample, *, given: Mapping[str, Any] | None = None, out: Iterable[int] = ()
 ) -> list[Candidate]:
-    """What explains at least half of the sample, the best first; of equals, those with fewer options.
+    """Returns candidates that explain at least half of the sample, best first; on ties, fewer options first.
 
-    `servers` are as `Ring.like` takes them, `given` are options that are known, for the systems that have
-    them, `out` the servers that were out when the sample was taken.
+    `servers` are as `Ring.like` takes them, `given` are known options, for the systems that have them,
+    `out` the servers that were out when the sample was taken.
     """
     gone, found = sorted(set(out)), []
     for system in SYSTEMS:

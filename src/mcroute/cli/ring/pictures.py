@@ -1,4 +1,4 @@
-"""Shares and moves as a picture, SVG or PNG by the name of the file; needs the extra `plots`."""
+"""Draws shares and moves as SVG or PNG, by the file's suffix; needs the extra `plots`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _figure(rows: int) -> Figure:
 
 
 def draw_spread(spread: Spread, path: str | PathLike[str]) -> None:
-    """Bars of keys, of points if there are any, and a mark where the weight says that they should end."""
+    """Bars of keys, and of points if there are any, with a mark at the share that the weight gives."""
     figure = _figure(len(spread.servers) * 2)
     axes = figure.add_subplot()
     places = list(range(len(spread.servers)))
@@ -35,7 +35,7 @@ def draw_spread(spread: Spread, path: str | PathLike[str]) -> None:
 
 
 def draw_diff(diff: Diff, path: str | PathLike[str]) -> None:
-    """A field for each pair of servers, the darker the more keys go from the row's to the column's."""
+    """A cell per pair of servers: the darker, the more keys move from the row's server to the column's."""
     was = sorted({move[0] for move in diff.moves})
     will = sorted({move[1] for move in diff.moves})
     figure = _figure(len(was))

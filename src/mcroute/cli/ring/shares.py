@@ -1,4 +1,4 @@
-"""How keys are shared among servers, and which share of them a change moves."""
+"""Shares of keys per server, and the share of keys that a change moves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Spread:
 
     @property
     def worst(self) -> float:
-        """The largest share of keys over the one that the weight promises."""
+        """The largest ratio of a server's share of keys to the share that its weight gives."""
         return max(share / due for share, due in zip(self.keys, self.weights, strict=True) if due)
 
 
@@ -47,7 +47,7 @@ def spread_ring(ring: Ring, keys: Sequence[bytes]) -> Spread:
 
 @dataclass(frozen=True)
 class Diff:
-    """Which keys go from where to where, as shares of all keys; a server is who is called the same."""
+    """Moves of keys between servers, as shares of all keys; a server is identified by its name."""
 
     moves: dict[tuple[str, str], float]
 
@@ -66,7 +66,7 @@ def diff_rings(old: Ring, new: Ring, keys: Sequence[bytes]) -> Diff:
 
 
 def bar(share: float, of: float) -> str:
-    """A bar whose full length is `of`."""
+    """A bar; `of` is the share of a full bar."""
     eighths = round(share / of * BAR_WIDTH * 8) if of else 0
     whole, rest = divmod(eighths, 8)
     return (BLOCKS[8] * whole + BLOCKS[rest]).rstrip()
@@ -78,7 +78,7 @@ def spread_lines(spread: Spread) -> Iterator[str]:
     for i, name in enumerate(spread.servers):
         points = f"  points {spread.points[i]:6.1%}" if spread.points else ""
         yield f"{name:{width}}  keys {spread.keys[i]:6.1%}{points}  {bar(spread.keys[i], top)}"
-    yield f"the fullest server has {spread.worst:.2f} times what its weight promises"
+    yield f"the fullest server has {spread.worst:.2f} times the share that its weight gives"
 
 
 def diff_lines(diff: Diff, most: int = 20) -> Iterator[str]:

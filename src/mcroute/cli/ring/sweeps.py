@@ -1,4 +1,4 @@
-"""What `mcroute ring detect` tries of each system: the values of its options, in every combination."""
+"""The options that `mcroute ring detect` tries for each system, in every combination."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _product(**values: Any) -> Iterator[dict[str, Any]]:
 
 
 def _calls() -> Iterator[list[tuple[str, Any]]]:
-    """libmemcached's calls that leave different states."""
+    """Sequences of libmemcached calls that lead to different states."""
     yield []
     yield [("KETAMA", 1)]
     yield [("KETAMA_WEIGHTED", 1)]
@@ -142,7 +142,7 @@ _TRIED: Mapping[str, Any] = {
 }
 
 
-# What lets a system go on without a server, where that is not its default.
+# The options with which a system goes on without a server, if that is not its default.
 _EJECTING: Mapping[str, dict[str, Any]] = {
     "twemproxy": {"auto_eject_hosts": True},
     "libmc": {"failover": True},
@@ -151,9 +151,9 @@ _EJECTING: Mapping[str, dict[str, Any]] = {
 
 
 def tried(system: str, ejecting: bool = False) -> Iterator[dict[str, Any]]:
-    """Options of the system, one combination after the other; the defaults are among them.
+    """Yields options of the system, one combination after the other, the defaults among them.
 
-    With `ejecting`, those with which it goes on without a server that is out.
+    With `ejecting`, only the combinations with which the system goes on without a server that is out.
     """
     row = SYSTEMS[system]
     defaults = {option.name: option.default for option in row.options}
