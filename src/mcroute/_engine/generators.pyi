@@ -3,7 +3,7 @@ from mcroute.policy.nodes import Group, Outcome
 
 FAILED: bytes
 
-class Request:
+class RouteRequest:
     """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
 
     @property
@@ -13,7 +13,7 @@ class Request:
     def group(self) -> Group:
         """The kind of command."""
 
-class Reply:
+class RouteReply:
     """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
 
     @property

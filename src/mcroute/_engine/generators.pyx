@@ -20,7 +20,7 @@ FAILED = b"SERVER_ERROR a route failed\r\n"
 
 # ---- what a generator sees ----
 
-cdef class Request:
+cdef class RouteRequest:
     """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
 
     cdef readonly bytes key
@@ -30,7 +30,7 @@ cdef class Request:
         return f"<{self.group.name} {self.key!r}>"
 
 
-cdef class Reply:
+cdef class RouteReply:
     """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
 
     cdef readonly object outcome
@@ -46,15 +46,15 @@ cdef bytes _bytes(Slice piece):
     return (<const char*>piece.block.data + piece.offset)[:piece.size]
 
 
-cdef Request _request_of(RouteEvent* event):
-    cdef Request request = Request.__new__(Request)
+cdef RouteRequest _request_of(RouteEvent* event):
+    cdef RouteRequest request = RouteRequest.__new__(RouteRequest)
     request.key = _bytes(event.piece)
     request.group = Group(event.route.group)
     return request
 
 
-cdef Reply _reply_of(RouteEvent* event):
-    cdef Reply reply = Reply.__new__(Reply)
+cdef RouteReply _reply_of(RouteEvent* event):
+    cdef RouteReply reply = RouteReply.__new__(RouteReply)
     reply.outcome = Outcome(event.outcome)
     reply.data = _bytes(event.piece)
     return reply
@@ -123,7 +123,7 @@ cdef class _Run:
 
     cdef finish(self, result):
         cdef int outcome
-        if isinstance(result, Reply):
+        if isinstance(result, RouteReply):
             self.leave(result.outcome, result.data)
             return
         outcome = int(result) if isinstance(result, Outcome) else -1

@@ -15,7 +15,7 @@ from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
-from mcroute._engine.replies cimport link_lost
+from mcroute._engine.replies cimport link_drop_expected
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, RETRIES_MAX,
     SCRIPT_MAX, VALUE_MAX_UNKNOWN, Conn, Request, Walk,
@@ -246,7 +246,7 @@ cdef void link_connected(Link* link) noexcept nogil:
 cdef void _close(Link* link, double now, bint is_ours) noexcept nogil:
     engine_began(link.conn.engine, now)
     _conn_clear(&link.conn)
-    link_lost(link, is_ours)
+    link_drop_expected(link, is_ours)
     engine_resume(link.conn.engine, now)
 
 

@@ -13,7 +13,7 @@ cdef void link_input(Link* link) noexcept nogil
 cdef bint link_skip(Link* link) noexcept nogil
 # The connection is gone: everything expected on it ends as lost, or as not sent. It was the server's doing, or that of
 # this process, which had no descriptor or memory left for it.
-cdef void link_lost(Link* link, bint is_ours) noexcept nogil
+cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil
 # The oldest request's reply has come, and means that.
 cdef void link_complete(Link* link, int outcome, Slice reply) noexcept nogil
 # What came does not fit what was asked: the link is broken.

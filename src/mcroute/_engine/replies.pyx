@@ -373,7 +373,7 @@ cdef bint link_skip(Link* link) noexcept nogil:
     return taken > 0
 
 
-cdef void link_lost(Link* link, bint is_ours) noexcept nogil:
+cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil:
     cdef bint was_made = link.state in (LINK_CONNECTING, LINK_GREETING)
     cdef bint is_failure = not is_ours and (was_made or link.count > link.orphans)
     if was_made and not is_ours:

@@ -127,9 +127,9 @@ class Members:
         record.process, record.is_foreign = process, False
         return True
 
-    def departed_link_lost(self, server: int, local_address: str) -> None:
+    def add_lost_of_departed(self, server: int, local_address: str) -> None:
         """A link of a server that has left, with writes in flight."""
-        self._departed.link_lost(server, local_address)
+        self._departed.add_lost(server, local_address)
 
     # ---- an earlier process, and a later one ----
 

@@ -163,6 +163,6 @@ class Departed:
         for number in numbers:
             self._lost_by_id.pop(number, None)
 
-    def link_lost(self, number: int, local_address: str) -> None:
+    def add_lost(self, number: int, local_address: str) -> None:
         if number in self._lost_by_id:
             self._lost_by_id[number].add(local_address)

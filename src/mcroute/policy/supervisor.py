@@ -233,7 +233,7 @@ class Supervisor:
             self._records[server].is_stale = True
             self._census.count(server)
         elif writes_in_flight:
-            self._members.departed_link_lost(server, local_address)
+            self._members.add_lost_of_departed(server, local_address)
 
     def missed_writes(self, server: int, total: int) -> None:
         """The counter of writes that did not reach the server, summed over all engines."""
