@@ -56,7 +56,7 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(places)]
 
 
-async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience: float = 5) -> bytes:
+async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s: float = 5) -> bytes:
     """Sends the pieces, waits for `end` in the replies, sends the tail, hangs up; returns all that came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = bytearray()
@@ -83,7 +83,7 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, patience:
         await listen(b"")
 
     try:
-        await asyncio.wait_for(talk(), patience)
+        await asyncio.wait_for(talk(), timeout_s)
     except asyncio.TimeoutError:
         heard += PATIENCE_LOST
     except OSError:

@@ -231,8 +231,8 @@ async def _working(pairs: Sequence[Pair], port: int, others: int) -> AsyncIterat
         await work
 
 
-async def _until(log: Log, wanted: set[str], patience_s: float) -> bool:
-    until = asyncio.get_running_loop().time() + patience_s
+async def _until(log: Log, wanted: set[str], timeout_s: float) -> bool:
+    until = asyncio.get_running_loop().time() + timeout_s
     while log.out != wanted and asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.01)
     return log.out == wanted

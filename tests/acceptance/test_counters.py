@@ -44,19 +44,19 @@ COUNTERS = [
 
 
 async def counters(port: int) -> dict[str, int]:
-    said = await say(port, [b"stats\r\n"], b"END\r\n", b"", patience=20)
+    said = await say(port, [b"stats\r\n"], b"END\r\n", b"", timeout_s=20)
     rows = dict(line.split()[1:3] for line in said.decode().splitlines() if line.startswith("STAT "))
     return {name: int(rows[name]) for name in COUNTERS}
 
 
 async def growth(port: int, command: bytes) -> dict[str, int]:
     """What the command, after the preparation, adds to which counters."""
-    await say(port, [PREPARED + MARK], MARKED, b"", patience=20)
+    await say(port, [PREPARED + MARK], MARKED, b"", timeout_s=20)
     if b"CAS" in command:
-        said = await say(port, [b"gets h\r\n"], b"END\r\n", b"", patience=20)
+        said = await say(port, [b"gets h\r\n"], b"END\r\n", b"", timeout_s=20)
         command = command.replace(b"CAS", said.split()[4])
     before = await counters(port)
-    await say(port, [command + b"\r\nverbosity 1\r\n"], b"OK\r\n", b"", patience=20)
+    await say(port, [command + b"\r\nverbosity 1\r\n"], b"OK\r\n", b"", timeout_s=20)
     after = await counters(port)
     return {name: after[name] - before[name] for name in COUNTERS if after[name] != before[name]}
 

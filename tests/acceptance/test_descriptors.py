@@ -28,7 +28,7 @@ def server() -> Iterator[EmbeddedServer]:
 
 
 def route(*servers: EmbeddedServer) -> PoolRoute:
-    """With patience: how busy the machine is does not matter here."""
+    """With long timeouts: how busy the machine is does not matter here."""
     members = tuple(Server.parse(server.address) for server in servers)
     return PoolRoute(Pool("main", members, connect_timeout_s=10, reply_timeout_s=20, deadline_s=30))
 

@@ -139,7 +139,7 @@ async def answer(port: int, sent: bytes, expected: str) -> tuple[bytes, str]:
     A silence is short only where one is expected: a busy machine has some of its own.
     """
     how = ""
-    heard = await say(port, [sent + MARK], MARKED, b"", patience=1 if expected == "waits" else 20)
+    heard = await say(port, [sent + MARK], MARKED, b"", timeout_s=1 if expected == "waits" else 20)
     if heard.endswith(PATIENCE_LOST):
         heard, how = heard.removesuffix(PATIENCE_LOST), "waits"
     elif not heard.endswith(MARKED):

@@ -23,8 +23,8 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
     async def scenario() -> None:
         async with Scripted.running() as server:
             # However busy the machine is, it connects at the first attempt.
-            patience = {"connect_timeout_s": 10, "reply_timeout_s": 0.05, "deadline_s": 0.1}
-            proxy = await start_proxy(driver, server.route(**patience))
+            timeouts = {"connect_timeout_s": 10, "reply_timeout_s": 0.05, "deadline_s": 0.1}
+            proxy = await start_proxy(driver, server.route(**timeouts))
             client = await Client.to(proxy)
             for _ in range(8):
                 assert (

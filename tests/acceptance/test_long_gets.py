@@ -25,7 +25,7 @@ TIMEOUT_S = 40.0
 async def both(heard: Pair, data: bytes) -> list[bytes]:
     """What memcached and mcroute answer, up to the first END."""
     ports = (heard.direct.port, heard.proxy.port)
-    return list(await asyncio.gather(*(say(port, [data], END, b"", patience=TIMEOUT_S) for port in ports)))
+    return list(await asyncio.gather(*(say(port, [data], END, b"", timeout_s=TIMEOUT_S) for port in ports)))
 
 
 def test_ten_thousand_long_keys_and_many_short_ones(driver: str, run: Run) -> None:

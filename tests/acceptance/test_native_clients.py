@@ -38,7 +38,7 @@ def memcached() -> Iterator[MemcachedServer]:
 
 
 def route(server: EmbeddedServer | MemcachedServer) -> PoolRoute:
-    """With patience: how busy the machine is does not matter here."""
+    """With long timeouts: how busy the machine is does not matter here."""
     only = Server.parse(server.address)
     return PoolRoute(Pool("main", (only,), connect_timeout_s=10, reply_timeout_s=20, deadline_s=30))
 

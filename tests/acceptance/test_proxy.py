@@ -34,8 +34,8 @@ def servers() -> Iterator[list[MemcachedServer]]:
 
 def pool(servers: list[MemcachedServer], **options: float) -> Pool:
     # A slow moment of the machine, or a sanitizer, is no fault of a server's.
-    patience = {"reply_timeout_s": 5.0, "deadline_s": 10.0}
-    return Pool("main", Pool.of("main", [s.address for s in servers]).servers, **{**patience, **options})
+    timeouts = {"reply_timeout_s": 5.0, "deadline_s": 10.0}
+    return Pool("main", Pool.of("main", [s.address for s in servers]).servers, **{**timeouts, **options})
 
 
 @pytest.fixture

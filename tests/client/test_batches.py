@@ -31,7 +31,7 @@ def names(count: int) -> list[str]:
     return [f"k{i}" for i in range(count)]
 
 
-def patient(server: EmbeddedServer, **options: Any) -> Client:
+def unhurried(server: EmbeddedServer, **options: Any) -> Client:
     return Client.of(server.address, reply_timeout_s=30, deadline_s=30, **options)
 
 
@@ -46,7 +46,7 @@ def test_each_key_is_stored_found_and_deleted(
     async def scenario() -> None:
         keys = names(count)
         values = {key: key.encode() for key in keys}
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             assert await client.set_many(dict(values), noreply=noreply) == []
             found = await client.get_many(keys)
             assert (found, list(found)) == (values, keys)
@@ -61,7 +61,7 @@ def test_each_key_is_stored_found_and_deleted(
 @pytest.mark.parametrize("noreply", [False, True])
 def test_more_keys_than_requests_may_be_in_flight(embedded_server: EmbeddedServer, noreply: bool) -> None:
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             await client.set_many(dict.fromkeys(names(MORE_THAN_IN_FLIGHT), "0"), noreply=noreply)
         assert len(embedded_server.store.items) == MORE_THAN_IN_FLIGHT
 
@@ -98,7 +98,7 @@ def test_twice_the_keys_are_twice_the_work() -> None:
 def test_a_key_that_is_given_twice(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
         keys: list[str | bytes] = ["a", "b", "a", b"a", *names(600), *names(600)]
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             await client.set_many({"a": 1, b"a": 2, "b": 3})
             assert await client.get_many(keys) == {"a": b"2", "b": b"3", b"a": b"2"}
             assert list(await client.gets_many(keys)) == ["a", "b", b"a"]
@@ -112,7 +112,7 @@ def test_a_key_that_is_given_twice(embedded_server: EmbeddedServer) -> None:
 
 def test_nothing_is_sent_if_any_key_cannot_be(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             for ask in (
                 lambda keys: client.get_many(keys),
                 lambda keys: client.gets_many(keys),
@@ -183,14 +183,14 @@ def test_what_has_come_is_read_before_the_rest_is_asked_for(embedded_server: Emb
             assert {count - stored for count in serde.requests} == {4, 8, 12, 16, 20}
 
     serde = Noting()
-    client = patient(embedded_server, serde=serde)
+    client = unhurried(embedded_server, serde=serde)
     asyncio.run(scenario())
 
 
 def test_a_mapping_may_change_meanwhile(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
         values: dict[str | bytes, Any] = dict.fromkeys(names(1000), "0")
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             storing = asyncio.create_task(client.set_many(values))
             await asyncio.sleep(0)
             values.clear()
@@ -204,7 +204,7 @@ def test_sends_without_an_answer_let_the_loop_turn(embedded_server: EmbeddedServ
     """In a row they would fill what may be in flight, though the server answers all of them."""
 
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             for _ in range(MORE_THAN_IN_FLIGHT):
                 await client.touch("k", noreply=True)
 
@@ -257,7 +257,7 @@ def test_what_was_not_sent_for_lack_of_room_is_named(
     embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, method: str, arguments: list[Any]
 ) -> None:
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             await client.get("k")
             calls = client._calls
             assert calls is not None
@@ -279,7 +279,7 @@ def test_a_reply_that_fits_nothing_does_not_keep_others_from_being_stored(
     embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             await client.get("k")
             calls = client._calls
             assert calls is not None
@@ -302,7 +302,7 @@ def test_a_reply_that_fits_nothing_does_not_keep_others_from_being_stored(
 
 def test_closing_waits_for_all_of_them(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        client = await patient(embedded_server).connect()
+        client = await unhurried(embedded_server).connect()
         storing = asyncio.create_task(client.set_many(dict.fromkeys(names(3000), 1)))
         while not embedded_server.store.items:
             await asyncio.sleep(0)
@@ -316,7 +316,7 @@ def test_closing_waits_for_all_of_them(embedded_server: EmbeddedServer) -> None:
 @pytest.mark.parametrize("turns", range(12))
 def test_closing_at_once_ends_them(embedded_server: EmbeddedServer, turns: int) -> None:
     async def scenario() -> None:
-        client = await patient(embedded_server).connect()
+        client = await unhurried(embedded_server).connect()
         keys = names(3000)
         tasks = [
             asyncio.create_task(client.set_many(dict.fromkeys(keys, 1))),
@@ -336,7 +336,7 @@ def test_closing_at_once_ends_them(embedded_server: EmbeddedServer, turns: int) 
 
 def test_cancelled_between_two_batches(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
-        async with patient(embedded_server) as client:
+        async with unhurried(embedded_server) as client:
             for turns in range(0, 60, 7):
                 storing = asyncio.create_task(client.set_many(dict.fromkeys(names(10_000), 1)))
                 for _ in range(turns):

@@ -46,13 +46,13 @@ def server() -> Iterator[EmbeddedServer]:
 
 
 def hasty(*servers: EmbeddedServer, deadline_s: float = 0.2) -> Client:
-    """A client with little patience, for tests in which a server does not answer."""
+    """A client with short timeouts, for tests in which a server does not answer."""
     members = Pool.of("main", [server.address for server in servers]).servers
     return Client(PoolRoute(Pool("main", members, reply_timeout_s=deadline_s / 2, deadline_s=deadline_s)))
 
 
 def client_of(*servers: EmbeddedServer, copies: int = 1, **options: Any) -> Client:
-    """A client with much patience: the machine of a test may be busy."""
+    """A client with long timeouts: the machine of a test may be busy."""
     members = Pool.of("main", [server.address for server in servers]).servers
     pool = Pool("main", members, reply_timeout_s=20, deadline_s=20)
     return Client(Replicate(pool, copies) if copies > 1 else PoolRoute(pool), **options)
@@ -478,7 +478,7 @@ def test_it_connects_by_itself(server: EmbeddedServer) -> None:
 
 
 def test_cancelled_while_it_connects() -> None:
-    """A listener that never accepts: its queue is full, and connecting takes as long as one has patience."""
+    """A listener that never accepts: its queue is full, and connecting ends by its timeout."""
 
     async def scenario(address: str) -> None:
         client = Client.of([address])

@@ -73,7 +73,7 @@ def test_a_client_that_reads_nothing_is_closed_and_harms_nobody(driver: str) -> 
     async def scenario() -> None:
         with EmbeddedServer() as server:
             members = (Server.parse(server.address),)
-            # With patience: how busy the machine is does not matter here.
+            # With long timeouts: how busy the machine is does not matter here.
             pool = Pool("main", members, reply_timeout_s=20, deadline_s=30)
             limits = Limits(reply_memory_max=SHARE)
             async with await start_proxy(driver, PoolRoute(pool), limits=limits, threads=1) as proxy:

@@ -21,7 +21,7 @@ def test_a_cancellation_is_kept_when_the_wait_ends_in_the_same_turn() -> None:
     asyncio.run(main())
 
 
-def test_the_result_or_the_end_of_patience() -> None:
+def test_the_result_or_a_timeout() -> None:
     async def main() -> None:
         assert await in_time(asyncio.sleep(0, "done"), 60) == "done"
         with pytest.raises(asyncio.TimeoutError):

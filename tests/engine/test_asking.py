@@ -120,15 +120,15 @@ def test_keys_of_several_pools_on_one_server_are_asked_for_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patience", "answer"),
+    ("timeouts", "answer"),
     [
         ({"reply_timeout_s": 5.0}, b"SERVER_ERROR timeout\r\n"),
         ({"deadline_s": 5.0}, b"SERVER_ERROR timeout\r\n"),
     ],
 )
-def test_a_multiget_of_which_a_part_is_missing_is_an_error(patience: dict[str, float], answer: bytes) -> None:
+def test_a_multiget_of_which_a_part_is_missing_is_an_error(timeouts: dict[str, float], answer: bytes) -> None:
     """Not a miss: neither when a server is late nor when the whole request is."""
-    net = network(PoolRoute(pool(3, **patience)), 3)
+    net = network(PoolRoute(pool(3, **timeouts)), 3)
     client = net.client()
     ring = pool(3).ring()
     net.send(client, b"get " + b" ".join(b"k%d" % i for i in range(30)) + b"\r\n")

@@ -83,7 +83,7 @@ def test_plans_without_end_cost_nothing(net: Network) -> None:
     assert max(net.engine.server_ids().values()) <= 3
 
 
-def test_patience_is_the_new_plans(net: Network) -> None:
+def test_timeouts_are_the_new_plans(net: Network) -> None:
     net.engine.install(plan_of(A, B, reply_timeout_s=0.1, deadline_s=0.3))
     client = net.client()
     net.send(client, b"get k1\r\n")

@@ -13,7 +13,7 @@ from .lying import Hits, LyingServer, block, truth
 
 Load = Callable[..., dict[str, Any]]
 KEYS = ("--keys", "60", "--prefix", "k", "--size", "90:300")
-BRIEF = (*KEYS, "--seconds", "5", "--requests", "40", "--patience", "0.2")
+BRIEF = (*KEYS, "--seconds", "5", "--requests", "40", "--timeout", "0.2")
 RIGHT, FAILED, WRONG = 0, 2, 3
 
 

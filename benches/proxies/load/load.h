@@ -23,7 +23,7 @@ struct options {
     bool window; /* refill one by one; otherwise the next batch waits until the last one is answered */
     const char *prefix;
     uint32_t keys, key_length, pools, size_min, size_max;
-    double zipf, warmup_s, seconds, patience_s;
+    double zipf, warmup_s, seconds, timeout_s;
     uint64_t requests, seed;
 };
 extern struct options options;

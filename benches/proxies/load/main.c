@@ -20,7 +20,7 @@ enum { SECONDS_MAX = 600, CONNECTIONS_MAX = 20000, BACKLOG_SAFE = 50 };
 
 struct options options = {
     .connections = 1, .depth = 1, .multiget = 1, .prefix = "", .keys = 10000, .key_length = 24,
-    .size_min = 100, .size_max = 100, .seconds = 2, .patience_s = 5, .seed = 1,
+    .size_min = 100, .size_max = 100, .seconds = 2, .timeout_s = 5, .seed = 1,
 };
 
 static double measured_s;
@@ -62,7 +62,7 @@ static const char usage[] =
     "  --size A[:B]      of values (100)          --zipf S        skew of keys (0: none)\n"
     "  --warmup S  (0)            --seconds S     measured (2)\n"
     "  --requests N      end after so many, if sooner         --seed N  (1)\n"
-    "  --patience S      for replies at the end (5)\n"
+    "  --timeout S       for replies at the end (5)\n"
     "  --watch NAME=PID[,PID...]  CPU time of these over the measured phase; 0 is load itself\n"
     "  --cores N[,N...]  of which the busy time is told\n"
     "  --fill            set every key once, then end\n"
@@ -93,7 +93,7 @@ static void read_options(int argc, char **argv)
         {"multiget", 1, 0, 'm'}, {"sets", 1, 0, 's'}, {"keys", 1, 0, 'k'}, {"key-length", 1, 0, 'l'},
         {"prefix", 1, 0, 'p'}, {"pools", 1, 0, 'o'}, {"size", 1, 0, 'b'}, {"zipf", 1, 0, 'z'},
         {"warmup", 1, 0, 'W'}, {"seconds", 1, 0, 't'}, {"requests", 1, 0, 'n'}, {"seed", 1, 0, 'S'},
-        {"patience", 1, 0, 'T'}, {"watch", 1, 0, 'C'}, {"cores", 1, 0, 'K'}, {"fill", 0, 0, 'F'}, {"idle", 0, 0, 'I'}, {0},
+        {"timeout", 1, 0, 'T'}, {"watch", 1, 0, 'C'}, {"cores", 1, 0, 'K'}, {"fill", 0, 0, 'F'}, {"idle", 0, 0, 'I'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) switch (option) {
         case 'P': options.port = (int)number(optarg, 1, 65535); break;
@@ -112,7 +112,7 @@ static void read_options(int argc, char **argv)
         case 't': options.seconds = number(optarg, 0.01, SECONDS_MAX); break;
         case 'n': options.requests = (uint64_t)number(optarg, 1, 1e15); break;
         case 'S': options.seed = (uint64_t)number(optarg, 0, 1e15); break;
-        case 'T': options.patience_s = number(optarg, 0, SECONDS_MAX); break;
+        case 'T': options.timeout_s = number(optarg, 0, SECONDS_MAX); break;
         case 'C': watch_add(optarg); break;
         case 'K': watch_cores(optarg); break;
         case 'F': options.task = FILL; break;
@@ -169,7 +169,7 @@ static void run(struct client **clients)
     measured_s = (double)(now_ns() - start) / 1e9;
     watch_end();
     tally.phase = DRAINING;
-    end = now_ns() + (uint64_t)(options.patience_s * 1e9);
+    end = now_ns() + (uint64_t)(options.timeout_s * 1e9);
     while (tally.in_flight && now_ns() < end) turn();
     tally.lost += tally.in_flight;
 }
