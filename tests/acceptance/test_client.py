@@ -132,7 +132,7 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
     run: Run, servers: list[MemcachedServer]
 ) -> None:
     async def scenario() -> None:
-        # Patience is what this test waits for: a short one keeps it short.
+        # This test waits for these timeouts: short ones keep it short.
         route = Replicate(pool(servers, reply_timeout_s=0.2, deadline_s=0.6), copies=2)
         async with client_for(route) as client, load_on(client).running() as load:
             await load.rounds(500)

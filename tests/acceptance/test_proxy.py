@@ -181,7 +181,7 @@ def test_a_stopped_server_delays_within_the_deadline_and_returns_without_old_val
     run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer], links: int
 ) -> None:
     async def scenario() -> None:
-        # Patience is what this test waits for; a machine that is slow for a moment must not run out of it.
+        # This test waits for these timeouts; they are long enough for a machine that is slow for a moment.
         route = Replicate(pool(servers, links=links, reply_timeout_s=0.5, deadline_s=1.5), copies=2)
         async with proxy_for(route) as proxy:
             async with load_on(proxy).running(50) as load:

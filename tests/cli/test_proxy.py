@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def configure(path: Path, server: str, port: int) -> Path:
-    # Patience for a slow machine: no test waits for one of these times.
+    # Long, for a slow machine: no test waits for one of these times.
     timeouts = "reply_timeout_s = 20\ndeadline_s = 20\n"
     listen = f'[proxy]\nlisten = "127.0.0.1:{port}"\ndrain_timeout_s = 20\n'
     path.write_text(f'{listen}[pools.main]\nservers = ["{server}"]\n{timeouts}')
