@@ -14,6 +14,7 @@ import pytest
 
 from mcroute.policy import Null, Plan, Pool, PoolRoute, Server, Upkeep, compile_plan
 from mcroute.policy.server_options import LINKS_MAX
+from mcroute.runtime.link_values import EVENTS_MAX
 from mcroute.testing import EmbeddedServer, Relay, free_port
 
 from .clients import Client, Scripted
@@ -22,9 +23,9 @@ from .drivers import HAS_NATIVE, Run, runner, start_proxy
 native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute._loop.threads import NEWS_MAX, LoopThread
+    from mcroute._loop.threads import LoopThread
     from mcroute.drivers.asyncio import addresses
-    from mcroute.drivers.native import links as native_links
+    from mcroute.drivers.native import driver as native_driver
     from mcroute.proxy.native_service import NativeService
 
 run_native = runner("native")
@@ -226,7 +227,7 @@ def test_a_server_that_does_not_take_the_connection_is_an_error_in_time(run: Run
 def test_more_news_than_are_taken_at_once_are_heard_to_the_end() -> None:
     """All links of several servers are lost, and made again: some of that is heard, then the loop goes on."""
     count = 5
-    assert count * LINKS_MAX > NEWS_MAX
+    assert count * LINKS_MAX > EVENTS_MAX
 
     async def scenario() -> None:
         with contextlib.ExitStack() as stack:
@@ -267,7 +268,7 @@ def test_a_name_is_looked_up_again_when_its_address_fails(monkeypatch: pytest.Mo
             async def resolve(server: Server) -> list[tuple[str, int]]:
                 return known[server.host]
 
-            for module in (addresses, native_links):
+            for module in (addresses, native_driver):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with NativeService(compile_plan(route), threads=2) as proxy:
@@ -293,7 +294,7 @@ def test_the_other_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch
             async def resolve(_: Server) -> list[tuple[str, int]]:
                 return [("127.0.0.1", port), ("127.0.0.1", server.port)]
 
-            for module in (addresses, native_links):
+            for module in (addresses, native_driver):
                 monkeypatch.setattr(module, "resolve", resolve)
             pool = Pool("main", (Server("cache", "cache.example", 11211),), connect_timeout_s=0.1)
             async with NativeService(compile_plan(PoolRoute(pool)), threads=1) as proxy:
@@ -321,7 +322,7 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
                     raise OSError("nobody knows it")
                 return [("127.0.0.1", server.port)]
 
-            for module in (addresses, native_links):
+            for module in (addresses, native_driver):
                 monkeypatch.setattr(module, "resolve", resolve)
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with NativeService(compile_plan(route), threads=2) as proxy:

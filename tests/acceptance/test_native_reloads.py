@@ -22,7 +22,7 @@ from .drivers import HAS_NATIVE, runner
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.drivers.native import links as native_links
+    from mcroute.drivers.native import driver as native_driver
     from mcroute.proxy.native_service import NativeService
     from mcroute.runtime.supervised import Links
 
@@ -190,7 +190,7 @@ def test_a_reload_does_not_forget_what_names_of_another_one_mean(monkeypatch: py
                 return [("127.0.0.1", server.port)]
 
             monkeypatch.setattr(addresses, "resolve", resolve)
-            monkeypatch.setattr(native_links, "resolve", resolve)
+            monkeypatch.setattr(native_driver, "resolve", resolve)
             plain = compile_plan(PoolRoute(Pool.of("main", [server.address])))
             named = compile_plan(PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),))))
             async with NativeService(plain, threads=2) as proxy:

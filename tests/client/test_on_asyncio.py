@@ -626,9 +626,8 @@ def test_a_client_outlives_its_loop(server: EmbeddedServer) -> None:
     with pytest.raises(ClientClosed):
         asyncio.run(client.get("a"))
     # No connection of an earlier loop is left open.
-    links = [
-        each for each in gc.get_objects() if isinstance(each, Link) and each.server.name == server.address
-    ]
+    address = (server.host, server.port)
+    links = [each for each in gc.get_objects() if isinstance(each, Link) and each.address == address]
     assert links and not [link for link in links if link.is_open]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,20 @@ import pytest
 
 from mcroute._engine.engine import Engine
 from mcroute.asyncio import Client as InProcess
-from mcroute.drivers.asyncio.driver import asyncio_routing
+from mcroute.drivers.asyncio.addresses import LoopAddress
+from mcroute.drivers.asyncio.clock import AsyncioClock
+from mcroute.drivers.asyncio.driver import AsyncioDriver, asyncio_routing
 from mcroute.drivers.asyncio.engine_loop import EngineLoop
-from mcroute.drivers.asyncio.links import ServerLinks
+from mcroute.drivers.asyncio.link import Link
+from mcroute.drivers.asyncio.links import AsyncioLinks
 from mcroute.errors import ServerFailure
-from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, compile_plan
+from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, Server, compile_plan
+from mcroute.policy.places import spell_end
 from mcroute.policy.server_options import LINKS_MAX
+from mcroute.runtime.interfaces import Clock
+from mcroute.runtime.link_values import LinkEvent
 from mcroute.runtime.routing import Routing
+from mcroute.runtime.server_links import LinkLooks, ServerLinks
 from mcroute.testing import EmbeddedServer
 
 LINKS = 3
@@ -29,30 +37,49 @@ KEYS = [b"k%d" % i for i in range(60)]
 
 @dataclass
 class Observer:
-    failed: int = 0
-    starved_times: int = 0
-    lost: list[tuple[str, int]] = field(default_factory=list)
+    """Stands for the supervision; it has taken note of each event when it has heard of it."""
 
-    def connected(self, server: int) -> None:
-        pass
+    events: list[LinkEvent] = field(default_factory=list)
 
-    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
-        self.failed += 1
+    @property
+    def failed(self) -> int:
+        return sum(event.has_failed for event in self.events)
 
-    def losing(self, server: int, why: str, error: Exception | None) -> None:
-        pass
+    @property
+    def starved_times(self) -> int:
+        return sum(event.is_starved for event in self.events)
+
+    @property
+    def lost(self) -> list[tuple[str, int]]:
+        """Our end and the unanswered writes of each lost connection."""
+        return [
+            (spell_end(*event.lost_end) if event.lost_end else "", event.lost_writes)
+            for event in self.events
+            if event.is_lost
+        ]
+
+
+@dataclass
+class Driver:
+    """What links need of a driver, on one engine."""
+
+    host: AsyncioLinks
+    clock: Clock
+
+    def hurry(self, server: int) -> None:
+        self.host.hurry(server)
 
     def located(self, server: int, place: Place) -> None:
-        pass
+        raise AssertionError("the server has no name")
 
-    def starved(self, server: int) -> None:
-        self.starved_times += 1
+    async def resolve(self, server: Server) -> list[LoopAddress]:
+        raise AssertionError("the server has no name")
 
-    def link_lost(
-        self, server: int, local_address: str, writes_in_flight: int, missed: int, why: str
-    ) -> bool:
-        self.lost.append((local_address, writes_in_flight))
-        return True
+    def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
+        raise AssertionError("the server has no name")
+
+    async def closed(self, server: int) -> None:
+        await self.host.closed(server)
 
 
 @dataclass
@@ -73,28 +100,8 @@ class World:
             await asyncio.sleep(0.001)
 
 
-class Short(Engine):
-    """Has no memory when this is called, so many times."""
-
-    fails_in = ""
-    times = 0
-
-    def _fail(self, where: str) -> None:
-        if where == self.fails_in and self.times > 0:
-            self.times -= 1
-            raise MemoryError
-
-    def open_link(self, server: int, index: int = 0, script: Sequence[tuple[bytes, bytes]] = ()) -> int:
-        self._fail("open_link")
-        return super().open_link(server, index, script)
-
-    def link_connected(self, number: int) -> None:
-        self._fail("link_connected")
-        super().link_connected(number)
-
-
 @contextlib.asynccontextmanager
-async def world(kind: type[Engine] = Engine) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     got: dict[asyncio.StreamWriter, bytes] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,18 +116,24 @@ async def world(kind: type[Engine] = Engine) -> AsyncIterator[World]:
 
     listener = await asyncio.start_server(serve, "127.0.0.1")
     pool = Pool.of("main", [f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"])
-    engine = kind(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
+    engine = Engine(compile_plan(PoolRoute(replace(pool, reply_timeout_s=50.0, deadline_s=60.0))))
     engine_loop = EngineLoop(engine, asyncio.get_running_loop())
     observer = Observer()
-    links = ServerLinks(engine_loop, 0, pool.servers[0], 10.0, LINKS, observer, Random(1))
+    host = AsyncioLinks(engine_loop, 1)
+    clock = AsyncioClock(engine_loop.loop)
+    host.on_event = observer.events.append
+    server = pool.servers[0]
+    addresses: list[LoopAddress] = [(server.host, server.port)]
+    links = ServerLinks(
+        Driver(host, clock), [host], LinkLooks([host], clock), 0, server, 10.0, LINKS, addresses
+    )
     try:
         await links.tried()
         here = World(engine, engine_loop, observer, links, got)
         await here.until(lambda: len(got) == LINKS)
         yield here
     finally:
-        await asyncio.gather(*links.cancel(), return_exceptions=True)
-        links.abort()
+        links.leave()
         await links.gone()
         engine_loop.close()
         while got:
@@ -186,30 +199,34 @@ def test_each_lost_connection_is_told_with_its_address_and_writes() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 50))
 
 
-@pytest.mark.parametrize("place", ["open_link", "link_connected", "greeting", "get_buffer"])
-def test_no_exception_ends_a_link(
-    place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+class Failing:
+    """An engine one of whose methods raises once."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.engine, self.place, self.has_failed = engine, place, False
+
+    def __getattr__(self, name: str) -> object:
+        if name == self.place and not self.has_failed:
+            self.has_failed = True
+            raise MemoryError(name)
+        return getattr(self.engine, name)
+
+
+def test_no_memory_for_what_a_server_sends_ends_its_connection_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Failing:
-        """An engine one of whose methods raises once."""
-
-        def __init__(self, engine: Engine) -> None:
-            self.engine, self.has_failed = engine, False
-
-        def __getattr__(self, name: str) -> object:
-            if name == place and not self.has_failed:
-                self.has_failed = True
-                raise MemoryError(place)
-            return getattr(self.engine, name)
-
     async def scenario() -> None:
         async with world() as w:
-            for link in w.links._links:
-                monkeypatch.setattr(link, "_engine", Failing(w.engine))
+            links = [each for each in w.engine_loop.connections.values() if isinstance(each, Link)]
+            failing = Failing(w.engine, "get_buffer")
+            for link in links:
+                assert link.connection is not None
+                monkeypatch.setattr(link.connection, "_engine", failing)
             for writer in list(w.got):
-                writer.transport.abort()
-            # Not until none is connected: they may be made again before that is looked at.
+                writer.write(b"?\r\n")
+            # What the others have heard is no reply of a request: they are out of step, and closed too.
             await w.until(lambda: len(w.observer.lost) == LINKS)
+            assert failing.has_failed
             await w.until(lambda: w.links.are_connected and len(w.got) == LINKS)
             await w.links.settled()
 
@@ -273,6 +290,7 @@ def test_a_server_of_two_pools_has_the_most_links_of_theirs() -> None:
 def test_another_server_under_an_old_id_answers_on_all_links_that_the_id_had() -> None:
     async def scenario(old: Pool, new: Pool) -> None:
         async with routing_for(PoolRoute(old)) as routing:
+            assert isinstance(routing.driver, AsyncioDriver)
             engine_loop = routing.driver.engine_loop
             for pool in (new, replace(new, name="again"), old, new):
                 await routing.install(compile_plan(PoolRoute(pool)))
@@ -314,16 +332,26 @@ def test_something_that_is_no_memcached_is_not_asked_for_values(caplog: pytest.L
     assert "is no memcached: it answers b'HTTP/1.1 400 Bad Request' to version" in caplog.text
 
 
-@pytest.mark.parametrize("where", ["open_link", "link_connected"])
-def test_a_link_without_memory_is_made_later_and_its_server_has_not_failed(where: str) -> None:
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_a_link_without_descriptor_or_memory_is_made_later_and_its_server_has_not_failed(
+    error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario() -> None:
-        async with world(Short) as w:
-            assert isinstance(w.engine, Short)
-            w.engine.fails_in, w.engine.times = where, LINKS + 1
-            w.links.abort()
+        async with world() as w:
+            create, left = w.engine_loop.loop.create_connection, [LINKS + 1]
+
+            async def scarce(*arguments: object, **options: object) -> object:
+                if left[0]:
+                    left[0] -= 1
+                    raise OSError(error, "none left")
+                return await create(*arguments, **options)  # type: ignore[call-overload]
+
+            monkeypatch.setattr(w.engine_loop.loop, "create_connection", scarce)
+            for writer in list(w.got):
+                writer.transport.abort()
             await w.until(lambda: len(w.observer.lost) == LINKS)
             await w.until(lambda: w.links.are_connected)
-            assert w.engine.times == 0
+            assert left == [0]
             assert w.observer.starved_times > 0
             assert w.observer.failed == 0
             # It is used as ever.

@@ -9,6 +9,8 @@ import pytest
 
 from mcroute import Engine
 from mcroute.asyncio import Client, start_proxy
+from mcroute.drivers.asyncio.driver import AsyncioDriver
+from mcroute.drivers.asyncio.link import Link
 from mcroute.policy import Pool, PoolRoute, compile_plan
 from mcroute.testing import EmbeddedServer
 
@@ -21,13 +23,17 @@ def test_a_client_and_its_links() -> None:
             async with client:
                 await client.set("k", b"v")
                 assert repr(client) == "<Client: 2 of 2 servers in service>"
+                routing = client._calls.routing
+                assert isinstance(routing.driver, AsyncioDriver)
                 links = [
-                    link
-                    for group in client._calls.routing.supervision.links.values()
-                    for link in group._links
+                    link for link in routing.driver.engine_loop.connections.values() if isinstance(link, Link)
                 ]
                 assert {repr(link) for link in links} == {
                     f"<Link 0 to {server.address}: ready, 0 requests unanswered>" for server in (one, other)
+                }
+                assert {repr(each) for each in routing.links.values()} == {
+                    f"<links to {server.address}: 1 connected, 0 requests unanswered>"
+                    for server in (one, other)
                 }
             assert repr(client) == "<Client of 2 servers, closed>"
 

@@ -2,10 +2,10 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset, strerror, strlen
 
 from mcroute._engine.lines cimport error_line
-from mcroute._engine.state cimport EJECTED, LOST, OVERLOADED, TEXT_WORDS, TIMEOUT
+from mcroute._engine.state cimport EJECTED, LOST, NOT_LOST, OVERLOADED, TEXT_WORDS, TIMEOUT, Server
 from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
 
 cdef enum:
@@ -65,7 +65,17 @@ cdef int request_culprit(const Request* request, int outcome) noexcept nogil:
     return request.walk.server if outcome == TIMEOUT and request.walk.is_embedded else -1
 
 
-cdef int _named_line(int outcome, const char* name, const char* fault, char* out) noexcept nogil:
+cdef int _lost_line(const char* name, int lost_error, char* out) noexcept nogil:
+    """Before the supervisor can say why: as it will, by runtime/handshakes.py."""
+    cdef const char* why = b"the server has closed it"
+    if lost_error == NOT_LOST:
+        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR connection to server %s lost\r\n", name)
+    if lost_error > 0:
+        why = strerror(lost_error)
+    return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR server %s: its connection was lost: %s\r\n", name, why)
+
+
+cdef int _named_line(int outcome, const char* name, const char* fault, int lost_error, char* out) noexcept nogil:
     """0 where no server's name belongs."""
     if outcome == TIMEOUT:
         return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR timeout: server %s\r\n", name)
@@ -76,9 +86,7 @@ cdef int _named_line(int outcome, const char* name, const char* fault, char* out
                         <const char*>(b": " if fault[0] != 0 else b""), fault)
     if outcome == LOST and fault[0] != 0:
         return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR server %s: %s\r\n", name, fault)
-    if outcome == LOST:
-        return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR connection to server %s lost\r\n", name)
-    return 0
+    return _lost_line(name, lost_error, out) if outcome == LOST else 0
 
 
 cdef size_t request_error_line(const Request* request, int outcome, char* out) noexcept nogil:
@@ -87,8 +95,11 @@ cdef size_t request_error_line(const Request* request, int outcome, char* out) n
     cdef const char* plain = error_line(outcome)
     cdef int culprit = request_culprit(request, outcome)
     cdef int size = 0
-    if culprit >= 0 and _read(request.plan.engine.servers[culprit].description, words):
-        size = _named_line(outcome, name, name + NAME_MAX, out)
+    cdef Server* server
+    if culprit >= 0:
+        server = request.plan.engine.servers[culprit]
+        if _read(server.description, words):
+            size = _named_line(outcome, name, name + NAME_MAX, server.lost_error, out)
     if size > 0:
         return <size_t>size
     memcpy(out, plain, strlen(plain))

@@ -17,7 +17,7 @@ from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.replies cimport link_drop_expected
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, RETRIES_MAX,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, NOT_LOST, RETRIES_MAX,
     SCRIPT_MAX, VALUE_MAX_UNKNOWN, Conn, Request, Walk,
 )
 from mcroute._engine.walks cimport walks_resume
@@ -79,6 +79,7 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
     server.word = &server.own_word
     server.description = &server.own_description
     server.value_max = VALUE_MAX_UNKNOWN
+    server.lost_error = NOT_LOST
     engine.servers[server.id] = server
     engine.server_count += 1
     return server

@@ -10,7 +10,7 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.relief cimport links_have_room
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
-    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
+    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
 )
 from mcroute._engine.walks cimport walk_is_copied
 from mcroute._engine.words cimport word_haunt
@@ -83,6 +83,7 @@ cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil:
 
 cdef void link_open(Link* link) noexcept nogil:
     link.state = LINK_READY
+    link.server.lost_error = NOT_LOST
     counter_add(&link.server.counts.connects, 1)
     # What has waited for this moment is to be sent.
     conn_mark(&link.conn)

@@ -105,6 +105,9 @@ cdef struct Description:        # of a server, as clients are told: see faults.p
     uint64_t version            # odd while it is being written
     uint64_t words[TEXT_WORDS]  # its name, then why it cannot be used; both end in NUL
 
+cdef enum:
+    NOT_LOST = -1               # since the last connection was made
+
 cdef struct Server:
     int id
     Server* next                # all servers of the engine, the newest first; read from other threads
@@ -128,6 +131,7 @@ cdef struct Server:
     Desync desync
     Description* description    # shared with the engines of other threads, or
     Description own_description
+    int lost_error              # errno of its last lost connection, 0: the server closed it; NOT_LOST
     Histogram* replies          # how long they took; NULL before the first
 
 cdef enum ConnKind:

@@ -18,7 +18,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.errands cimport Meeting, meeting_await
-from mcroute._loop.state cimport Upstream
+from mcroute.runtime.links cimport Upstream
 
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
@@ -64,14 +64,14 @@ cdef void plans_settle(Loop* loop) noexcept nogil:
             continue
         at[0] = at[0].next_unsettled
         claims_open(loop.engine.claims)
-        loop.wakes_others = True
+        loop.links.wakes_others = True
 
 
 cdef void plans_abandon(Loop* loop) noexcept nogil:
     while loop.unsettled != NULL:
         loop.unsettled = loop.unsettled.next_unsettled
         claims_open(loop.engine.claims)
-        loop.wakes_others = True
+        loop.links.wakes_others = True
 
 
 cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil:
@@ -92,8 +92,8 @@ cdef void servers_fail_over(Loop* loop) noexcept nogil:
     cdef uint64_t ejections
     cdef int i
     engine_began(loop.engine, loop.now)
-    for i in range(loop.upstream_count):
-        upstream = loop.upstreams[i]
+    for i in range(loop.links.upstream_count):
+        upstream = loop.links.upstreams[i]
         if upstream == NULL:
             continue
         ejections = mcroute_load(&upstream.shared.ejections)
@@ -107,10 +107,10 @@ cdef void servers_limit(Loop* loop) noexcept nogil:
     cdef Server* server
     cdef uint64_t known
     cdef int i
-    for i in range(loop.upstream_count):
-        if loop.upstreams[i] == NULL:
+    for i in range(loop.links.upstream_count):
+        if loop.links.upstreams[i] == NULL:
             continue
-        known = mcroute_load(&loop.upstreams[i].shared.item_size_max)
+        known = mcroute_load(&loop.links.upstreams[i].shared.item_size_max)
         said = Said(i, known >> 8, <uint32_t>(known & 255))
         server = loop.engine.servers[i]
         if said.size > 0 and (said.size != server.value_said or (said.flags_size > 4) != server.has_wide_flags):

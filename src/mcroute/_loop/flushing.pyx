@@ -12,9 +12,9 @@ from libc.stdint cimport uint32_t
 
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, Conn, Engine, Session
 from mcroute._loop.endpoints cimport endpoint_flush
-from mcroute._loop.links cimport link_end
+from mcroute._loop.links cimport link_flush
 from mcroute._loop.listeners cimport session_end
-from mcroute._loop.state cimport STAGE_CONNECTED, STAGE_GREETING, Endpoint, LoopLink
+from mcroute._loop.state cimport Endpoint
 from mcroute._protocol cimport REQ_NOREPLY
 
 cdef enum:
@@ -33,9 +33,7 @@ cdef void _flush(Conn* conn) noexcept nogil:
     cdef Endpoint* end = <Endpoint*>conn.user
     conn.is_dirty = False
     if conn.kind == CONN_LINK:
-        # What waits for a connection is sent when that stands, requests when the handshake is answered.
-        if (<LoopLink*>end).stage in (STAGE_GREETING, STAGE_CONNECTED) and not endpoint_flush(end):
-            link_end(<LoopLink*>end)
+        link_flush(end)
     elif not endpoint_flush(end):
         session_end(end)
 

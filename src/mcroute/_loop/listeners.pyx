@@ -94,7 +94,6 @@ cdef void _pause(Loop* loop) noexcept nogil:
     cdef int i
     counter_add(&loop.engine.counts.accepts_failed, 1)
     loop.listen_again_at = loop.now + NO_DESCRIPTORS_PAUSE
-    loop.due = min(loop.due, loop.listen_again_at)
     for i in range(loop.listener_count):
         endpoint_watch(&loop.listeners[i], 0)
 

@@ -1,16 +1,14 @@
-from collections.abc import Sequence
 from typing import Any
 
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import AdmittedServer
 from mcroute._engine.snapshots import Snapshot
-from mcroute._loop.news import LinkFacts, LinkNews
 from mcroute._loop.words import Words
 from mcroute.policy import Limits
 from mcroute.policy.nodes import Plan
+from mcroute.runtime.link_values import LinkEvent, LinkStatus
 
 ERRAND_TIMEOUT_S: float
-NEWS_MAX: int
 
 class LoopThread:
     """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
@@ -70,10 +68,11 @@ class LoopThread:
     def troubles(self) -> dict[int, tuple[int, int]]:
         """As `Engine.troubles`; the thread goes on meanwhile."""
     def connect(
-        self, server: int, count: int, timeout_s: float, addresses: Sequence[tuple[str, int] | str]
+        self, server: int, count: int, timeout_s: float, addresses: list[tuple[str, int] | str] | None
     ) -> None:
         """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
         numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
+        With None links wait until the next call, which knows them.
 
         Raises ValueError for something else.
         """
@@ -89,15 +88,15 @@ class LoopThread:
         """As `Engine.losses`; the loop does not notice."""
     def take_desyncs(self) -> list[ServerDesync]:
         """As `Engine.take_desyncs`."""
-    def links(self, servers: list[int]) -> list[list[LinkFacts]]:
-        """For each of these servers a list with a `LinkFacts` for each of its links."""
-    def news(self) -> list[LinkNews]:
-        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on.
+    def links(self, servers: list[int]) -> list[list[LinkStatus]]:
+        """For each of these servers a list with a `LinkStatus` for each of its links."""
+    def events(self) -> list[LinkEvent]:
+        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
 
-        At most NEWS_MAX: if there are so many there may be more.
+        At most EVENTS_MAX: if there are so many there may be more.
         """
     def heard(self) -> None:
-        """To be called when all news has been taken: the bell is rung for later news."""
+        """To be called when all events have been taken: the bell is rung for later ones."""
     def hand_in(self) -> int:
         """The descriptor through which other loops hand clients over to this one."""
     def listen(self, fd: int, hand_to: object = None) -> None:

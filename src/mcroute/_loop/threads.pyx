@@ -26,11 +26,10 @@ from mcroute._loop.duties cimport (
 )
 from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
 from mcroute._loop.links cimport (
-    REPORTS_MAX, Look, Looks, Reports, Silence, Wish, links_report, upstream_connect, upstream_drop_silent,
-    upstream_leave, upstream_settle, upstreams_look,
+    Connect, Looks, Silence, reports_take, server_connect, server_drop_silent, server_leave, server_settle,
+    servers_look,
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
-from mcroute._loop.news cimport link_facts, link_news
 from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
 from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path
 from mcroute._loop.turns cimport (
@@ -38,11 +37,12 @@ from mcroute._loop.turns cimport (
     sessions_abort, sessions_end,
 )
 from mcroute._loop.words cimport Words
+from mcroute.runtime.link_values cimport link_event, link_status
+from mcroute.runtime.links cimport LOOKING_UP, Look, Reports
 
 
 # Far above what a loop's turn takes on a machine that is out of breath.
 ERRAND_TIMEOUT_S = 30.0
-NEWS_MAX = REPORTS_MAX
 
 cdef enum:
     # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
@@ -157,7 +157,7 @@ cdef class LoopThread:
         if words.claims != NULL and not claims_join(self.own().engine, words.claims, number):
             raise MemoryError
         self.loop.room = &words.room
-        self.loop.signals = &words.signals
+        self.loop.links.signals = &words.signals
         self.loop.number = number
         self.loop.wake_fds = words.wake_fds
         self.loop.wake_count = words.wake_count
@@ -271,42 +271,43 @@ cdef class LoopThread:
         """As `Engine.troubles`; the thread goes on meanwhile."""
         return engine_troubles(self.own().engine)
 
-    def connect(self, int server, int count, double timeout_s, list addresses not None):
+    def connect(self, int server, int count, double timeout_s, list addresses):
         """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
         numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
+        With None links wait until the next call, which knows them.
 
         Raises ValueError for something else.
         """
         cdef Address[ADDRESSES_MAX] known
-        cdef Wish wish
+        cdef Connect asked
         memset(known, 0, sizeof(known))
-        wish.server = server
-        wish.count = count
-        wish.timeout = timeout_s
-        wish.addresses = known
-        wish.address_count = 0
-        wish.shared = self.words.upstream(server)
-        wish.is_done = False
-        for address in addresses[:<int>ADDRESSES_MAX]:
-            if not _make(address, &known[wish.address_count]):
+        asked.server = server
+        asked.count = count
+        asked.timeout = timeout_s
+        asked.addresses = known
+        asked.address_count = LOOKING_UP if addresses is None else 0
+        asked.shared = self.words.upstream(server)
+        asked.is_done = False
+        for address in (addresses or ())[:<int>ADDRESSES_MAX]:
+            if not _make(address, &known[asked.address_count]):
                 raise ValueError(f"{address!r} is no address")
-            wish.address_count += 1
-        self._do(upstream_connect, &wish)
-        if not wish.is_done:
+            asked.address_count += 1
+        self._do(server_connect, &asked)
+        if not asked.is_done:
             raise MemoryError
 
     def settle(self, int server):
         """Closes connected links with unanswered requests; they are connected again."""
-        self._do(upstream_settle, &server)
+        self._do(server_settle, &server)
 
     def drop_silent(self, int server, double since):
         """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
         cdef Silence silence = Silence(server, since)
-        self._do(upstream_drop_silent, &silence)
+        self._do(server_drop_silent, &silence)
 
     def leave(self, int server):
         """Closes all links; they stay closed until `connect`."""
-        self._do(upstream_leave, &server)
+        self._do(server_leave, &server)
 
     def set_limits(self, limits):
         """As `Engine.set_limits`: this thread's share."""
@@ -325,7 +326,7 @@ cdef class LoopThread:
         return desyncs_as_values(&taken)
 
     def links(self, list servers not None):
-        """For each of these servers a list with a `LinkFacts` for each of its links."""
+        """For each of these servers a list with a `LinkStatus` for each of its links."""
         cdef Looks looks
         cdef int first, i, j
         facts = []
@@ -339,25 +340,25 @@ cdef class LoopThread:
                 looks.count = <int>len(some)
                 for i in range(looks.count):
                     looks.items[i].server = some[i]
-                self._do(upstreams_look, &looks)
+                self._do(servers_look, &looks)
                 for i in range(looks.count):
-                    facts.append([link_facts(&looks.items[i].links[j]) for j in range(looks.items[i].count)])
+                    facts.append([link_status(&looks.items[i].links[j]) for j in range(looks.items[i].count)])
         finally:
             free(looks.items)
         return facts
 
-    def news(self):
-        """A `LinkNews` for each link to which something has happened. Links that were held because of it go on.
+    def events(self):
+        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
 
-        At most NEWS_MAX: if there are so many there may be more.
+        At most EVENTS_MAX: if there are so many there may be more.
         """
         cdef Reports reports
         cdef int i
-        self._do(links_report, &reports)
-        return [link_news(&reports.items[i]) for i in range(reports.count)]
+        self._do(reports_take, &reports)
+        return [link_event(&reports.items[i]) for i in range(reports.count)]
 
     def heard(self):
-        """To be called when all news has been taken: the bell is rung for later news."""
+        """To be called when all events have been taken: the bell is rung for later ones."""
         self._do(loop_heard, NULL)
 
     # ---- clients ----

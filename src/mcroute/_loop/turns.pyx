@@ -21,13 +21,12 @@ from mcroute._loop.endpoints cimport (
 from mcroute._loop.duties cimport plans_abandon, plans_settle, servers_fail_over, servers_limit
 from mcroute._loop.errands cimport errand_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
-from mcroute._loop.links cimport link_ready, links_check, upstream_leave, upstreams_restart
+from mcroute._loop.links cimport SOCKETS, addresses_free, link_ready
 from mcroute._loop.listeners cimport (
     handed_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
 )
-from mcroute._loop.sharing cimport Signals
 from mcroute._loop.state cimport (
-    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint, LoopLink,
+    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint,
 )
 from mcroute._loop.system cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
@@ -35,6 +34,8 @@ from mcroute._loop.system cimport (
     mcroute_seconds, mcroute_signal_init, pipe2, pthread_cond_destroy, pthread_mutex_destroy,
     pthread_mutex_init, read, write,
 )
+from mcroute.runtime.links cimport links_check, links_close, links_free, links_restart
+from mcroute.runtime.sharing cimport Signals
 
 cdef enum:
     EVENTS_A_TURN = 1024
@@ -58,7 +59,7 @@ cdef void _ring(Loop* loop) noexcept nogil:
     """Wakes the supervising thread if there is news that it does not know to be there."""
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
-    if (loop.reports == NULL and engine.events == NULL and engine.handed == NULL
+    if (loop.links.reports == NULL and engine.events == NULL and engine.handed == NULL
             and engine_alarms(engine) == loop.told_alarms):
         return
     loop.has_rung = True
@@ -67,7 +68,7 @@ cdef void _ring(Loop* loop) noexcept nogil:
 
 cdef int _wait_ms(Loop* loop) noexcept nogil:
     """Milliseconds to wait for events; -1: for ever."""
-    cdef double due = min(loop.due, loop.engine.next_check)
+    cdef double due = min(min(loop.links.due, loop.listen_again_at), loop.engine.next_check)
     if due == INFINITY:
         return -1
     if due <= loop.now:
@@ -81,7 +82,7 @@ cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
     if end.kind == END_SESSION:
         _session_ready(end, events)
     elif end.kind == END_LINK:
-        link_ready(<LoopLink*>end, events)
+        link_ready(end, events)
     elif end.kind == END_LISTENER:
         listener_ready(end)
     elif end.kind == END_HANDED:
@@ -90,15 +91,15 @@ cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
 
 cdef void _look_at_signals(Loop* loop) noexcept nogil:
     cdef Signals now
-    if loop.signals == NULL:
+    if loop.links.signals == NULL:
         return
-    now.ejections = mcroute_load(&loop.signals.ejections)
-    now.restarts = mcroute_load(&loop.signals.restarts)
-    now.sizes = mcroute_load(&loop.signals.sizes)
+    now.ejections = mcroute_load(&loop.links.signals.ejections)
+    now.restarts = mcroute_load(&loop.links.signals.restarts)
+    now.sizes = mcroute_load(&loop.links.signals.sizes)
     if now.ejections != loop.signals_seen.ejections:
         servers_fail_over(loop)
     if now.restarts != loop.signals_seen.restarts:
-        upstreams_restart(loop)
+        links_restart(&loop.links, loop.now)
     if now.sizes != loop.signals_seen.sizes:
         servers_limit(loop)
     loop.signals_seen = now
@@ -114,7 +115,7 @@ cdef void _look_at_claims(Loop* loop) noexcept nogil:
 cdef void _wake_others(Loop* loop) noexcept nogil:
     cdef uint64_t one = 1
     cdef int i
-    loop.wakes_others = loop.engine.wakes_others = False
+    loop.links.wakes_others = loop.engine.wakes_others = False
     for i in range(loop.wake_count):
         if i + 1 != loop.number:
             write(loop.wake_fds[i], &one, sizeof(one))
@@ -136,9 +137,10 @@ cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
             _ready(end, events[i].events)
     if loop.now >= loop.engine.next_check:
         engine_check(loop.engine, loop.now)
-    if loop.now >= loop.due:
+    if loop.now >= loop.listen_again_at:
         listeners_check(loop)
-        links_check(loop)
+    if loop.now >= loop.links.due:
+        links_check(&loop.links, loop.now)
     if has_mail:
         # Run after the events: an errand may free their endpoints.
         errand_run(loop)
@@ -150,7 +152,7 @@ cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
     # An errand may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
-    if loop.engine.wakes_others or loop.wakes_others:
+    if loop.engine.wakes_others or loop.links.wakes_others:
         _wake_others(loop)
     if not loop.has_rung:
         _ring(loop)
@@ -231,8 +233,10 @@ cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nog
         return NULL
     loop.epoll = loop.mail.fd = loop.handed.fd = loop.hand_in = -1
     loop.bell = bell
-    loop.random = seed | 1
-    loop.due = loop.listen_again_at = INFINITY
+    loop.links.random = seed | 1
+    loop.links.due = loop.listen_again_at = INFINITY
+    loop.links.driver = &SOCKETS
+    loop.links.owner = loop
     loop.errand_timeout = errand_timeout
     pthread_mutex_init(&loop.callers, NULL)
     pthread_mutex_init(&loop.post, NULL)
@@ -240,6 +244,7 @@ cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nog
     loop.own_fds = <uint8_t*>calloc(OWN_FDS_MAX // 8, 1)
     loop.own_fds_max = OWN_FDS_MAX if loop.own_fds != NULL else 0
     loop.engine = engine_new(seed)
+    loop.links.engine = loop.engine
     if loop.engine == NULL or not _open(loop):
         loop_free(loop)
         return NULL
@@ -247,21 +252,13 @@ cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nog
 
 
 cdef void loop_free(Loop* loop) noexcept nogil:
-    cdef int i, j
     if loop.engine != NULL:
         listeners_close(loop, NULL)
         sessions_abort(loop, NULL)
-        for i in range(loop.upstream_count):
-            if loop.upstreams[i] != NULL:
-                upstream_leave(loop, &i)
+        links_close(&loop.links, loop.now)
         engine_free(loop.engine)
-    for i in range(loop.upstream_count):
-        if loop.upstreams[i] == NULL:
-            continue
-        for j in range(loop.upstreams[i].link_count):
-            free(loop.upstreams[i].links[j])
-        free(loop.upstreams[i])
-    free(loop.upstreams)
+    addresses_free(loop)
+    links_free(&loop.links)
     if loop.handed.fd >= 0:
         _close_handed(loop)
         endpoint_close(&loop.handed)

@@ -2,7 +2,7 @@
 
 from mcroute._engine.state cimport Claims, Description
 from mcroute._engine.words cimport ServerWord
-from mcroute._loop.sharing cimport SharedUpstream, Signals
+from mcroute.runtime.sharing cimport SharedUpstream, Signals
 from mcroute._loop.state cimport Room
 
 cdef class Words:

@@ -11,8 +11,8 @@ from mcroute._engine.words cimport (
     mcroute_load, mcroute_more, mcroute_swap,
     SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
 )
-from mcroute._loop.sharing cimport shared_restart, shared_set_size
 from mcroute._loop.system cimport close, write
+from mcroute.runtime.sharing cimport shared_restart, shared_set_size
 
 import os
 

@@ -6,6 +6,7 @@ The empty place is one that cannot be told.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
@@ -19,8 +20,10 @@ __all__ = (
     "PlaceTable",
     "Places",
     "continued",
+    "fixed_endpoints",
     "is_name",
     "shared",
+    "spell_end",
     "spelled",
     "spelled_alike",
     "written",
@@ -38,6 +41,32 @@ _LOOPBACK = ("127.0.0.1", "::1")
 def spelled(server: Server) -> Place:
     """The address as it is written, for a server whose host is not looked up."""
     return frozenset((server.address,))
+
+
+def fixed_endpoints(server: Server) -> list[Endpoint] | None:
+    """Where to connect to; None for a host whose name is to be looked up."""
+    if server.path:
+        return [server.path]
+    return None if is_name(server) else [(server.host, server.port)]
+
+
+def spell_end(host: str, port: int) -> str:
+    """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones.
+
+    Of a unix socket `host` is "unix", and `port` the process that listens.
+    """
+    return f"{_spell_host(host)}:{port}"
+
+
+@functools.lru_cache(1024)
+def _spell_host(host: str) -> str:
+    bare = host.strip("[]").partition("%")[0]
+    if bare in ("*", "unix"):
+        return bare
+    address = ipaddress.ip_address(bare)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)
 
 
 def is_name(server: Server) -> bool:

@@ -13,7 +13,7 @@ from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
 from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings, Upkeep
-from ..policy.places import Endpoint
+from ..policy.places import Endpoint, fixed_endpoints
 from .interfaces import Clock, Control, LinksReport, Task, Timer
 from .loss_log import LossLog
 from .supervised import Links, SupervisedEngine
@@ -100,9 +100,14 @@ class Driver(Protocol):
         """The place of a server that is at these addresses; without them, as far as its own tells it."""
 
     def connect(
-        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[Endpoint]
+        self,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: Sequence[Endpoint] | None,
     ) -> Links:
-        """Begins to connect `count` links to the server of this id; without addresses, when it has some."""
+        """Begins to connect `count` links to the server of this id; without addresses later."""
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         """How the links of each of these servers are, by id: cheaper than to look at each."""
@@ -250,7 +255,7 @@ class Routing:
     def _connect(self, number: int, server: Server, options: ServerOptions) -> None:
         # The engine divides the keys among all links that the id has ever had.
         count = self._counts[number] = max(options.links, self._counts.get(number, 0))
-        addresses = self._addresses.get(server.name, [])
+        addresses = self._addresses.get(server.name, fixed_endpoints(server))
         self.links[number] = self.driver.connect(number, server, options.connect_timeout_s, count, addresses)
 
     def look(self) -> Mapping[int, LinksReport]:
@@ -327,7 +332,7 @@ class Routing:
         ]
         for number in others:
             # The engine gives numbers again only when nothing is connected by them.
-            self.links.pop(number).cancel()
+            self.links.pop(number).leave()
         if others:
             # What there is to tell of them is not about their successors, who have nothing to tell yet.
             self.driver.hear()
@@ -362,8 +367,7 @@ class Routing:
         async with self._changing:
             # Not if it has come back meanwhile, and left once more: another task looks after that.
             if self._has_left(number, links) and not self.engine.server_in_use(number):
-                await ended(self.clock, links.cancel())
-                links.abort()
+                links.leave()
                 await links.gone()
                 del self.links[number]
 
@@ -385,14 +389,13 @@ class Routing:
         for retiring in self._retiring:
             retiring.cancel()
         try:
-            tasks = [*self._retiring, *(task for links in self.links.values() for task in links.cancel())]
-            await ended(self.clock, tasks)
+            await ended(self.clock, self._retiring)
             await self.supervision.closed()
         finally:
             # Also when the closing itself is cancelled, or a thread hangs.
             try:
                 for links in self.links.values():
-                    links.abort()
+                    links.leave()
             finally:
                 self.driver.close()
                 if self._remembering is not None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..policy import Decision, Server, Supervisor, Upkeep
 from ..policy.places import Endpoint
-from .interfaces import Clock, Control, LinksReport, Task
+from .interfaces import Clock, Control, LinksReport
 
 __all__ = (
     "Links",
@@ -102,14 +102,14 @@ class Links(Protocol):
     def abort_unsettled(self) -> None:
         """Closes those with unanswered requests; they are connected again."""
 
-    def cancel(self) -> Sequence[Task[None]]:
-        """None is connected again once the returned tasks have ended."""
+    def disconnect(self) -> None:
+        """Closes all of them, until they are connected to another address."""
 
-    def abort(self) -> None:
-        """Closes all of them."""
+    def leave(self) -> None:
+        """Closes all of them, for good."""
 
     async def gone(self) -> None:
-        """Returns when none is connected."""
+        """Returns when their connections have ended, and everything about them was told."""
 
 
 @dataclass

@@ -206,7 +206,7 @@ class Supervision:
         decisions = self.supervisor.located(server, place, self._clock.now())
         if decisions and server in self.links:
             # They lead to where it was.
-            self.links[server].abort()
+            self.links[server].disconnect()
         if decisions:
             self._carry_out(decisions, "its name means another address now")
 

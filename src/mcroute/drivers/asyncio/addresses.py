@@ -7,21 +7,20 @@ import os
 from collections.abc import Sequence
 
 from ...policy import Place, Plan, Server
-from ...policy.places import is_name, spelled_alike
+from ...policy.places import Endpoint, fixed_endpoints, is_name, spelled_alike
 from . import lookups
 
 __all__ = ("LoopAddress", "is_name", "locate", "place_of", "resolve")
 
-# (numeric host, port), or the path of a unix socket. A host may end in % and the number of an interface.
-LoopAddress = tuple[str, int] | str
+# A host may end in % and the number of an interface.
+LoopAddress = Endpoint
 
 
 async def resolve(server: Server) -> list[LoopAddress]:
     """Where to connect to, in the order of preference. Raises OSError for a host that is not known (yet)."""
-    if server.path:
-        return [server.path]
-    if not is_name(server):
-        return [(server.host, server.port)]
+    fixed = fixed_endpoints(server)
+    if fixed is not None:
+        return fixed
     return [(host, server.port) for host in await lookups.find(server.host)]
 
 

@@ -6,8 +6,6 @@ They cannot get out of step with the requests of clients, and tell how the serve
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import os
 import socket
 import struct
@@ -15,18 +13,18 @@ from collections.abc import Callable
 
 from ...errors import RemoteProtocolError
 from ...policy import Server, ServerStats
-from ...runtime.interfaces import NO_PROCESS, OtherAddresses, OtherProcess
+from ...policy.places import spell_end
+from ...runtime.interfaces import OtherAddresses, OtherProcess
 from .addresses import resolve
 
 __all__ = (
     "flush",
     "is_one_store",
     "listed_connections",
-    "local_address",
+    "local_end",
     "look",
     "probe",
     "settings",
-    "spell_address",
     "stats",
     "unix_connections",
     "version",
@@ -40,40 +38,25 @@ ANSWER_MAX = 4 << 20
 READ_SIZE = 1 << 16
 
 
-def local_address(transport: asyncio.BaseTransport) -> str:
-    """What tells a connection from others: our end, as `listed_connections` names it.
+def local_end(transport: asyncio.BaseTransport) -> tuple[str, int]:
+    """What tells a connection from others: host and port of our end.
 
-    Of a unix socket's it is the process at the other end, where the system says so: see `unix_connections`.
+    Of a unix socket's it is "unix" and the process at the other end, where the system says so: see
+    `unix_connections`.
     """
     sock = transport.get_extra_info("socket")
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return _peer_process(sock)
+        return "unix", _peer_process(sock)
     host, port, *_ = transport.get_extra_info("sockname")
-    return spell_address(host, port)
+    return host, port
 
 
-def _peer_process(sock: socket.socket) -> str:
-    """The process that listens, if the system says so."""
+def _peer_process(sock: socket.socket) -> int:
+    """The process that listens, 0 if the system does not say so: see NO_PROCESS."""
     if not hasattr(socket, "SO_PEERCRED"):
-        return NO_PROCESS
+        return 0
     process, *_ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return spell_address("unix", process)
-
-
-def spell_address(host: str, port: int) -> str:
-    """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones."""
-    return f"{_spell_host(host)}:{port}"
-
-
-@functools.lru_cache(1024)
-def _spell_host(host: str) -> str:
-    bare = host.strip("[]").partition("%")[0]
-    if bare in ("*", "unix"):
-        return bare
-    address = ipaddress.ip_address(bare)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address)
+    return int(process)
 
 
 async def probe(server: Server) -> ServerStats:
@@ -207,12 +190,12 @@ async def listed_connections(server: Server) -> set[str]:
     """
     reader, writer = await _connect(server)
     try:
-        own = local_address(writer.transport)
+        own = spell_end(*local_end(writer.transport))
         listed = set()
         for name, value in (await _stats(server, reader, writer, b"conns")).items():
             if name.endswith(b":addr") and value.startswith(b"tcp"):
                 host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
-                listed.add(spell_address(host, int(port)))
+                listed.add(spell_end(host, int(port)))
         if own not in listed:
             raise OtherAddresses(f"{server.name} does not list our connection {own}")
         return listed - {own}
@@ -221,13 +204,13 @@ async def listed_connections(server: Server) -> set[str]:
 
 
 async def unix_connections(server: Server) -> tuple[str, int]:
-    """The process behind a unix socket, as `local_address` spells it, and how many clients it lists there.
+    """The process behind a unix socket, as `spell_end` spells it, and how many clients it lists there.
 
     Without the one that asks. Raises OSError or RemoteProtocolError.
     """
     reader, writer = await _connect(server)
     try:
-        process = local_address(writer.transport)
+        process = spell_end(*local_end(writer.transport))
         rows = await _stats(server, reader, writer, b"conns")
         # Their own names are empty; a row of this kind is one of a client.
         count = sum(

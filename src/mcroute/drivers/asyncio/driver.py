@@ -1,4 +1,4 @@
-"""An engine carried by asyncio: one driver, and links that are protocols of its loop."""
+"""An engine on an asyncio loop: its clients' turns, and the links of its servers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from random import Random
 from ..._engine.engine import Engine
 from ...policy import Limits, Place, Plan, Server, SupervisorSettings
 from ...runtime.interfaces import Clock, Control, LinksReport
+from ...runtime.link_events import tell
+from ...runtime.link_values import LinkEvent
 from ...runtime.routing import Routing
+from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
 from ...runtime.supervised import Links
 from ...runtime.supervision import Supervision
 from ..forks import at_fork
-from . import control
-from .addresses import LoopAddress, locate, place_of
+from . import control, lookups
+from .addresses import LoopAddress, locate, place_of, resolve
 from .clock import AsyncioClock
 from .engine_loop import EngineLoop, OnStats, Result
-from .links import ServerLinks
+from .links import AsyncioLinks
 
 __all__ = ("AsyncioDriver", "asyncio_routing")
 
 
 class AsyncioDriver:
-    """A `Driver` on the running loop. `on_results` and `on_stats`, which may be set, are the driver's."""
+    """A `Driver` on the running loop. `on_results` and `on_stats`, both optional, are the engine loop's."""
 
     def __init__(
         self,
@@ -36,8 +39,10 @@ class AsyncioDriver:
         self.engine_loop: EngineLoop = EngineLoop(self.engine, asyncio.get_running_loop(), on_results)
         self.clock: Clock = AsyncioClock(self.engine_loop.loop)
         self.control: Control = control
-        self._rng = rng
-        self._links: list[ServerLinks] = []
+        self._host = AsyncioLinks(self.engine_loop, rng.getrandbits(63))
+        self._host.on_event = self._tell
+        self._looks = LinkLooks([self._host], self.clock)
+        self._links: dict[int, ServerLinks] = {}
 
     def supervise(self, supervision: Supervision) -> None:
         self._supervision = supervision
@@ -55,7 +60,10 @@ class AsyncioDriver:
         """It is under way."""
 
     def hear(self) -> None:
-        """Nothing: what happens is told as it happens."""
+        self._host.tell()
+
+    def _tell(self, event: LinkEvent) -> None:
+        tell(self._supervision, event, self._links, lookups.failure)
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
         return await locate(plan)
@@ -64,18 +72,22 @@ class AsyncioDriver:
         return place_of(server, addresses)
 
     def connect(
-        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
+        self,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: Sequence[LoopAddress] | None,
     ) -> ServerLinks:
-        # Each link looks up the name of its host when it connects.
-        links = ServerLinks(self.engine_loop, number, server, timeout_s, count, self._supervision, self._rng)
-        self._links = [*(known for known in self._links if known.is_kept), links]
+        links = ServerLinks(self, [self._host], self._looks, number, server, timeout_s, count, addresses)
+        self._links[number] = links
         return links
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
-        return {number: each.look() for number, each in links.items()}
+        return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
 
     def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
-        return {number: each.addresses for number, each in links.items()}
+        return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
         self.engine_loop.schedule()
@@ -87,8 +99,21 @@ class AsyncioDriver:
         at_fork(let_go)
 
     def let_go(self) -> None:
-        for links in self._links:
-            links.let_go()
+        self._host.let_go()
+
+    # ---- for links ----
+
+    def hurry(self, server: int) -> None:
+        self._host.hurry(server)
+
+    def located(self, server: int, place: Place) -> None:
+        self._supervision.located(server, place)
+
+    async def resolve(self, server: Server) -> list[LoopAddress]:
+        return await resolve(server)
+
+    async def closed(self, server: int) -> None:
+        await self._host.closed(server)
 
 
 def asyncio_routing(

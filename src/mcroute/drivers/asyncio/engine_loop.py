@@ -97,6 +97,19 @@ class Connection(Protocol):
         """Close it without sending any more."""
 
 
+class LinkWork(Protocol):
+    """What links want of each turn."""
+
+    def tell(self) -> None:
+        """Tells the supervisor what has happened to links."""
+
+    def check(self, now: float) -> None:
+        """Begins attempts that are due, ends those that take too long."""
+
+    def next_wakeup(self) -> float:
+        """When `check` is due."""
+
+
 class EngineLoop:
     """One engine on one loop.
 
@@ -114,6 +127,7 @@ class EngineLoop:
         self.engine = engine
         self.loop = loop
         self.connections: dict[int, Connection] = {}
+        self.links: LinkWork | None = None
         self.on_alarm: Callable[[], None] = _unnoticed
         self._alarms = 0
         self._on_results = on_results
@@ -153,6 +167,9 @@ class EngineLoop:
         self._is_scheduled = False
         if self._is_closed:
             return
+        if self.links is not None:
+            # First: errors that clients are told next say why.
+            self.links.tell()
         self._answer_stats()
         # Flushing makes work itself: a paused session goes on, and asks servers, or for stats.
         while numbers := self.engine.take_dirty():
@@ -190,6 +207,8 @@ class EngineLoop:
 
     def _arm(self) -> None:
         due = self.engine.next_wakeup()
+        if self.links is not None:
+            due = min(due, self.links.next_wakeup())
         if due >= self._due:
             # What began since the timer was armed is rarely due before it.
             return
@@ -202,4 +221,6 @@ class EngineLoop:
         self._timer = None
         self._due = math.inf
         self.engine.check(self.loop.time())
+        if self.links is not None:
+            self.links.check(self.loop.time())
         self.schedule()

@@ -1,137 +1,127 @@
-"""All links of one server as one thing: each key has one of them, so it takes all of them to serve."""
+"""The links of one engine, connected by asyncio as their state machine orders."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from random import Random
+from collections.abc import Callable
 
-from ...policy import Server, ServerState
-from ...runtime.interfaces import LinksReport
+from ...runtime.link_runner import LinkRunner
+from ...runtime.link_values import EVENTS_MAX, LinkEvent, LinkStatus
 from .addresses import LoopAddress
 from .engine_loop import EngineLoop
-from .link import Link, LinkObserver
-from .retrying import Retry
+from .link import Link
 
-__all__ = ("ServerLinks",)
-
-SETTLED_LOOK_S = 0.01
+__all__ = ("AsyncioLinks",)
 
 
-class ServerLinks:
-    """`count` links to the server, which begin to connect at once, and again whenever one is lost."""
+def _unheard(event: LinkEvent) -> None:
+    pass
 
-    def __init__(
-        self,
-        engine_loop: EngineLoop,
-        number: int,
-        server: Server,
-        timeout_s: float,
-        count: int,
-        observer: LinkObserver,
-        rng: Random,
-    ) -> None:
-        self.server: Server = server
+
+class AsyncioLinks:
+    """A `LinkHost` on the engine's loop. `on_event` is to be set; it hears what happens to links."""
+
+    def __init__(self, engine_loop: EngineLoop, seed: int) -> None:
+        self.on_event: Callable[[LinkEvent], None] = _unheard
         self._engine_loop = engine_loop
-        self._retry = Retry(
-            engine_loop.loop, rng, lambda: engine_loop.engine.server_state(number) != ServerState.UP
-        )
-        self._links = tuple(
-            Link(engine_loop, number, server, timeout_s, observer, self._retry, index)
-            for index in range(count)
-        )
-        self._tasks = tuple(engine_loop.loop.create_task(link.run()) for link in self._links)
+        self._loop = engine_loop.loop
+        self._runner = LinkRunner(engine_loop.engine, seed)
+        self._links: dict[tuple[int, int], Link] = {}
+        self._addresses: dict[int, list[LoopAddress] | None] = {}
+        engine_loop.links = self
 
-    def __len__(self) -> int:
-        return len(self._links)
+    # ---- what is wanted ----
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether any of them will be connected, or is."""
-        return self.connected > 0 or not all(task.done() for task in self._tasks)
+    def connect(self, server: int, count: int, timeout_s: float, addresses: list[LoopAddress] | None) -> None:
+        are_new = addresses != self._addresses.get(server)
+        self._addresses[server] = addresses
+        now = self._loop.time()
+        known = -1 if addresses is None else len(addresses)
+        self._runner.connect(server, count, timeout_s, known, now, are_new)
+        for index in range(count):
+            if (server, index) not in self._links:
+                number = self._runner.number(server, index)
+                self._links[server, index] = Link(self._engine_loop, self, server, index, number)
+        self._carry_out()
 
-    def look(self) -> LinksReport:
-        return LinksReport(self.connected, self.unanswered, self.version)
+    def links(self, servers: list[int]) -> list[list[LinkStatus]]:
+        return self._runner.links(servers)
 
-    @property
-    def connected(self) -> int:
-        """How many of them are."""
-        return sum(link.is_connected for link in self._links)
+    def settle(self, server: int) -> None:
+        self._runner.settle(server, self._loop.time())
+        self._carry_out()
 
-    @property
-    def are_connected(self) -> bool:
-        """All of them."""
-        return self.connected == len(self)
+    def drop_silent(self, server: int, since: float) -> None:
+        self._runner.drop_silent(server, since, self._loop.time())
+        self._carry_out()
 
-    @property
-    def unanswered(self) -> int:
-        """Requests on all of them that have no reply yet."""
-        return sum(link.unanswered for link in self._links)
+    def leave(self, server: int) -> None:
+        self._runner.leave(server, self._loop.time())
+        self._carry_out()
 
-    @property
-    def version(self) -> str:
-        """What the server calls itself; empty before it has said so."""
-        return next((link.version for link in self._links if link.version), "")
+    def hurry(self, server: int) -> None:
+        self._runner.hurry(server, self._loop.time())
+        self._carry_out()
 
-    @property
-    def addresses(self) -> frozenset[str]:
-        """Our ends of those that are connected."""
-        return frozenset(link.address for link in self._links if link.is_connected)
+    def _carry_out(self) -> None:
+        for order in self._runner.take_orders():
+            link = self._links[order.server, order.link]
+            if order.closes:
+                link.close()
+            if order.address >= 0 and (addresses := self._addresses[order.server]) is not None:
+                link.connect(addresses[order.address])
+        self._engine_loop.schedule()
 
-    def set_timeout(self, timeout_s: float) -> None:
-        """For connections that will be made."""
-        for link in self._links:
-            link.timeout_s = timeout_s
+    # ---- what became of connections ----
 
-    def set_server(self, server: Server, addresses: Sequence[LoopAddress]) -> None:
-        """The same server under another name or address: for connections that will be made."""
-        self.server = server
-        for link in self._links:
-            link.server = server
+    def made(self, link: Link, host: str, port: int) -> None:
+        self._runner.made(link.server, link.index, host, port, self._loop.time())
+        self._carry_out()
 
-    async def tried(self) -> None:
-        """Returns when the first attempt to connect each of them is over."""
-        for link in self._links:
-            await link.is_tried.wait()
+    def not_made(self, link: Link, error: int) -> None:
+        self._runner.not_made(link.server, link.index, error, self._loop.time())
+        self._carry_out()
 
-    async def settled(self) -> None:
-        """Returns when all are connected at the same time, and every request on them is answered."""
-        self.hurry()
-        while not all(link.is_settled for link in self._links):
-            await asyncio.sleep(SETTLED_LOOK_S)
+    def received(self, link: Link) -> None:
+        self._runner.received(link.server, link.index, self._loop.time())
+        self._carry_out()
 
-    def hurry(self) -> None:
-        """Those that wait for their next attempt to connect make it now."""
-        self._retry.hurry()
+    def ended(self, link: Link, error: int) -> None:
+        self._runner.ended(link.server, link.index, error, self._loop.time())
+        self._carry_out()
 
-    def abort_silent(self, since: float) -> None:
-        """Closes those that owe replies and were last heard before then; they are connected again."""
-        for link in self._links:
-            if link.silent_since < since:
-                link.abort()
+    # ---- once a turn ----
 
-    def abort_unsettled(self) -> None:
-        """Closes those with unanswered requests; they are connected again."""
-        for link in self._links:
-            if link.is_connected and link.unanswered:
-                link.abort()
+    def next_wakeup(self) -> float:
+        return self._runner.next_wakeup()
 
-    def cancel(self) -> tuple[asyncio.Task[None], ...]:
-        """None is connected again once the returned tasks have ended."""
-        for task in self._tasks:
-            task.cancel()
-        return self._tasks
+    def check(self, now: float) -> None:
+        """Begins attempts that are due, ends those that take too long."""
+        self._runner.check(now)
+        self._carry_out()
 
-    def abort(self) -> None:
-        for link in self._links:
-            link.abort()
+    def tell(self) -> None:
+        """Tells all events that there are."""
+        events = self._events()
+        while events:
+            for event in events:
+                self.on_event(event)
+            events = self._events() if len(events) == EVENTS_MAX else []
 
-    async def gone(self) -> None:
-        """Returns when none is connected: transports report their end in the next turn of the loop."""
-        while any(link.is_open for link in self._links):
+    def _events(self) -> list[LinkEvent]:
+        return self._runner.events(self._loop.time())
+
+    # ---- the end ----
+
+    async def closed(self, server: int) -> None:
+        """Returns when none of the server's connections is left."""
+        links = [link for link in self._links.values() if link.server == server]
+        while any(link.ending for link in links):
+            # Transports report their end in the next turn of the loop.
             await asyncio.sleep(0)
+        self.tell()
 
     def let_go(self) -> None:
         """In a forked child: the connections are the parent's alone from now on."""
-        for link in self._links:
+        for link in self._links.values():
             link.let_go()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "find", "why")
+__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "failure", "find")
 
 # How long one waits for an answer. What comes later serves the next one.
 LOOKUP_TIMEOUT_S = 0.5
@@ -89,15 +89,13 @@ class Lookups:
             raise OSError(f"no name server has answered for {host} yet")
         raise name.error
 
-    def why(self, host: str) -> str:
-        """Why the host has no address, in the system's words; empty if it has some, or was not looked up."""
+    def failure(self, host: str) -> OSError | None:
+        """Why the host has no address; None if it has some, or was not looked up."""
         with self._lock:
             name = self._names.get(host)
             if name is None or name.addresses:
-                return ""
-            if not str(name.error):
-                return "no name server has answered yet"
-            return name.error.strerror or str(name.error)
+                return None
+            return name.error if str(name.error) else OSError("no name server has answered yet")
 
     def _named(self, host: str) -> _Name:
         name = self._names.get(host)
@@ -155,9 +153,9 @@ async def find(host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...
     return await _lookups.find(host, timeout_s)
 
 
-def why(host: str) -> str:
-    """As `Lookups.why`, of lookups by `find`."""
-    return _lookups.why(host)
+def failure(host: str) -> OSError | None:
+    """As `Lookups.failure`, of lookups by `find`."""
+    return _lookups.failure(host)
 
 
 def _forget_threads() -> None:

@@ -12,21 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
-from ..._loop.news import LinkNews
-from ..._loop.threads import NEWS_MAX, LoopThread
+from ..._loop.threads import LoopThread
 from ...policy import Place, Plan, Server
-from ...runtime.handshakes import why_failed, why_lost
 from ...runtime.interfaces import Clock, Control, LinksReport
+from ...runtime.link_events import tell
+from ...runtime.link_values import EVENTS_MAX, LinkEvent
+from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
 from ...runtime.supervised import Links
 from ...runtime.supervision import Supervision
 from ..asyncio import control, lookups
-from ..asyncio.addresses import LoopAddress, locate, place_of
+from ..asyncio.addresses import LoopAddress, locate, place_of, resolve
 from ..asyncio.clock import AsyncioClock
-from ..asyncio.control import spell_address
 from ..asyncio.engine_loop import OnStats, ask_for_stats
 from ..forks import at_fork
 from .engine import NativeEngine
-from .links import LinkLooks, NativeLinks, addresses_of, report_on
 
 __all__ = ("NativeDriver",)
 
@@ -59,8 +58,8 @@ class NativeDriver:
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
         self._hearing_again: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
-        self._links: dict[int, NativeLinks] = {}
-        self._looks = LinkLooks(self.threads)
+        self._links: dict[int, ServerLinks] = {}
+        self._looks = LinkLooks(self.threads, self.clock)
         self._loop.add_reader(self._bell, self._hear_bell)
 
     def begin(self) -> None:
@@ -115,19 +114,19 @@ class NativeDriver:
 
     def _hear_thread(self, index: int) -> bool:
         thread = self.threads[index]
-        news: list[LinkNews] = []
+        events: list[LinkEvent] = []
         try:
-            news = thread.news()
-            for each in news:
-                self._tell(each)
+            events = thread.events()
+            for event in events:
+                self._tell(event)
             for number, line in thread.take_handed():
                 ask_for_stats(self.on_stats, line, partial(self._answer, thread, number))
             self._run_routes(index)
         finally:
             # Else it need not ring.
-            if len(news) < NEWS_MAX:
+            if len(events) < EVENTS_MAX:
                 thread.heard()
-        return len(news) == NEWS_MAX
+        return len(events) == EVENTS_MAX
 
     def _answer(self, thread: LoopThread, number: int, reply: bytes) -> None:
         try:
@@ -143,29 +142,12 @@ class NativeDriver:
         if due < math.inf:
             self._timers[index] = self._loop.call_at(due, self._run_routes, index)
 
-    def _tell(self, news: LinkNews) -> None:
+    def _tell(self, event: LinkEvent) -> None:
         try:
-            self._tell_supervision(news)
+            tell(self._supervision, event, self._links, lookups.failure)
         except Exception:
-            # The others have news too, which nobody tells again.
-            log.exception("not dealt with: %r", news)
-
-    def _tell_supervision(self, news: LinkNews) -> None:
-        if news.is_lost:
-            address = spell_address(*news.lost_name) if news.lost_name else ""
-            why = why_lost(news.lost_error)
-            self._supervision.link_lost(news.server, address, news.lost_writes, news.missed, why)
-        if news.has_failed:
-            links = self._links.get(news.server)
-            lookup = lookups.why(links.server.host) if links is not None else ""
-            why = why_failed(news.error, news.is_late, news.greeting, lookup)
-            self._supervision.connect_failed(news.server, why)
-            if links is not None:
-                links.look_up_again()
-        if news.is_starved:
-            self._supervision.starved(news.server)
-        if news.is_connected:
-            self._supervision.connected(news.server)
+            # Nobody tells the other events again.
+            log.exception("not dealt with: %r", event)
 
     # ---- what they are told ----
 
@@ -176,21 +158,16 @@ class NativeDriver:
         return place_of(server, addresses)
 
     def connect(
-        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[LoopAddress]
-    ) -> NativeLinks:
-        self._links[number] = NativeLinks(
-            self.threads,
-            number,
-            server,
-            timeout_s,
-            count,
-            addresses,
-            self._looks,
-            self.engine.hurry,
-            self.hear,
-            self._supervision.located,
-        )
-        return self._links[number]
+        self,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: Sequence[LoopAddress] | None,
+    ) -> ServerLinks:
+        links = ServerLinks(self, self.threads, self._looks, number, server, timeout_s, count, addresses)
+        self._links[number] = links
+        return links
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
@@ -201,6 +178,23 @@ class NativeDriver:
     def schedule(self) -> None:
         """Nothing: the threads see by themselves what an errand has left to be sent."""
 
+    # ---- for links ----
+
+    def hurry(self, server: int) -> None:
+        self.engine.hurry(server)
+
+    def located(self, server: int, place: Place) -> None:
+        self._supervision.located(server, place)
+
+    async def resolve(self, server: Server) -> list[LoopAddress]:
+        return await resolve(server)
+
+    async def closed(self, server: int) -> None:
+        # Threads have closed the connections when they have been asked to: what is left are the events.
+        self.hear()
+
+    # ---- the end ----
+
     def close(self) -> None:
         if self._is_closed:
             return
@@ -208,7 +202,6 @@ class NativeDriver:
         for timer in (*self._timers.values(), self._hearing_again):
             if timer is not None:
                 timer.cancel()
-        self._looks.close()
         self._loop.remove_reader(self._bell)
         for thread in self.threads:
             try:

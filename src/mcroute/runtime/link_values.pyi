@@ -1,12 +1,14 @@
 from typing import NamedTuple
 
-class LinkNews(NamedTuple):
-    """What has happened to a link since the last news of it."""
+EVENTS_MAX: int
+
+class LinkEvent(NamedTuple):
+    """What has happened to a link since the last event of it."""
 
     server: int
-    place: int
+    link: int
     is_lost: bool
-    lost_name: tuple[str, int] | tuple[()]
+    lost_end: tuple[str, int] | tuple[()]
     lost_writes: int
     lost_error: int
     missed: int
@@ -17,11 +19,11 @@ class LinkNews(NamedTuple):
     is_starved: bool
     is_connected: bool
 
-class LinkFacts(NamedTuple):
+class LinkStatus(NamedTuple):
     """How a link is at this moment."""
 
     is_connected: bool
     is_tried: bool
     unanswered: int
     greeting: bytes
-    name: tuple[str, int] | tuple[()]
+    end: tuple[str, int] | tuple[()]

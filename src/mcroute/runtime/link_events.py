@@ -1,0 +1,61 @@
+"""What happens to links, told to the supervision in its words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+
+from ..policy.places import spell_end
+from .handshakes import NO_ADDRESS, why_failed, why_lost
+from .link_values import LinkEvent
+from .server_links import ServerLinks
+from .supervision import Supervision
+
+__all__ = ("tell",)
+
+
+def tell(
+    supervision: Supervision,
+    event: LinkEvent,
+    links: Mapping[int, ServerLinks],
+    lookup_failure: Callable[[str], OSError | None],
+) -> None:
+    """`links` are by the server's id; `lookup_failure` says why the name of a host is not known."""
+    if event.is_lost:
+        _tell_lost(supervision, event)
+    if event.has_failed:
+        _tell_failed(supervision, event, links.get(event.server), lookup_failure)
+    if event.is_starved:
+        supervision.starved(event.server)
+    if event.is_connected:
+        supervision.connected(event.server)
+
+
+def _tell_lost(supervision: Supervision, event: LinkEvent) -> None:
+    why = why_lost(event.lost_error)
+    error = OSError(event.lost_error, why) if event.lost_error else ConnectionResetError(why)
+    supervision.losing(event.server, why, error)
+    address = spell_end(*event.lost_end) if event.lost_end else ""
+    supervision.link_lost(event.server, address, event.lost_writes, event.missed, why)
+
+
+def _tell_failed(
+    supervision: Supervision,
+    event: LinkEvent,
+    links: ServerLinks | None,
+    lookup_failure: Callable[[str], OSError | None],
+) -> None:
+    unknown = lookup_failure(links.server.host) if links is not None and event.error == NO_ADDRESS else None
+    lookup = "" if unknown is None else unknown.strerror or str(unknown)
+    why = why_failed(event.error, event.is_late, event.greeting, lookup)
+    supervision.connect_failed(event.server, why, unknown or _failure(event, why))
+    if links is not None:
+        links.look_up_again()
+
+
+def _failure(event: LinkEvent, why: str) -> Exception:
+    """As the system would have raised it."""
+    if event.error > 0 and event.error != errno.ETIMEDOUT:
+        return OSError(event.error, os.strerror(event.error))
+    return TimeoutError(why) if event.is_late else ConnectionError(why)

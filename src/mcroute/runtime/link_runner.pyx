@@ -1,0 +1,252 @@
+"""The links of one engine for a driver in Python: events go in, orders to connect and to close come out."""
+
+from libc.stdint cimport uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from mcroute._engine.engine cimport Engine
+from mcroute.runtime.link_values cimport link_event, link_status
+from mcroute.runtime.links cimport (
+    HOST_SIZE, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made, link_not_made,
+    link_received, links_check, links_close, links_connect, links_drop_silent, links_free, links_leave, links_look,
+    links_report, links_restart, links_settle, links_upstream,
+)
+from mcroute.runtime.sharing cimport SharedUpstream, shared_restart
+
+from typing import NamedTuple
+
+
+class LinkOrder(NamedTuple):
+    """What a driver is to do for a link: close the connection of before, then connect to `address`."""
+
+    server: int
+    link: int                   # its index among those of the server
+    closes: bool                # the connection or the attempt; without effect if it has ended already
+    address: int                # index of one of the server's addresses; -1: none for now
+
+
+cdef enum:
+    NO_ORDER = -1
+
+cdef struct Order:              # a link's `connection`
+    Connector* link
+    bint closes
+    int address
+    bint is_queued
+    Order* next
+
+cdef struct Orders:             # the links' `owner`
+    Order* first
+    Order** end
+
+
+cdef void _queue(Order* order) noexcept nogil:
+    cdef Orders* orders = <Orders*>order.link.table.owner
+    if not order.is_queued:
+        order.is_queued = True
+        order.next = NULL
+        orders.end[0] = order
+        orders.end = &order.next
+
+
+cdef bint _attach(Connector* link) noexcept nogil:
+    cdef Order* order = <Order*>calloc(1, sizeof(Order))
+    if order == NULL:
+        return False
+    order.link = link
+    order.address = NO_ORDER
+    link.connection = order
+    return True
+
+
+cdef int _connect(Connector* link, int address) noexcept nogil:
+    cdef Order* order = <Order*>link.connection
+    order.address = address
+    _queue(order)
+    return 0
+
+
+cdef void _drain(Connector* link, double now) noexcept nogil:
+    pass                        # a driver hands over all that has come before it says that a connection is gone
+
+
+cdef void _close(Connector* link) noexcept nogil:
+    cdef Order* order = <Order*>link.connection
+    order.closes = True
+    order.address = NO_ORDER
+    _queue(order)
+
+
+cdef void _detach(Connector* link) noexcept nogil:
+    free(link.connection)
+
+
+cdef LinkDriver ORDERS = LinkDriver(_attach, _connect, _drain, _close, _detach)
+
+
+cdef class LinkRunner:
+    """Runs the links of `engine`; belongs to one thread, the engine's.
+
+    Servers are ids, links have an index among those of their server, `now` is in seconds of the engine's clock. After
+    each call the driver carries out `take_orders`, tells the supervisor of `events`, and calls `check` at
+    `next_wakeup`. `seed` is for the jitter of attempts.
+    """
+
+    cdef Engine engine
+    cdef LinkTable table
+    cdef Orders orders
+
+    def __cinit__(self, Engine engine not None, uint64_t seed=1):
+        self.engine = engine
+        self.orders.end = &self.orders.first
+        self.table.engine = engine.state
+        self.table.driver = &ORDERS
+        self.table.owner = &self.orders
+        self.table.random = seed | 1
+        self.table.due = float("inf")
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.table.upstream_count):
+            if self.table.upstreams[i] != NULL:
+                free(self.table.upstreams[i].shared)
+        links_free(&self.table)
+
+    cdef Upstream* upstream(self, int server) except NULL:
+        if not 0 <= server < self.table.upstream_count or self.table.upstreams[server] == NULL:
+            raise IndexError(f"server {server} has no links")
+        return self.table.upstreams[server]
+
+    cdef Connector* link(self, int server, int index) except NULL:
+        cdef Upstream* upstream = self.upstream(server)
+        if not 0 <= index < upstream.link_count:
+            raise IndexError(f"server {server} has no link {index}")
+        return upstream.links[index]
+
+    # ---- what is wanted ----
+
+    def connect(self, int server, int count, double timeout_s, int address_count, double now, bint are_new=False):
+        """Keeps `count` links to the server, at most 16; those that there are stay.
+
+        The server has so many addresses, `are_new` if they are not those of before; -1: they are not known yet, and
+        links wait for the next call. `timeout_s` is for making a connection, with the handshake. Raises IndexError if
+        the engine has no such server, MemoryError.
+        """
+        cdef Upstream* upstream
+        cdef Connector* link
+        cdef Wish wish
+        cdef bint is_done
+        cdef int i
+        self.engine.server(server)
+        upstream = links_upstream(&self.table, server)
+        if upstream == NULL:
+            raise MemoryError
+        if upstream.shared == NULL:
+            upstream.shared = <SharedUpstream*>calloc(1, sizeof(SharedUpstream))
+        if upstream.shared == NULL:
+            raise MemoryError
+        wish = Wish(server, count, timeout_s, address_count, are_new, upstream.shared)
+        is_done = links_connect(&self.table, &wish, now)
+        for i in range(upstream.link_count):
+            link = upstream.links[i]
+            self.engine.conns[link.link.conn.id] = <uintptr_t>&link.link.conn
+        if not is_done:
+            raise MemoryError
+
+    def number(self, int server, int index):
+        """The number that the link's connections go by in the engine."""
+        return self.link(server, index).link.conn.id
+
+    def settle(self, int server, double now):
+        """Closes connected links with unanswered requests; they are connected again."""
+        self.upstream(server)
+        links_settle(&self.table, server, now)
+
+    def drop_silent(self, int server, double since, double now):
+        """Closes connected links that owe replies and were last heard before `since`; they are connected again."""
+        self.upstream(server)
+        links_drop_silent(&self.table, server, since, now)
+
+    def leave(self, int server, double now):
+        """Closes all links of the server; they stay closed until `connect`."""
+        self.upstream(server)
+        links_leave(&self.table, server, now)
+
+    def hurry(self, int server, double now):
+        """Links that wait for their next attempt to connect make it now, as if the server had not failed."""
+        shared_restart(self.upstream(server).shared)
+        links_restart(&self.table, now)
+
+    def close(self, double now):
+        """Closes all links of all servers."""
+        links_close(&self.table, now)
+
+    # ---- what the driver tells ----
+
+    def made(self, int server, int index, str host not None, int port, double now):
+        """The connection is made, and this is our end of it; the engine's output for it is to be sent.
+
+        Of a unix socket `host` is "unix" and `port` the process that listens; an empty host is not known.
+        """
+        cdef Connector* link = self.link(server, index)
+        cdef bytes name = host.encode()[:HOST_SIZE - 1]
+        memcpy(link.end.host, <const char*>name, len(name) + 1)
+        link.end.port = port
+        link.end.is_known = len(name) > 0
+        link_made(link, now)
+
+    def not_made(self, int server, int index, int error, double now):
+        """The attempt to connect has failed, by this errno."""
+        link_not_made(self.link(server, index), error, now)
+
+    def received(self, int server, int index, double now):
+        """The engine has taken in bytes of the connection: the handshake may be answered."""
+        link_received(self.link(server, index), now)
+
+    def ended(self, int server, int index, int error, double now):
+        """The connection is gone, by this errno; 0 if the server has closed it."""
+        link_ended(self.link(server, index), error, now)
+
+    def check(self, double now):
+        """Begins attempts that are due, ends those that take too long."""
+        links_check(&self.table, now)
+
+    def next_wakeup(self):
+        """When `check` is to be called; infinity: not before something happens."""
+        return self.table.due
+
+    # ---- what it has to say ----
+
+    def take_orders(self):
+        """A `LinkOrder` for each link whose connection is to be closed or begun, in the order of their coming."""
+        cdef Order* order = self.orders.first
+        self.orders.first = NULL
+        self.orders.end = &self.orders.first
+        orders = []
+        while order != NULL:
+            orders.append(LinkOrder(order.link.server, order.link.index, bool(order.closes), order.address))
+            order.closes = order.is_queued = False
+            order.address = NO_ORDER
+            order = order.next
+        return orders
+
+    def events(self, double now):
+        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
+
+        At most EVENTS_MAX: if there are so many there may be more.
+        """
+        cdef Reports reports
+        cdef int i
+        links_report(&self.table, &reports, now)
+        return [link_event(&reports.items[i]) for i in range(reports.count)]
+
+    def links(self, list servers not None):
+        """For each of these servers a list with a `LinkStatus` for each of its links."""
+        cdef Look look
+        cdef int i
+        found = []
+        for server in servers:
+            look.server = server
+            links_look(&self.table, &look)
+            found.append([link_status(&look.links[i]) for i in range(look.count)])
+        return found

@@ -1,0 +1,260 @@
+"""All links to one server as one thing, whatever engines and drivers run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ..policy import Place, Server
+from ..policy.places import Endpoint, is_name, spell_end
+from .interfaces import Clock, LinksReport, Task
+from .link_values import LinkStatus
+
+__all__ = ("LinkDriver", "LinkHost", "LinkLooks", "ServerLinks", "addresses_of", "report_on")
+
+LOOK_S = 0.01
+
+
+class LinkHost(Protocol):
+    """The links of one engine; servers are ids."""
+
+    def connect(self, server: int, count: int, timeout_s: float, addresses: list[Endpoint] | None) -> None:
+        """Keeps `count` links to the server; connects at these addresses from now on, in their order.
+
+        With None links wait, and requests for them, until a later call knows the addresses.
+        """
+
+    def links(self, servers: list[int]) -> list[list[LinkStatus]]:
+        """For each of these servers how each of its links is. RuntimeError if a thread does not answer."""
+
+    def settle(self, server: int) -> None:
+        """Closes connected links with unanswered requests; they are connected again."""
+
+    def drop_silent(self, server: int, since: float) -> None:
+        """Closes connected links that owe replies and were last heard before `since` (seconds)."""
+
+    def leave(self, server: int) -> None:
+        """Closes all links of the server; they stay closed until `connect`."""
+
+
+class LinkDriver(Protocol):
+    """What links need of the driver that runs them."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def hurry(self, server: int) -> None:
+        """Links that wait for their next attempt to connect make it now, in every engine."""
+
+    def located(self, server: int, place: Place) -> None:
+        """The server's name means this place from now on."""
+
+    async def resolve(self, server: Server) -> list[Endpoint]:
+        """Where the server is, in the order of preference. OSError for a host that is not known (yet)."""
+
+    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
+        """The place of a server that is at these addresses."""
+
+    async def closed(self, server: int) -> None:
+        """Returns when none of the server's connections is left, and all of their events were told."""
+
+
+class LinkLooks:
+    """Looks at the links of many servers at once, in all engines."""
+
+    def __init__(self, hosts: Sequence[LinkHost], clock: Clock) -> None:
+        self._hosts = hosts
+        self._clock = clock
+        self._awaited: set[int] = set()
+        self._found: dict[int, list[LinkStatus]] = {}
+
+    def now(self, servers: Sequence[int]) -> list[list[LinkStatus]]:
+        """For each server one for each of its links. Raises RuntimeError if a thread does not answer."""
+        columns = [host.links(list(servers)) for host in self._hosts]
+        return [[link for links in row for link in links] for row in zip(*columns, strict=True)]
+
+    async def soon(self, server: int) -> list[LinkStatus]:
+        """After a moment, together with others that are asked for meanwhile; later if a thread hangs."""
+        self._awaited.add(server)
+        while server in self._awaited:
+            await self._clock.sleep(LOOK_S)
+            if server in self._awaited:
+                self._look()
+        return self._found[server]
+
+    def _look(self) -> None:
+        servers = list(self._awaited)
+        try:
+            self._found.update(zip(servers, self.now(servers), strict=True))
+        except RuntimeError:
+            return
+        self._awaited.clear()
+
+
+def addresses_of(links: Iterable[LinkStatus]) -> frozenset[str]:
+    """Our ends of those that are connected."""
+    return frozenset(spell_end(*link.end) for link in links if link.end)
+
+
+def report_on(links: Sequence[LinkStatus]) -> LinksReport:
+    """All links of a server as one."""
+    connected = sum(link.is_connected for link in links)
+    return LinksReport(connected, sum(link.unanswered for link in links), _version_of(links))
+
+
+def _version_of(links: Iterable[LinkStatus]) -> str:
+    for link in links:
+        word, _, version = link.greeting.partition(b" ")
+        if word == b"VERSION":
+            return version.decode(errors="replace")
+    return ""
+
+
+class ServerLinks:
+    """`count` links in each engine, which begin to connect at once, and again whenever one is lost.
+
+    The server has the id `number`. Without `addresses` its name is looked up first, and again when
+    it cannot be connected to.
+    """
+
+    def __init__(
+        self,
+        driver: LinkDriver,
+        hosts: Sequence[LinkHost],
+        looks: LinkLooks,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: Sequence[Endpoint] | None,
+    ) -> None:
+        self.server: Server = server
+        self._driver = driver
+        self._hosts = hosts
+        self._looks = looks
+        self._id = number
+        self._timeout_s = timeout_s
+        self._count = count
+        self._addresses: list[Endpoint] | None = None if addresses is None else list(addresses)
+        self._has_left = False
+        self._resolving: Task[None] | None = None
+        self._connect()
+        if self._addresses is None:
+            self._look_up()
+
+    def __repr__(self) -> str:
+        report = self.look()
+        connected = f"{report.connected} connected, {report.unanswered} requests unanswered"
+        return f"<links to {self.server.name}: {connected}>"
+
+    def _connect(self) -> None:
+        for host in self._hosts:
+            host.connect(self._id, self._count, self._timeout_s, self._addresses)
+
+    def __len__(self) -> int:
+        return self._count
+
+    # ---- how they are ----
+
+    def _status(self) -> list[LinkStatus]:
+        return self._looks.now([self._id])[0]
+
+    def look(self) -> LinksReport:
+        return report_on(self._status())
+
+    @property
+    def connected(self) -> int:
+        return self.look().connected
+
+    @property
+    def are_connected(self) -> bool:
+        return all(link.is_connected for link in self._status())
+
+    @property
+    def unanswered(self) -> int:
+        return self.look().unanswered
+
+    @property
+    def version(self) -> str:
+        return self.look().version
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        return addresses_of(self._status())
+
+    # ---- where they lead to ----
+
+    def set_timeout(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._connect()
+
+    def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
+        """The same server under another name or address: for connections that will be made."""
+        self.server = server
+        if addresses:
+            self._addresses = list(addresses)
+            self._connect()
+
+    def look_up_again(self) -> None:
+        """The server could not be connected to: its name may mean another address by now."""
+        # The event may be late: the number may be another server's by now.
+        if self._has_left or not is_name(self.server):
+            return
+        if self._resolving is None or self._resolving.done():
+            self._look_up()
+
+    def _look_up(self) -> None:
+        self._resolving = self._driver.clock.start(self._resolve())
+
+    async def _resolve(self) -> None:
+        try:
+            addresses = await self._driver.resolve(self.server)
+        except OSError:
+            if self._addresses is not None:
+                return
+            # Requests that wait for the lookup fail.
+            addresses = []
+        if self._has_left or addresses == self._addresses:
+            return
+        self._addresses = addresses
+        if addresses:
+            # Before anything can be asked there.
+            self._driver.located(self._id, self._driver.place_of(self.server, addresses))
+        self._connect()
+
+    # ---- made and closed ----
+
+    async def tried(self) -> None:
+        links = self._status()
+        while not all(link.is_tried for link in links):
+            links = await self._looks.soon(self._id)
+
+    def hurry(self) -> None:
+        self._driver.hurry(self._id)
+
+    async def settled(self) -> None:
+        self.hurry()
+        links = self._status()
+        while not all(link.is_connected and not link.unanswered for link in links):
+            links = await self._looks.soon(self._id)
+
+    def abort_silent(self, since: float) -> None:
+        for host in self._hosts:
+            host.drop_silent(self._id, since)
+
+    def abort_unsettled(self) -> None:
+        for host in self._hosts:
+            host.settle(self._id)
+
+    def disconnect(self) -> None:
+        for host in self._hosts:
+            host.leave(self._id)
+
+    def leave(self) -> None:
+        self._has_left = True
+        if self._resolving is not None:
+            self._resolving.cancel()
+        self.disconnect()
+
+    async def gone(self) -> None:
+        await self._driver.closed(self._id)
