@@ -27,6 +27,7 @@ from mcroute.policy import (
     Plan,
     Probe,
     Process,
+    Reason,
     Seen,
     Server,
     ServerState,
@@ -80,7 +81,7 @@ class Supervision:
         is_behind = missed > self._missed_before.pop(server, missed)
         if is_behind and self.supervisor.state(server) is State.UP:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
-            self._failed(self.supervisor.tripped, server, Cause.KEPT)
+            self._failed(self.supervisor.tripped, server, Reason(Cause.KEPT))
 
     def connect_failed(self, server: int) -> None:
         self._failed(self.supervisor.connect_failed, server)
@@ -91,7 +92,7 @@ class Supervision:
         self.supervisor.link_lost(server, address, writes)
         self._look_for_trips()
         if writes:
-            self._failed(self.supervisor.tripped, server, Cause.LOST_WRITES)
+            self._failed(self.supervisor.tripped, server, Reason(Cause.LOST_WRITES))
         return self.supervisor.state(server) is State.UP
 
     def turn(self) -> None:
@@ -128,11 +129,11 @@ class Supervision:
         is_out = self._engine.server_state(server) != ServerState.UP
         return self.supervisor.state(server) is State.UP and (is_out or self._engine.is_spared(server))
 
-    def _failed(self, report: Callable[..., Sequence[Decision]], server: int, *cause: Cause) -> None:
+    def _failed(self, report: Callable[..., Sequence[Decision]], server: int, *reason: Reason) -> None:
         """Reports a failure, which may lift other servers: but none that the engine knows to be stale."""
         for stale in tuple(filter(self._engine.is_stale, self.supervisor.unsuspicious)):
             self.supervisor.stale(stale)
-        self._carry_out(report(server, time.monotonic(), *cause))
+        self._carry_out(report(server, time.monotonic(), *reason))
 
     # ---- what the supervisor decides ----
 

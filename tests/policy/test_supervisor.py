@@ -18,6 +18,7 @@ from mcroute.policy import (
     PoolReport,
     PoolRoute,
     Probe,
+    Reason,
     Server,
     ServerState,
     ServerStats,
@@ -543,7 +544,7 @@ def test_ejections_are_counted_by_cause():
 
 def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_gone():
     s = supervisor(3)
-    s.tripped(0, 0.0, Cause.LOST_WRITES)
+    s.tripped(0, 0.0, Reason(Cause.LOST_WRITES))
     assert s.servers(0.0)["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
     assert SetState(0, UP, unless_stale=True) in s.tripped(1, 0.1)
 

@@ -19,6 +19,7 @@ from mcroute.policy import (
     Pool,
     PoolRoute,
     Probe,
+    Reason,
     ServerStats,
     State,
     Supervisor,
@@ -106,7 +107,7 @@ PLANS = [plan_of("abcdef"), plan_of("abc", "cde", "ef"), plan_of("ab", "ba", "f"
 EVENTS = {
     "tripped": lambda s, i, now: s.tripped(i, now),
     "unreachable": lambda s, i, now: s.connect_failed(i, now),
-    "missed": lambda s, i, now: s.tripped(i, now, Cause.LOST_WRITES),
+    "missed": lambda s, i, now: s.tripped(i, now, Reason(Cause.LOST_WRITES)),
     "connected": lambda s, i, now: s.connected(i),
     "lost": lambda s, i, now: s.link_lost(i, f"{now}", 1),
     "stale": lambda s, i, now: s.stale(i),

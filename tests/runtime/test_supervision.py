@@ -14,6 +14,7 @@ from mcroute._engine.engine import Engine
 from mcroute.drivers.asyncio import control
 from mcroute.drivers.asyncio.clock import AsyncioClock
 from mcroute.policy import (
+    Cause,
     Condition,
     Fence,
     Flush,
@@ -21,6 +22,7 @@ from mcroute.policy import (
     Plan,
     Pool,
     PoolRoute,
+    Reason,
     ServerState,
     ServerStats,
     State,
@@ -349,7 +351,7 @@ def test_what_was_late_before_a_return_does_not_show_the_server_as_slow() -> Non
             return getattr(self, "told", {})
 
     def scenario(engine: Any, supervision: Supervision) -> None:
-        supervision._tripped(0, "it failed")
+        supervision._tripped(0, Reason(Cause.FAILURES))
         engine.told = {0: (5, 0)}
         supervision._carry_out(supervision.supervisor._lift(0, asyncio.get_running_loop().time()))
         supervision.look_for_troubles()

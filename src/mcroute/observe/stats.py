@@ -138,13 +138,16 @@ def _servers(routing: Routing) -> dict[str, object]:
     rows: dict[str, object] = {}
     snapshot = routing.engine.snapshot()
     reports = routing.look()
+    supervisor, now = routing.supervision.supervisor, routing.clock.now()
+    reasons = supervisor.reasons()
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
         about = {
             "address": links.server.where,
             "version": report.version or "unknown",
-            "state": routing.supervision.supervisor.condition(number, routing.clock.now()).value,
+            "state": supervisor.condition(number, now).value,
             "fault": fault.why if (fault := routing.supervision.faults.get(number)) else "none",
+            "cause": reasons[name].cause.value if name in reasons else "none",
             "connected": report.connected,
             "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},

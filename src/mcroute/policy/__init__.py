@@ -1,5 +1,6 @@
 """Every opinion of mcroute: what to ask, whom to trust, when to give up. Pure Python, no I/O, no clock."""
 
+from .causes import Cause, Reason
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
@@ -11,7 +12,7 @@ from .pasts import Past
 from .places import Place, Places
 from .plan import compile_plan
 from .processes import Kinship, Process, Seen, kinship
-from .reports import Cause, Condition, PoolReport, ServerReport, Tally
+from .reports import Condition, PoolReport, ServerReport, Tally
 from .routes import (
     AllAsync,
     AllFastest,
@@ -76,6 +77,7 @@ __all__ = (
     "PoolRoute",
     "Probe",
     "Process",
+    "Reason",
     "Replicate",
     "Reply",
     "Request",

@@ -5,8 +5,10 @@ Servers are named by their id, the index into `Plan.servers`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+
+from .causes import Reason
 
 __all__ = ("Decision", "Fence", "Flush", "Look", "PanicChanged", "Probe", "ServerState", "SetState")
 
@@ -24,13 +26,15 @@ class SetState:
     """Write this word into the engine's table.
 
     With `missed`, a server that has missed more writes than so many meanwhile is to be ejected instead; with
-    `unless_stale`, one that has missed any for good, while another copy may have taken it.
+    `unless_stale`, one that has missed any for good, while another copy may have taken it. `reason` is why
+    the server is out of service: it is told, and makes no difference between two decisions.
     """
 
     server: int
     state: ServerState
     missed: int | None = None
     unless_stale: bool = False
+    reason: Reason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

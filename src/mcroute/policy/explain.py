@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .nodes import (
@@ -61,7 +61,8 @@ class Explanation:
 def explain(plan: Plan, key: bytes, command: str = "get", ejected: Collection[str] = ()) -> Explanation:
     """Which servers `command` on `key` would go to, in which order, and why.
 
-    `ejected` holds names of servers to be taken as out of service. Raises ValueError for a command that is
+    `ejected` holds names of servers to be taken as out of service; a mapping says why, as that of
+    `Supervisor.reasons`. Raises ValueError for a command that is
     not routed. Pools of several servers need the compiled ring.
     """
     if command not in COMMAND_GROUPS:
@@ -105,7 +106,10 @@ class _Walk:
         role = "owner" if node.rank == 0 else f"copy {node.rank}"
         where = f"every server of {pool.name.split(chr(0))[0]}" if node.pool in self.plan.parts else pool.name
         shown = role if node.pool not in self.plan.parts else "one"
-        text = f"ask {server} ({shown} of {where})" + (" - ejected, not asked" if is_ejected else "")
+        text = f"ask {server} ({shown} of {where})"
+        if is_ejected:
+            why = f": {self.ejected[server]}" if isinstance(self.ejected, Mapping) else ""
+            text += f" - ejected, not asked{why}"
         return Explanation(text, (), server, node.rank, is_ejected)
 
     def _switch_prefix(self, node: SwitchPrefix) -> Explanation:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from .health import Health, State
+from .causes import Cause
+from .health import State
 from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places, PlaceTable, continued, spelled
 from .processes import Kinship, Seen, kinship
 from .records import Departed, Record
-from .reports import Cause, ServerReport
+from .reports import ServerReport
 from .servers import Server
 
 __all__ = ("Members",)
@@ -29,9 +30,14 @@ class Members:
     def reports(self, now: float, suspect_s: float) -> dict[str, ServerReport]:
         """How each server of the plan is and has been, by name."""
         return {
-            name: ServerReport(record.health.state, record.tally.copy(), record.condition(now, suspect_s))
+            name: ServerReport(
+                record.health.state, record.tally.copy(), record.condition(now, suspect_s), record.reason
+            )
             for name, record in ((name, self.records[number]) for name, number in self.ids.items())
         }
+
+    def name(self, number: int) -> str:
+        return next(name for name, known in self.ids.items() if known == number)
 
     # ---- another plan ----
 
@@ -105,12 +111,10 @@ class Members:
     def _join(self, place: Place, is_unsafe: bool, now: float) -> Record:
         process = self._departed.process(place)
         lost = self._departed.pop(place)
-        if not is_unsafe and not lost:
-            return Record(place, lost=lost, process=process)
-        record = Record(
-            place, Health(State.EJECTED, now, due_at=now), lost=lost, was_away=True, process=process
-        )
-        record.tally.eject(Cause.AWAY)
+        record = Record(place, lost=lost, process=process)
+        if is_unsafe or lost:
+            record.was_away = True
+            record.begins_out(Cause.AWAY, now)
         return record
 
     def moved(self, server: int, place: Place) -> bool:
@@ -146,8 +150,7 @@ class Members:
             record.was_away = any(pasts[i].owes for i in near) or not (near or is_trusting)
             record.lost = set().union(*(pasts[i].lost for i in near))
             if record.was_away or record.lost:
-                record.health = Health(State.EJECTED, now, due_at=now)
-                record.tally.eject(Cause.AWAY)
+                record.begins_out(Cause.RECALLED, now)
                 out.append(number)
         for i, past in enumerate(pasts):
             if i not in present:

@@ -46,6 +46,9 @@ class Process:
     uptime: int  # seconds
     alive_at: float
 
+    def __str__(self) -> str:
+        return f"pid {self.pid}, running for {self.uptime} s"
+
 
 def kinship(known: Process | None, seen: Seen) -> Kinship:
     """What the process that answers is to the known one."""

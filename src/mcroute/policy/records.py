@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+from .causes import Cause, Reason
 from .flushing import Flushing
 from .health import Health, State
 from .places import Place, PlaceTable
@@ -38,6 +39,7 @@ class Record:
     is_stale: bool = False  # missed a write for good since it was in order
     process: Process | None = None  # the one that serves, when it was last seen
     is_foreign: bool = False  # another one was found there: nothing brings it back but the right one
+    reason: Reason | None = None  # why it last went out of service
     original: int | None = None  # another server of its pool, whose process answers here too
     tally: Tally = field(default_factory=Tally)
 
@@ -61,6 +63,16 @@ class Record:
         if self.was_away or self.missed_something:
             return False
         return self.health.state is not State.UP and self.health.attempt == 0
+
+    def goes_out(self, reason: Reason) -> None:
+        """Out of service, for this reason."""
+        self.reason = reason
+        self.tally.eject(reason.cause)
+
+    def begins_out(self, cause: Cause, now: float) -> None:
+        """Out of service from the beginning; to be probed at once."""
+        self.health = Health(State.EJECTED, now, due_at=now)
+        self.goes_out(Reason(cause))
 
     def condition(self, now: float, suspect_s: float) -> Condition:
         """For reports. A failure or a late reply counts for `suspect_s`."""

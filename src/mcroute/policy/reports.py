@@ -5,29 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .causes import COUNTED_BY_ENGINES, Cause, Reason
 from .health import State
 
-__all__ = ("Cause", "Condition", "PoolReport", "ServerReport", "Tally")
-
-
-class Cause(Enum):
-    """Why a server went out of service. Engines count the first two themselves."""
-
-    FAILURES = "failures"  # too many in a row
-    MISSED_WRITE = "missed_write"  # another copy may have taken it
-    UNREACHABLE = "unreachable"  # a connection was refused, or not made in time
-    LOST_WRITES = "lost_writes"  # a connection was lost with writes in flight
-    KEPT = "kept"  # it missed writes while it was kept as the last one of its pool
-    AWAY = "away"  # it was in no plan for a while, and could not be flushed
-    FOREIGN = "foreign"  # another process answers there, which is no restart of it
-    DUPLICATE = "duplicate"  # it is the process of another server of its pool, under a second name
+__all__ = ("Condition", "PoolReport", "ServerReport", "Tally")
 
 
 @dataclass(slots=True)
 class Tally:
     """How often something happened to a server since it joined; only grows."""
 
-    ejections: dict[Cause, int] = field(default_factory=dict)
+    ejections: dict[Cause, int] = field(default_factory=dict)  # without those that engines count
     kept: int = 0  # failed, but ejections have a cap
     returns: int = 0
     flushes: int = 0
@@ -36,7 +24,8 @@ class Tally:
         return Tally(dict(self.ejections), self.kept, self.returns, self.flushes)
 
     def eject(self, cause: Cause) -> None:
-        self.ejections[cause] = self.ejections.get(cause, 0) + 1
+        if cause not in COUNTED_BY_ENGINES:
+            self.ejections[cause] = self.ejections.get(cause, 0) + 1
 
 
 class Condition(Enum):
@@ -58,6 +47,7 @@ class ServerReport:
     state: State
     tally: Tally
     condition: Condition
+    reason: Reason | None = None  # why it is out of service
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from types import MappingProxyType
 
+from .causes import Cause, Reason
 from .census import Census, PoolCount
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
 from .duplicates import Duplicates
@@ -27,7 +28,7 @@ from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places
 from .processes import Kinship, Process, Seen, process_of
-from .reports import Cause, Condition, PoolReport, ServerReport
+from .reports import Condition, PoolReport, ServerReport
 from .servers import Server
 from .supervisor_settings import SupervisorSettings
 
@@ -40,6 +41,8 @@ _ENGINE_WORD = {
     State.FENCING: ServerState.RETURNING,
     State.FLUSHING: ServerState.RETURNING,
 }
+
+_FAILURES, _UNREACHABLE = Reason(Cause.FAILURES), Reason(Cause.UNREACHABLE)
 
 
 class Supervisor:
@@ -125,7 +128,9 @@ class Supervisor:
         self._count_anew()
         self._duplicates.retain(other, now)
         states = [
-            SetState(number, word, missed.get(number) if word is ServerState.UP else None)
+            SetState(
+                number, word, missed.get(number) if word is ServerState.UP else None, reason=record.reason
+            )
             for number, record in self._records.items()
             if (word := _ENGINE_WORD[record.health.state]) is not ServerState.UP or number in other
         ]
@@ -139,7 +144,7 @@ class Supervisor:
         if server not in self._records or not place or not self._members.moved(server, place):
             return ()
         self._duplicates.changed(server)
-        return self._failed(server, now, Cause.AWAY)
+        return self._failed(server, now, Reason(Cause.MOVED))
 
     # ---- an earlier process ----
 
@@ -152,7 +157,9 @@ class Supervisor:
         out = self._members.recall(pasts, is_trusting, now)
         for number in self._records:
             self._census.count(number)
-        return tuple(SetState(number, ServerState.EJECTED) for number in out)
+        return tuple(
+            SetState(number, ServerState.EJECTED, reason=self._records[number].reason) for number in out
+        )
 
     def remembered(self) -> list[Past]:
         """What another process has to know: of the plan's servers, and of those that have left."""
@@ -181,6 +188,11 @@ class Supervisor:
         """How the server is, for reports."""
         record = self._records.get(server)
         return Condition.EJECTED if record is None else record.condition(now, self.settings.suspect_s)
+
+    def reasons(self) -> dict[str, Reason]:
+        """Why servers are out of service, by name."""
+        reports = ((name, self._records[number]) for name, number in self._members.ids.items())
+        return {name: record.reason for name, record in reports if record.reason is not None}
 
     @property
     def serving(self) -> Set[int]:
@@ -212,13 +224,13 @@ class Supervisor:
 
     # ---- failures ----
 
-    def tripped(self, server: int, now: float, cause: Cause | None = None) -> tuple[Decision, ...]:
-        """The engine has ejected the server, and counted why; or it is to be ejected for this cause."""
-        return self._failed(server, now, cause)
+    def tripped(self, server: int, now: float, reason: Reason = _FAILURES) -> tuple[Decision, ...]:
+        """The engine has ejected the server, or it is to be ejected, for this reason."""
+        return self._failed(server, now, reason)
 
-    def connect_failed(self, server: int, now: float) -> tuple[Decision, ...]:
+    def connect_failed(self, server: int, now: float, reason: Reason = _UNREACHABLE) -> tuple[Decision, ...]:
         """A connection was refused or not made in time: nothing can be sent there."""
-        return self._failed(server, now, Cause.UNREACHABLE)
+        return self._failed(server, now, reason)
 
     def connected(self, server: int) -> None:
         """A connection was made: the server is at most slow."""
@@ -251,13 +263,13 @@ class Supervisor:
             self._records[server].is_stale = True
             self._census.count(server)
 
-    def _failed(self, server: int, now: float, cause: Cause | None) -> tuple[Decision, ...]:
+    def _failed(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
         record = self._records.get(server)
         if record is None:
             return ()
         was_up = record.health.state is State.UP
         record.suspect_at = now
-        record.is_unreachable = cause is Cause.UNREACHABLE
+        record.is_unreachable = reason.cause is Cause.UNREACHABLE
         self._census.count(server)
         decisions = self._watch_panics(now)
         if was_up and self.is_kept(server):
@@ -266,10 +278,10 @@ class Supervisor:
             # Old values are better than nobody, and worse than an answer that is late.
             is_last = self._census.is_last(server)
             return (*decisions, SetState(server, ServerState.UP, unless_stale=not is_last))
+        if was_up:
+            record.goes_out(reason)
         decisions += self._move(server, Event.TRIPPED, now)
         if was_up:
-            if cause is not None:
-                record.tally.eject(cause)
             decisions += self._watch_panics(now)
         return tuple(decisions)
 
@@ -358,15 +370,14 @@ class Supervisor:
         if record is None or not record.is_foreign:
             return ()
         record.suspect_at = now
-        return self._put_out(server, now, Cause.FOREIGN)
+        return self._put_out(server, now, Reason(Cause.FOREIGN))
 
-    def _put_out(self, server: int, now: float, cause: Cause) -> tuple[Decision, ...]:
+    def _put_out(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
         """Whatever the cap on ejections says."""
         record = self._records[server]
-        was_up = record.health.state is State.UP
+        if record.health.state is State.UP:
+            record.goes_out(reason)
         decisions = self._move(server, Event.TRIPPED, now)
-        if was_up:
-            record.tally.eject(cause)
         return (*decisions, *self._watch_panics(now))
 
     # ---- one process under two names ----
@@ -398,9 +409,12 @@ class Supervisor:
             self._census.count(server)
             self._census.count(other)
             return ()
-        self._duplicates.join(duplicate, server if duplicate == other else other)
+        original = server if duplicate == other else other
+        self._duplicates.join(duplicate, original)
         self._census.count(duplicate)
-        return self._put_out(duplicate, now, Cause.DUPLICATE)
+        process = self.process(original)
+        details = (self._members.name(original), f" ({process})" if process else "")
+        return self._put_out(duplicate, now, Reason(Cause.DUPLICATE, details))
 
     # ---- returning ----
 
@@ -520,6 +534,7 @@ class Supervisor:
         record.again_at = None
         if record.health.state is State.UP:
             record.tally.returns += 1
+            record.reason = None
             record.is_stale = False
             # A failure that is too old by now would only ask for a tick at a time that has passed.
             if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
@@ -535,7 +550,7 @@ class Supervisor:
         if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
             # What it misses while it is out is no reason to stay so, if it was emptied before.
             missed = record.missed if event is Event.NOTHING_MISSED else None
-            decisions.append(SetState(server, word, missed, unless_stale=event is Event.LIFTED))
+            decisions.append(SetState(server, word, missed, event is Event.LIFTED, record.reason))
         return decisions + self._enter(server, now)
 
     def _enter(self, server: int, now: float) -> list[Decision]:

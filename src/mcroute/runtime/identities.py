@@ -87,8 +87,7 @@ class Identities:
         if self.is_trusted(number, stats, asked_at):
             await self.compare(number)
         else:
-            why = "another memcached answers there"
-            supervised.carry_out(supervised.supervisor.estranged(number, supervised.clock.now()), why)
+            supervised.carry_out(supervised.supervisor.estranged(number, supervised.clock.now()))
 
     # ---- one process under two names ----
 
@@ -108,12 +107,9 @@ class Identities:
         if is_one is None or servers.get(number) != server or servers.get(other) != rival:
             return
         decisions = supervisor.compared(number, other, is_one, self._supervised.clock.now())
-        duplicate = number if supervisor.original(number) == other else other
-        original = other if duplicate == number else number
-        process = supervisor.process(original)
-        self._supervised.carry_out(decisions, self._lines.is_duplicate(duplicate, original, process))
-        if is_one and supervisor.original(duplicate) is None:
-            self._lines.are_one(original, duplicate, process)
+        self._supervised.carry_out(decisions)
+        if is_one and supervisor.original(number) != other and supervisor.original(other) is None:
+            self._lines.are_one(number, other, supervisor.process(number))
 
     async def _are_one(self, server: Server, other: Server) -> bool | None:
         """None: at least one of them does not say."""

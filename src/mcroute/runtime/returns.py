@@ -89,7 +89,7 @@ class Returns:
         """The last act of a stage. The stage that follows by these decisions does not cancel this one."""
         if (stage := self._stages.pop(server, None)) is not None:
             self._ending.add(stage)
-        self._supervised.carry_out(decisions, "")
+        self._supervised.carry_out(decisions)
 
     def _ended(self, server: int, stage: Task[None]) -> None:
         self._ending.discard(stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-from ..policy import Process, ServerStats, SupervisorSettings
+from ..policy import Process, Reason, ServerStats, SupervisorSettings
 from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
@@ -50,11 +50,11 @@ class ServerLog:
 
     # ---- in and out of service ----
 
-    def goes_out(self, server: int, now: float, flushes: int, why: str) -> None:
+    def goes_out(self, server: int, now: float, flushes: int, reason: Reason | None) -> None:
         """`flushes` are those of the server so far."""
         if server not in self._out:
             self._out[server] = now, flushes
-            log.warning("server %s is out of service: %s", self._name(server), why)
+            log.warning("server %s is out of service: %s", self._name(server), reason)
 
     def serves_again(self, server: int, now: float, flushes: int) -> None:
         """Due only if it was out."""
@@ -96,14 +96,10 @@ class ServerLog:
             pool,
         )
 
-    def is_duplicate(self, server: int, original: int, process: Process | None) -> str:
-        """Why a server goes out of service that is another one's process."""
-        return f"it is server {self._name(original)} under another name: one memcached{_shown(process)}"
-
     def are_one(self, server: int, other: int, process: Process | None) -> None:
         text = "servers %s and %s are one memcached%s: both stay in service, since no other one serves in "
         text += "their place, or they are in different pools"
-        log.warning(text, self._name(server), self._name(other), _shown(process))
+        log.warning(text, self._name(server), self._name(other), f" ({process})" if process else "")
 
     # ---- its return ----
 
@@ -146,10 +142,6 @@ class ServerLog:
                 self._name(server),
                 count,
             )
-
-
-def _shown(process: Process | None) -> str:
-    return f" (pid {process.pid}, running for {process.uptime} s)" if process else ""
 
 
 def _some(names: Collection[str]) -> str:

@@ -124,7 +124,7 @@ class Supervised:
     control: Control
     upkeep: Upkeep
     rng: Random
-    carry_out: Callable[[Sequence[Decision], str], None]  # `why` is for the log
+    carry_out: Callable[[Sequence[Decision]], None]
     is_closed: bool = False  # what is reported from now on is ignored
 
     def name(self, server: int) -> str:

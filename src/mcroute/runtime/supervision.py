@@ -21,6 +21,7 @@ from ..policy import (
     Places,
     Plan,
     Probe,
+    Reason,
     Server,
     ServerState,
     SetState,
@@ -109,7 +110,7 @@ class Supervision:
     def recall(self, pasts: Sequence[Past], is_trusting: bool) -> None:
         """Begins where an earlier process has ended; before anything is asked of the servers."""
         decisions = self.supervisor.recall(pasts, is_trusting, self._clock.now())
-        self._carry_out(decisions, "an earlier proxy has left it so, or nothing is known of it")
+        self._carry_out(decisions)
 
     # ---- another plan ----
 
@@ -166,8 +167,7 @@ class Supervision:
             settings=settings,
             places=places,
         )
-        why = "it may have missed writes while it was not in use, or had another name, and is not flushed yet"
-        self._carry_out(decisions, why)
+        self._carry_out(decisions)
 
     # ---- what links and the engine report ----
 
@@ -181,7 +181,7 @@ class Supervision:
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
             # It was the last one of its pool, and kept; now that others may serve, it returns in order.
-            self._tripped(server, "it missed writes while it was kept as the last one", Cause.KEPT)
+            self._tripped(server, Reason(Cause.KEPT))
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
@@ -191,7 +191,8 @@ class Supervision:
         self.faults.note(server, why, error)
         was_out = self._lines.is_out(server)
         self._tell_who_is_stale(server)
-        self._carry_out(self.supervisor.connect_failed(server, self._clock.now()), why)
+        reason = Reason(Cause.UNREACHABLE, (why,))
+        self._carry_out(self.supervisor.connect_failed(server, self._clock.now(), reason))
         if server in self._supervised.servers:
             is_told = self._lines.is_out(server) and not was_out
             self._lines.cannot_be_used(server, self._clock.now(), why, is_told)
@@ -208,7 +209,7 @@ class Supervision:
             # They lead to where it was.
             self.links[server].disconnect()
         if decisions:
-            self._carry_out(decisions, "its name means another address now")
+            self._carry_out(decisions)
 
     def losing(self, server: int, why: str, error: Exception | None = None) -> None:
         """A connection has gone for this reason; `link_lost` is due when its requests have been answered."""
@@ -231,9 +232,8 @@ class Supervision:
         self.on_change()
         self.look_for_trips()
         if writes_in_flight:
-            why = f"its connection was lost with writes in flight ({writes_in_flight})"
-            why += f": {reason}" if reason else ""
-            self._tripped(server, why, Cause.LOST_WRITES)
+            what = f"({writes_in_flight})" + (f": {reason}" if reason else "")
+            self._tripped(server, Reason(Cause.LOST_WRITES, (what,)))
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
@@ -246,11 +246,11 @@ class Supervision:
             if self._has_tripped(server):
                 self._tripped(server, self._why_tripped(server, server in stale))
 
-    def _why_tripped(self, server: int, is_stale: bool) -> str:
+    def _why_tripped(self, server: int, is_stale: bool) -> Reason:
         if not is_stale:
-            return "too many failures in a row (trip_after)"
+            return Reason(Cause.FAILURES)
         fault = self.faults.get(server)
-        return "it missed a write that another copy may have" + (f": {fault.why}" if fault else "")
+        return Reason(Cause.MISSED_WRITE, (fault.why,) if fault else ())
 
     def look_for_troubles(self) -> None:
         """To be called when the engine may have noticed a slow server: it does so once a second at most."""
@@ -271,9 +271,9 @@ class Supervision:
         for server in self.supervisor.unsuspicious & self._engine.stale():
             self.supervisor.stale(server)
 
-    def _tripped(self, server: int, why: str, cause: Cause | None = None) -> None:
+    def _tripped(self, server: int, reason: Reason) -> None:
         self._tell_who_is_stale(server)
-        self._carry_out(self.supervisor.tripped(server, self._clock.now(), cause), why)
+        self._carry_out(self.supervisor.tripped(server, self._clock.now(), reason))
         if self.supervisor.state(server) is State.UP:
             # It is kept. Perhaps it answers, and its connections are what is silent.
             self._identities.ask(server)
@@ -287,8 +287,7 @@ class Supervision:
 
     # ---- decisions ----
 
-    def _carry_out(self, decisions: Sequence[Decision], why: str = "") -> None:
-        """`why` is for the log, if a server goes out of service by this."""
+    def _carry_out(self, decisions: Sequence[Decision]) -> None:
         if self._supervised.is_closed:
             return
         touched = self.supervisor.take_touched()
@@ -296,18 +295,18 @@ class Supervision:
         # The last one that serves never goes out by a trip: neither the one before, nor the one after this.
         self._keep(kept - self._kept, True)
         for decision in decisions:
-            self._carry_out_one(decision, why)
+            self._carry_out_one(decision)
         self._keep(self._kept & (touched - kept), False)
         self._arm()
         if any(isinstance(decision, SetState) for decision in decisions):
             self.on_change()
 
-    def _carry_out_one(self, decision: Decision, why: str) -> None:
+    def _carry_out_one(self, decision: Decision) -> None:
         if isinstance(decision, SetState):
             if self._lines.is_out(decision.server):
                 self._slow_servers.pass_over(decision.server)
             self._set_state(decision)
-            self._log_service(decision, why)
+            self._log_service(decision)
         elif isinstance(decision, Probe):
             self._returns.probe(decision.server)
         elif isinstance(decision, Fence):
@@ -329,13 +328,13 @@ class Supervision:
             # Not at once: the supervisor has said more, and expects that to be done first.
             self._clock.call_soon(self.look_for_trips)
 
-    def _log_service(self, decision: SetState, why: str) -> None:
+    def _log_service(self, decision: SetState) -> None:
         server, now = decision.server, self._clock.now()
         flushes = self.supervisor.flushes(server)
         if decision.state is not ServerState.UP:
             if not self._lines.is_out(server) and self.faults.get(server) is None:
-                self.faults.note(server, why)
-            self._lines.goes_out(server, now, flushes, why)
+                self.faults.note(server, str(decision.reason))
+            self._lines.goes_out(server, now, flushes, decision.reason)
         elif self._lines.is_out(server):
             self._lines.serves_again(server, now, flushes)
             self.faults.clear(server)

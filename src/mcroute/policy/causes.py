@@ -1,0 +1,61 @@
+"""Why a server goes out of service: one name and one text, for the log, `stats`, metrics and `explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ("COUNTED_BY_ENGINES", "DETAILED", "TEXTS", "Cause", "Reason")
+
+
+class Cause(Enum):
+    """The values are the names in metrics and in `stats servers`."""
+
+    FAILURES = "failures"
+    MISSED_WRITE = "missed_write"
+    UNREACHABLE = "unreachable"
+    LOST_WRITES = "lost_writes"
+    KEPT = "kept"
+    AWAY = "away"
+    RECALLED = "recalled"
+    MOVED = "moved"
+    FOREIGN = "foreign"
+    DUPLICATE = "duplicate"
+
+
+# Engines eject servers by themselves for these, and count how often.
+COUNTED_BY_ENGINES = frozenset((Cause.FAILURES, Cause.MISSED_WRITE))
+
+# As the sentence `server NAME is out of service:` goes on.
+TEXTS: dict[Cause, str] = {
+    Cause.FAILURES: "too many failures in a row (trip_after)",
+    Cause.MISSED_WRITE: "it missed a write that another copy may have",
+    Cause.UNREACHABLE: "it cannot be connected to",
+    Cause.LOST_WRITES: "its connection was lost with writes in flight",
+    Cause.KEPT: "it missed writes while it stayed in service as the last one",
+    Cause.AWAY: (
+        "it may have missed writes while it was removed, or had another name, and is not flushed yet"
+    ),
+    Cause.RECALLED: "an earlier proxy left it out of service, or nothing is known of it",
+    Cause.MOVED: "its name leads to another address now",
+    Cause.FOREIGN: "another memcached answers at its address",
+    Cause.DUPLICATE: "it is another server under another name",
+}
+# The same where more is known. The words of a connection that cannot be made say it all.
+DETAILED: dict[Cause, str] = {
+    Cause.MISSED_WRITE: TEXTS[Cause.MISSED_WRITE] + ": {}",
+    Cause.UNREACHABLE: "{}",
+    Cause.LOST_WRITES: TEXTS[Cause.LOST_WRITES] + " {}",
+    Cause.DUPLICATE: "it is server {} under another name: one memcached{}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A cause, and the `details` for its text in `DETAILED`, if there are any. Its str is the text."""
+
+    cause: Cause
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return DETAILED[self.cause].format(*self.details) if self.details else TEXTS[self.cause]
