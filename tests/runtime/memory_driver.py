@@ -12,17 +12,17 @@ from typing import Any
 from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
 from mcroute.policy import Outcome, Place, Plan, Server, ServerStats
-from mcroute.policy.places import Endpoint, written
-from mcroute.runtime.handshakes import HANDSHAKE, why_failed, why_lost
+from mcroute.policy.places import Endpoint, spell_end, written
 from mcroute.runtime.interfaces import LinksReport, OtherProcess
+from mcroute.runtime.link_events import tell
+from mcroute.runtime.link_runner import LinkRunner
+from mcroute.runtime.link_values import LinkEvent, LinkStatus
+from mcroute.runtime.server_links import LinkLooks, ServerLinks
 from mcroute.runtime.supervised import Links
 from mcroute.runtime.supervision import Supervision
 
 from .memory_network import Connection, Network
 from .virtual_clock import VirtualFuture, VirtualTask, VirtualTimer
-
-RETRY_S = 0.05
-RETRY_CAP_S = 2.0
 
 
 class MemoryControl:
@@ -33,7 +33,7 @@ class MemoryControl:
 
     async def _ask(self, server: Server, *commands: bytes) -> list[bytes]:
         """Their replies. Raises OSError."""
-        connection = await self._network.connect(server)
+        connection = await self._network.connect(server.address)
         replies = []
         try:
             for command in commands:
@@ -76,7 +76,7 @@ class MemoryControl:
 
     async def listed_connections(self, server: Server) -> set[str]:
         await self._ask(server, b"stats\r\n")
-        return {connection.address for connection in self._network.servers[server.host].connections}
+        return {spell_end(*connection.end) for connection in self._network.servers[server.host].connections}
 
     async def unix_connections(self, server: Server) -> tuple[str, int]:
         raise RemoteProtocolError("no unix sockets here")
@@ -87,179 +87,96 @@ def _rows(reply: bytes) -> dict[bytes, bytes]:
     return {name: value for _, name, value in rows}
 
 
-class MemoryLink:
-    """A link to a server, over all its connections."""
-
-    def __init__(self, driver: MemoryDriver, links: MemoryLinks, index: int) -> None:
-        self._driver = driver
-        self._clock = driver.clock
-        self._engine = driver.engine
-        self._links = links
-        self._index = index
-        self._failures = 0
-        self._timer: VirtualTimer | None = None
-        self.connection: Connection | None = None
-        self.is_ready = False  # the handshake is answered
-        self.tried = driver.clock.future()
-        self.number = self._engine.add_link(links.id, index)
-        driver.links[self.number] = self
-        self._begin()
-
-    def _begin(self) -> None:
-        self._timer = None
-        self._engine.open_link(self._links.id, self._index, HANDSHAKE)
-        self.task = self._clock.start(self._connect())
-
-    async def _connect(self) -> None:
-        connecting = self._driver.network.connect(self._links.server)
-        try:
-            self.connection = await self._clock.within(self._links.timeout_s, connecting)
-        except OSError as error:
-            self._lost(error.errno or errno.ETIMEDOUT)
-            return
-        self.connection.on_data, self.connection.on_lost = self._received, self._lost
-        self._engine.link_connected(self.number)
-        self.flush()
-
-    def _received(self, data: bytes) -> None:
-        self._engine.receive(self.number, data, self._clock.now())
-        self._driver.schedule()
-
-    def flush(self) -> None:
-        if self.connection is None:
-            return
-        if not self.is_ready and self._engine.is_ready(self.number):
-            self.is_ready, self._failures = True, 0
-            self._end_try()
-            self._driver.supervision.connected(self._links.id)
-        if data := self._engine.take_output(self.number):
-            self.connection.send(data)
-        if self._engine.must_close(self.number):
-            self.connection.lose()
-
-    def _lost(self, error: int = 0) -> None:
-        supervision, server, now = self._driver.supervision, self._links.id, self._clock.now()
-        was_ready, self.is_ready, connection, self.connection = self.is_ready, False, self.connection, None
-        if was_ready and connection is not None:
-            supervision.losing(server, why_lost(error))
-            writes = self._engine.unanswered_writes(self.number)
-            self._engine.close(self.number, now)
-            missed = self._engine.missed_writes(server)
-            if supervision.link_lost(server, connection.address, writes, missed, why_lost(error)):
-                self._engine.open_link(server, self._index, HANDSHAKE)
-        else:
-            self._failures += 1
-            self._engine.close(self.number, now)
-            supervision.connect_failed(server, why_failed(error, False, b""))
-            self._end_try()
-        delay_s = min(RETRY_CAP_S, RETRY_S * 2**self._failures) if self._failures else 0
-        self._timer = self._clock.call_later(delay_s, self._begin)
-        self._driver.schedule()
-
-    def _end_try(self) -> None:
-        if not self.tried.done():
-            self.tried.set_result(None)
-
-    def hurry(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._begin()
-
-    def leave(self) -> None:
-        """Ends it, and the attempt to connect that is under way."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self.task.cancel()
-        if self.connection is not None:
-            self.connection.close()
-        self.connection, self.is_ready = None, False
-        self._engine.close(self.number, self._clock.now())
-
-    def abort(self) -> None:
-        if self.connection is not None:
-            self.connection.lose()
-
-
 class MemoryLinks:
-    """The links of one server: what the runtime sees of them."""
+    """A `LinkHost`: the links of one engine, connected over the network as their state machine orders."""
 
-    def __init__(
-        self, driver: MemoryDriver, number: int, server: Server, timeout_s: float, count: int
-    ) -> None:
-        self.id = number
-        self.server = server
-        self.timeout_s = timeout_s
+    def __init__(self, driver: MemoryDriver, seed: int) -> None:
         self._driver = driver
-        self._links = [MemoryLink(driver, self, index) for index in range(count)]
+        self._runner = LinkRunner(driver.engine, seed)
+        self._addresses: dict[int, list[Endpoint] | None] = {}
+        self._tasks: dict[tuple[int, int], VirtualTask] = {}  # attempts to connect
+        self._keys: dict[int, tuple[int, int]] = {}  # server and index, by the link's number in the engine
+        self.connections: dict[tuple[int, int], Connection] = {}
 
-    def __len__(self) -> int:
-        return len(self._links)
+    def connect(self, server: int, count: int, timeout_s: float, addresses: list[Endpoint] | None) -> None:
+        are_new = addresses != self._addresses.get(server)
+        self._addresses[server] = addresses
+        known = -1 if addresses is None else len(addresses)
+        self._runner.connect(server, count, timeout_s, known, self._driver.clock.now(), are_new)
+        self._keys |= {self._runner.number(server, index): (server, index) for index in range(count)}
+        self._carry_out()
 
-    def look(self) -> LinksReport:
-        return LinksReport(self.connected, self.unanswered, self.version)
+    def links(self, servers: list[int]) -> list[list[LinkStatus]]:
+        return self._runner.links(servers)
 
-    @property
-    def connected(self) -> int:
-        return sum(link.is_ready for link in self._links)
+    def settle(self, server: int) -> None:
+        self._do(self._runner.settle, server)
 
-    @property
-    def are_connected(self) -> bool:
-        return self.connected == len(self)
+    def drop_silent(self, server: int, since: float) -> None:
+        self._do(self._runner.drop_silent, server, since)
 
-    @property
-    def unanswered(self) -> int:
-        return sum(self._driver.engine.unanswered(link.number) for link in self._links)
+    def leave(self, server: int) -> None:
+        self._do(self._runner.leave, server)
 
-    @property
-    def version(self) -> str:
-        return "in memory" if self.connected else ""
+    def hurry(self, server: int) -> None:
+        self._do(self._runner.hurry, server)
 
-    @property
-    def addresses(self) -> frozenset[str]:
-        return frozenset(
-            link.connection.address for link in self._links if link.is_ready and link.connection is not None
-        )
+    def check(self) -> None:
+        self._do(self._runner.check)
 
-    def set_timeout(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
+    def next_wakeup(self) -> float:
+        return self._runner.next_wakeup()
 
-    def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
-        self.server = server
+    def events(self) -> list[LinkEvent]:
+        return self._runner.events(self._driver.clock.now())
 
-    async def tried(self) -> None:
-        for link in self._links:
-            await link.tried
+    def _do(self, step: Callable[..., None], *args: Any) -> None:
+        """One step of the state machine, and what it orders."""
+        step(*args, self._driver.clock.now())
+        self._carry_out()
 
-    def hurry(self) -> None:
-        for link in self._links:
-            link.hurry()
+    def _carry_out(self) -> None:
+        for order in self._runner.take_orders():
+            key = order.server, order.link
+            if order.closes:
+                self._close(key)
+            if order.address >= 0 and (addresses := self._addresses[order.server]) is not None:
+                self._tasks[key] = self._driver.clock.start(self._connect(key, addresses[order.address]))
+        self._driver.schedule()
 
-    async def settled(self) -> None:
-        self.hurry()
-        while not self.are_connected or self.unanswered:
-            await self._driver.clock.sleep(0.01)
+    def _close(self, key: tuple[int, int]) -> None:
+        if (task := self._tasks.pop(key, None)) is not None:
+            task.cancel()
+        if (connection := self.connections.pop(key, None)) is not None:
+            connection.close()
 
-    def abort_silent(self, since: float) -> None:
-        for link in self._links:
-            if link.is_ready and self._driver.engine.silent_since(link.number) < since:
-                link.abort()
+    async def _connect(self, key: tuple[int, int], address: Endpoint) -> None:
+        try:
+            connection = await self._driver.network.connect(address)
+        except OSError as error:
+            self._do(self._runner.not_made, *key, error.errno or errno.ECONNREFUSED)
+            return
+        connection.on_data, connection.on_lost = partial(self._received, key), partial(self._ended, key)
+        self.connections[key] = connection
+        host, port = connection.end
+        self._do(self._runner.made, *key, host, port)
 
-    def abort_unsettled(self) -> None:
-        for link in self._links:
-            if self._driver.engine.unanswered(link.number):
-                link.abort()
+    def _received(self, key: tuple[int, int], data: bytes) -> None:
+        self._driver.engine.receive(self._runner.number(*key), data, self._driver.clock.now())
+        self._do(self._runner.received, *key)
 
-    def cancel(self) -> Sequence[VirtualTask]:
-        for link in self._links:
-            link.leave()
-        return [link.task for link in self._links]
+    def _ended(self, key: tuple[int, int]) -> None:
+        del self.connections[key]
+        self._do(self._runner.ended, *key, 0)
 
-    def abort(self) -> None:
-        for link in self._links:
-            link.abort()
-
-    async def gone(self) -> None:
-        """They are when `cancel` returns."""
+    def flush(self, number: int) -> None:
+        connection = self.connections.get(self._keys[number])
+        if connection is None:
+            return
+        if data := self._driver.engine.take_output(number):
+            connection.send(data)
+        if self._driver.engine.must_close(number):
+            connection.lose()
 
 
 class MemoryDriver:
@@ -270,8 +187,10 @@ class MemoryDriver:
         self.clock = network.clock
         self.control = MemoryControl(network)
         self.engine = Engine(plan, seed=rng.getrandbits(63))
-        self.links: dict[int, MemoryLink] = {}
+        self.links: MemoryLinks = MemoryLinks(self, rng.getrandbits(63))
         self.supervision: Supervision
+        self._looks = LinkLooks([self.links], self.clock)
+        self._server_links: dict[int, ServerLinks] = {}
         self._waiting: dict[int, VirtualFuture] = {}
         self._is_scheduled = self._is_closed = False
         self._alarms = 0
@@ -295,9 +214,16 @@ class MemoryDriver:
         return written(server)
 
     def connect(
-        self, number: int, server: Server, timeout_s: float, count: int, addresses: Sequence[Endpoint]
-    ) -> MemoryLinks:
-        return MemoryLinks(self, number, server, timeout_s, count)
+        self,
+        number: int,
+        server: Server,
+        timeout_s: float,
+        count: int,
+        addresses: Sequence[Endpoint] | None,
+    ) -> ServerLinks:
+        links = ServerLinks(self, [self.links], self._looks, number, server, timeout_s, count, addresses)
+        self._server_links[number] = links
+        return links
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         return {number: each.look() for number, each in links.items()}
@@ -305,11 +231,29 @@ class MemoryDriver:
     def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
         return {number: each.addresses for number, each in links.items()}
 
+    # ---- for links ----
+
+    def hurry(self, server: int) -> None:
+        self.links.hurry(server)
+
+    def located(self, server: int, place: Place) -> None:
+        self.supervision.located(server, place)
+
+    async def resolve(self, server: Server) -> list[Endpoint]:
+        return [server.address]
+
+    async def closed(self, server: int) -> None:
+        self.hear()
+
+    # ---- turns ----
+
     def begin(self) -> None:
         """It is under way."""
 
     def hear(self) -> None:
-        """Nothing: what happens is told as it happens."""
+        while events := self.links.events():
+            for event in events:
+                tell(self.supervision, event, self._server_links, lambda host: None)
 
     def schedule(self) -> None:
         if not self._is_scheduled:
@@ -320,9 +264,10 @@ class MemoryDriver:
         self._is_scheduled = False
         if self._is_closed:
             return
+        self.hear()
         while numbers := self.engine.take_dirty():
             for number in numbers:
-                self.links[number].flush()
+                self.links.flush(number)
         for number, outcome, result in self.engine.take_results():
             self._waiting.pop(number).set_result((outcome, result))
         if (alarms := self.engine.alarms()) > self._alarms:
@@ -331,12 +276,12 @@ class MemoryDriver:
             self.schedule()
         if self._timer is not None:
             self._timer.cancel()
-        if (due := self.engine.next_wakeup()) < math.inf:
+        if (due := min(self.engine.next_wakeup(), self.links.next_wakeup())) < math.inf:
             self._timer = self.clock.call_at(due, self._check)
 
     def _check(self) -> None:
         self.engine.check(self.clock.now())
-        self.schedule()
+        self.links.check()
 
     def close(self) -> None:
         self._is_closed = True

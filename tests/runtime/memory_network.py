@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from mcroute.policy import Server
+from mcroute.policy.places import Endpoint
 from mcroute.testing import classic
 from mcroute.testing.embedded import Conversation
 from mcroute.testing.store import Store
@@ -18,8 +18,8 @@ from .virtual_clock import VirtualClock
 class Connection:
     """Between us and a server. Bytes arrive in order, each piece after a random delay."""
 
-    def __init__(self, network: Network, server: MemoryServer, address: str) -> None:
-        self.address = address
+    def __init__(self, network: Network, server: MemoryServer, end: tuple[str, int]) -> None:
+        self.end = end  # ours
         self._network = network
         self._conversation = Conversation(server, None)  # type: ignore[arg-type]
         self._server = server
@@ -70,7 +70,7 @@ class MemoryServer:
 
     def kill(self) -> None:
         self.is_up = False
-        for connection in sorted(self.connections, key=lambda connection: connection.address):
+        for connection in sorted(self.connections, key=lambda connection: connection.end):
             connection.lose()
 
     def stats(self, arguments: list[bytes]) -> bytes:
@@ -95,12 +95,12 @@ class Network:
     def note(self, text: str) -> None:
         self.history.append((self.clock.now(), text))
 
-    async def connect(self, server: Server) -> Connection:
+    async def connect(self, address: Endpoint) -> Connection:
         await self.clock.sleep(self.delay_s())
-        there = self.servers[server.host]
+        there = self.servers[address[0]]
         if not there.is_up:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
         self._ports += 1
-        connection = Connection(self, there, f"10.9.9.9:{self._ports}")
+        connection = Connection(self, there, ("10.9.9.9", self._ports))
         there.connections.add(connection)
         return connection

@@ -93,8 +93,8 @@ async def lost_link(world: World) -> None:
     writing = world.clock.start(world.driver.ask(b"set k 0 0 1\r\nx\r\n"))
     await world.clock.sleep(0)
     await world.clock.sleep(0)
-    [link] = (link for link in world.driver.links.values() if link.connection in world.servers[0].connections)
-    link.abort()
+    [link] = world.servers[0].connections
+    link.lose()
     await writing
     assert world.state(0) is not State.UP
     await world.write_and_read("meanwhile")
