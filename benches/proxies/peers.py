@@ -154,8 +154,8 @@ _ALL = [
     _mcroute("mcroute-asyncio", "mcroute, asyncio", policies.plain(), loop="asyncio"),
     _floor("floor", "floor"),
     *(_floor(f"floor-{s.lower().replace('_', '-')}", f"floor, {s.lower()}", s) for s in SWITCHES),
-    _floor("floor-careful", "careful floor", *SWITCHES[:4]),
-    _floor("floor-ordered", "careful floor, ordered", *SWITCHES),
+    _floor("floor-careful", "C baseline with checks", *SWITCHES[:4]),
+    _floor("floor-ordered", "C baseline with checks, ordered", *SWITCHES),
     *_policy_peers(),
 ]
 PEERS = {peer.name: peer for peer in _ALL}

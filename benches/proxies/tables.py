@@ -166,8 +166,7 @@ def notes(run: Run) -> list[str]:
     ]
     unordered = {cell["peer"]: run["peers"][cell["peer"]] for cell in run["cells"] if cell["out_of_order"]}
     order = [
-        f"{title}: the values of a multiget do not come in the order of its keys."
-        for title in unordered.values()
+        f"{title}: the values of a multiget are not in the order of its keys." for title in unordered.values()
     ]
     return [f"* {text}" for text in [*run["notes"], *order, *wrong]]
 

@@ -1,6 +1,6 @@
 """The routes: frozen values that users compose into a policy. `compile_plan` turns them into a plan.
 
-A route says what should happen, never how: it holds no state, and two equal routes are the same route.
+A route describes the result, never the means: it has no state, and two equal routes are interchangeable.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ class PoolRoute:
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """Keeps each key on `copies` servers of one pool, so that losing one of them loses no key.
+    """Keeps each key on `copies` servers of one pool, so that the loss of one server loses no key.
 
     Reads ask one copy and go on to the next after an error or a miss: `read="first"` begins at the owner,
-    `"random"` anywhere. Stores, deletes and touches go to all copies at once and are answered
+    `"random"` anywhere. Stores, deletes and touches go to all copies at once. They are answered with
     `"all"`: when every copy has answered or failed, if one succeeded;
     `"quorum"`: when more than half have succeeded, and only then with success;
-    `"first"`: when one has succeeded, except deletes, which wait for all: a delete answered early leaves a
-    copy that can be read; `"async"`: when one has succeeded, deletes too.
-    What must not run twice (incr, cas, append) runs on one copy and deletes the others; an add is stored on
-    all copies, or on none.
+    `"first"`: when one has succeeded, but deletes wait for all: a copy without the delete could be read;
+    `"async"`: when one has succeeded, deletes too.
+    Commands that must not run twice (incr, cas, append) run on one copy and delete the others; an add is
+    stored on all copies, or on none.
     """
 
     pool: Pool
@@ -70,7 +70,7 @@ class Replicate:
 
 @dataclass(frozen=True, slots=True, init=False)
 class _Several:
-    """The routes with a list of children: any sequence is taken, a tuple is kept."""
+    """Base of routes with a list of children; any sequence is accepted and stored as a tuple."""
 
     children: tuple[Route, ...]
 
@@ -82,10 +82,10 @@ class _Several:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Failover(_Several):
-    """Asks the first route, and the next one only when that failed: error, timeout or ejected server.
+    """Asks the first route, and the next one only if the first failed: error, timeout or ejected server.
 
-    A miss is an answer. What must not run twice (incr, cas, add, append) is not repeated after a timeout.
-    flush_all goes to all children.
+    A miss is an answer. Commands that must not run twice (incr, cas, add, append) do not fail over after a
+    timeout. flush_all goes to all children.
     """
 
 
@@ -93,8 +93,8 @@ class Failover(_Several):
 class MissFailover(_Several):
     """Reads ask one route after the other until one of them has the key.
 
-    Stores go to the first route that works. Deletes, touches and flush_all go to all of them, since what one
-    of them kept would be read. gets does not look further after a miss: its token is good on one server.
+    Stores go to the first route that works. Deletes, touches and flush_all go to all routes, since a read
+    would find the value of any of them. A miss ends gets: its token is valid on one server only.
     """
 
 
@@ -105,30 +105,30 @@ class AllSync(_Several):
 
 @dataclass(frozen=True, slots=True, init=False)
 class AllMajority(_Several):
-    """Asks all routes at once and answers as soon as more than half of them agree to have done it."""
+    """Asks all routes at once and answers as soon as more than half of them succeeded."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class AllFastest(_Several):
-    """Asks all routes at once and answers with the first good reply; the others run on unobserved."""
+    """Asks all routes at once and answers with the first success; the replies of the others are discarded."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class AllAsync(_Several):
-    """Asks all routes at once and answers at once, as if there were nothing there; no reply is awaited."""
+    """Asks all routes at once and answers like an empty cache, without waiting for replies."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class ByPrefix:
     """Chooses a route by the longest listed prefix that the key begins with, else the default.
 
-    Prefixes are bytes, or text that is taken as UTF-8. The key is sent with its prefix.
+    Prefixes are bytes, or str encoded as UTF-8. The key is sent with its prefix.
     """
 
     routes: tuple[tuple[bytes, Route], ...]
     default: Route
 
-    # A mapping is invariant in its keys: a union of mappings would leave a literal without a type.
+    # A mapping is invariant in its keys: with a union of mappings a literal would have no type.
     @overload
     def __init__(self, routes: Mapping[str, Route], default: Route) -> None: ...
     @overload
@@ -189,7 +189,7 @@ def _group(kind: str | Group) -> Group:
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """Answers as an empty cache would: reads miss, writes are not stored. Nothing is sent."""
+    """Answers like an empty cache: reads miss, writes are not stored. Nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
