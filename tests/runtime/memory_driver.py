@@ -11,7 +11,7 @@ from typing import Any
 
 from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
-from mcroute.policy import Outcome, Place, Plan, Server, ServerStats
+from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats
 from mcroute.policy.places import Endpoint, spell_end, written
 from mcroute.runtime.interfaces import LinksReport, OtherProcess
 from mcroute.runtime.link_events import tell
@@ -217,11 +217,10 @@ class MemoryDriver:
         self,
         number: int,
         server: Server,
-        timeout_s: float,
-        count: int,
+        options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
     ) -> ServerLinks:
-        links = ServerLinks(self, [self.links], self._looks, number, server, timeout_s, count, addresses)
+        links = ServerLinks(self, [self.links], self._looks, number, server, options, addresses)
         self._server_links[number] = links
         return links
 

@@ -103,11 +103,10 @@ class Driver(Protocol):
         self,
         number: int,
         server: Server,
-        timeout_s: float,
-        count: int,
+        options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
     ) -> Links:
-        """Begins to connect `count` links to the server of this id; without addresses later."""
+        """Begins to connect the links to the server of this id; without addresses later."""
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
         """How the links of each of these servers are, by id: cheaper than to look at each."""
@@ -256,7 +255,7 @@ class Routing:
         # The engine divides the keys among all links that the id has ever had.
         count = self._counts[number] = max(options.links, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, fixed_endpoints(server))
-        self.links[number] = self.driver.connect(number, server, options.connect_timeout_s, count, addresses)
+        self.links[number] = self.driver.connect(number, server, replace(options, links=count), addresses)
 
     def look(self) -> Mapping[int, LinksReport]:
         """How the links of every server are, by id."""
@@ -352,7 +351,7 @@ class Routing:
         if links is None:
             self._connect(number, server, options)
             return
-        links.set_timeout(options.connect_timeout_s)
+        links.set_options(options)
         if options.links != len(links):
             log.warning("server %s keeps %d links: another number needs a restart", server.name, len(links))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from ..policy import Place, Server
+from ..policy import Place, Server, ServerOptions
 from ..policy.places import Endpoint, is_name, spell_end
 from .interfaces import Clock, LinksReport, Task
 from .link_values import LinkStatus
@@ -111,7 +112,7 @@ def _version_of(links: Iterable[LinkStatus]) -> str:
 
 
 class ServerLinks:
-    """`count` links in each engine, which begin to connect at once, and again whenever one is lost.
+    """`options.links` in each engine, which begin to connect at once, and again whenever one is lost.
 
     The server has the id `number`. Without `addresses` its name is looked up first, and again when
     it cannot be connected to.
@@ -124,8 +125,7 @@ class ServerLinks:
         looks: LinkLooks,
         number: int,
         server: Server,
-        timeout_s: float,
-        count: int,
+        options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
     ) -> None:
         self.server: Server = server
@@ -133,8 +133,7 @@ class ServerLinks:
         self._hosts = hosts
         self._looks = looks
         self._id = number
-        self._timeout_s = timeout_s
-        self._count = count
+        self._options = options
         self._addresses: list[Endpoint] | None = None if addresses is None else list(addresses)
         self._has_left = False
         self._resolving: Task[None] | None = None
@@ -149,10 +148,10 @@ class ServerLinks:
 
     def _connect(self) -> None:
         for host in self._hosts:
-            host.connect(self._id, self._count, self._timeout_s, self._addresses)
+            host.connect(self._id, len(self), self._options.connect_timeout_s, self._addresses)
 
     def __len__(self) -> int:
-        return self._count
+        return self._options.links
 
     # ---- how they are ----
 
@@ -184,8 +183,8 @@ class ServerLinks:
 
     # ---- where they lead to ----
 
-    def set_timeout(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def set_options(self, options: ServerOptions) -> None:
+        self._options = replace(options, links=len(self))
         self._connect()
 
     def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:

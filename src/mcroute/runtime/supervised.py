@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from ..policy import Decision, Server, Supervisor, Upkeep
+from ..policy import Decision, Server, ServerOptions, Supervisor, Upkeep
 from ..policy.places import Endpoint
 from .interfaces import Clock, Control, LinksReport
 
@@ -81,8 +81,8 @@ class Links(Protocol):
     def addresses(self) -> frozenset[str]:
         """Our ends of those that are connected, as `Control` spells them."""
 
-    def set_timeout(self, timeout_s: float) -> None:
-        """For connections that will be made."""
+    def set_options(self, options: ServerOptions) -> None:
+        """For connections that will be made; the links stay as many as they are."""
 
     def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
         """The same server under another name or address: for connections that will be made."""

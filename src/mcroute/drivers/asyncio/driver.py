@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..._engine.engine import Engine
-from ...policy import Limits, Place, Plan, Server, SupervisorSettings
+from ...policy import Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
 from ...runtime.interfaces import Clock, Control, LinksReport
 from ...runtime.link_events import tell
 from ...runtime.link_values import LinkEvent
@@ -75,11 +75,10 @@ class AsyncioDriver:
         self,
         number: int,
         server: Server,
-        timeout_s: float,
-        count: int,
+        options: ServerOptions,
         addresses: Sequence[LoopAddress] | None,
     ) -> ServerLinks:
-        links = ServerLinks(self, [self._host], self._looks, number, server, timeout_s, count, addresses)
+        links = ServerLinks(self, [self._host], self._looks, number, server, options, addresses)
         self._links[number] = links
         return links
 

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 
 from ..._loop.threads import LoopThread
-from ...policy import Place, Plan, Server
+from ...policy import Place, Plan, Server, ServerOptions
 from ...runtime.interfaces import Clock, Control, LinksReport
 from ...runtime.link_events import tell
 from ...runtime.link_values import EVENTS_MAX, LinkEvent
@@ -161,11 +161,10 @@ class NativeDriver:
         self,
         number: int,
         server: Server,
-        timeout_s: float,
-        count: int,
+        options: ServerOptions,
         addresses: Sequence[LoopAddress] | None,
     ) -> ServerLinks:
-        links = ServerLinks(self, self.threads, self._looks, number, server, timeout_s, count, addresses)
+        links = ServerLinks(self, self.threads, self._looks, number, server, options, addresses)
         self._links[number] = links
         return links
 
