@@ -1,4 +1,4 @@
-"""mcroute: the routing engine for memcached. What may be embedded alone is here; see docs/embedding.md."""
+"""mcroute: the routing engine for memcached. Exports the parts to embed: see docs/embedding.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MODULES = {
 }
 
 
-# Imported when first asked for: the ring alone does not load the engine, nor the policies anything compiled.
+# Imported late: the ring alone does not load the engine, and the policies load nothing compiled.
 def __getattr__(name: str) -> object:
     if name not in __all__ and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""mcroute on asyncio, on any loop.
+"""mcroute on any asyncio loop.
 
-`await start_proxy(route)`, and memcached's clients are served; `Client(route)` is one that needs no proxy.
+`await start_proxy(route)` serves memcached's clients; `Client(route)` is a client without a proxy.
 """
 
 from __future__ import annotations
@@ -67,22 +67,22 @@ async def start_proxy(
     first_use: Literal["trust", "flush"] | None = None,
     descriptors: int | None = None,
 ) -> Proxy:
-    """A proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`) and routes as told.
+    """Starts a proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`).
 
-    With `path` it listens on a unix socket there instead. `metrics` is a host and a port for Prometheus, see
-    `Proxy.start`. What is not given comes from the configuration, if `route` is one; else it is a free port
-    of 127.0.0.1, and no metrics.
+    `route` is a route, a plan or a configuration. With `path` the proxy listens on a unix socket instead.
+    `metrics` is a host and a port for Prometheus, see `Proxy.start`. A configuration gives the defaults of
+    all arguments; otherwise the default is a free port of 127.0.0.1, without metrics.
 
-    `state_file` is the path of what an earlier proxy has left, and this one leaves: which servers have missed
-    writes. Servers that it says nothing of are flushed before they are used if `first_use` is "flush". A
-    configuration that names no file means none here. `descriptors` is how many the proxy may have open at
-    once: clients for which none would be left wait, so that connections to servers can always be made.
+    `state_file` is a path: the file tells this proxy which servers missed writes, and tells the next one.
+    Servers that the file does not list are flushed before use if `first_use` is "flush". A configuration
+    without a state file means none here. `descriptors` is the number of descriptors that the proxy may have
+    open at once: the proxy reserves those for connections to servers, and further clients wait.
 
     Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or the
-    state file is not to be had.
+    state file is not available.
     """
     if isinstance(getattr(route, "plan", None), Plan):
-        # Told by its look: where nothing reads TOML, the class cannot be imported.
+        # Checked without importing the class: on Python 3.10 without tomli, the import would fail.
         config = cast("Config", route)
         host = config.proxy.host if host is None else host
         port = config.proxy.port if port is None else port
@@ -99,7 +99,7 @@ async def start_proxy(
     bound = None
     if descriptors is not None:
         bound = Descriptors(descriptors, 0, has_metrics=metrics is not None)
-        # Before anything is made of which there might not be enough.
+        # Checked before anything is opened.
         bound.clients_max(plan)
     with lent_state(state_file) as state:
         proxy = Proxy(

@@ -1,4 +1,4 @@
-"""The exceptions and warnings of mcroute: one root of each, then by whose fault it is."""
+"""The exceptions and warnings of mcroute, by cause; each kind has one root."""
 
 __all__ = (
     "ConfigError",
@@ -13,19 +13,19 @@ __all__ = (
 
 
 class McrouteError(Exception):
-    """Root of every exception that mcroute raises on its own account."""
+    """Root of all exceptions of mcroute."""
 
 
 class McrouteWarning(UserWarning):
-    """Root of every warning that mcroute gives on its own account."""
+    """Root of all warnings of mcroute."""
 
 
 class PlacementWarning(McrouteWarning):
-    """An inherited placement does what people do not expect. It is reproduced all the same."""
+    """An inherited placement has surprising behaviour, which mcroute reproduces."""
 
 
 class ConfigError(McrouteError, ValueError):
-    """What was configured cannot work. `place` says where, as in `pools.main.servers[2]`."""
+    """A configuration that cannot work. `place` says where, as in `pools.main.servers[2]`."""
 
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}" if place else message)
@@ -38,15 +38,15 @@ class ProtocolError(McrouteError):
 
 
 class LocalProtocolError(ProtocolError, ValueError):
-    """What the caller asked to send cannot be sent: a bad key, a value too large. Nothing was written."""
+    """A request that cannot be sent: a bad key, a value too large. Nothing was written."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """What the peer sent cannot be understood; the connection it came on is of no more use."""
+    """A message of the peer that cannot be understood; its connection is closed."""
 
 
 class ServerFailure(McrouteError):
-    """No server gave an answer to count on; `outcome` names how it failed, `server` whom it concerns."""
+    """No server gave a usable answer; `outcome` is the kind of failure, `server` the server's name."""
 
     def __init__(self, message: str, *, outcome: str, server: str | None = None) -> None:
         super().__init__(message)

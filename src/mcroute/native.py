@@ -1,6 +1,6 @@
-"""mcroute on threads of its own, which need no interpreter: Linux.
+"""mcroute in threads that need no interpreter; Linux only.
 
-`with Proxy(route) as proxy`, and memcached's clients are served while the process does something else.
+`with Proxy(route) as proxy` serves memcached's clients while the process does something else.
 """
 
 from __future__ import annotations

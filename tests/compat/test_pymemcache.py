@@ -64,7 +64,7 @@ def test_a_system_that_has_nobody_else_for_a_key() -> None:
 def test_refusals_come_with_the_first_key() -> None:
     hasher = RingHasher.like("twemproxy", distribution="random")()
     hasher.add_node(NODES[0])
-    with pytest.raises(ConfigError, match="no place of a key"):
+    with pytest.raises(ConfigError, match="no place that could be kept"):
         hasher.get_node("key")
 
 

@@ -163,7 +163,7 @@ def test_the_retry_budget_is_in_the_plan():
         ),
         (
             '[pools."my pool"]\nservers = ["a:1:2", "b"]\ndistribution = "jump"',
-            'pools."my pool".distribution: weights[0]: jump knows no weights, got 2',
+            'pools."my pool".distribution: weights[0]: jump does not support weights, got 2',
         ),
         (ONE + '[proxy]\nlisten = "x"\nlistne = "y"', "proxy.listne: no such option; did you mean listen?"),
         (ONE + '[proxy]\nlisten = "x:y"', "proxy.listen: 'x:y': port and weight are decimal numbers"),

@@ -178,7 +178,7 @@ def test_placement_is_frozen(case: dict) -> None:
         ((["a"], "murmur3", [1, 2]), ValueError, "weights: expected 1"),
         ((["a", "b"], "murmur3", [1, 0]), ValueError, r"weights\[1\]: 0 is not positive"),
         ((["a"], "murmur3", [1.5]), TypeError, r"weights\[0\]: expected an int"),
-        ((["a"], "jump", [2]), ValueError, r"weights\[0\]: jump knows no weights"),
+        ((["a"], "jump", [2]), ValueError, r"weights\[0\]: jump does not support weights"),
         ((["a"], "murmur3", [1 << 20]), ValueError, "too large for murmur3"),
         ((["a"], "ketama", [1 << 31]), ValueError, "too large for ketama"),
     ],

@@ -87,9 +87,9 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
         ),
         (lambda: like("twemproxy", hash="fnv1a64"), "hash: 'fnv1a64' is not known; did you mean 'fnv1a_64'"),
         (lambda: like("twemproxy", out="eject"), "out: 'eject' is not known"),
-        (lambda: like("twemproxy", auto_eject_hosts=1), "auto_eject_hosts: 1 is not of the kind of False"),
-        (lambda: like("memcached-proxy", obuckets=True), "obuckets: True is not of the kind of 160"),
-        (lambda: like("libmemcached", behaviors=5), "behaviors: 5 is not of the kind"),
+        (lambda: like("twemproxy", auto_eject_hosts=1), "auto_eject_hosts: 1 does not have the type"),
+        (lambda: like("memcached-proxy", obuckets=True), "obuckets: True does not have the type of 160"),
+        (lambda: like("libmemcached", behaviors=5), "behaviors: 5 does not have the type"),
         (lambda: like("twemproxy", 3), "their number is not enough"),
         (lambda: like("twemproxy", []), "servers: there is none"),
         (lambda: like("twemproxy", "a:1"), "not one text"),
@@ -108,18 +108,18 @@ WEIGHTED = {"hash_func": "WeightedRendezvous", "tags": ["a", "b", "c"]}
 @pytest.mark.parametrize(
     ("system", "servers", "options", "reason"),
     [
-        ("twemproxy", THREE, {"distribution": "random"}, "no place of a key"),
-        ("twemproxy", ["a:1:1 x", "b:1:1 x"], {}, "two servers are called 'x'"),
+        ("twemproxy", THREE, {"distribution": "random"}, "no place that could be kept"),
+        ("twemproxy", ["a:1:1 x", "b:1:1 x"], {}, "two servers are named 'x'"),
         ("twemproxy", THREE, {"hash_tag": "{"}, "two characters"),
         ("libmemcached", THREE, {"behaviors": [("HASH", "hsieh")]}, "setting it fails"),
-        ("libmemcached", THREE, {"behaviors": [("DISTRIBUTION", "random")]}, "no place of a key"),
+        ("libmemcached", THREE, {"behaviors": [("DISTRIBUTION", "random")]}, "no place that could be kept"),
         ("libmemcached", THREE, {"behaviors": [("DISTRIBUTION", "virtual_bucket")]}, "not part of"),
         ("pylibmc", ["a:1", "/run/b.sock"], {}, "does not mix"),
-        ("uhashring", THREE, {"hash_fn": len}, "cannot be read"),
+        ("uhashring", THREE, {"hash_fn": len}, "hash function is not supported"),
         ("uhashring", THREE, {"replicas": 5}, "1 to 4 words"),
-        ("uhashring", THREE, {"vnodes": float("inf")}, "no number of points"),
-        ("meta-memcache", THREE, {"vnodes": -1}, "no number of points"),
-        ("mcrouter", THREE, {"hash_func": "Latest"}, "no place of a key"),
+        ("uhashring", THREE, {"vnodes": float("inf")}, "not a number of points"),
+        ("meta-memcache", THREE, {"vnodes": -1}, "not a number of points"),
+        ("mcrouter", THREE, {"hash_func": "Latest"}, "no place that could be kept"),
         ("mcrouter", THREE, {"hash_func": "Rendezvous"}, "tags"),
         ("mcrouter", THREE, {"weights": [1.5, 1, 1]}, "from 0 to 1"),
         ("mcrouter", THREE, {"hash_func": "Rendezvous", "tags": "abc"}, "not a list of names"),
@@ -128,12 +128,12 @@ WEIGHTED = {"hash_func": "WeightedRendezvous", "tags": ["a", "b", "c"]}
         ("mcrouter", 3, {"hash_func": "Rendezvous"}, "give tags"),
         ("mcrouter", 1 << 24, {}, "more than the 8388608"),
         ("jump-consistent-hash", 1 << 31, {}, "from 1 to"),
-        ("jump-consistent-hash", 3, {"seed": -1}, "no number of 32 bits"),
+        ("jump-consistent-hash", 3, {"seed": -1}, "not a number of 32 bits"),
         ("python-memcached", [("a", 1, 1e308)], {}, "weight"),
         ("python-memcached", [("a", 1, "x")], {}, "weight 'x'"),
         ("memcached-proxy", THREE, {"dist": "ring", "omode": "ketama", "obuckets": 30}, "left unset"),
         ("spymemcached", ["cache-a:11211"], {"locator": "ketama", "hash": "KETAMA_HASH"}, "which address"),
-        ("elasticache-java", THREE, {"version": ""}, "say which"),
+        ("elasticache-java", THREE, {"version": ""}, "give the version"),
         ("elasticache-java", THREE, {"version": "new"}, "not like 1.2.4"),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_server_without_points_is_warned_of() -> None:
 
 def test_servers_that_are_called_the_same_are_warned_of() -> None:
     resolved = {"cache": "10.0.0.1"}
-    with pytest.warns(PlacementWarning, match="called the same"):
+    with pytest.warns(PlacementWarning, match="have one name"):
         like("evcache", ["cache:11211", "cache:11212"], resolved=resolved, reverse={})
 
 

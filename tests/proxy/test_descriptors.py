@@ -48,5 +48,7 @@ def test_a_reload_counts_the_servers_of_before_once() -> None:
 
 def test_less_than_one_client_a_thread_is_an_error() -> None:
     assert Descriptors(41, 10, threads=2).clients_max(ONE) == 2
-    with pytest.raises(ConfigError, match=r"limit of 40 .*\(ulimit -n\) .* 39 are kept .* raise it above 41"):
+    with pytest.raises(
+        ConfigError, match=r"limit of 40 .*\(ulimit -n\) .* 39 are reserved .* raise it above 41"
+    ):
         Descriptors(40, 10, threads=2).clients_max(ONE)

@@ -39,7 +39,7 @@ def test_its_fixtures_are_there_and_load_nothing_before_they_are_asked_for(pytes
     pytester.makepyfile(USES)
     result = pytester.runpytest_subprocess("-W", "error")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines("1 tests left out: no memcached on the PATH; install it or set $MEMCACHED")
+    result.stdout.fnmatch_lines("1 tests skipped: no memcached on the PATH; install it or set $MEMCACHED")
 
 
 def test_it_may_be_named_as_well(pytester: pytest.Pytester) -> None:

@@ -1,1 +1,1 @@
-"""mcroute's parts in the shape that other libraries ask for."""
+"""mcroute's parts with the interfaces of other libraries."""

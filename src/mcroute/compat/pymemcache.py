@@ -18,9 +18,9 @@ def _own(servers: list[Address]) -> Ring:
 class RingHasher:
     """Places the keys of a HashClient by a ring: `HashClient(servers, hasher=RingHasher)`.
 
-    With `RingHasher.like(system, **options)` instead, as another client or proxy places them. A node that is
-    removed, as HashClient does with dead ones, is passed over and keeps its place in the ring: its keys go on
-    to their next candidates, and come back with it.
+    `RingHasher.like(system, **options)` places keys as another client or proxy does. A removed node
+    (HashClient removes dead ones) is skipped and keeps its place in the ring: its keys go to their next
+    candidates, and return with the node.
     """
 
     def __init__(self, nodes: Iterable[str] = (), build: Callable[[list[Address]], Ring] = _own) -> None:
@@ -33,15 +33,16 @@ class RingHasher:
 
     @classmethod
     def like(cls, system: str, **options: Any) -> Any:
-        """What to give as `hasher`: its hashers place keys as `Ring.like(system, ..., **options)` does.
+        """A `hasher` argument; its hashers place keys as `Ring.like(system, ..., **options)` does.
 
-        What the system refuses is refused, with ConfigError, when the first key is placed. HashClient's own
-        hint for a hasher is the class of its default: nothing else would pass type checkers.
+        When the first key is placed, it raises ConfigError for anything that the system refuses. The return
+        type is Any because HashClient declares its own default class: type checkers would accept nothing
+        else.
         """
         return lambda: cls(build=lambda servers: Ring.like(system, servers, **options))
 
     def add_node(self, node: str) -> None:
-        """Adds a node, `host:port` or the path of a socket, or takes it back."""
+        """Adds a node, `host:port` or the path of a socket, or restores a removed one."""
         if node in self.nodes:
             self._out.discard(self.nodes.index(node))
             return
@@ -49,13 +50,13 @@ class RingHasher:
         self._ring = None
 
     def remove_node(self, node: str) -> None:
-        """Passes a node over from now on. Raises ValueError when it is not there."""
+        """Skips a node from now on. Raises ValueError if the node is unknown."""
         if node not in self.nodes or self.nodes.index(node) in self._out:
             raise ValueError(f"no such node to remove: {node}")
         self._out.add(self.nodes.index(node))
 
     def get_node(self, key: str | bytes) -> str | None:
-        """The node of a key; None when there is none left."""
+        """The node of a key; None if every node was removed."""
         if len(self._out) == len(self.nodes):
             return None
         if self._ring is None:

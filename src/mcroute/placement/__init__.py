@@ -1,4 +1,4 @@
-"""How keys are placed, as data: mcroute's own distributions, and those of other clients and proxies.
+"""Placement of keys as data: mcroute's own distributions, and those of other clients and proxies.
 
 `SYSTEMS` is the table of the latter; `mcroute.Ring.like` builds a ring from a row of it.
 """
@@ -38,7 +38,7 @@ _MODULES = {
 }
 
 
-# Imported when first asked for: pools with a distribution of mcroute's own do without the table of systems.
+# Imported late: pools with a distribution of mcroute's own do not need the table of systems.
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

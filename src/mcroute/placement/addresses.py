@@ -1,4 +1,4 @@
-"""Servers as the systems are told of them, and the texts in which they are."""
+"""Addresses of servers, and the systems' notations for them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..errors import ConfigError
 __all__ = ("Address", "read_servers")
 
 DEFAULT_PORT = 11211
-# No system has larger weights. Sums of them are exact, and what follows from them is in reach of every float.
+# No system has larger weights. Below it, sums are exact and all results fit a float.
 WEIGHT_END = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server: a host, or the path of a unix socket, whose port is 0. `name` was given, or is ""."""
+    """A server: a host and port, or the path of a unix socket with port 0. `name` is "" if none was given."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -32,7 +32,7 @@ class Address:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the host is an IP address already, and no name for one."""
+        """Whether the host is an IP address, not a host name."""
         try:
             ipaddress.ip_address(self.host)
         except ValueError:
@@ -45,7 +45,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-# A text -> an address; None when it is none.
+# Reads a text as an address; returns None if it is not one.
 Reader = Callable[[str], "Address | None"]
 
 _TAIL = re.compile(r"(?P<host>[^:]+)(?::(?P<port>\d+))?(?::(?P<weight>\d+))?")
@@ -57,7 +57,7 @@ def _matched(match: re.Match[str] | None) -> Address | None:
         return None
     host, port, weight = match["host"], match["port"], match["weight"]
     if host.startswith("/"):
-        # Of a path the first number is the weight already.
+        # After a path, the first number is the weight.
         return Address(host, 0, int(port or 1)) if weight is None else None
     return Address(host, int(port or DEFAULT_PORT), int(weight or 1))
 
@@ -103,14 +103,14 @@ def read_servers(servers: Iterable[Any], reader: Reader) -> tuple[Address, ...]:
     """
     if isinstance(servers, (str, bytes)):
         raise ConfigError("servers", "expected a sequence of servers, not one text")
-    # Imported late: mcroute's own distributions, whose weights are int, do without it.
+    # Imported late: mcroute's own distributions have int weights, and do not need it.
     from numbers import Real  # noqa: PLC0415
 
     found = tuple(_read(server, reader, f"servers[{i}]") for i, server in enumerate(servers))
     if not found:
         raise ConfigError("servers", "there is none")
     for i, address in enumerate(found):
-        # Written so that a NaN is refused too.
+        # Written so that NaN is refused too.
         if not isinstance(address.weight, Real) or not 0 <= address.weight < WEIGHT_END:
             raise ConfigError(f"servers[{i}]", f"weight {address.weight!r} is not a number from 0 on")
     return found
@@ -129,7 +129,7 @@ def _read(server: Any, reader: Reader, place: str) -> Address:
     if isinstance(server, str):
         address = reader(server)
         if address is None:
-            raise ConfigError(place, f"{server!r} is not written as the system writes a server")
+            raise ConfigError(place, f"{server!r} is not in the system's notation for servers")
         return address
     if isinstance(server, (tuple, list)) and 1 <= len(server) <= 4 and isinstance(server[0], str):
         return _from_tuple(*server)
@@ -138,6 +138,6 @@ def _read(server: Any, reader: Reader, place: str) -> Address:
         port = 0 if path else server.port
         address = Address(path or server.host, port, getattr(server, "weight", 1))
         name = getattr(server, "name", "")
-        # What a server is called for want of a name is no name.
+        # An object's default name, its address, is no name.
         return address if name == str(address) else replace(address, name=name)
     raise ConfigError(place, f"expected a text, a tuple or an address, got {type(server).__name__}")

@@ -1,4 +1,4 @@
-"""How many groups of points, or slots, each server has."""
+"""The number of groups of points, or of slots, per server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def by_weight(groups: int = 1) -> Count:
 
 
 def by_option(name: str, words: int) -> Count:
-    """As many points as the option says, in groups of so many words."""
+    """As many points as the option says, in groups of `words`."""
     return lambda weights, options: [options[name] // words] * len(weights)
 
 
@@ -63,11 +63,11 @@ def libmemcached_groups(weights: Sequence[float], options: Mapping[str, Any]) ->
 
 
 def uhashring_groups(weights: Sequence[float], options: Mapping[str, Any]) -> list[int]:
-    """The same in whole numbers, as uhashring counts; 40 groups, or as many as `vnodes` says."""
+    """ketama_groups in integers, as uhashring computes it; 40 groups, or the value of `vnodes`."""
     vnodes, total = options["vnodes"] or 40, sum(weights) or 1
     return [int(vnodes * len(weights) * weight // total) for weight in weights]
 
 
 def uhashring_points(weights: Sequence[float], options: Mapping[str, Any]) -> list[int]:
-    """Of uhashring's own ring: 160 points, or as many as `vnodes` says, per unit of weight."""
+    """uhashring's own ring: 160 points, or the value of `vnodes`, per unit of weight."""
     return [int((options["vnodes"] or 160) * weight) for weight in weights]

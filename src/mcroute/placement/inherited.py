@@ -1,4 +1,4 @@
-"""What `Ring.like` makes of a system, its servers and its options."""
+"""Placements of other systems, for `Ring.like`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .traps import traps_of
 
 __all__ = ("Inherited", "inherit")
 
-# What an option takes, by its default.
+# The accepted types of an option, by the type of its default.
 _KINDS: dict[type, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
@@ -25,17 +25,17 @@ _KINDS: dict[type, tuple[type, ...]] = {
     dict: (Mapping, Sequence),
 }
 OUT = ("skip", "theirs")
-# Servers that are only counted cost nothing, but for a mask of those that are skipped.
+# Counted servers take no memory, apart from a mask of skipped ones.
 COUNT_MAX = 1 << 24
 KEYS = ("client", "wire")
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """A placement as `system` has it, settled. `servers` are addresses, or how many there are.
+    """A system's placement with all options settled. `servers` are addresses, or the number of servers.
 
-    `out` is "skip" or "theirs", `keys` "client" or "wire", as `Ring.like` explains them; `options` are those
-    that were given. `placement` is what a ring is laid out from, `when_out` what the system does then.
+    `out` is "skip" or "theirs", `keys` is "client" or "wire": see `Ring.like`. `options` are the given ones.
+    A ring is built from `placement`; `when_out` is the system's behaviour when a server is out.
     """
 
     system: str
@@ -52,13 +52,13 @@ class Inherited:
         for refuse in row.refuses:
             if reason := refuse(asked):
                 raise ConfigError("servers", reason)
-        # Frozen: a placement follows from the other fields, and may as well be there already.
+        # Computed once: the dataclass is frozen, and these follow from the other fields.
         object.__setattr__(self, "when_out", choice.out)
         object.__setattr__(self, "placement", _placement(self, row, asked, choice, frozenset()))
 
     @property
     def asked(self) -> Asked:
-        """With a value for every option."""
+        """The question to the system, with a value for every option."""
         options = {option.name: option.default for option in SYSTEMS[self.system].options}
         options.update({name: value for name, value in self.options.items() if value is not None})
         if "reverse" in options:
@@ -69,35 +69,35 @@ class Inherited:
 
     @property
     def names(self) -> Sequence[str]:
-        """The servers as messages show them."""
+        """The servers' names for messages."""
         if isinstance(self.servers, int):
             return Numbered(self.servers)
         return tuple(str(address) for address in self.servers)
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """As they were given; empty when servers are only counted."""
+        """The given weights; empty when servers are only counted."""
         if isinstance(self.servers, int):
             return ()
         return tuple(address.weight for address in self.servers)
 
     @property
     def recomputes(self) -> bool:
-        """Whether points are laid out anew when a server is out."""
+        """Whether the points are recomputed when a server is out."""
         return self.out == "theirs" and self.when_out == "recompute"
 
     def without(self, gone: Iterable[int]) -> Inherited:
-        """The same after the servers of these indices left; all keep their indices."""
+        """The same placement without the servers of these indices; the other servers keep their indices."""
         row, asked = SYSTEMS[self.system], self.asked
         found = replace(self)
         placement = _placement(self, row, asked, row.settle(asked), frozenset(gone))
         object.__setattr__(found, "placement", placement)
-        # It is laid out anew already: whoever is out from now on is skipped.
+        # The points are recomputed already: further servers that are out are skipped.
         object.__setattr__(found, "when_out", "skip")
         return found
 
     def traps(self) -> list[str]:
-        """What this placement does and people do not expect."""
+        """Surprising behaviour of this placement, one text each."""
         return traps_of(self.placement, self.asked)
 
     def __hash__(self) -> int:
@@ -116,7 +116,7 @@ class Inherited:
 def inherit(
     system: str, servers: Iterable[Any] | int, *, out: str = "skip", keys: str = "client", **options: Any
 ) -> Inherited:
-    """What `Ring.like` builds its ring from. Raises ConfigError, warns with PlacementWarning of traps."""
+    """The placement for `Ring.like`. Raises ConfigError; issues PlacementWarning for surprising behaviour."""
     if system not in SYSTEMS:
         raise ConfigError("like", f"{system!r} is no system; {_nearest(system, SYSTEMS)}")
     row = SYSTEMS[system]
@@ -135,9 +135,7 @@ def _servers(row: System, servers: Any) -> tuple[Address, ...] | int:
             servers = [replace(read_servers([name], row.reader)[0], weight=w) for name, w in servers.items()]
         return read_servers(servers, row.reader)
     if not row.counts:
-        raise ConfigError(
-            "servers", f"{row.name} hashes what its servers are called: their number is not enough"
-        )
+        raise ConfigError("servers", f"{row.name} hashes the names of servers: their number is not enough")
     if not 1 <= servers <= COUNT_MAX:
         raise ConfigError("servers", f"{servers} is not a number of servers, from 1 to {COUNT_MAX}")
     return servers
@@ -159,7 +157,7 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
         return
     # In Python true is an integer.
     if not isinstance(value, kinds) or isinstance(value, bool) != (bool in kinds):
-        raise ConfigError(name, f"{value!r} is not of the kind of {default!r}")
+        raise ConfigError(name, f"{value!r} does not have the type of {default!r}")
 
 
 def _check_word(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -228,7 +226,7 @@ def _walk(out: str, choice: Choice) -> str:
 
 
 def _key_rule(choice: Choice, keys: str) -> KeyRule:
-    """On the wire the client's prefix is there already: it is hashed with the rest, or taken off."""
+    """The key rule; on the wire, keys already have the client's prefix, which is hashed or stripped."""
     if keys == "wire":
         return (
             replace(choice.key, lead=b"")

@@ -1,6 +1,6 @@
-"""libmemcached's configuration, which is a sequence of calls: what matters is the state that they leave.
+"""libmemcached's configuration: a sequence of calls, of which only the resulting state matters.
 
-Replayed as memcached_behavior_set and memcached_server_add do it, in 1.0.16 and 1.1.4.
+Replays memcached_behavior_set and memcached_server_add as in versions 1.0.16 and 1.1.4.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..errors import ConfigError
 
 __all__ = ("HASHES", "Replayed", "php_behaviors", "pylibmc_behaviors", "replay")
 
-# libhashkit's words, and the hash that each stands for.
+# libhashkit's names of hashes, and ours.
 HASHES = {
     "default": "one_at_a_time",
     "md5": "md5_32",
@@ -41,7 +41,7 @@ _DISTRIBUTIONS = {
     "spy": SPY,
 }
 _UNSUPPORTED = {
-    "random": "libmemcached draws a server at random: there is no place of a key to keep",
+    "random": "libmemcached chooses a random server: keys have no place that could be kept",
     "virtual_bucket": "buckets are assigned by a table that is not part of the configuration",
 }
 
@@ -50,7 +50,7 @@ Calls = Sequence[tuple[str, Any]]
 
 @dataclass
 class Replayed:
-    """The state that placement depends on. `ring_*` is what was so when the ring was built last."""
+    """The state that placement depends on. `ring_*` is the state when the ring was last built."""
 
     hash: str = "default"
     distribution: str = MODULA
@@ -88,7 +88,7 @@ class Replayed:
             self.hash = "md5"
             self.distribute(WEIGHTED)
         elif behavior == "KETAMA_WEIGHTED":
-            # Not what one would think: off is KETAMA on.
+            # Surprising, but so it is: off means KETAMA on.
             self.distribute(KETAMA)
         elif behavior == "SORT_HOSTS":
             self.sorts_hosts = bool(value)
@@ -134,7 +134,7 @@ def replay(before: Calls, weights: Sequence[float], added_as: str, after: Calls)
     return state
 
 
-# pylibmc applies behaviors in an order of its own, whatever the order of the dict; this is it.
+# pylibmc applies behaviors in this fixed order, whatever the order of the dict.
 _PYLIBMC = {
     "hash": "HASH",
     "ketama_hash": "KETAMA_HASH",
@@ -149,9 +149,9 @@ _PYLIBMC = {
 
 
 def pylibmc_behaviors(behaviors: Mapping[str, Any] | Calls) -> list[tuple[str, Any]]:
-    """A dict of pylibmc's as calls, in its order; pairs, which are one assignment each, in theirs.
+    """pylibmc's behaviors as calls: a dict in pylibmc's order; pairs, one assignment each, in their order.
 
-    Behaviors that place no keys are left out.
+    Behaviors that do not affect placement are omitted.
     """
     if not isinstance(behaviors, Mapping):
         return [(_PYLIBMC[name], value) for name, value in behaviors if name in _PYLIBMC]

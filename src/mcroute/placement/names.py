@@ -1,4 +1,4 @@
-"""What a server is called in the names of its points. Most differences between systems are these."""
+"""Names of servers in the hashes of their points. Most differences between systems are here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .addresses import DEFAULT_PORT, Address
 
 __all__ = ("Naming",)
 
-# The address and the system's options in, the name out.
+# From the address and the system's options to the name.
 Naming = Callable[[Address, Mapping[str, Any]], str]
 
 
@@ -66,7 +66,7 @@ def proxy_evcache(address: Address, options: Mapping[str, Any]) -> str:
 
 
 def tag(address: Address, options: Mapping[str, Any]) -> str:
-    """mcrouter's tag of a server, which is no part of its address."""
+    """mcrouter's tag of a server, which is not part of its address."""
     return address.name
 
 
@@ -74,7 +74,7 @@ def tag(address: Address, options: Mapping[str, Any]) -> str:
 
 
 def _java_ip(text: str) -> str:
-    """An address as InetSocketAddress prints it: v6 in brackets, with every group."""
+    """An IP address as Java's InetSocketAddress prints it: v6 in brackets, with every group."""
     ip = ipaddress.ip_address(text)
     if ip.version == 4:
         return str(ip)
@@ -82,20 +82,20 @@ def _java_ip(text: str) -> str:
 
 
 def _resolved(address: Address, options: Mapping[str, Any]) -> str:
-    """The address that the host name stands for; "" when it stands for none."""
+    """The address of a host name; "" for a name that cannot be resolved."""
     if address.is_numeric:
         return address.host
     if address.host not in options["resolved"]:
         raise ConfigError(
             "resolved",
-            f"a server is called by its host name and its address there: which address does "
-            f'{address.host!r} have? ("" for one that is not found)',
+            f"the system hashes a server's host name and its address: which address does "
+            f'{address.host!r} have? ("" for a name that cannot be resolved)',
         )
     return str(options["resolved"][address.host])
 
 
 def spymemcached(address: Address, options: Mapping[str, Any]) -> str:
-    """What Java prints: `10.0.0.1:11211`, `host/10.0.0.1:11211`, `host/<unresolved>:11211`."""
+    """As Java prints it: `10.0.0.1:11211`, `host/10.0.0.1:11211`, `host/<unresolved>:11211`."""
     ip = _resolved(address, options)
     if address.is_numeric:
         return f"{_java_ip(ip)}:{address.port}"
@@ -103,12 +103,12 @@ def spymemcached(address: Address, options: Mapping[str, Any]) -> str:
 
 
 def spymemcached_short(address: Address, options: Mapping[str, Any]) -> str:
-    """`host:port`, of port 11211 only `host`; Java looks digits up in reverse."""
+    """`host:port`, of port 11211 only `host`; Java resolves IP addresses to host names."""
     host = options["reverse"].get(address.host, address.host)
     return short(Address(host, address.port), options)
 
 
 def evcache(address: Address, options: Mapping[str, Any]) -> str:
-    """`hostname/ip:11211`, whatever the port; digits are looked up in reverse."""
+    """`hostname/ip:11211`, whatever the port; IP addresses are resolved to host names."""
     host = options["reverse"].get(address.host, address.host)
     return f"{host}/{_java_ip(_resolved(address, options))}:{DEFAULT_PORT}"

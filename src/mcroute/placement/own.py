@@ -1,7 +1,7 @@
 """mcroute's own distributions.
 
 murmur3     160 points per unit of weight; key hash murmur3 x86 32
-ketama      as twemproxy 0.5.0 with its default key hash; names are what twemproxy calls the servers
+ketama      as twemproxy 0.5.0 with its default key hash; servers have twemproxy's names
 modula      as twemproxy 0.5.0 with its default key hash
 jump        Lamping and Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm", 2014
 rendezvous  Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998
@@ -23,7 +23,7 @@ POINTS_MAX = 1 << 24
 
 @dataclass(frozen=True)
 class Row:
-    """A distribution. Without `count` it knows no weights."""
+    """A distribution. Without `count` it does not support weights."""
 
     find: str
     hash: str
@@ -45,7 +45,7 @@ DISTRIBUTIONS = tuple(_ROWS)
 def own_placement(
     servers: Iterable[str], distribution: str, weights: Iterable[int] | None
 ) -> tuple[Placement, tuple[str, ...], tuple[int, ...]]:
-    """The placement, the names and the weights. Raises ValueError or TypeError that names the place."""
+    """The placement, the names and the weights. Raises ValueError or TypeError with the place."""
     if distribution not in _ROWS:
         raise ValueError(f"distribution: {distribution!r} is none of {', '.join(DISTRIBUTIONS)}")
     row = _ROWS[distribution]
@@ -65,7 +65,7 @@ def own_placement(
 
 
 def _laid(labels: Sequence[bytes], groups: Sequence[int]) -> list[Laid]:
-    """In order of (length, bytes) of the names, so that the order of the list does not matter."""
+    """Laid in the order of (length, bytes) of the names, so that the order of the list does not matter."""
     ranked = sorted(range(len(labels)), key=lambda i: (len(labels[i]), labels[i]))
     return [(labels[i], i, groups[i]) for i in ranked]
 
@@ -94,14 +94,14 @@ def _checked_weights(
         return (1,) * len(names)
     weights = tuple(weights)
     if len(weights) != len(names):
-        raise ValueError(f"weights: expected {len(names)} of them, one a server, got {len(weights)}")
+        raise ValueError(f"weights: expected {len(names)} weights, one per server, got {len(weights)}")
     for i, weight in enumerate(weights):
         if not isinstance(weight, int):
             raise TypeError(f"weights[{i}]: expected an int, got {type(weight).__name__}")
         if weight < 1:
             raise ValueError(f"weights[{i}]: {weight} is not positive")
         if weight != 1 and _ROWS[distribution].count is None:
-            raise ValueError(f"weights[{i}]: {distribution} knows no weights, got {weight}")
+            raise ValueError(f"weights[{i}]: {distribution} does not support weights, got {weight}")
     cells = {"murmur3": 160, "modula": 1}.get(distribution, 0)
     if sum(weights) * cells > POINTS_MAX or sum(weights) >= 1 << 31:
         raise ValueError(f"weights: their sum, {sum(weights)}, is too large for {distribution}")

@@ -1,4 +1,4 @@
-"""What a placement is made of: a ring is laid out in C from one `Placement`."""
+"""The parts of a placement. C code builds a ring from one `Placement`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, overload
 
 __all__ = ("KeyRule", "Laid", "Like", "Numbered", "Placement")
 
-# (name as it is hashed, server, groups of points or slots)
+# (hashed name, server, groups of points or slots)
 Laid = tuple[bytes, int, int]
 
 
 @dataclass(frozen=True)
 class Like:
-    """A system and its options, before there are servers: as a configuration has them."""
+    """A system and its options, without servers: the placement of a pool in a configuration."""
 
     system: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -25,9 +25,9 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """Which part of a key is hashed, how it is spelled, what is added to it: see `_distributions.keys`.
+    """The hashed part of a key, its spelling, and added text: see `_distributions.keys`.
 
-    `strip` comes off the front before anything else; a `lead` that a key begins with stays before the prefix.
+    `strip` is removed from the front first; a `lead` at the front of a key stays before the prefix.
     """
 
     cut: str = "whole"
@@ -43,12 +43,12 @@ class KeyRule:
 class Placement:
     """One settled way to place keys on `size` servers.
 
-    `find` is how the owner is found: "points" on a circle (`laid` in the order in which equal ones are taken;
-    the owner is the first point at, or `above`, the key's), "points_to_slots", "modulo", a hash that
-    answers a server's number ("jump", "furc", "weighted_furc", "const_shard") or a rule of
-    `_distributions.rendezvous`, over `labels`.
-    `hash` and `seed` are the keys'; texts longer than `text_max` hash to 0. `point_hash` makes `words` points
-    of 32 bits from each group. `walk` is the way to the next candidate, where it is not the way on.
+    `find` is the way to the owner: "points" on a circle (`laid` is in the order of precedence of equal
+    points; the owner has the first point at, or `above`, the key's), "points_to_slots", "modulo", a hash that
+    returns a server's number ("jump", "furc", "weighted_furc", "const_shard") or a rule of
+    `_distributions.rendezvous`, over `labels`. `hash` and `seed` are for keys; texts longer than `text_max`
+    hash to 0. `point_hash` makes `words` points of 32 bits from each group. `walk` is the way to the next
+    candidate, if it is not the next point.
     """
 
     size: int
@@ -67,7 +67,7 @@ class Placement:
 
 
 class Numbered(Sequence[str]):
-    """The names of servers that are only counted: their numbers."""
+    """The names of counted servers: their numbers."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -1,4 +1,4 @@
-"""Reasons for which systems refuse a list of servers; "" when there is none."""
+"""Reasons for which systems refuse a list of servers; "" means no reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def same_names(asked: Asked) -> str:
     for address in asked.addresses:
         name = names.twemproxy(address, asked.options)
         if name in found:
-            return f"two servers are called {name!r}: twemproxy refuses the pool"
+            return f"two servers are named {name!r}: twemproxy refuses the pool"
         found.add(name)
     return ""
 
@@ -38,7 +38,7 @@ def missing_tags(asked: Asked) -> str:
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags or ()):
         return f"tags: {tags!r} is not a list of names"
     if tags is not None and len(tags) != asked.size:
-        return f"tags: expected {asked.size} of them, one a server, got {len(tags)}"
+        return f"tags: expected {asked.size} tags, one per server, got {len(tags)}"
     if tags is None and (not asked.addresses or not all(address.name for address in asked.addresses)):
         return "mcrouter hashes the servers' tags, not their addresses: give tags, or names"
     return ""

@@ -13,7 +13,7 @@ from .parts import KeyRule
 
 __all__ = ("Asked", "Choice", "Layout", "Option", "Order", "System", "by_host", "by_length", "given_order")
 
-# Names and addresses in, the servers' indices in the order in which they are laid out.
+# From names and addresses to the servers' indices, in the order in which they are laid out.
 Order = Callable[[list[str], list[Address]], list[int]]
 
 
@@ -22,7 +22,7 @@ def given_order(names: list[str], addresses: list[Address]) -> list[int]:
 
 
 def by_length(names: list[str], addresses: list[Address]) -> list[int]:
-    """Shorter names first, then by their bytes."""
+    """Shorter names first, then by bytes."""
     return sorted(range(len(names)), key=lambda i: (len(names[i].encode()), names[i].encode()))
 
 
@@ -32,7 +32,7 @@ def by_host(names: list[str], addresses: list[Address]) -> list[int]:
 
 @dataclass(frozen=True)
 class Option:
-    """A word of the system's own configuration, and its own default."""
+    """An option of the system's own configuration, with the system's default."""
 
     name: str
     default: Any
@@ -42,9 +42,9 @@ class Option:
 
 @dataclass(frozen=True)
 class Layout:
-    """How servers are laid out and found: the parts of `Placement`, by rule instead of by value.
+    """The layout of servers and the way to an owner: the parts of `Placement`, by rule instead of by value.
 
-    `point_hash` "" stands for the hash of the keys. Equal points are owned by the server laid first, or last.
+    `point_hash` "" stands for the hash of the keys. The server laid first, or last, owns equal points.
     """
 
     find: str
@@ -59,7 +59,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Asked:
-    """What `like` was asked for: every option has a value."""
+    """The question to a system: servers, weights and a value for every option."""
 
     addresses: tuple[Address, ...]
     size: int
@@ -68,11 +68,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a system makes of its options.
+    """A system's answer to its options.
 
-    `hash` is the part's name, `layout` a word of the row's layouts; `point_hash` and `order` overrule that.
-    `out` is what follows when a server is out: "skip", "recompute", or a walk of `_distributions.rehash`.
-    `prefix` is what the client puts before keys on the wire; it may or may not hash it.
+    `hash` is a name of `_hashing.named`, `layout` a word of the row's layouts; `point_hash` and `order`
+    override the layout's. `out` is the behaviour when a server is out: "skip", "recompute", or a walk of
+    `_distributions.rehash`. `prefix` is the client's prefix of keys on the wire, hashed or not.
     """
 
     layout: str
@@ -90,9 +90,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class System:
-    """A client or proxy. `version` is the one that the rules were checked against.
+    """A client or proxy. The rules were checked against `version`.
 
-    `outs` is all that may follow when a server is out, by `Choice.out`, for the options there are.
+    `outs` lists every possible `Choice.out`, over all options.
     """
 
     name: str
@@ -103,7 +103,7 @@ class System:
     outs: tuple[str, ...]
     hashes: Mapping[str, str] = field(default_factory=dict)
     reader: Reader = plain
-    # Reasons for which a list of servers is refused.
+    # Reasons to refuse a list of servers.
     refuses: tuple[Callable[[Asked], str], ...] = ()
-    # Only the number of servers matters, so that it may be given instead.
+    # Whether a number may replace the list of servers.
     counts: bool = False

@@ -1,4 +1,4 @@
-"""What each system makes of its options: a function a system, from its words to the parts of a placement."""
+"""One function per system, from the system's options to the parts of a placement."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _two(name: str, text: Any) -> bytes:
 
 
 def text_form(options: Any) -> str:
-    """Keys that are hashed as text: bytes objects as Python writes them."""
+    """The spelling of keys that are hashed as text: bytes objects as Python's repr writes them."""
     return "repr" if options["key_type"] == "bytes" else "bytes"
 
 
@@ -53,7 +53,8 @@ def twemproxy(asked: Asked) -> Choice:
     options = asked.options
     if options["distribution"] == "random":
         raise ConfigError(
-            "distribution", "'random': twemproxy draws a server: there is no place of a key to keep"
+            "distribution",
+            "'random': twemproxy chooses a random server: keys have no place that could be kept",
         )
     tag = options["hash_tag"]
     return Choice(
@@ -87,7 +88,7 @@ def _replayed(asked: Asked, before: libmemcached.Calls, after: libmemcached.Call
 
 
 def _calls(value: Any) -> list[tuple[str, Any]]:
-    """Pairs, in order, from pairs or from a dict, which has an order too."""
+    """Pairs, in order, from pairs or from a dict, which is ordered too."""
     return [(str(name), given) for name, given in (value.items() if hasattr(value, "items") else value)]
 
 
@@ -119,21 +120,21 @@ def php_memcached(asked: Asked) -> Choice:
 def pymemcache(asked: Asked) -> Choice:
     form = "repr" if asked.options["key_type"] == "bytes" else "characters"
     prefix = encoded(asked.options["key_prefix"])
-    # Nodes and keys are joined by a dash.
+    # A dash joins node and key.
     return Choice("rendezvous", "murmur3_32", KeyRule(form=form, prefix=b"-"), out="skip", prefix=prefix)
 
 
 def _check_vnodes(options: Any) -> None:
     vnodes = options["vnodes"]
     if vnodes is not None and (type(vnodes) is not int or vnodes < 0):
-        raise ConfigError("vnodes", f"{vnodes!r} is no number of points")
+        raise ConfigError("vnodes", f"{vnodes!r} is not a number of points")
 
 
 def uhashring(asked: Asked) -> Choice:
     options = asked.options
     _check_vnodes(options)
     if options["hash_fn"] not in (None, "ketama"):
-        raise ConfigError("hash_fn", "a function of one's own cannot be read from a configuration")
+        raise ConfigError("hash_fn", "a custom hash function is not supported")
     if not 1 <= options["replicas"] <= 4:
         raise ConfigError("replicas", f"{options['replicas']}: a digest has 1 to 4 words")
     layout = options["hash_fn"] or "default"
@@ -184,7 +185,7 @@ JUMP_HASHES = {
 def jump(asked: Asked) -> Choice:
     seed = asked.options["seed"]
     if not 0 <= seed < 1 << 32:
-        raise ConfigError("seed", f"{seed} is no number of 32 bits")
+        raise ConfigError("seed", f"{seed} is not a number of 32 bits")
     return Choice("jump", JUMP_HASHES[asked.options["key_hash"]], seed=seed)
 
 
@@ -230,8 +231,8 @@ def memcached_proxy(asked: Asked) -> Choice:
 
 MCROUTER_FUNCTIONS = ("Ch3", "WeightedCh3", "Crc32", "ConstShard", "Rendezvous", "WeightedRendezvous")
 _NO_PLACE = {
-    "Latest": "the first server that is up has the key: there is no place of a key to keep",
-    "LoadBalancer": "the least loaded server has the key: there is no place of a key to keep",
+    "Latest": "the first server that is up has the key: keys have no place that could be kept",
+    "LoadBalancer": "the least loaded server has the key: keys have no place that could be kept",
 }
 
 
@@ -246,7 +247,9 @@ def mcrouter(asked: Asked) -> Choice:
     if options["routing_key"]:
         key = KeyRule("routing", marks=b"|#|", suffix=encoded(options["salt"]))
         if function in ("Ch3", "WeightedCh3", "ConstShard") and asked.size > FURC_MAX:
-            raise ConfigError("servers", f"{asked.size} are more than the {FURC_MAX} that {function} takes")
+            raise ConfigError(
+                "servers", f"{asked.size} servers are more than the {FURC_MAX} that {function} supports"
+            )
     weights = _mcrouter_weights(function, options["weights"], asked.size)
     return Choice(function, "crc32_low31" if function == "Crc32" else "murmur64a", key, weights=weights)
 
@@ -260,8 +263,8 @@ def _mcrouter_weights(function: str, weights: Any, size: int) -> tuple[float, ..
             raise ConfigError("weights", "the weights of WeightedCh3 are from 0 to 1")
         return (*given, *(0.5,) * (size - len(given)))[:size]
     if len(given) != size:
-        raise ConfigError("weights", f"expected {size} of them, one a server, got {len(given)}")
-    # Of a weight that is no number from 0 on, no score is the highest.
+        raise ConfigError("weights", f"expected {size} weights, one per server, got {len(given)}")
+    # With a weight that is not a number from 0 on, no score would be the highest.
     if not all(0 <= weight < math.inf for weight in given):
         raise ConfigError("weights", "the weights of WeightedRendezvous are numbers from 0 on")
     return given
@@ -308,10 +311,12 @@ def spymemcached(asked: Asked) -> Choice:
 
 
 def elasticache(asked: Asked) -> Choice:
-    """KETAMA_HASH is another hash from 1.2.0 on."""
+    """From 1.2.0 on, KETAMA_HASH is another hash."""
     version = asked.options["version"]
     if not version:
-        raise ConfigError("version", "1.2.0 and later place keys by SHA-384, earlier ones by md5: say which")
+        raise ConfigError(
+            "version", "1.2.0 and later place keys by SHA-384, earlier ones by md5: give the version"
+        )
     try:
         number = tuple(int(part) for part in str(version).split(".")[:2])
     except ValueError:

@@ -1,8 +1,7 @@
-"""The table of systems: one row a client or proxy, made of named parts.
+"""The table of systems: one row per client or proxy, composed of named parts.
 
-Where the parts are: names of servers in `names`, counts of points in `counts`, notations in `addresses`, what
-a row has in `rows`, what options lead to in `settling`, hashes in `_hashing.named`, lookups in
-`_distributions`.
+Names of servers are in `names`, counts of points in `counts`, notations in `addresses`, the columns of a row
+in `rows`, the effects of options in `settling`, hashes in `_hashing.named`, lookups in `_distributions`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _LIBMEMCACHED = {
 _ADDED_AS = Option(
     "servers_added_as", "one by one", "How the program adds its servers.", ("one by one", "list")
 )
-_NAMESPACE = Option("namespace", "", "What the client puts before each key.")
+_NAMESPACE = Option("namespace", "", "The client's prefix of keys.")
 
 # ---- uhashring's, which others build on
 
@@ -43,8 +42,10 @@ _UHASHRING = Layout("points", names.given, counts.uhashring_points, "md5_128", a
 _UHASHRING_KETAMA = Layout(
     "points", names.given, counts.uhashring_groups, "md5", words=4, above=True, last_wins=True
 )
-_KEY_TYPE = Option("key_type", "str", "What keys are in the program; it shows in the hash.", ("str", "bytes"))
-_VNODES = Option("vnodes", None, "Points a unit of weight; with ketama groups of points.")
+_KEY_TYPE = Option(
+    "key_type", "str", "The type of keys in the program; the hash depends on it.", ("str", "bytes")
+)
+_VNODES = Option("vnodes", None, "Points per unit of weight; with ketama groups of points.")
 
 # ---- Java
 
@@ -57,17 +58,17 @@ _SPYMEMCACHED = {
         ("weighted", counts.ketama_groups, 4),
     )
 }
-_RESOLVED = Option("resolved", {}, 'Addresses of host names, "" for those that are not found.')
+_RESOLVED = Option("resolved", {}, 'Addresses of host names, "" for names that cannot be resolved.')
 _REVERSE = Option(
-    "reverse", {}, "Host names of addresses, as the machine looks them up; 127.0.0.1 is localhost."
+    "reverse", {}, "Host names of addresses, as the machine resolves them; 127.0.0.1 is localhost."
 )
 _JAVA_HASHES = _words(settling.JAVA_HASHES)
 _JAVA = (
     Option("hash", "NATIVE_HASH", "Hash of keys; of points too, without weights.", _JAVA_HASHES),
-    Option("locator", "mod", "How servers are found.", ("mod", "ketama")),
-    Option("weighted", None, "Whether a map of weights is given; left out, whether any is not 1."),
+    Option("locator", "mod", "The way to a key's server.", ("mod", "ketama")),
+    Option("weighted", None, "Whether a map of weights is given; default: whether any weight is not 1."),
     Option("format", "SPYMEMCACHED", "KetamaNodeKeyFormatter's format.", ("SPYMEMCACHED", "LIBMEMCACHED")),
-    Option("failure_mode", "Redistribute", "What follows a failure.", ("Redistribute", "Retry", "Cancel")),
+    Option("failure_mode", "Redistribute", "The reaction to a failure.", ("Redistribute", "Retry", "Cancel")),
     _RESOLVED,
     _REVERSE,
 )
@@ -78,9 +79,9 @@ _ROWS = (
         "0.5.0",
         (
             Option("hash", "fnv1a_64", "Hash of keys.", _words(settling.TWEMPROXY_HASHES)),
-            Option("distribution", "ketama", "How servers are found.", ("ketama", "modula", "random")),
-            Option("hash_tag", "", "Two characters; what is between them is hashed."),
-            Option("auto_eject_hosts", False, "Whether servers that fail leave the ring."),
+            Option("distribution", "ketama", "The way to a key's server.", ("ketama", "modula", "random")),
+            Option("hash_tag", "", "Two characters; only the text between them is hashed."),
+            Option("auto_eject_hosts", False, "Whether failing servers are removed from the ring."),
         ),
         {
             "ketama": _TWEMPROXY,
@@ -97,7 +98,7 @@ _ROWS = (
         "1.1.4",
         (
             Option("behaviors", (), "Pairs of behavior and value, in the order of the calls."),
-            Option("behaviors_after_servers", (), "Those that are set after the servers were added."),
+            Option("behaviors_after_servers", (), "Pairs that are set after the servers were added."),
             _ADDED_AS,
             _NAMESPACE,
         ),
@@ -111,10 +112,8 @@ _ROWS = (
         "pylibmc",
         "1.6.3",
         (
-            Option("behaviors", {}, "The dict that Client is given."),
-            Option(
-                "behaviors_after_servers", {}, "What is assigned later: a dict at once, or pairs one by one."
-            ),
+            Option("behaviors", {}, "The dict that is given to Client."),
+            Option("behaviors_after_servers", {}, "Later assignments: a dict at once, or pairs one by one."),
             _NAMESPACE,
         ),
         _LIBMEMCACHED,
@@ -128,7 +127,7 @@ _ROWS = (
         "3.2.0",
         (
             Option("options", (), "Pairs of option and value, in the order of setOption."),
-            Option("options_after_servers", (), "Those that are set after the servers were added."),
+            Option("options_after_servers", (), "Pairs that are set after the servers were added."),
             replace(_ADDED_AS, default="list", help='"list" for addServers, "one by one" for addServer.'),
         ),
         _LIBMEMCACHED,
@@ -140,7 +139,7 @@ _ROWS = (
     System(
         "pymemcache",
         "4.0.0",
-        (_KEY_TYPE, Option("key_prefix", "", "What the client puts before each key; it is not hashed.")),
+        (_KEY_TYPE, Option("key_prefix", "", "The client's prefix of keys; it is not hashed.")),
         {"rendezvous": Layout("pymemcache", names.host_port)},
         settling.pymemcache,
         ("skip",),
@@ -151,7 +150,7 @@ _ROWS = (
         (
             Option("hash_fn", None, 'None, or "ketama".'),
             _VNODES,
-            Option("replicas", 4, "With ketama: points a group, 1 to 4."),
+            Option("replicas", 4, "With ketama: points per group, 1 to 4."),
             _KEY_TYPE,
         ),
         {
@@ -166,7 +165,7 @@ _ROWS = (
     System(
         "meta-memcache",
         "4.3.0",
-        (Option("provider", "ring", "Which pool provider.", ("ring", "modulo")), replace(_VNODES, help="")),
+        (Option("provider", "ring", "The pool provider.", ("ring", "modulo")), replace(_VNODES, help="")),
         {"ring": replace(_UHASHRING, named=names.bracketed), "modulo": _MODULO},
         settling.meta_memcache,
         ("fail",),
@@ -191,7 +190,7 @@ _ROWS = (
             Option(
                 "hash",
                 "default",
-                '"crc32" is what useOldServerHashFunction() sets.',
+                '"crc32" is the effect of useOldServerHashFunction().',
                 _words(settling.PYTHON_MEMCACHED_HASHES),
             ),
         ),
@@ -204,9 +203,9 @@ _ROWS = (
         "libmc",
         "1.4.17",
         (
-            Option("hash", "md5", "Hash of keys; points are md5 always.", _words(settling.LIBMC_HASHES)),
-            Option("prefix", "", "What the client puts before each key; it is hashed."),
-            Option("failover", False, "Whether keys of a server that fails go on to the next."),
+            Option("hash", "md5", "Hash of keys; points always use md5.", _words(settling.LIBMC_HASHES)),
+            Option("prefix", "", "The client's prefix of keys; it is hashed."),
+            Option("failover", False, "Whether keys of a failing server go to the next one."),
         ),
         {"ketama": Layout("points", names.libmc, counts.equally(100), "md5_32")},
         settling.libmc,
@@ -227,9 +226,9 @@ _ROWS = (
         "9d7f4342",
         (
             Option("hash_func", None, "Hash function of the route; Ch3, with weights WeightedCh3."),
-            Option("weights", None, "One a server, from 0 to 1; those that are missing are 0.5."),
+            Option("weights", None, "One per server, from 0 to 1; a missing one is 0.5."),
             Option("salt", "", "Appended to the routing key."),
-            Option("tags", None, "Names of servers for Rendezvous; left out, the servers' names."),
+            Option("tags", None, "Names of servers for Rendezvous; default: the servers' names."),
             Option("routing_key", True, "Whether only the routing part of a key is hashed, as in a proxy."),
         ),
         {
@@ -252,7 +251,7 @@ _ROWS = (
             Option("dist", "jump", "mcp.dist_jump_hash or mcp.dist_ring_hash.", ("jump", "ring")),
             Option("hash", "xxh3", '"md5" is mcp.dist_ring_hash.hash.', _words(settling.PROXY_HASHES)),
             Option("seed", "", "A text; the md5 hash ignores it."),
-            Option("filter", "", "What part of a key is hashed.", ("", "stop", "tags")),
+            Option("filter", "", "The part of a key that is hashed.", ("", "stop", "tags")),
             Option("filter_conf", "", "The text to stop at, or the two characters of a tag."),
             Option("omode", "default", "Names of points.", ("default", "ketama", "twemproxy", "evcache")),
             Option("obuckets", 160, "Points a server."),
@@ -306,10 +305,10 @@ _ROWS = (
         "fa8721e6",
         (
             Option("hash", "KETAMA_HASH", "Hash of keys; points too.", _JAVA_HASHES),
-            Option("locator", "ketama", "How servers are found.", ("ketama", "mod")),
+            Option("locator", "ketama", "The way to a key's server.", ("ketama", "mod")),
             Option("points", 160, "bucket.size."),
-            Option("partial_key", False, "Whether only what precedes the delimiter is hashed."),
-            Option("delimiter", ":", "What ends the part that is hashed."),
+            Option("partial_key", False, "Whether only the part before the delimiter is hashed."),
+            Option("delimiter", ":", "The end of the part that is hashed."),
             _RESOLVED,
             _REVERSE,
         ),
@@ -328,8 +327,8 @@ _ROWS = (
         "jump-consistent-hash",
         "3.6.0",
         (
-            Option("key_hash", "crc32", "The number that keys become.", _words(settling.JUMP_HASHES)),
-            Option("seed", 0, "Of the hashes that have one."),
+            Option("key_hash", "crc32", "The hash from a key to a number.", _words(settling.JUMP_HASHES)),
+            Option("seed", 0, "The seed, for hashes that have one."),
         ),
         {"jump": _JUMP},
         settling.jump,

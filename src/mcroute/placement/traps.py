@@ -1,4 +1,4 @@
-"""What systems do and people do not expect: reproduced, and warned of."""
+"""Surprising behaviour of systems, which is reproduced with a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _narrow_hash(placement: Placement, asked: Asked) -> str:
     if placement.find == "points" and placement.hash == "crc32_mid15" and placement.words == 4:
         return (
             "this crc hash of keys has 15 bits, the points have 32: nearly every key goes to one server. "
-            "It is reproduced; move to another hash"
+            "The placement is the same here; move to another hash"
         )
     return ""
 
@@ -29,7 +29,9 @@ def _same_names(placement: Placement, asked: Asked) -> str:
         return ""
     same = {name.decode() for name, times in Counter(placement.labels).items() if times > 1}
     return (
-        f"servers are called the same, {', '.join(sorted(same))}: one of them takes all keys" if same else ""
+        f"several servers have one name, {', '.join(sorted(same))}: one of them takes all keys"
+        if same
+        else ""
     )
 
 
@@ -42,8 +44,8 @@ def _reversed(placement: Placement, asked: Asked) -> str:
     if not unsaid:
         return ""
     return (
-        f"Java looks addresses up in reverse; {', '.join(sorted(set(unsaid)))} taken as names. "
-        "If they have others there, give them in reverse"
+        f"Java resolves addresses to host names; {', '.join(sorted(set(unsaid)))} taken as names. "
+        "If they have other names there, give them in reverse"
     )
 
 

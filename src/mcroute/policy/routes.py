@@ -110,7 +110,7 @@ class AllMajority(_Several):
 
 @dataclass(frozen=True, slots=True, init=False)
 class AllFastest(_Several):
-    """Asks all routes at once and answers with the first success; the replies of the others are discarded."""
+    """Asks all routes at once and answers with the first reply that is no failure; discards the others."""
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -1,1 +1,1 @@
-"""The ready proxy: clients that connect, and what serves them."""
+"""The proxy: clients' connections, and the services behind them."""

@@ -1,6 +1,6 @@
-"""Listening on an asyncio loop for a bounded number of clients: one more stays in the system's backlog.
+"""Accepts a bounded number of clients on an asyncio loop; further clients stay in the system's backlog.
 
-asyncio's own server accepts whoever comes, and uvloop's cannot be held.
+asyncio's own server accepts without a bound, and uvloop's cannot be paused.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from .asyncio_session import Session
 __all__ = ("Acceptor",)
 
 ACCEPTS_A_TURN = 64
-# A listener that could not accept is looked at again so soon.
+# A listener that failed to accept is tried again after this time.
 PAUSE_S = 0.1
 
 log: logging.Logger = logging.getLogger("mcroute")
 
 
 class Acceptor:
-    """Accepts on these sockets, which it closes, while less than `clients_max` clients are there.
+    """Accepts on these sockets, and closes them at the end, while there are fewer than `clients_max` clients.
 
-    `left` is to be called when a client's connection is lost. `held` counts how often clients had to wait.
+    Call `left` when a client's connection is lost. `held` counts the pauses that made clients wait.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Acceptor:
         self._listen()
 
     def set_clients_max(self, clients_max: int) -> None:
-        """Those that are connected stay."""
+        """Sets the bound; connected clients stay."""
         self._clients_max = clients_max
 
     @property
     def opening(self) -> int:
-        """Clients that are accepted, and have no session yet or just got it."""
+        """The number of accepted clients without a session, or with a session just made."""
         return len(self._opening)
 
     def left(self) -> None:
@@ -85,7 +85,7 @@ class Acceptor:
             return
         for accepted in range(ACCEPTS_A_TURN):
             if self._clients >= self._clients_max:
-                # After the last one that fits perhaps nobody waits: that is seen in the next turn.
+                # After the last client that fits, the backlog may be empty: the next turn shows.
                 if not accepted:
                     self.held += 1
                     self._pause()
@@ -95,7 +95,7 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # No descriptor or memory is left.
+                # Descriptors or memory are exhausted.
                 self._pause()
                 return
             self._clients += 1

@@ -11,19 +11,19 @@ from ..drivers.asyncio.engine_loop import EngineLoop, notice_silent_end, sender
 __all__ = ("Session",)
 
 
-# Bytes that are handed to a transport at once.
+# Bytes that a transport gets at once.
 PIECES_MAX = 256 * 1024
 
 
 class Session(asyncio.Protocol):
-    """Holds no bytes of its own: the engine does, of the last read, and until it goes on nothing is read."""
+    """Buffers nothing itself: the engine holds the bytes of the last read, and pauses reading."""
 
     def __init__(self, engine_loop: EngineLoop, left: Callable[[], None] | None = None) -> None:
         self._engine_loop = engine_loop
-        self._left = left  # is told that the connection is no more
+        self._left = left  # called when the connection is lost
         self._engine = engine_loop.engine
-        self._number = 0  # in the engine; 0: it has no room for the session
-        self._is_paused = False  # reading is
+        self._number = 0  # in the engine; 0: the engine has no room for the session
+        self._is_paused = False  # whether reading is paused
         self._is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,7 +33,7 @@ class Session(asyncio.Protocol):
         try:
             self._number = self._engine.open_session()
         except MemoryError:
-            # The client tries again; nobody else is to suffer for it.
+            # The client tries again; other clients must not suffer for it.
             self._transport.abort()
             return
         self._engine_loop.connections[self._number] = self
@@ -58,7 +58,7 @@ class Session(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        # What comes now waits in the engine, which takes no more requests when it becomes much.
+        # Later bytes wait in the engine, which pauses the session when they become too many.
         self._is_held = True
 
     def resume_writing(self) -> None:
@@ -67,7 +67,7 @@ class Session(asyncio.Protocol):
         self._engine_loop.schedule()
 
     def end(self) -> None:
-        """Takes no further requests; closes when those that have come are answered."""
+        """Takes no further requests; closes when the pending requests are answered."""
         self._is_paused = True
         self._transport.pause_reading()
         self._engine.end_input(self._number)
@@ -78,10 +78,10 @@ class Session(asyncio.Protocol):
 
     def flush(self) -> None:
         if self._engine.is_broken(self._number):
-            # What it has not read yet is not waited for.
+            # Unread replies are discarded.
             self._transport.abort()
             return
-        # Little at a time: what the transport holds counts for no bound of memory.
+        # In small pieces: no bound of memory counts the bytes in a transport.
         while not self._is_held and (pieces := self._engine.take_pieces(self._number, PIECES_MAX)):
             self._send(pieces)
         if self._is_held:

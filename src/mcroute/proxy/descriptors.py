@@ -1,4 +1,4 @@
-"""How many clients a proxy may have at once: every other descriptor that it may need is kept for it."""
+"""The bound on clients: every other descriptor that a proxy may need is reserved."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ..policy import Plan, Upkeep
 
 __all__ = ("Descriptors",)
 
-# A native thread's: epoll, two eventfds, a pipe. All of them share one more.
+# Of a native thread: epoll, two eventfds, a pipe. The threads share one more.
 OF_A_THREAD = 5
 OF_ALL_THREADS = 1
-# The ends of one host's name that a thread listens on: IPv4 and IPv6.
+# The addresses that a thread listens on, for one host name: IPv4 and IPv6.
 OF_A_LISTENER = 2
-# A server is asked for its largest value; probes, stages and stats are bounded for all together.
+# For the question of a server's largest value; probes, stages and stats have a common bound.
 OF_A_SERVER = 1
 STAGES_OF_A_SERVER = 2
-# The system's lookup has a file or the sockets of two name servers open.
+# A lookup by the system opens a file or the sockets of two name servers.
 OF_A_LOOKUP = 2
-# It listens, and is asked by three at once.
+# The listener, and three scrapes at once.
 OF_METRICS = 4
-# The state file while it is written, a configuration that is read, a module that is imported; some to spare.
+# The state file during a write, a configuration, an imported module; and a few spare ones.
 OF_OTHERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """Those of a process with one proxy, `taken` of which were open before the proxy was made.
+    """The descriptors of a process with one proxy; `taken` of them were open before the proxy was made.
 
-    `threads` are the native loop's, 0 on asyncio.
+    `threads` is the number of native threads, 0 on asyncio.
     """
 
     limit: int
@@ -42,10 +42,10 @@ class Descriptors:
     has_metrics: bool = False
 
     def clients_max(self, plan: Plan, before: Plan | None = None, upkeep: Upkeep | None = None) -> int:
-        """How many clients may be connected at once, if servers are asked about themselves like this.
+        """The number of clients that may be connected at once, with `upkeep`'s questions to servers.
 
-        The links of the plan of `before` count too: they close when the last request that needs them ends.
-        Raises ConfigError if that is less than one a thread.
+        The links of the plan `before` count too: they close when the last request that needs them ends.
+        Raises ConfigError if the number is less than one per thread.
         """
         plans = [plan] if before is None else [before, plan]
         kept = self.taken + self._for_itself() + self._for_servers(plans, upkeep or Upkeep())
@@ -53,7 +53,7 @@ class Descriptors:
         if self.limit - kept < threads:
             raise ConfigError(
                 "proxy",
-                f"the limit of {self.limit} open descriptors (ulimit -n) is too low: {kept} are kept "
+                f"the limit of {self.limit} open descriptors (ulimit -n) is too low: {kept} are reserved "
                 f"for servers, threads and files, and {threads} for clients; raise it above {kept + threads}",
             )
         return self.limit - kept

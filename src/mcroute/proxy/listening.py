@@ -1,4 +1,4 @@
-"""Sockets that listen for clients."""
+"""Listening sockets for clients."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import stat
 
 __all__ = ("BACKLOG", "listening_path", "listening_sockets")
 
-# Clients that connect at the same time, as memcached has it. One more waits a second for its next try.
+# memcached's value, for clients that connect at the same moment. One more retries after a second.
 BACKLOG = 1024
 
 
 def listening_sockets(host: str, port: int, count: int) -> list[list[socket.socket]]:
-    """For each of `count` threads the sockets that it listens on, one for each address that the host has.
+    """For each of `count` threads, the sockets that it listens on: one per address of the host.
 
-    Where the system can divide clients among sockets of one address each thread has its own; where not there
-    is one list. Port 0 is a free one, the same for all. Raises OSError if the address is not to be had.
+    Threads have separate sockets if the system can divide clients among sockets of one address; otherwise
+    the result is one list. Port 0 chooses a free port, the same for all. Raises OSError if the address is not
+    available.
     """
     # As bytes if it is ASCII: for a str, Python would load the codec of international names.
     name = host.encode() if host.isascii() else host
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # Host, and of IPv6 flow and scope too.
+    # Host and port, for IPv6 also flow and scope.
     ends = dict.fromkeys((family, (str(address[0]), *address[2:])) for family, *_, address in found)
     count = count if hasattr(socket, "SO_REUSEPORT") else 1
     with contextlib.ExitStack() as undo:
         threads: list[list[socket.socket]] = [[] for _ in range(count)]
         for family, (number, *scope) in ends:
-            # Sockets that share their port would share it with another proxy's too. The first one has it
-            # alone, or not at all. Opened to others of its kind, it still keeps away everybody's first one.
+            # With SO_REUSEPORT from the start, two proxies could share a port. The first socket takes the
+            # port alone, and admits the other sockets of this process afterwards.
             first, *others = threads
             first.append(undo.enter_context(_listener(family, (number, port, *scope))))
             port = first[-1].getsockname()[1]
@@ -50,7 +51,7 @@ def _listener(family: int, address: tuple[str | int, ...], *, is_shared: bool = 
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
-        # Also decides between two that were bound at the same time, which SO_REUSEADDR lets them.
+        # Also decides between two sockets bound at the same time, which SO_REUSEADDR allows.
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:
@@ -60,9 +61,9 @@ def _listener(family: int, address: tuple[str | int, ...], *, is_shared: bool = 
 
 
 def listening_path(path: str) -> socket.socket:
-    """A unix socket that listens. One that a dead process has left is replaced.
+    """A listening unix socket. A socket file that a dead process left behind is replaced.
 
-    Raises OSError if the path is not to be had, also when somebody else listens there.
+    Raises OSError if the path is not available, also when another process listens there.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

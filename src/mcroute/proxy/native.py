@@ -25,17 +25,17 @@ T = TypeVar("T")
 
 
 class Proxy:
-    """A proxy that serves while the process does something else. A context manager; or `start` and `stop`.
+    """A proxy in threads of this process. A context manager; or call `start` and `stop`.
 
-    Clients are served by `threads` threads (default: one a core, at most 4) which need no interpreter;
-    another thread supervises the servers. `route` is a route or a compiled plan; it listens on `host` and
-    `port` (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and
-    a port for Prometheus; `limits` bounds memory and values.
+    `threads` threads (default: one per core, at most 4) serve clients without the interpreter; another thread
+    supervises the servers. `route` is a route or a compiled plan. The proxy listens on `host` and `port`
+    (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and a port
+    for Prometheus; `limits` bounds memory and values.
 
-    `state_file` is the path of what an earlier proxy has left, and this one leaves: which servers have missed
-    writes. Servers that it says nothing of are flushed before they are used if `first_use` is "flush".
-    `descriptors` is how many the proxy may have open at once: clients for which none would be left wait, so
-    that connections to servers can always be made.
+    `state_file` is a path: the file tells this proxy which servers missed writes, and tells the next one.
+    Servers that the file does not list are flushed before use if `first_use` is "flush". `descriptors` is the
+    number of descriptors that the proxy may have open at once: the proxy reserves those for connections to
+    servers, and further clients wait.
 
     Methods may be called from any thread, one at a time. Linux only.
     """
@@ -74,11 +74,11 @@ class Proxy:
     def start(self) -> None:
         """Returns when clients can connect.
 
-        Raises OSError if it cannot listen or have the state file, ConfigError if it is to have too few
-        descriptors, RuntimeError if it runs.
+        Raises OSError if the address or the state file is not available, ConfigError for too few descriptors,
+        RuntimeError if the proxy is running.
         """
         if self._supervisor is not None:
-            raise RuntimeError("the proxy runs already")
+            raise RuntimeError("the proxy is already running")
         started: Future[None] = Future()
         self._pid = os.getpid()
         self._supervisor = threading.Thread(
@@ -91,7 +91,7 @@ class Proxy:
             self._supervisor.join()
             self._supervisor = None
             raise
-        # A process that ends without a word still answers what has come.
+        # A process that ends without stop() still answers pending requests.
         atexit.register(_stop, weakref.ref(self))
 
     async def _serve(self, started: Future[None]) -> None:
@@ -124,7 +124,7 @@ class Proxy:
         if self._descriptors is None:
             return None
         descriptors = Descriptors(self._descriptors, 0, self._threads, has_metrics)
-        # Before anything is made of which there might not be enough.
+        # Checked before anything is opened.
         descriptors.clients_max(self.plan)
         return descriptors
 
@@ -136,22 +136,22 @@ class Proxy:
 
     def _check(self) -> None:
         if self._supervisor is None:
-            raise RuntimeError("the proxy does not run")
+            raise RuntimeError("the proxy is not running")
         if self._pid != os.getpid():
-            raise RuntimeError("the proxy runs in the process that this one was forked from")
+            raise RuntimeError("the proxy is running in the parent process, from which this one was forked")
 
     def stats(self) -> Observation:
-        """Counters, latencies and states of servers at this moment. RuntimeError if it does not run."""
+        """Counters, latencies and states at this moment. RuntimeError if the proxy is not running."""
         self._check()
         return self._service.observe()
 
-    # What `ProxyCollector` calls it.
+    # The name that `ProxyCollector` needs.
     observe = stats
 
     def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Goes on with another plan, and these settings if given; no client is dropped.
+        """Switches to another plan, and to these settings if given; no client is dropped.
 
-        Requests that come once this has returned are routed by it. RuntimeError if it does not run.
+        Requests that arrive after the return use the plan. RuntimeError if the proxy is not running.
         """
         self._check()
         plan = _plan(route)
@@ -159,9 +159,9 @@ class Proxy:
         self.plan = plan
 
     def stop(self, limit_s: float = 5.0) -> None:
-        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes.
+        """Takes no more requests, answers pending ones for at most `limit_s` seconds, then closes.
 
-        Without effect if it does not run, or runs in the process that this one was forked from.
+        Without effect if the proxy is not running, or is running in the parent process.
         """
         if self._supervisor is None or self._pid != os.getpid():
             return

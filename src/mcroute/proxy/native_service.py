@@ -1,4 +1,4 @@
-"""A service on the native loop: threads that serve without the interpreter, supervised by an asyncio loop."""
+"""A service on the native loop: its threads need no interpreter; an asyncio loop supervises them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ THREADS_MAX = 4
 
 
 def default_threads() -> int:
-    """One for each core that this process may use, at most four."""
+    """One per core that this process may use, at most four."""
     return min(THREADS_MAX, len(os.sched_getaffinity(0)))
 
 
 class NativeService(Service):
     """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager.
 
-    Clients are served by `threads` threads of their own, whatever the running loop does; that loop only
-    supervises. `rng` is where all of its chance comes from: the engines' seeds, the jitter of retries.
-    `state` is what an earlier process has left, and this one leaves; servers that it says nothing of are
-    flushed before they are used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the
-    times of questions to servers and of reloads.
+    `threads` threads serve the clients; the running loop only supervises. `rng` is the only source of
+    randomness: seeds of the engines, jitter of retries. `state` is the state file, shared with the previous
+    and the next process; servers that it does not list are flushed before use if `first_use` is "flush".
+    `descriptors` bounds the clients. `upkeep` has the times of questions to servers and of reloads.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class NativeService(Service):
 
 
 class _NativeFront:
-    """A `Front` of several threads, among which the system divides clients, or the first thread does."""
+    """A `Front` of several threads. The system divides clients among them, or the first thread does."""
 
     def __init__(self, threads: Sequence[LoopThread], engine: NativeEngine) -> None:
         self._threads = threads
@@ -92,7 +91,7 @@ class _NativeFront:
         self._divide(listening_path(path))
 
     def _divide(self, listener: socket.socket) -> None:
-        """The first thread accepts, and hands clients over to each in turn."""
+        """The first thread accepts, and the threads get the clients in turn."""
         first, *others = self._threads
         first.listen(listener.detach(), array.array("i", [-1, *(thread.hand_in() for thread in others)]))
 
@@ -112,7 +111,7 @@ class _NativeFront:
             thread.abort_sessions()
 
     async def closed(self) -> None:
-        """It is when `stop_listening` returns."""
+        """Nothing to wait for: `stop_listening` has closed everything."""
 
     def about(self) -> dict[str, object]:
         return {"threads": len(self._threads)}

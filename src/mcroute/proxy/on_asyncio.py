@@ -25,9 +25,9 @@ __all__ = ("Proxy",)
 class Proxy(Service):
     """Serves clients by a plan, on the running loop. `start` begins, `close` ends; also a context manager.
 
-    `rng` is where all of its chance comes from: the engine's seed, the jitter of retries. `state` is what an
-    earlier process has left, and this one leaves; servers that it says nothing of are flushed before they are
-    used if `first_use` is "flush". `descriptors` bound the clients. `upkeep` has the times of questions to
+    `rng` is the only source of randomness: the seed of the engine, jitter of retries. `state` is the state
+    file, shared with the previous and the next process; servers that it does not list are flushed before use
+    if `first_use` is "flush". `descriptors` bounds the clients. `upkeep` has the times of questions to
     servers and of reloads.
     """
 
@@ -60,13 +60,13 @@ class Proxy(Service):
 
 
 class _AsyncioFront:
-    """A `Front` whose sessions are protocols of the running loop."""
+    """A `Front` whose sessions are protocols on the running loop."""
 
     def __init__(self, engine_loop: EngineLoop) -> None:
         self._engine_loop = engine_loop
         self._listener: asyncio.Server | None = None
         self._clients_max: int | None = None
-        self._acceptor: Acceptor | None = None  # if there is a bound
+        self._acceptor: Acceptor | None = None  # with a bound on clients
 
     def set_clients_max(self, clients_max: int) -> None:
         self._clients_max = clients_max

@@ -1,4 +1,4 @@
-"""What a proxy is, whatever carries its bytes: a plan at work, and a front where clients come in."""
+"""A proxy on any driver: a routing, and a front that accepts clients."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 __all__ = ("Front", "FrontedDriver", "Service")
 
 LOOK_S = 0.01
-# For the first attempt to connect to every server; as long again for fences after an earlier process.
+# Limit of the first connection attempts to all servers, and of the fences after an earlier process.
 START_S = 1.0
 
-# Whether clients have to wait is looked at so often, and told so seldom.
+# Interval of checks for waiting clients, and of the log line about them.
 LIMIT_LOOK_S = 1.0
 LIMIT_AGAIN_S = 600.0
 
@@ -41,7 +41,7 @@ S = TypeVar("S", bound="Service")
 
 @contextlib.contextmanager
 def _named(where: str) -> Iterator[None]:
-    """An OSError names, as its file, what is not to be had."""
+    """Puts the unavailable address into an OSError, as its file name."""
     try:
         yield
     except OSError as error:
@@ -49,40 +49,40 @@ def _named(where: str) -> Iterator[None]:
 
 
 class Front(Protocol):
-    """Where clients come in. Its sessions' requests go to an engine that it knows."""
+    """Accepts clients. Requests of its sessions go to its engine."""
 
     async def listen(self, host: str, port: int) -> int:
-        """Returns the port. Raises OSError if it is not to be had."""
+        """Returns the port. Raises OSError if the address is not available."""
 
     async def listen_on_path(self, path: str) -> None:
-        """On a unix socket. Raises OSError if it is not to be had."""
+        """Listens on a unix socket. Raises OSError if the path is not available."""
 
     def stop_listening(self) -> None: ...
 
     def sessions(self) -> int:
-        """How many are open."""
+        """The number of open sessions."""
 
     def end_sessions(self) -> None:
-        """Takes no more requests: each ends when those that have come are answered."""
+        """Takes no more requests: each session ends when its pending requests are answered."""
 
     def abort_sessions(self) -> None:
-        """Ends all of them now, or with the next turn of the loop."""
+        """Ends all sessions now, or in the next turn of the loop."""
 
     async def closed(self) -> None:
-        """Returns when nothing is left of what listened."""
+        """Returns when all listening sockets are closed."""
 
     def set_clients_max(self, clients_max: int) -> None:
-        """At most so many clients from now on; those that are there stay. Due before it listens, if ever."""
+        """Bounds the number of clients; connected clients stay. Call it before `listen`, if ever."""
 
     def clients_held(self) -> int:
-        """How often clients had to wait because of that."""
+        """How often that bound made clients wait."""
 
     def about(self) -> dict[str, object]:
-        """Rows for `stats`, beside those that every proxy has."""
+        """Rows for `stats`, beside the rows of every proxy."""
 
 
 class FrontedDriver(Driver, Protocol):
-    """A driver whose clients may ask for stats."""
+    """A driver whose clients may send `stats`."""
 
     on_stats: OnStats
 
@@ -124,18 +124,17 @@ class Service:
         path: str = "",
         metrics: tuple[str, int] | None = None,
     ) -> None:
-        """Connects to the servers, then listens; servers that do not answer keep it for 2 s at most.
+        """Connects to the servers, then listens; waits at most 2 s for servers that do not answer.
 
-        Port 0 takes a free one; `port` then holds which. With `path` it listens on a unix socket there
-        instead. `metrics` is a host and a port for Prometheus, as `metrics_port` holds: whoever can connect
-        there can read them. Raises OSError if it cannot listen, ConfigError if it is to serve metrics without
-        prometheus-client.
+        Port 0 chooses a free port, see `port`. With `path` the proxy listens on a unix socket instead.
+        `metrics` is a host and a port for Prometheus (see `metrics_port`), open to everybody who can connect
+        there. Raises OSError if it cannot listen, ConfigError for metrics without prometheus-client.
         """
         try:
             self._bound_clients(self.plan)
             await self._routing.prepare()
             self._routing.begin()
-            # Servers that are far, or dead, do not keep clients of the others waiting.
+            # Distant or dead servers must not delay the clients of the others.
             with contextlib.suppress(TimeoutError):
                 await in_time(self._routing.tried(), START_S)
                 await in_time(self._routing.recalled(), START_S)
@@ -156,9 +155,9 @@ class Service:
         self._observer.is_serving = True
 
     async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Goes on with another plan, and these settings if given; no client is dropped.
+        """Switches to another plan, and to these settings if given; no client is dropped.
 
-        Requests that come once this has returned are routed by it; those in flight end as they began.
+        Requests that arrive after the return use the plan; requests in flight finish by the previous one.
         """
         self._bound_clients(plan, self.plan)
         await self._routing.install(plan, settings)
@@ -186,15 +185,15 @@ class Service:
         self._clients_held = held
 
     def reload_failed(self) -> None:
-        """Another plan was wanted and cannot be had: counted, for whoever watches."""
+        """Counts a reload whose configuration cannot work."""
         self._observer.failed_reloads += 1
 
     def observe(self) -> Observation:
-        """Counters, latencies and states at this moment; from any thread, see `Observer.observe`."""
+        """Counters, latencies and states at this moment; any thread may ask, see `Observer.observe`."""
         return self._observer.observe()
 
     async def close(self, limit_s: float = 5.0) -> None:
-        """Takes no more requests, answers those that have come for at most `limit_s` seconds, then closes."""
+        """Takes no more requests, answers pending ones for at most `limit_s` seconds, then closes."""
         self._observer.is_serving = False
         if self._limit_timer is not None:
             self._limit_timer.cancel()
@@ -220,9 +219,9 @@ class Service:
             await asyncio.sleep(0)
 
     async def _leave(self) -> None:
-        """Nothing is left running, also if a thread hangs."""
+        """Closes everything, also if a thread hangs."""
         if self._metrics is not None:
-            # In a thread: a scrape that is under way waits for this loop.
+            # In a thread: a scrape in progress waits for this loop.
             await asyncio.to_thread(self._metrics.close)
             self._metrics = None
         await self._all_servers.close()
@@ -233,7 +232,7 @@ class Service:
         if len(arguments) == 1 and arguments[0] in SUBJECTS:
             self._all_servers.ask(arguments[0], answer)
             return
-        # Imported late, with the table of metrics: many proxies are never asked.
+        # Imported late, with the table of metrics: many proxies never get `stats`.
         from ..observe.stats import stats_reply  # noqa: PLC0415
 
         answer(stats_reply(arguments, self._routing, self._about(), self._observer))

@@ -1,7 +1,7 @@
-"""The state file: what a proxy knows of its servers, for the process that comes after it.
+"""The state file: a proxy's knowledge of its servers, for the next process.
 
-Beside the file of text lies one of words (`FILE.words`), which the engines change in place: the kernel keeps
-what they say when the process is killed, at any moment. The text says which server each word is about; it is
+The text file has a companion of words (`FILE.words`) that the engines change in place: the kernel keeps
+the words when the process is killed, at any moment. The text names the server of each word; it is
 replaced as a whole.
 """
 
@@ -27,10 +27,10 @@ __all__ = ("StateFile", "lent_state")
 
 FORMAT = 1
 WORDS_MAX = 4096
-LINE = 64  # bytes: of the head, and of each word
+LINE = 64  # bytes: the size of the head, and of each word
 MAGIC = b"mcroute\n"
 SIZE_MAX = 16 << 20
-# As in _engine/words.pxd: state 0 is in service; STALE; ghosts; the rest counts missed writes.
+# As in _engine/words.pxd: state 0 is in service; STALE; ghosts; the other bits count missed writes.
 STATE_AND_STALE = 3 | 16
 GHOSTS = 0xFFFFFF << 5
 MISSED_SHIFT = 29
@@ -41,15 +41,15 @@ log: logging.Logger = logging.getLogger("mcroute")
 
 
 class StateFile:
-    """Opens and locks the file of this path, and reads what an earlier process has left: `pasts`.
+    """Opens and locks the file at this path, and reads the entries of an earlier process: `pasts`.
 
-    `memory` is for the engine's words. Raises OSError if the file cannot be had, BlockingIOError if another
-    proxy has it.
+    `memory` is for the engine's words. Raises OSError if the file is not available, BlockingIOError if
+    another proxy uses it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if fcntl is None:
-            raise OSError("a state file takes a system with flock")
+            raise OSError("a state file needs a system with flock")
         self.path: str = os.fspath(path)
         words = f"{self.path}.words"
         self._fd = os.open(words, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -61,7 +61,7 @@ class StateFile:
             os.ftruncate(self._fd, LINE * (1 + WORDS_MAX))
             self._map = self._mapped(words)
             self.pasts: list[Past] = self._load()
-            # From here on the words are about other servers: until the text is written they prove nothing.
+            # From now on the words are about other servers: they mean nothing until the text is written.
             (self._generation,) = struct.unpack("=Q", os.urandom(8))
             self._map[:16] = MAGIC + struct.pack("=Q", self._generation)
             self.memory: memoryview[int] = memoryview(self._map)[LINE:]
@@ -72,7 +72,7 @@ class StateFile:
         self._is_failing = False
 
     def _mapped(self, path: str) -> mmap.mmap:
-        # A map keeps its descriptor, and a lock that is on it: with a lock on another one, `close` ends that.
+        # A map keeps its descriptor open. The lock is on another descriptor, so that `close` ends the lock.
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             return mmap.mmap(fd, LINE * (1 + WORDS_MAX))
@@ -107,14 +107,14 @@ class StateFile:
         lost, owes = frozenset(map(str, entry["lost"])), bool(entry["owes"])
         if raw["is_clean"]:
             return Past(place, owes, lost)
-        # Killed: what was in flight may still be executed.
+        # After a kill, requests in flight may still be executed.
         lost |= frozenset(map(str, entry["connections"]))
         if entry["id"] is not None and not owes and raw["boot"] == _boot():
             owes = not self._is_in_order(int(entry["id"]), int(entry["missed"]), int(raw["generation"]))
         return Past(place, owes, lost)
 
     def _is_in_order(self, number: int, missed: int, generation: int) -> bool:
-        """Whether the engine's last word on a server is that it serves and has missed nothing."""
+        """Whether the engine's last word on a server says that it serves and has missed nothing."""
         if self._map[:16] != MAGIC + struct.pack("=Q", generation) or not 0 <= number < WORDS_MAX:
             return False
         (bits,) = struct.unpack_from("=Q", self._map, LINE * (1 + number))
@@ -130,7 +130,7 @@ class StateFile:
         is_clean: bool = False,
         is_durable: bool = False,
     ) -> None:
-        """Replaces the text; `connections` are the open ones by id. `is_durable`: as `sync` at the end."""
+        """Replaces the text; `connections` are the open ones by id. `is_durable` also calls `sync`."""
         servers = [
             {
                 "place": sorted(past.place, key=str),
@@ -168,7 +168,7 @@ class StateFile:
             self.sync()
 
     def sync(self) -> None:
-        """Returns when the text outlives a loss of power. May be called by any thread."""
+        """Returns when the text is safe from a loss of power. Any thread may call it."""
         for path in (self.path, os.path.dirname(self.path) or os.curdir):
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -182,7 +182,7 @@ class StateFile:
                 os.close(fd)
 
     def close(self) -> None:
-        """Another process may have it. The memory stays: engines may still refer to it."""
+        """Frees the file for another process. The memory stays: engines may still refer to it."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -190,7 +190,7 @@ class StateFile:
 
 @contextlib.contextmanager
 def lent_state(path: str | os.PathLike[str] | None) -> Iterator[StateFile | None]:
-    """The state file of this path, None without one; closed again only if what it is lent to fails."""
+    """The state file at this path, None without a path; closes the file only if the block fails."""
     state = StateFile(path) if path is not None else None
     try:
         yield state
@@ -201,7 +201,7 @@ def lent_state(path: str | os.PathLike[str] | None) -> Iterator[StateFile | None
 
 
 def _boot() -> str:
-    """Of this run of the system: what its memory held is gone with it."""
+    """Identifies this boot of the system: memory does not survive the boot."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""Servers to test against, in a thread or as a process, and a relay that breaks what passes."""
+"""Servers for tests, in a thread or as a process, and a relay that injects faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ("EmbeddedServer", "MemcachedServer", "Relay", "find_memcached", "free
 _MODULES = {"EmbeddedServer": ".embedded", "Relay": ".relay", "free_port": ".ports"}
 
 
-# Imported when first asked for: pytest loads the fixtures in every project, most of which need none of this.
+# Imported late: pytest loads the fixtures in every project, and most projects need none of this.
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

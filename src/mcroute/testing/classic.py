@@ -10,7 +10,7 @@ NOT_NUMERIC = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n
 
 
 def cut_to_32_bits(number: int) -> int:
-    """As memcached keeps the lifetime of a store; elsewhere it refuses what does not fit."""
+    """The lifetime of a store as memcached truncates it; memcached refuses larger values elsewhere."""
     return (number + 2**31) % 2**32 - 2**31
 
 

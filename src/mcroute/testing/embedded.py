@@ -13,7 +13,7 @@ from .store import Store
 
 
 class Conversation:
-    """One client's bytes in and out: what is refused, the parser refuses; the rest is executed."""
+    """One client's bytes in and out: the parser refuses bad requests, the store executes the others."""
 
     def __init__(self, server: "EmbeddedServer", peer: socket.socket) -> None:
         self.server = server
@@ -50,7 +50,7 @@ class Conversation:
 class EmbeddedServer:
     """A memcached-speaking server on a free port of 127.0.0.1, in a thread; also a context manager.
 
-    `pause` does what SIGSTOP does to the real one: the port accepts, nothing answers. `kill` closes every
+    `pause` has the effect of SIGSTOP on the real one: the port accepts, nothing answers. `kill` closes every
     connection and the port; `restart` opens the same port again. Attributes: `host`, `port`, `store`.
     """
 
@@ -83,12 +83,12 @@ class EmbeddedServer:
         return self
 
     def pause(self) -> None:
-        """Stop reading and answering, keep every connection. What it is executing now it finishes."""
+        """Stop reading and answering, keep every connection. The command in progress is finished."""
         self._may_run.clear()
         self._waker.send(b".")
 
     def resume(self) -> None:
-        """Go on where `pause` stopped: what arrived meanwhile is executed now."""
+        """Continue after `pause`: requests that arrived meanwhile are executed now."""
         self._may_run.set()
 
     def kill(self) -> None:
@@ -97,13 +97,13 @@ class EmbeddedServer:
             return
         self._stop = True
         self._may_run.set()
-        with contextlib.suppress(OSError):  # it has seen the flag already, and is gone
+        with contextlib.suppress(OSError):  # the thread has seen the flag and ended
             self._waker.send(b".")
         self._thread.join()
         self._thread = None
 
     def restart(self, *, empty: bool = True) -> None:
-        """Kill if need be, then listen on the same port; without `empty` the items survive."""
+        """Kill if needed, then listen on the same port; without `empty` the items survive."""
         self.kill()
         if empty:
             self.store = Store(self.store.clock)
@@ -158,7 +158,7 @@ class EmbeddedServer:
             self._converse(selector, self._conversations[ready], mask)
 
     def _converse(self, selector: selectors.BaseSelector, talk: Conversation, mask: int) -> None:
-        """Read, execute, write. A client that does not read its replies is not read from either."""
+        """Read, execute, write. Reading pauses while the client does not read its replies."""
         try:
             if mask & selectors.EVENT_READ:
                 data = talk.peer.recv(65536)

@@ -1,4 +1,4 @@
-"""The meta commands over a Store: mg ms md ma mn me. Which flags there may be, the parser knows."""
+"""The meta commands over a Store: mg ms md ma mn me. The parser has checked their flags."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ class MetaRequest:
             try:
                 key = base64.b64decode(key, validate=True)
             except binascii.Error:
-                # Only `me` comes here with such a key; it then looks for the key as it is spelled.
+                # Only `me` may have such a key; it then looks for the key's encoded form.
                 shown_key = key
         return cls(request.command, key, shown_key, request.value or b"", flags)
 
@@ -45,7 +45,7 @@ class MetaRequest:
 
 
 def reply(request: MetaRequest, status: bytes, shown: dict[bytes, bytes]) -> bytes:
-    """A reply line: the status, then what the client's flags ask to see, in the client's order."""
+    """A reply line: the status, then the values of the client's flags, in the client's order."""
     parts = [status]
     for letter, token in request.flags:
         if letter == b"O":
@@ -58,7 +58,7 @@ def reply(request: MetaRequest, status: bytes, shown: dict[bytes, bytes]) -> byt
 
 
 def hushed(request: MetaRequest, answer: bytes) -> bytes:
-    """Quiet requests leave out the reply that is the rule."""
+    """The reply, or nothing: quiet mode omits the usual reply."""
     return b"" if request.has(b"q") else answer
 
 
@@ -83,7 +83,7 @@ def get(store: Store, request: MetaRequest) -> bytes:
 
 
 def seen(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
-    """What mg and ma are asked to show; flags that set a lifetime do so in their turn."""
+    """The values that mg and ma show; flags that set a lifetime take effect in their turn."""
     parts = []
     for letter, token in request.flags:
         if letter == b"T" or (letter == b"N" and is_new):
@@ -112,7 +112,7 @@ def property_of(store: Store, item: Item, letter: bytes) -> bytes:
 
 
 def marks(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
-    """Z: somebody was asked to recache; X: stale; W: the reader is asked now."""
+    """Z: another client is recaching; X: stale; W: this client should recache."""
     is_asked = item.won
     wins = is_new or (not is_asked and (item.stale or near_its_end(store, request, item)))
     item.won = is_asked or wins
@@ -120,7 +120,7 @@ def marks(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[
 
 
 def near_its_end(store: Store, request: MetaRequest, item: Item) -> bool:
-    """Whether less than `R` seconds are left."""
+    """Whether less than `R` seconds remain."""
     threshold = request.number(b"R")
     return threshold is not None and item.expires_at is not None and store.seconds_left(item) < threshold
 
@@ -143,7 +143,7 @@ def set_value(store: Store, request: MetaRequest) -> bytes:
     if (item is not None and mode == b"E") or (item is None and mode in b"APR"):
         return reply(request, b"NS", size)
     if expected is not None and item is not None and expected != item.cas:
-        # I lets a writer whose number is older leave its value behind, as one to be recached.
+        # With I, a writer with an older number stores its value as stale.
         is_stale = mode in b"SR" and request.has(b"I") and 0 < expected < item.cas
         if not is_stale:
             return reply(request, b"EX", size)

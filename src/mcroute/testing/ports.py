@@ -1,4 +1,4 @@
-"""Ports for servers that stop and start again: the system gives them to no connection meanwhile."""
+"""Ports for servers that stop and restart: the system gives them to no other connection meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ("free_port", "listener_on")
 HOST = "127.0.0.1"
 FIRST = 20000
 TRIES = 2000
-# Where the system takes ports for outgoing connections from begins here, or above.
+# The system takes ports of outgoing connections from this number on, or from a higher one.
 _EPHEMERAL = 32768
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -26,7 +26,7 @@ def _end() -> int:
 
 
 def _ports() -> Iterator[int]:
-    """Round and round from a random start, so that processes which run at once seldom meet."""
+    """Cycles from a random start, so that processes which run at once seldom collide."""
     ports = range(FIRST, max(_end(), FIRST + 1))
     start = random.SystemRandom().randrange(len(ports))
     return itertools.cycle([*ports[start:], *ports[:start]])
@@ -36,7 +36,7 @@ _PORTS = _ports()
 
 
 def listener_on(port: int, backlog: int = 128) -> socket.socket:
-    """Listens on this port of 127.0.0.1; 0: on a free one. Raises OSError if it is taken, or none is free."""
+    """Listens on this port of 127.0.0.1; 0: on a free one. Raises OSError if it is taken."""
     if port:
         return socket.create_server((HOST, port), backlog=backlog)
     for candidate in itertools.islice(_PORTS, TRIES):
@@ -48,7 +48,7 @@ def listener_on(port: int, backlog: int = 128) -> socket.socket:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection gets."""
+    """A port of 127.0.0.1 that had no listener a moment ago, and that no outgoing connection gets."""
     with listener_on(0) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""The real memcached, as a process that a test owns."""
+"""The real memcached, as a process of the test."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ class MemcachedServer:
         place = ["-s", path] if path else ["-l", self.host, "-p", str(self.port)]
         self._command = [found, *place, "-U", "0", *options]
         if os.name == "posix" and os.geteuid() == 0:
-            # The folder of a path may be open to its owner only.
+            # Other users may not have access to the folder of a path.
             self._command += ["-u", "root" if path else "nobody"]
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,9 +56,10 @@ class MemcachedServer:
         """Launch, and return once it answers."""
         command = self._command
         if self.path and os.path.exists(self.path):
-            # Of a process that was killed.
+            # The socket file of a killed process.
             os.unlink(self.path)
-        # In a session of its own: Ctrl-C in a terminal is for its owner, who may still have requests for it.
+        # In a session of its own: Ctrl-C in a terminal must end the test first, which may still send
+        # requests.
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -71,9 +72,9 @@ class MemcachedServer:
         return self
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still accepts connections, nothing answers once this returns."""
+        """SIGSTOP: the kernel still accepts connections; nothing answers after the return."""
         os.kill(self.pid, signal.SIGSTOP)
-        # Its threads stop one after the other; WNOWAIT leaves the event to whoever owns the process.
+        # The threads stop one after the other; WNOWAIT leaves the event to the owner of the process.
         if hasattr(os, "waitid"):
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
@@ -88,7 +89,7 @@ class MemcachedServer:
             self._process = None
 
     def restart(self) -> None:
-        """Kill if need be, then launch on the same port, empty."""
+        """Kill if needed, then launch on the same port, empty."""
         self.kill()
         self.start()
 

@@ -1,4 +1,4 @@
-"""A TCP relay that does to replies what networks and dying servers do."""
+"""A TCP relay with the faults of networks and dying servers."""
 
 import contextlib
 import socket
@@ -12,9 +12,9 @@ from .ports import listener_on
 class Relay:
     """Relays connections to a server, from a free port of 127.0.0.1; also a context manager.
 
-    The faults are attributes, and take effect on the next bytes from the server:
-    `delay_s` waits before it passes them on, `drop_replies` swallows them, `garbage` goes in their place,
-    `slice_bytes` passes them on in pieces of that size. `cut` closes all connections now.
+    The faults are attributes, and take effect on the next bytes from the server: `delay_s` delays them,
+    `drop_replies` discards them, `garbage` replaces them, `slice_bytes` splits them into pieces of that size.
+    `cut` closes all connections now.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -50,7 +50,7 @@ class Relay:
         """Close the port and every connection, and wait for the threads."""
         self._closed = True
         with contextlib.suppress(OSError):
-            # A thread in accept() is not woken by close(); a last connection wakes it everywhere.
+            # close() does not wake a thread in accept(); a last connection does, on every system.
             socket.create_connection((self.host, self.port), timeout=1).close()
         self._threads[0].join()
         self._listener.close()
@@ -76,7 +76,7 @@ class Relay:
             try:
                 client, _ = self._listener.accept()
             except OSError:
-                # The process may open no more descriptors for now; who connects waits.
+                # The process has no free descriptor now; the client waits.
                 time.sleep(0.01)
                 continue
             if self._closed:
@@ -95,7 +95,7 @@ class Relay:
             self._run(self._carry, client, server)
 
     def _carry(self, client: socket.socket, server: socket.socket) -> None:
-        """One connection: this thread carries the requests, another the replies."""
+        """One connection: this thread relays the requests, another thread the replies."""
         replies = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
         replies.start()
         self._pump(client, server, False)

@@ -1,4 +1,4 @@
-"""What a memcached remembers: items with flags, expiry and a CAS number. No bytes of any protocol."""
+"""The items of a memcached, with flags, expiry and a CAS number; knows no protocol."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 # A relative expiry may be up to 30 days; anything larger is a Unix time (memcached's protocol.txt).
 RELATIVE_LIMIT_S = 60 * 60 * 24 * 30
-# A use notes the time only when the last one noted is older.
+# A use updates the time only if the last update is older.
 NOTED_S = 60
 
 
@@ -24,7 +24,7 @@ class Item:
 
 
 class Store:
-    """Items by key. `clock` gives Unix time in seconds; tests may hand in their own."""
+    """Items by key. `clock` returns Unix time in seconds; tests may pass their own."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -33,7 +33,7 @@ class Store:
         self._last_cas = 0
 
     def find(self, key: bytes) -> Item | None:
-        """The live item of a key; what has expired is forgotten here."""
+        """The live item of a key; an expired item is deleted here."""
         now = self.clock()
         if self.flush_at is not None and now >= self.flush_at:
             self.items.clear()
@@ -45,7 +45,7 @@ class Store:
         return item
 
     def put(self, key: bytes, value: bytes, flags: int, exptime: int, cas: int | None = None) -> Item:
-        """Keep a value; `cas` overrides the number that the item would be given."""
+        """Store a value; `cas` overrides the item's next number."""
         item = Item(value, flags, self.expiry(exptime), self.next_cas() if cas is None else cas)
         item.accessed_at = self.clock()
         self.items[key] = item
@@ -57,12 +57,12 @@ class Store:
         item.cas = self.next_cas() if cas is None else cas
 
     def extend(self, item: Item, value: bytes, *, at_the_end: bool, cas: int | None = None) -> None:
-        """More of a value; what is appended to is as good as new."""
+        """Append to a value or prepend; an appended item counts as new."""
         self.change(item, item.value + value if at_the_end else value + item.value, cas)
         item.stale = item.won = item.fetched = False
 
     def use(self, item: Item) -> None:
-        """A client has read or touched it."""
+        """Note that a client has read or touched the item."""
         item.fetched = True
         if self.clock() - item.accessed_at >= NOTED_S:
             item.accessed_at = self.clock()
@@ -80,7 +80,7 @@ class Store:
         return self.clock() + exptime if exptime <= RELATIVE_LIMIT_S else float(exptime)
 
     def seconds_left(self, item: Item) -> int:
-        """As meta's `t` flag shows it: -1 is forever."""
+        """The remaining lifetime as meta's `t` flag shows it: -1 is forever."""
         return -1 if item.expires_at is None else max(0, round(item.expires_at - self.clock()))
 
     def flush(self, delay_s: int) -> None:
@@ -91,9 +91,9 @@ class Store:
 
 
 def counted(value: bytes, delta: int, *, down: bool) -> bytes | None:
-    """The value after `incr` or `decr`, or None if it is no number. Up wraps at 2**64, down stops at 0.
+    """The value after `incr` or `decr`, or None if it is not a number. Up wraps at 2**64, down stops at 0.
 
-    A decremented number keeps its length, padded with spaces, as memcached leaves it in place.
+    A decremented number keeps its length, padded with spaces, since memcached changes it in place.
     """
     digits = value.rstrip(b" ")
     if not digits.isdigit() or int(digits) >= 2**64:
