@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 if HAS_NATIVE:
     from mcroute.drivers.native import driver as native_driver
     from mcroute.proxy.native_service import NativeService
-    from mcroute.runtime.supervised import Links
+    from mcroute.runtime.interfaces import Links
 
 run = runner("native")
 

@@ -13,12 +13,11 @@ from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
 from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats
 from mcroute.policy.places import Endpoint, spell_end, written
-from mcroute.runtime.interfaces import LinksReport, OtherProcess
+from mcroute.runtime.interfaces import Links, LinksReport, OtherProcess
 from mcroute.runtime.link_events import tell
 from mcroute.runtime.link_runner import LinkRunner
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 from mcroute.runtime.server_links import LinkLooks, ServerLinks
-from mcroute.runtime.supervised import Links
 from mcroute.runtime.supervision import Supervision
 
 from .memory_network import Connection, Network

@@ -1,4 +1,4 @@
-"""Forks: in the child process, what is open is the parent's alone."""
+"""Detaches forked child processes from the connections of their parent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 __all__ = ("at_fork",)
 
 _living: set[weakref.WeakMethod[Callable[[], None]]] = set()
-# Never freed: their transports would then take their sockets out of the epoll set, which is the parent's too.
+# Kept for good: freed transports would remove their sockets from the epoll set, which the parent shares.
 _inherited: list[Callable[[], None]] = []
 
 
 def at_fork(let_go: Callable[[], None]) -> None:
-    """Calls this method in a child process after a fork, if its object still lives then."""
+    """Registers a method for child processes: called there after a fork, if its object still lives."""
     # No callback removes dead references: while the interpreter ends, WeakMethod's own callback can raise.
     _living.difference_update([reference for reference in _living if reference() is None])
     _living.add(weakref.WeakMethod(let_go))

@@ -1,4 +1,4 @@
-"""Why a server goes out of service: one name and one text, for the log, `stats`, metrics and `explain`."""
+"""The causes of ejections: one name and one text each, for the log, `stats`, metrics and `explain`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cause(Enum):
 # Engines eject servers by themselves for these, and count how often.
 COUNTED_BY_ENGINES = frozenset((Cause.FAILURES, Cause.MISSED_WRITE))
 
-# As the sentence `server NAME is out of service:` goes on.
+# The text follows `server NAME is out of service: `.
 TEXTS: dict[Cause, str] = {
     Cause.FAILURES: "too many failures in a row (trip_after)",
     Cause.MISSED_WRITE: "it missed a write that another copy may have",
@@ -41,7 +41,7 @@ TEXTS: dict[Cause, str] = {
     Cause.FOREIGN: "another memcached answers at its address",
     Cause.DUPLICATE: "it is another server under another name",
 }
-# The same where more is known. The words of a connection that cannot be made say it all.
+# The text with details. Those of UNREACHABLE are `handshakes.why_failed`, a whole text.
 DETAILED: dict[Cause, str] = {
     Cause.MISSED_WRITE: TEXTS[Cause.MISSED_WRITE] + ": {}",
     Cause.UNREACHABLE: "{}",

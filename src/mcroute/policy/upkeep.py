@@ -1,4 +1,4 @@
-"""How often servers are asked about themselves, how long answers and departures are awaited, by how many."""
+"""Timeouts, intervals and bounds of questions to servers, and of reloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ("Upkeep",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """For the whole life of a `Routing`. Times are in seconds."""
+    """The settings of one `Routing`, for its whole life. Times are in seconds."""
 
     # ---- questions to servers, each on a connection of its own ----
 
@@ -20,44 +20,44 @@ class Upkeep:
     controls_max: int = 64
     """Questions of any other kind, under way at once, for each kind."""
     first_answers_s: float = 0.5
-    """Requests that come before a server has told its largest value and its process wait at most so long."""
+    """Early requests wait at most so long for the largest value and the process of each server."""
 
     # ---- which process answers ----
 
     identity_again_s: float = 60.0
-    """A server is asked again which process it is after this time, less a random half of it."""
+    """The interval of questions for a server's process, less a random half of it."""
     compared_max: int = 16
     """Servers of one pid and start, as in containers, that a server is compared with at a time.
 
     The others follow with its next look.
     """
     compare_timeout_s: float = 1.0
-    """The timeout of one comparison. Without an answer it tells nothing."""
+    """The timeout of one comparison. A comparison without an answer is repeated with the next question."""
 
     # ---- how large values it stores ----
 
     item_size_tries: int = 4
-    """A server that has not told its item_size_max after so many questions is taken to have the default."""
+    """The number of questions for a server's item_size_max. Without an answer the default counts."""
     item_size_retry_s: float = 1.0
-    """The pause before the second question; it grows by as much each time."""
+    """The pause before the second question. Each later pause is longer by as much."""
 
     # ---- how it serves ----
 
     slow_look_s: float = 0.1
-    """The counters of slow replies are read so long after they may have changed."""
+    """The delay from an event to the reading of the engine's counters of slow replies."""
 
     # ---- reloads ----
 
     reload_flush_s: float = 5.0
-    """A reload waits so long for the flush of servers that come back. Later they begin out of service."""
+    """The timeout for the flush of returning servers. After it a reload leaves them out of service."""
     retire_timeout_s: float = 2.0
-    """The links of a server that has left are kept so long for replies that nobody waits for any more."""
+    """The timeout for replies to timed-out requests, before the links of a removed server are closed."""
     retire_look_s: float = 0.02
-    """How often it is looked whether a server that has left is done, or whether fences are over."""
+    """The interval of checks whether a removed server is idle, and whether fences have ended."""
     forget_plans_s: float = 0.1
-    """How often it is looked whether requests are left on an older plan."""
+    """The interval of checks whether requests are left on an older plan."""
 
     # ---- another process ----
 
     remember_s: float = 0.05
-    """The state file is written so long after a change, or after twice the time of the last write."""
+    """The delay from a change to the write of the state file; at least twice the time of the last write."""

@@ -15,8 +15,9 @@ from ..observe.observer import Observer, serve_metrics
 from ..observe.server_stats import SUBJECTS, AllServers
 from ..policy import Plan, SupervisorSettings
 from ..policy.servers import host_and_port
+from ..runtime.interfaces import Driver
 from ..runtime.log_limit import LogLimit
-from ..runtime.routing import Driver, Routing
+from ..runtime.routing import Routing
 from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 

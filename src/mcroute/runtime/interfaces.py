@@ -1,25 +1,39 @@
-"""What a driver implements for the runtime: time and tasks, and questions to servers.
+"""The interfaces between the runtime and a driver. A new driver implements `Driver`, `Clock` and `Control`.
 
-The rest of what the runtime sees of a driver is in `supervised` (engines, links) and `routing` (`Driver`).
+The runtime's coroutines await nothing but what `Clock` and `Control` return. So they are ordinary coroutines
+under asyncio, and a small scheduler of another driver can run them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from .._engine.losses import Losses, ServerDesync
+from .._engine.server_ids import Identity
+from .._engine.snapshots import Snapshot
 from ..errors import RemoteProtocolError
-from ..policy import Server, ServerStats
+from ..policy import Limits, Past, Place, Plan, Server, ServerOptions, ServerStats
+from ..policy.places import Endpoint
+
+if TYPE_CHECKING:
+    from .supervision import Supervision
 
 __all__ = (
     "FAILURES",
     "NO_PROCESS",
     "Clock",
     "Control",
+    "Driver",
     "Future",
+    "Links",
     "LinksReport",
     "OtherAddresses",
     "OtherProcess",
+    "Promise",
+    "RoutedEngine",
+    "StateStore",
+    "SupervisedEngine",
     "Task",
     "Timer",
 )
@@ -27,144 +41,371 @@ __all__ = (
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-# What a `Control` raises when a server does not answer, or not as memcached does. OSError includes
-# TimeoutError; ValueError is for the name of no host, or a number that is none.
+# The errors of a `Control`. OSError includes TimeoutError; ValueError is for a malformed host or number.
 FAILURES = (OSError, RemoteProtocolError, ValueError)
 
-# What `Control.unix_connections` calls the process behind a socket where the system does not tell it.
+# `Control.unix_connections` returns this process where the system does not tell the server's.
 NO_PROCESS = "unix:0"
 
 
 class OtherAddresses(RemoteProtocolError):
-    """The server sees our connections under other addresses than we do, or under none."""
+    """The server lists our connections under other addresses than ours, or does not list them."""
 
 
 class OtherProcess(RemoteProtocolError):
-    """Another process answers there than the server's: nothing was changed."""
+    """Another process than the server's answers at its address. Nothing was changed there."""
 
 
 # ---- time and tasks ----
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """The call is not made; without effect if it was made already."""
+        """Drops the call, unless it was made already."""
 
 
 class Future(Protocol[T_co]):
-    """A result to come, for one coroutine that awaits it. Cancelling that coroutine cancels the future."""
+    """A result to come, awaited by one coroutine. Cancelling that coroutine's task cancels the future."""
 
     def done(self) -> bool:
-        """Whether it has a result, or was cancelled."""
+        """Whether the future has a result or an exception, or was cancelled."""
 
-    def cancelled(self) -> bool: ...
+    def cancelled(self) -> bool:
+        """Whether the future was cancelled."""
 
     def __await__(self) -> Generator[Any, None, T_co]: ...
 
 
 class Promise(Future[None], Protocol):
-    """A future that the runtime sets itself."""
+    """A future whose result the runtime sets."""
 
     def set_result(self, result: None, /) -> None:
-        """The coroutine that awaits it goes on, not before the present call of the driver has returned."""
+        """Resumes the awaiting coroutine, after the present callback has returned."""
 
 
 class Task(Future[T_co], Protocol[T_co]):
-    """A coroutine that runs by itself. Awaiting it returns its result, or raises its exception."""
+    """A running coroutine. Awaiting the task returns the coroutine's result, or raises its exception."""
 
     def cancel(self) -> object:
-        """Ends it where it awaits, by an exception that is no `Exception`; its `finally` blocks still run."""
+        """Raises in the coroutine an exception that is no `Exception`, at the place where it awaits."""
 
     def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
-        """`callback` is called with the task once it has ended, also if it has already, never at once."""
+        """Schedules `callback` with the task as its argument, when the task is done or if it is already."""
 
 
 class Clock(Protocol):
-    """The time, and what happens later. All calls and coroutines of one clock run one after the other."""
+    """The time, timers and tasks of one driver. Callbacks and coroutines run one at a time."""
 
     def now(self) -> float:
-        """Seconds of the clock that the driver hands to the engine. Never goes backwards."""
+        """Seconds of the clock that the driver passes to the engine. It never goes backwards."""
 
     def lasting(self) -> float:
-        """Seconds that go on while the machine sleeps, as servers' uptimes do. Another zero than `now`."""
+        """Seconds of a clock that goes on while the machine sleeps. Its zero is not that of `now`."""
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Timer:
-        """Calls back after the present call, in the order in which callbacks were handed over."""
+        """Schedules a call after the present callback, in the order of these calls."""
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Calls back when `now` has come to `when`."""
+        """Schedules a call when `now` reaches `when`."""
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Calls back after so many seconds."""
+        """Schedules a call after so many seconds."""
 
     def future(self) -> Promise:
-        """One without a result yet."""
+        """Returns a new future without a result."""
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
-        """Begins to run a coroutine soon. Whoever starts it keeps the task until it has ended."""
+        """Schedules a coroutine. The caller has to keep the task until it is done."""
 
     def beside(self, function: Callable[[], T]) -> Task[T]:
-        """Runs a function that blocks, such as a write to a disk, and holds nothing else up."""
+        """Runs a blocking function, such as a write to a disk, without blocking callbacks and coroutines."""
 
     async def sleep(self, seconds: float) -> None:
-        """Returns after so many seconds; after 0, once everything else that is due now has run."""
+        """Returns after so many seconds. After 0 the calls run first that are scheduled for now."""
 
     async def within(self, seconds: float | None, awaitable: Awaitable[T]) -> T:
-        """The result. Raises TimeoutError after so many seconds, when what was awaited has been cancelled."""
+        """Returns the result of `awaitable`. After so many seconds cancels it and raises TimeoutError."""
 
 
-# ---- servers ----
+# ---- questions to servers ----
 
 
 class Control(Protocol):
-    """Questions to servers, each on a short connection of its own: requests of clients do not delay it.
+    """Commands to servers on separate short connections, which no client's request delays.
 
-    Every method raises OSError, RemoteProtocolError or ValueError if the server does not answer, or not as
-    memcached does. None of them ends by time: the runtime cancels them.
+    Every method raises one of `FAILURES` if the server does not answer, or not as memcached does. The methods
+    have no timeout: the runtime cancels them.
     """
 
     async def probe(self, server: Server) -> ServerStats:
-        """What the server says of itself, empty if it has no `stats`."""
+        """Returns the server's `stats`, empty if it has none."""
 
     async def settings(self, server: Server) -> dict[bytes, bytes]:
-        """The rows of `stats settings`: how the server was started."""
+        """Returns the rows of `stats settings`."""
 
     async def look(self, server: Server) -> ServerStats:
-        """The server's `stats` and settings, empty if it has none."""
+        """Returns the server's `stats` together with its settings, empty if it has none."""
 
     async def flush(
         self, server: Server, delay_s: int = 0, allows: Callable[[ServerStats], bool] = ...
     ) -> ServerStats:
-        """Sends flush_all, with this delay in seconds unless the server refuses it; then as `look`.
+        """Sends flush_all, with this delay in seconds unless the server refuses it. Returns as `look`.
 
-        Before, on the same connection, `allows` hears what the server says of itself. Raises OtherProcess if
-        it does not allow the flush.
+        First, on the same connection, passes the server's `stats` to `allows`. Raises OtherProcess if that
+        returns False.
         """
 
     async def is_one_store(self, server: Server, other: Server) -> bool:
-        """Whether a key that is stored on one of the servers is found on the other: they are one process."""
+        """Whether both are one process: a key stored on the one is found on the other."""
 
     async def listed_connections(self, server: Server) -> set[str]:
-        """The far ends of the server's connections, spelled as in `Links.addresses`, but for this question's.
+        """Returns the remote ends of the server's connections, without this one, as `Links.addresses` does.
 
-        Raises OtherAddresses if the server does not list the connection of this question.
+        Raises OtherAddresses if the server does not list this connection.
         """
 
     async def unix_connections(self, server: Server) -> tuple[str, int]:
-        """The process behind a unix socket, or NO_PROCESS, and how many clients it lists there but this one.
+        """Returns the process that listens on the server's unix socket, and how many other clients it lists.
 
-        A process is spelled as in `Links.addresses`.
+        The process is spelled as in `Links.addresses`, or NO_PROCESS.
         """
 
 
+# ---- engines ----
+
+
+class SupervisedEngine(Protocol):
+    """The supervision's view of one engine, or of several that act as one. Servers are ids."""
+
+    def server_state(self, server: int) -> int:
+        """Returns a `ServerState`."""
+
+    def set_server_state(
+        self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
+    ) -> None:
+        """Carries out a `SetState`."""
+
+    def keep(self, server: int, is_kept: bool) -> None:
+        """Protects the server from ejection by failures, or no longer does."""
+
+    def is_spared(self, server: int) -> bool:
+        """Whether this protection has prevented an ejection since the server's state was set."""
+
+    def out(self) -> Set[int]:
+        """Returns the servers that are ejected, or would be without protection."""
+
+    def stale(self) -> Set[int]:
+        """Returns the servers that have missed a write for good since they were put into service."""
+
+    def missed_writes(self, server: int) -> int:
+        """Counts writes that did not reach the server. Monotonic."""
+
+    def troubles(self) -> Mapping[int, tuple[int, int]]:
+        """Counts, by server, late replies and retries that the budget refused. Monotonic."""
+
+    def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
+        """Sets the largest value that the server stores, and the size of its client flags, in bytes."""
+
+    def describe(self, server: int, name: str, fault: str = "") -> None:
+        """Sets the server's name and fault for errors that clients get."""
+
+
+class RoutedEngine(SupervisedEngine, Protocol):
+    """The same for a plan at work."""
+
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
+        """Prepares the plan's servers, and returns their ids by name. New ones get no requests yet.
+
+        `renamed` maps the name and address of servers that keep their ids to the earlier name and address.
+        """
+
+    def install(self, plan: Plan) -> None:
+        """Starts later requests on this plan, which was admitted before."""
+
+    def server_ids(self) -> Mapping[str, int]:
+        """Returns the ids of the installed plan's servers, by name."""
+
+    def server_in_use(self, server: int) -> bool:
+        """Whether the installed plan or a request in flight refers to the server."""
+
+    def forget_plans(self) -> int:
+        """Frees plans without requests. Returns the number of older plans that are left."""
+
+    def snapshot(self) -> Snapshot:
+        """Returns all counters."""
+
+    def losses(self) -> Losses:
+        """Counts what was refused or read past without a server's failure. Monotonic."""
+
+    def take_desyncs(self) -> list[ServerDesync]:
+        """Returns the servers whose links were out of step since the last call."""
+
+    def set_limits(self, limits: Limits) -> None:
+        """Sets the bounds of memory and of values."""
+
+
+# ---- links ----
+
+
 class LinksReport(NamedTuple):
-    """All links of one server, at one moment."""
+    """The links of one server at one moment."""
 
     connected: int
-    """How many of them are."""
+    """The number of links that are connected."""
     unanswered: int
-    """Requests on all of them that have no reply yet."""
+    """The number of requests on all links that have no reply yet."""
     version: str
-    """What the server calls itself; empty before it has said so."""
+    """The server's version; empty before the first handshake."""
+
+
+class Links(Protocol):
+    """All links to one server. Each key has one of them, so the server needs all of them to serve."""
+
+    server: Server
+
+    def __len__(self) -> int: ...
+
+    def look(self) -> LinksReport:
+        """Returns all of the report at one moment, at the cost of one of its parts."""
+
+    @property
+    def connected(self) -> int:
+        """The number of links that are connected."""
+
+    @property
+    def are_connected(self) -> bool:
+        """Whether all links are connected."""
+
+    @property
+    def unanswered(self) -> int:
+        """The number of requests on all links that have no reply yet."""
+
+    @property
+    def version(self) -> str:
+        """The server's version; empty before the first handshake."""
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Our ends of the connected links, in the spelling of `policy.places.spell_end`."""
+
+    def set_options(self, options: ServerOptions) -> None:
+        """Sets the options of later connections. The number of links stays as it is."""
+
+    def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
+        """Gives the server another name or address, for later connections."""
+
+    async def tried(self) -> None:
+        """Returns when every link has finished its first attempt to connect."""
+
+    def hurry(self) -> None:
+        """Begins at once the attempts that are waiting to be retried."""
+
+    async def settled(self) -> None:
+        """Hurries the links. Returns when all are connected and no request is unanswered."""
+
+    def abort_silent(self, since: float) -> None:
+        """Closes links that owe replies and were last heard before `since`, by `Clock.now`."""
+
+    def abort_unsettled(self) -> None:
+        """Closes links with unanswered requests. They are connected again."""
+
+    def disconnect(self) -> None:
+        """Closes all links, until they get other addresses."""
+
+    def leave(self) -> None:
+        """Closes all links for good."""
+
+    async def gone(self) -> None:
+        """Returns when no connection is left, and the supervision knows of all events."""
+
+
+# ---- the driver ----
+
+
+class StateStore(Protocol):
+    """The state that one process leaves to the next."""
+
+    pasts: list[Past]
+    """The state that the earlier process left."""
+
+    def write(
+        self,
+        pasts: Sequence[Past],
+        connections: Mapping[int, frozenset[str]],
+        *,
+        is_clean: bool = False,
+        is_durable: bool = False,
+    ) -> None:
+        """Replaces the state. `connections` are our ends of the links, by the server's id.
+
+        `is_clean`: the process ends in order. `is_durable`: returns when the disk has the state.
+        """
+
+    def sync(self) -> None:
+        """Returns when the disk has the state. Blocks, so the runtime calls this with `Clock.beside`."""
+
+    def close(self) -> None:
+        """Releases the state for the next process."""
+
+
+class Driver(Protocol):
+    """Moves bytes between the engine and the servers, and connects links."""
+
+    @property
+    def engine(self) -> RoutedEngine: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def control(self) -> Control: ...
+
+    def supervise(self, supervision: Supervision) -> None:
+        """Sets the supervision that hears of links' events and of the engine's ejections."""
+
+    async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:
+        """Looks the plan's servers up. Returns their addresses by name, empty for a name not found yet.
+
+        Takes no longer than one lookup may.
+        """
+
+    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
+        """Returns the place of a server at these addresses. Without them, uses the server's own address."""
+
+    def connect(
+        self,
+        number: int,
+        server: Server,
+        options: ServerOptions,
+        addresses: Sequence[Endpoint] | None,
+    ) -> Links:
+        """Connects links with these options to the server with the id `number`.
+
+        Without `addresses` looks the server's name up first.
+        """
+
+    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
+        """Returns a report for each of these servers, by id. Cheaper than `Links.look` for each."""
+
+    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
+        """Returns `Links.addresses` for each of these servers, by id."""
+
+    def begin(self) -> None:
+        """Starts to move bytes."""
+
+    def hear(self) -> None:
+        """Tells the supervision all events up to now."""
+
+    def schedule(self) -> None:
+        """Sends the engine's output soon: the engine was changed."""
+
+    def close(self) -> None:
+        """Stops to move bytes, for good."""
+
+    def at_fork(self, let_go: Callable[[], None]) -> None:
+        """Registers a method for child processes: called there after a fork, if its object still lives."""
+
+    def let_go(self) -> None:
+        """Detaches a forked child from the open connections, which are the parent's."""

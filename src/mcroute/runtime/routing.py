@@ -4,133 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Literal, Protocol
+from typing import Literal
 
-from .._engine.losses import Losses, ServerDesync
-from .._engine.server_ids import Identity
-from .._engine.snapshots import Snapshot
-from ..policy import Limits, Past, Place, Places, Plan, Server, ServerOptions, SupervisorSettings, Upkeep
+from ..policy import Limits, Place, Places, Plan, Server, ServerOptions, SupervisorSettings, Upkeep
 from ..policy.places import Endpoint, fixed_endpoints
-from .interfaces import Clock, Control, LinksReport, Task, Timer
+from .interfaces import Clock, Driver, Links, LinksReport, RoutedEngine, StateStore, Task, Timer
 from .loss_log import LossLog
-from .supervised import Links, SupervisedEngine
 from .supervision import Supervision
 from .waiting import Slots, ended
 
-__all__ = ("Driver", "RoutedEngine", "Routing", "StateStore")
+__all__ = ("FirstUse", "Routing")
 
 FirstUse = Literal["trust", "flush"]
 
 log: logging.Logger = logging.getLogger("mcroute")
-
-
-class RoutedEngine(SupervisedEngine, Protocol):
-    """One engine, or several that act as one."""
-
-    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
-        """Makes the plan's servers known, and returns their ids by name; newcomers are not asked yet.
-
-        `renamed` servers, from name and address to the earlier ones, keep their ids.
-        """
-
-    def install(self, plan: Plan) -> None:
-        """From now on requests start on this plan, which was admitted before."""
-
-    def server_ids(self) -> Mapping[str, int]: ...
-
-    def server_in_use(self, server: int) -> bool: ...
-
-    def forget_plans(self) -> int:
-        """Frees plans that no request is on any more. Returns how many older ones there still are."""
-
-    def snapshot(self) -> Snapshot: ...
-
-    def losses(self) -> Losses:
-        """What was refused or read past although no server failed; only grows."""
-
-    def take_desyncs(self) -> list[ServerDesync]:
-        """Servers whose links were out of step since the last time."""
-
-    def set_limits(self, limits: Limits) -> None:
-        """Bounds of memory and of clients' values, from now on."""
-
-
-class StateStore(Protocol):
-    """What an earlier process has left, and this one leaves."""
-
-    pasts: list[Past]
-
-    def write(
-        self,
-        pasts: Sequence[Past],
-        connections: Mapping[int, frozenset[str]],
-        *,
-        is_clean: bool = False,
-        is_durable: bool = False,
-    ) -> None: ...
-
-    def sync(self) -> None:
-        """Writes to the disk what the system has not written yet."""
-
-    def close(self) -> None: ...
-
-
-class Driver(Protocol):
-    """What takes the engine's bytes to servers and back."""
-
-    @property
-    def engine(self) -> RoutedEngine: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def control(self) -> Control: ...
-
-    def supervise(self, supervision: Supervision) -> None:
-        """Who is told, from now on, how links fare and that the engine has taken a server out."""
-
-    async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:
-        """The addresses of the plan's servers by name, as far as they are to be had in a short time."""
-
-    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
-        """The place of a server that is at these addresses; without them, as far as its own tells it."""
-
-    def connect(
-        self,
-        number: int,
-        server: Server,
-        options: ServerOptions,
-        addresses: Sequence[Endpoint] | None,
-    ) -> Links:
-        """Begins to connect the links to the server of this id; without addresses later."""
-
-    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
-        """How the links of each of these servers are, by id: cheaper than to look at each."""
-
-    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
-        """Our ends of the connections to each of these servers, likewise."""
-
-    def begin(self) -> None:
-        """Carries from now on."""
-
-    def hear(self) -> None:
-        """Takes in what has happened up to now."""
-
-    def schedule(self) -> None:
-        """The engine was changed: see what it has to send."""
-
-    def close(self) -> None:
-        """Carries nothing any more."""
-
-    def at_fork(self, let_go: Callable[[], None]) -> None:
-        """Calls this method in a child process after a fork, if its object still lives then."""
-
-    def let_go(self) -> None:
-        """In a forked child: what is open is the parent's alone from now on."""
 
 
 class Routing:

@@ -32,11 +32,11 @@ from ..policy import (
 )
 from .faults import Faults
 from .identities import Identities
-from .interfaces import FAILURES, Clock, Control, Timer
+from .interfaces import FAILURES, Clock, Control, Links, SupervisedEngine, Timer
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
-from .supervised import Links, Supervised, SupervisedEngine
+from .supervised import Supervised
 from .value_sizes import ValueSizes
 from .waiting import ended, together
 

@@ -1,4 +1,4 @@
-"""Waiting for one another, over the futures of a `Clock`: slots, tasks that end."""
+"""A semaphore, and waiting for tasks, built on the futures of a `Clock`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Slots:
-    """At most `count` coroutines are inside at once, by `async with`; the others enter in their order."""
+    """A semaphore: `async with` lets `count` coroutines in at a time, first come, first served."""
 
     def __init__(self, clock: Clock, count: int) -> None:
         self._clock = clock
@@ -32,7 +32,7 @@ class Slots:
             await turn
             has_entered = True
         finally:
-            # Cancelled in the same moment as its turn came: that is the next one's.
+            # A task that is cancelled after its turn has come passes the turn on.
             if not has_entered and turn.done() and not turn.cancelled():
                 self._leave()
 
@@ -49,7 +49,7 @@ class Slots:
 
 
 async def ended(clock: Clock, tasks: Iterable[Task[Any]], seconds: float | None = None) -> None:
-    """Returns when all of the tasks have ended, whatever came of them, or after so many seconds."""
+    """Returns when all tasks are done, by a result or an exception, or after so many seconds."""
     running = {task for task in tasks if not task.done()}
     if not running:
         return
@@ -71,7 +71,10 @@ async def ended(clock: Clock, tasks: Iterable[Task[Any]], seconds: float | None 
 
 
 async def together(clock: Clock, coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Their results in order, once all have ended. Raises what one raises; cancelled, it cancels them."""
+    """Runs coroutines at the same time. Returns their results in order, or raises an exception of one.
+
+    Returns when all have ended. Cancelling the caller cancels all of them.
+    """
     tasks = [clock.start(coroutine) for coroutine in coroutines]
     try:
         await ended(clock, tasks)

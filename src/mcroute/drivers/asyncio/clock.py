@@ -1,4 +1,4 @@
-"""The clock of an asyncio loop, and its tasks, for the runtime."""
+"""The `Clock` of an asyncio loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class AsyncioClock:
-    """A `Clock` that is this loop."""
+    """A `Clock`: the time, timers and tasks of `loop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -24,7 +24,7 @@ class AsyncioClock:
         return self._loop.time()
 
     def lasting(self) -> float:
-        # Without such a clock: of all, the one that is nearest to it.
+        # Where the system has no such clock, the monotonic one is the nearest.
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:

@@ -8,12 +8,11 @@ from random import Random
 
 from ..._engine.engine import Engine
 from ...policy import Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
-from ...runtime.interfaces import Clock, Control, LinksReport
+from ...runtime.interfaces import Clock, Control, Links, LinksReport
 from ...runtime.link_events import tell
 from ...runtime.link_values import LinkEvent
 from ...runtime.routing import Routing
 from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
-from ...runtime.supervised import Links
 from ...runtime.supervision import Supervision
 from ..forks import at_fork
 from . import control, lookups
