@@ -1,7 +1,11 @@
-"""Imports point down: in .py, .pyx and .pxd alike. The picture is in docs/architecture.md."""
+"""Imports point down, and no modules import each other in a circle: in .py, .pyx and .pxd alike.
+
+The picture is in docs/architecture.md.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "mcroute"
 
 # Lowest first. A part may import the parts of lower rows, and itself.
 LAYERS = [
-    {"errors", "_hashing"},
+    {"_version", "errors", "_hashing"},
     {"placement"},
     {"_distributions", "_protocol"},
     {"_ring"},
@@ -87,7 +91,7 @@ def part_of(module: str) -> str | None:
     """`policy` for `mcroute.policy.routes`; None for the package's own face and for foreign modules."""
     top, _, rest = module.partition(".")
     part = rest.split(".")[0]
-    return part if top == "mcroute" and part and not part.startswith("__version") else None
+    return part if top == "mcroute" and part else None
 
 
 FILES = sorted(path for suffix in ("py", "pyx", "pxd") for path in PACKAGE.rglob(f"*.{suffix}"))
@@ -112,6 +116,49 @@ def test_nothing_below_the_drivers_meets_the_outside_world(path: Path) -> None:
     if part_of(module_name(path)) in SANS_IO:
         met = {module.split(".")[0] for module in imported_modules(path)} & OUTSIDE_WORLD
         assert not met
+
+
+def module_graph(files: Iterable[Path]) -> dict[str, set[str]]:
+    """For each module those that it imports or cimports, at its top, in a function or for its types alone.
+
+    A `.pyx` and its `.pxd` are one module. A name that is no module is the module's that it is taken from.
+    """
+    files = list(files)
+    modules = {module_name(path) for path in files}
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for path in files:
+        for name in imported_modules(path):
+            target = name if name in modules else name.rpartition(".")[0]
+            if target in modules and target != module_name(path):
+                graph[module_name(path)].add(target)
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str] | None:
+    """Modules of which each imports the next and the last is the first again; None where there are none."""
+    try:
+        TopologicalSorter({module: sorted(targets) for module, targets in graph.items()}).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1][::-1]
+        return found
+    return None
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle(module_graph(FILES)) is None
+
+
+def test_a_circle_is_found_whatever_kinds_of_files_it_goes_through(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / "a.pyx").write_text("from mcroute.c cimport whatever\n")
+    (tmp_path / "b.pxd").write_text("from mcroute.a cimport (\n    one, two,\n)\n")
+    (tmp_path / "b.pyx").write_text("")
+    (tmp_path / "c.py").write_text("def late():\n    from . import b\n")
+    (tmp_path / "d.py").write_text("from .a import three\n")
+    files = sorted(tmp_path.iterdir())
+    assert sorted(set(circle(module_graph(files)) or ())) == ["mcroute.a", "mcroute.b", "mcroute.c"]
+    (tmp_path / "c.py").write_text("")
+    assert circle(module_graph(files)) is None
 
 
 def test_all_spellings_of_an_import_are_seen(tmp_path: Path) -> None:

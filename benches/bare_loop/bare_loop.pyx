@@ -8,11 +8,12 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stddef cimport size_t
 from libc.stdint cimport intptr_t, uint8_t, uint32_t
 
-from mcroute._engine.connections cimport (
-    IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent, engine_check, link_closed,
-    link_connected, link_connecting, link_new, session_close, session_open,
-)
+from mcroute._engine.connections cimport IoVec, conn_buffer, conn_iovecs, conn_received, conn_sent
 from mcroute._engine.engine cimport Engine
+from mcroute._engine.lifetimes cimport (
+    link_closed, link_connected, link_connecting, link_new, session_close, session_open,
+)
+from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, Conn, Engine as EngineState, Link, Session
 
 cdef extern from * nogil:

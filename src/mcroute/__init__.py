@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from ._engine.engine import Engine
     from ._protocol import (
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
         encode_request,
     )
     from ._ring import Ring
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "COMMAND_NAMES",

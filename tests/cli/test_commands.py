@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mcroute.cli import COMMANDS
 from mcroute.cli.commands import mcroute
+from mcroute.cli.summaries import COMMANDS
 
 CONFIG = """
 [pools.main]

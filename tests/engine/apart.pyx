@@ -8,9 +8,10 @@ from cpython.pythread cimport (
 from libc.stddef cimport size_t
 from libc.string cimport memcpy, strlen
 
-from mcroute._engine.connections cimport conn_buffer, conn_received, conn_sent, engine_check
+from mcroute._engine.connections cimport conn_buffer, conn_received, conn_sent
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.engine cimport Engine
+from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.state cimport Conn, Engine as EngineState, Link, RouteEvent, RouteOrders
 
 

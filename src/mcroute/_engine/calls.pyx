@@ -4,13 +4,13 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport request_new, request_taken
+from mcroute._engine.beginnings cimport request_begin
 from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_culprit, request_error_line
-from mcroute._engine.requests cimport request_group
+from mcroute._engine.groups cimport request_group
 from mcroute._engine.relief cimport engine_is_short
+from mcroute._engine.requests cimport request_new, request_taken
 from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER, key_item
-from mcroute._engine.walks cimport walk_begin
 from mcroute._protocol cimport (
     CMD_GATS, CMD_META_GET, PARSED_OK, REPLY_VALUE, REQ_NOREPLY, REQ_QUIET, ReplyView, RequestView,
     error_text, reply_parse, request_parse,
@@ -60,7 +60,7 @@ cdef Request* call_begin(Engine* engine, bytes data) except NULL:
     request.view = view
     request.block = block
     request.group = group
-    walk_begin(request)
+    request_begin(request)
     return request
 
 

@@ -15,7 +15,7 @@ be had waits in the engine, and is tried again when another engine has released 
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from mcroute._engine.state cimport Claims, Engine, Request, Walk
 
@@ -42,13 +42,8 @@ cdef void claim_expect_release(Request* request) noexcept nogil
 cdef bint claim_waits(Request* request) noexcept nogil
 # The last walk of a request that has a claim has ended.
 cdef void claim_release(Request* request) noexcept nogil
-# Begins what need not wait any more. Due when another engine has released something, and with each engine_check.
-cdef void claims_resume(Engine* engine) noexcept nogil
 # When the next engine_check is due at the latest; infinity if nothing waits.
 cdef double claims_due(Engine* engine) noexcept nogil
-# The engine ends: what waits begins now, whatever other engines do.
-cdef void claims_abandon(Engine* engine) noexcept nogil
-
 # The walk's request may be executed though nobody waits for it. Returns the slot, for claim_unhaunt.
 cdef uint32_t claim_haunt(Walk* walk) noexcept nogil
 cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil

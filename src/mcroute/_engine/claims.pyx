@@ -1,14 +1,11 @@
 """A table of words that engines on several threads change by compare-and-swap."""
 
 from libc.math cimport INFINITY
-from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
-from mcroute._engine.answers cimport request_walk_ended
 from mcroute._engine.holds cimport hold_key
-from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUCH, PlanTable, Server
-from mcroute._engine.walks cimport walk_begin, walk_key
+from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUCH, PlanTable, Server, walk_key
 from mcroute._engine.words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._hashing.caching cimport prefetch
@@ -297,29 +294,8 @@ cdef bint claim_waits(Request* request) noexcept nogil:
     return False
 
 
-cdef void claims_resume(Engine* engine) noexcept nogil:
-    cdef Request* waiting = engine.waiting
-    cdef Request* request
-    engine.waiting = NULL
-    engine.last_waiting = NULL
-    engine.is_resuming = True
-    while waiting != NULL:
-        request = waiting
-        waiting = request.next_waiting
-        engine.waiting_reads -= request.hold == NULL
-        if not request.is_done:
-            walk_begin(request)
-        request_walk_ended(request)
-    engine.is_resuming = False
-
-
 cdef double claims_due(Engine* engine) noexcept nogil:
     return engine.now + LOOK_AGAIN if engine.waiting != NULL else INFINITY
-
-
-cdef void claims_abandon(Engine* engine) noexcept nogil:
-    engine.is_ending = True
-    claims_resume(engine)
 
 
 # ---- ghosts ----

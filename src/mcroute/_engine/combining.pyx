@@ -7,67 +7,26 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.chance cimport random_number
 from mcroute._engine.claims cimport claim_expect_release
-from mcroute._engine.custom cimport route_begin, route_child_ended
 from mcroute._engine.holds cimport hold_key
-from mcroute._engine.multigets cimport multiget_may_move
-from mcroute._engine.once cimport once_child_ended, once_start
+from mcroute._engine.requests cimport request_is_over
+from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
-    CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, NODE_ALL, NODE_CONSTANT,
-    NODE_DETACH, NODE_FIRST, NODE_PYTHON, NODE_THEN, OVERLOADED, REFUSED_BY_SERVER, RETRIES_MAX, TIMEOUT,
-    UNDO, PlanTable, Request, Server, Text,
+    CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
+    TIMEOUT, Engine, Request, Text,
 )
-from mcroute._engine.trips cimport server_notice
-from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children
+from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
-
-
-cdef void combine_start(Walk* walk, PlanNode* node) noexcept nogil:
-    if node.kind == NODE_FIRST:
-        if node.random_start:
-            walk.next_child = <int>(random_number(walk.request.plan.engine) % <uint64_t>node.child_count)
-        _first_next(walk)
-    elif node.kind == NODE_ALL:
-        _all_start(walk)
-    elif node.kind == NODE_THEN:
-        once_start(walk)
-    elif node.kind == NODE_DETACH:
-        _detach(walk, node)
-    elif node.kind == NODE_CONSTANT:
-        _constant(walk, node)
-    else:
-        route_begin(walk)
-
-
-cdef void combine_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
-    cdef int kind = walk.request.plan.nodes[walk.node].kind
-    if number == UNDONE:
-        _undone(walk, kind)
-    elif kind == NODE_ALL:
-        _all_child_ended(walk, number, outcome, reply)
-    elif kind == NODE_THEN:
-        once_child_ended(walk, number, outcome, reply)
-    elif kind == NODE_PYTHON:
-        route_child_ended(walk, number, outcome, reply)
-    else:
-        _first_child_ended(walk, number, outcome, reply)
-
-
-cdef void _undone(Walk* walk, int kind) noexcept nogil:
-    walk.position -= 1
-    if kind == NODE_ALL:
-        _all_conclude(walk)
-    elif walk.position == 0:
-        walk_end(walk, walk.best, walk.best_reply)
 
 
 cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Walk* child = walk_new(walk.request, walk, walk.request.plan.children[node.children + index])
     if child == NULL:
-        combine_child_ended(walk, index, OVERLOADED, NOTHING)
+        node.child_ends(walk, index, OVERLOADED, NOTHING)
         return
     child.number = index
     child.purpose = <uint8_t>purpose
@@ -80,15 +39,13 @@ cdef bint _refuses_alone(Walk* walk, int outcome) noexcept nogil:
             and walk.request.group != GROUP_DELETE and walk.request.group != GROUP_FLUSH)
 
 
-cdef uint64_t random_number(Engine* engine) noexcept nogil:
-    """xorshift64* (Vigna 2014)."""
-    engine.random ^= engine.random >> 12
-    engine.random ^= engine.random << 25
-    engine.random ^= engine.random >> 27
-    return (engine.random * <uint64_t>0x2545F4914F6CDD1D) >> 11
-
-
 # ---- first ----
+
+cdef void first_begins(Walk* walk, PlanNode* node) noexcept nogil:
+    if node.random_start:
+        walk.next_child = <int>(random_number(walk.request.plan.engine) % <uint64_t>node.child_count)
+    _first_next(walk)
+
 
 cdef void _first_next(Walk* walk) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
@@ -96,73 +53,6 @@ cdef void _first_next(Walk* walk) noexcept nogil:
     walk.next_child = child + 1
     walk.children_asked += 1
     run_child(walk, child, CARRY_OUT)
-
-
-cdef void _fill_retries(Engine* engine) noexcept nogil:
-    cdef PlanTable* plan = engine.plan
-    cdef double earned = (plan.retry_share * <double>(engine.counts.requests - engine.retry_counted)
-                          + plan.retry_floor * (engine.now - engine.retry_filled_at))
-    engine.retry_counted = engine.counts.requests
-    engine.retry_filled_at = engine.now
-    engine.retry_tokens = min(engine.retry_tokens + earned, <double>RETRIES_MAX)
-    if plan.retry_share == 0 and plan.retry_floor == 0:
-        engine.retry_tokens = 0
-
-
-cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
-    """Only what follows a timeout costs a token: refusals and resets are over, and cost nobody anything."""
-    if outcome != TIMEOUT or engine.is_failing_over:
-        return True
-    if _is_refused(engine, engine.late_server):
-        return False
-    engine.retry_tokens -= 1
-    counter_add(&engine.counts.retries, 1)
-    return True
-
-
-cdef bint _is_refused(Engine* engine, Server* server) noexcept nogil:
-    _fill_retries(engine)
-    if engine.retry_tokens >= 1:
-        return False
-    counter_add(&engine.counts.retries_refused, 1)
-    if server != NULL:
-        counter_add(&server.counts.retries_refused, 1)
-        server_notice(server)
-    return True
-
-
-cdef bint walk_may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nogil:
-    cdef Request* request = walk.request
-    cdef Walk* parent = walk.parent
-    cdef PlanNode* node
-    if request.is_done and not walk.is_detached:
-        return False
-    if walk.is_group:
-        return not comes_in_time and multiget_may_move(walk) and not _is_refused(request.plan.engine, server)
-    while parent != NULL:
-        node = &request.plan.nodes[parent.node]
-        if node.kind == NODE_PYTHON:
-            return True
-        if (node.kind == NODE_ALL or node.stops_late
-                or (node.kind == NODE_THEN and (request.group > GROUP_LAST_READ or walk.purpose != CARRY_OUT))):
-            return False
-        if parent.children_asked < node.child_count:
-            return not comes_in_time and not _is_refused(request.plan.engine, server)
-        parent = parent.parent
-    return False
-
-
-cdef bint walk_is_awaited_last(Walk* walk) noexcept nogil:
-    cdef Walk* parent = walk.parent
-    if parent == NULL or walk.request.is_done:
-        return False
-    return walk.purpose == UNDO or (walk.request.plan.nodes[parent.node].kind == NODE_ALL
-                                    and parent.cursor == 0 and parent.good > 0)
-
-
-cdef bint combine_is_over(Request* request) noexcept nogil:
-    # An answer alone does not end it: what is detached, or slower than the fastest, is carried out too.
-    return request.deadline.at <= request.plan.engine.now
 
 
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
@@ -182,14 +72,17 @@ cdef bint _is_good_enough(PlanNode* node, int outcome) noexcept nogil:
     return outcome < REFUSED_BY_SERVER and not (node.on_miss and outcome == MISS)
 
 
-cdef void _first_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+cdef void first_child_ends(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef Engine* engine = walk.request.plan.engine
+    if child == UNDONE:
+        undo_ended(walk)
+        return
     combine_take_if_better(walk, outcome, reply, node.answer_last)
     if _refuses_alone(walk, outcome):
         walk.absent |= undo_bit(walk, child)
     if (not _is_good_enough(node, outcome) and not (outcome == TIMEOUT and node.stops_late)
-            and walk.children_asked < node.child_count and not combine_is_over(walk.request)
+            and walk.children_asked < node.child_count and not request_is_over(walk.request)
             and may_retry(engine, outcome)):
         if outcome >= REFUSED_BY_SERVER:
             failed_over(engine, outcome)
@@ -213,8 +106,7 @@ cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint alwa
 
 # ---- all ----
 
-cdef void _all_start(Walk* walk) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+cdef void all_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef int count = node.child_count
     cdef int i
     # One more than there are, so that children which end at once do not end the walk before all were asked.
@@ -251,7 +143,11 @@ cdef void _all_conclude(Walk* walk) noexcept nogil:
         walk_free(walk)
 
 
-cdef void _all_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+cdef void all_child_ends(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    if child == UNDONE:
+        walk.position -= 1
+        _all_conclude(walk)
+        return
     claim_expect_release(walk.request)
     walk.good += outcome < REFUSED_BY_SERVER
     if outcome >= REFUSED_BY_SERVER:
@@ -265,7 +161,7 @@ cdef void _all_child_ended(Walk* walk, int child, int outcome, Slice reply) noex
 
 # ---- detach, constant ----
 
-cdef void _detach(Walk* walk, PlanNode* node) noexcept nogil:
+cdef void detach_begins(Walk* walk, PlanNode* node) noexcept nogil:
     """The answer first; the child then runs as a walk whose outcome nobody takes."""
     cdef Request* request = walk.request
     cdef Walk* child = walk_new(request, NULL, request.plan.children[node.children])
@@ -277,7 +173,7 @@ cdef void _detach(Walk* walk, PlanNode* node) noexcept nogil:
         walk_run(child)
 
 
-cdef void _constant(Walk* walk, PlanNode* node) noexcept nogil:
+cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef Text* text
     cdef Block* block
     if node.text < 0:

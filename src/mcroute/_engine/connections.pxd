@@ -1,14 +1,14 @@
-"""Bytes in and out of an engine's connections, and time: what its drivers do all day.
+"""Bytes in and out of an engine's connections.
 
 A driver reads into what `conn_buffer` lends and says so with `conn_received`; at the end of each turn it
 looks at every connection in `Engine.dirty`: sends what `conn_iovecs` shows, reports it with `conn_sent`,
-closes what is to be closed. It calls `engine_check` when `Engine.next_check` has come.
+closes what is to be closed. It calls `engine_check` of overdue.pxd when `Engine.next_check` has come.
 """
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
-from mcroute._engine.state cimport Conn, Engine
+from mcroute._engine.state cimport Conn
 
 cdef struct IoVec:              # as POSIX lays it out, so that writev takes an array of them
     void* base
@@ -24,17 +24,3 @@ cdef int conn_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil
 # So many bytes were sent; due for every dirty connection in every turn, also when there was nothing to send,
 # because that is when a paused session goes on.
 cdef void conn_sent(Conn* conn, size_t size) noexcept nogil
-
-# ---- time ----
-
-# A request begins now: no timeout can end sooner than the shortest there is.
-cdef inline void engine_began(Engine* engine, double now) noexcept nogil:
-    engine.now = now
-    if now + engine.plan.shortest < engine.next_check:
-        engine.next_check = now + engine.plan.shortest
-
-# Requests begin that have waited behind a key that is held no more; due in every turn after whatever may have ended
-# a request but bytes, the loss of a link and engine_check, which see to it themselves.
-cdef void engine_resume(Engine* engine, double now) noexcept nogil
-# Ends what is overdue; sets Engine.next_check.
-cdef void engine_check(Engine* engine, double now) noexcept nogil

@@ -1,26 +1,21 @@
-"""Bytes in and out of connections, and the passing of time."""
+"""Bytes in and out of connections."""
 
-from libc.math cimport INFINITY
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from mcroute._engine.answers cimport conn_break, session_go_on
+from mcroute._engine.beginnings cimport engine_resume
 from mcroute._engine.blocks cimport (
     Block, BlockPool, block_always, block_drop, block_new, block_of_share, out_sent,
 )
-from mcroute._engine.claims cimport claims_due, claims_resume
+from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.custom cimport routes_check
-from mcroute._engine.deadlines cimport deadlines_next
-from mcroute._engine.links cimport command_changes, link_haunt
-from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve, requests_relieve
-from mcroute._engine.replies cimport link_input, link_skip
-from mcroute._engine.requests cimport session_input, session_refuse
-from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINK_CONNECTING, LINK_READY, OUTCOME_COUNT, Link, Request, Session,
-)
-from mcroute._engine.trips cimport link_check, link_expire, link_heard
-from mcroute._engine.walks cimport walk_expire, walks_resume
+from mcroute._engine.dirty cimport conn_break
+from mcroute._engine.link_input cimport link_input, link_skip
+from mcroute._engine.links cimport link_heard
+from mcroute._engine.multigets cimport session_go_on
+from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve
+from mcroute._engine.session_input cimport session_input
+from mcroute._engine.session_refusals cimport requests_relieve, session_refuse
+from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, LINK_CONNECTING, LINK_READY, Engine, Link, Session
 
 cdef enum:
     SCRATCH_SIZE = 64 * 1024    # what connections without a started message read into, one after the other
@@ -249,72 +244,4 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     if conn.kind == CONN_SESSION and (<Session*>conn).has_rounds:
         engine_began(conn.engine, conn.engine.now)
         session_go_on(<Session*>conn)
-
-
-# ---- time ----
-
-cdef void engine_resume(Engine* engine, double now) noexcept nogil:
-    if engine.released != NULL:
-        engine_began(engine, now)
-        walks_resume(engine)
-
-
-cdef uint64_t _failovers(Engine* engine) noexcept nogil:
-    cdef uint64_t total = 0
-    cdef int outcome
-    for outcome in range(OUTCOME_COUNT):
-        total += engine.counts.failovers[outcome]
-    return total
-
-
-cdef void _haunt(Engine* engine) noexcept nogil:
-    """What has reached its deadline may wait for servers longer than its client does."""
-    cdef int i, j
-    for i in range(engine.server_count):
-        for j in range(engine.servers[i].link_count):
-            link_haunt(engine.servers[i].links[j])
-
-
-cdef bint _expire(Engine* engine, double now) noexcept nogil:
-    """Answers requests whose deadline has come. Whether any of them may change something."""
-    cdef Request* request = <Request*>engine.requests.first
-    cdef Link* link
-    cdef bint may_haunt = False
-    cdef int i, j
-    while request != NULL and request.deadline.at <= now and not may_haunt:
-        may_haunt = command_changes(request.view.command)
-        request = <Request*>request.deadline.next
-    for i in range(engine.server_count):
-        for j in range(engine.servers[i].link_count):
-            link = engine.servers[i].links[j]
-            if may_haunt or link.waiting > 0:
-                link_expire(link, now, may_haunt)
-    while deadlines_next(&engine.requests) <= now:
-        walk_expire(<Request*>engine.requests.first)
-    return may_haunt
-
-
-cdef void engine_check(Engine* engine, double now) noexcept nogil:
-    cdef double due
-    cdef double earliest = INFINITY
-    cdef uint64_t failovers = _failovers(engine)
-    cdef bint may_haunt = False
-    cdef bint has_waited = engine.waiting != NULL
-    cdef int i, j
-    engine.now = now
-    for i in range(engine.server_count):
-        for j in range(engine.servers[i].link_count):
-            due = link_check(engine.servers[i].links[j], now)
-            if due < earliest:
-                earliest = due
-    if deadlines_next(&engine.requests) <= now:
-        may_haunt = _expire(engine, now)
-    if may_haunt:
-        _haunt(engine)
-    if has_waited:
-        claims_resume(engine)
-    engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now), claims_due(engine))
-    engine_resume(engine, now)
-    if has_waited or _failovers(engine) != failovers:
-        # Asked of a server that the loop above had looked at already.
-        engine_began(engine, now)
+    engine_resume(conn.engine, conn.engine.now)

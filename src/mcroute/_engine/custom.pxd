@@ -24,11 +24,11 @@ order; both are handed over in lists, and neither thread looks into what is the 
 """
 
 from mcroute._engine.blocks cimport Slice
-from mcroute._engine.state cimport Engine, RouteEvent, RouteOrders, Walk
+from mcroute._engine.state cimport Engine, PlanNode, RouteEvent, RouteOrders, Walk
 
 # A walk has reached a python node, or one of its children has ended: the interpreter will be told.
-cdef void route_begin(Walk* walk) noexcept nogil
-cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
+cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil
+cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
 
 # What has happened since the last time, in this order; NULL if nothing has.
 cdef RouteEvent* routes_take(Engine* engine) noexcept nogil

@@ -3,18 +3,20 @@
 The data path only notes events, so that no interpreter is needed while bytes are parsed.
 """
 
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from mcroute._engine.beginnings cimport engine_resume
 from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
-from mcroute._engine.connections cimport engine_began, engine_resume
+from mcroute._engine.clock cimport engine_began
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note, deadlines_next
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
-    LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, PlanNode, Request, Route, RouteOrder,
+    LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, Request, Route, RouteOrder, walk_key,
 )
-from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_key, walk_new, walk_run
+from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -51,9 +53,8 @@ cdef void _free_event(RouteEvent* event) noexcept nogil:
 
 # ---- a route's life ----
 
-cdef Route* _route_new(Walk* walk) noexcept nogil:
+cdef Route* _route_new(Walk* walk, PlanNode* node) noexcept nogil:
     cdef Request* request = walk.request
-    cdef PlanNode* node = &request.plan.nodes[walk.node]
     cdef Engine* engine = request.plan.engine
     cdef Route* route = <Route*>calloc(1, sizeof(Route))
     if route == NULL:
@@ -83,9 +84,9 @@ cdef void _route_free(Route* route) noexcept nogil:
     free(route)
 
 
-cdef void route_begin(Walk* walk) noexcept nogil:
+cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef Engine* engine = walk.request.plan.engine
-    cdef Route* route = _route_new(walk) if engine.route_count < engine.routes_max else NULL
+    cdef Route* route = _route_new(walk, node) if engine.route_count < engine.routes_max else NULL
     cdef RouteEvent* event = _event_new(route, ROUTE_BEGINS) if route != NULL else NULL
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
@@ -104,7 +105,7 @@ cdef void route_begin(Walk* walk) noexcept nogil:
     hold_key(walk.request)
 
 
-cdef void route_child_ended(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
+cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noexcept nogil:
     cdef RouteEvent* event
     walk.children_asked -= 1
     if walk.route == NULL:
@@ -166,7 +167,7 @@ cdef void _ask(RouteOrder* order) noexcept nogil:
     cdef Walk* child = walk_new(walk.request, walk, walk.request.plan.children[node.children + order.child])
     walk.children_asked += 1
     if child == NULL:
-        route_child_ended(walk, order.number, OVERLOADED, NOTHING)
+        route_child_ends(walk, order.number, OVERLOADED, NOTHING)
         return
     child.number = order.number
     walk_run(child)

@@ -5,25 +5,28 @@ from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 
-from mcroute._engine.answers cimport call_forget, conn_mark
+from mcroute._engine.beginnings cimport engine_resume
 from mcroute._engine.calls cimport call_begin, calls_take
-from mcroute._engine.connections cimport conn_received, engine_began, engine_check, engine_resume
+from mcroute._engine.clock cimport engine_began
+from mcroute._engine.connections cimport conn_received
 from mcroute._engine.custom cimport routes_apply, routes_take
+from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
 from mcroute._engine.lifetimes cimport (
     engine_free, engine_install, link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
     session_close, session_open,
 )
-from mcroute._engine.links cimport link_unanswered_writes, server_is_unlinked
+from mcroute._engine.links cimport link_silent_since, link_unanswered_writes, server_is_unlinked
+from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.pieces cimport conn_feed, conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport AdmittedServer, CompiledPlan, servers_admit
+from mcroute._engine.requests cimport call_forget
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
     RouteEvent, Server, Session, Text,
 )
-from mcroute._engine.trips cimport link_silent_since
 from mcroute._engine.words cimport ServerWord
 
 from mcroute._engine.server_ids import ServerIds

@@ -3,9 +3,10 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strlen
 
-from mcroute._engine.answers cimport request_answer, request_answer_text, request_walk_ended
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.lines cimport error_line
+from mcroute._engine.requests cimport request_walk_ended
+from mcroute._engine.session_output cimport request_answer, request_answer_text
 from mcroute._engine.state cimport OVERLOADED
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)

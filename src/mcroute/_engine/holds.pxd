@@ -8,7 +8,9 @@ from mcroute._engine.state cimport Engine, Request
 
 # The request goes on at another server than the one that it was sent to, or begins later than it came.
 cdef void hold_key(Request* request) noexcept nogil
-# Whether the request, which has not begun, has to wait: then walks_resume begins it.
+# Whether the request, which has not begun, has to wait: then requests_resume begins it.
 cdef bint hold_waits(Request* request) noexcept nogil
+# Puts a chain of requests, or one, behind those that requests_resume is to begin, or to go on with.
+cdef void release_requests(Engine* engine, Request* first, Request* last) noexcept nogil
 # The last walk of a request that held a key has ended.
 cdef void hold_release(Request* request) noexcept nogil

@@ -82,6 +82,14 @@ cdef bint hold_waits(Request* request) noexcept nogil:
     return True
 
 
+cdef void release_requests(Engine* engine, Request* first, Request* last) noexcept nogil:
+    if engine.released == NULL:
+        engine.released = first
+    else:
+        engine.last_released.next_waiting = first
+    engine.last_released = last
+
+
 cdef void hold_release(Request* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Hold* hold = request.hold
@@ -92,9 +100,5 @@ cdef void hold_release(Request* request) noexcept nogil:
     engine.hold_count -= 1
     request.hold = NULL
     if hold.first != NULL:
-        if engine.released == NULL:
-            engine.released = hold.first
-        else:
-            engine.last_released.next_waiting = hold.first
-        engine.last_released = hold.last
+        release_requests(engine, hold.first, hold.last)
     free(hold)

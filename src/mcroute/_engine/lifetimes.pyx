@@ -2,27 +2,28 @@
 """What is made, linked to what it belongs to, and freed again."""
 
 from libc.math cimport INFINITY
+from libc.stddef cimport size_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from mcroute._engine.answers cimport conn_mark, request_taken, session_abandon
-from mcroute._engine.bounds cimport engine_bound_values
-from mcroute._engine.claims cimport claims_abandon
+from mcroute._engine.beginnings cimport claims_abandon, engine_resume, requests_resume
 from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init, pool_set_share
-from mcroute._engine.connections cimport engine_began, engine_resume
+from mcroute._engine.bounds cimport engine_bound_values
+from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon
+from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.handed cimport handed_forget
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
-from mcroute._engine.replies cimport link_drop_expected
+from mcroute._engine.requests cimport request_taken
+from mcroute._engine.session_output cimport session_abandon
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, NOT_LOST, RETRIES_MAX,
     SCRIPT_MAX, VALUE_MAX_UNKNOWN, Conn, Request, Walk,
 )
-from mcroute._engine.walks cimport walks_resume
+from mcroute._engine.trips cimport link_drop_expected
 from mcroute._protocol cimport default_limits
-
 
 # ---- an engine ----
 
@@ -120,7 +121,7 @@ cdef void _end_all(Engine* engine) noexcept nogil:
     while engine.routes.first != NULL or engine.released != NULL or engine.waiting != NULL:
         claims_abandon(engine)
         routes_abandon(engine)
-        walks_resume(engine)
+        requests_resume(engine)
     routes_abandon(engine)
     handed_forget(engine)
     while engine.finished != NULL:

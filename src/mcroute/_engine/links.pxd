@@ -1,9 +1,13 @@
 """A link's queue of expected replies: memcached answers in order, so order is what matches them."""
 
+from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 
 from mcroute._engine.state cimport Expected, Link, Server, Text, Walk
+
+cdef enum:
+    SIGN_OF_LIFE = 4096         # bytes of a reply that is not whole yet
 
 # Whether a server that executes the command later than its client believes does harm.
 cdef bint command_changes(int command) noexcept nogil
@@ -35,5 +39,27 @@ cdef inline void link_pace(Link* link) noexcept nogil:
     link.paced_at = link.conn.engine.now
     link.paced_head = link.head
 
+cdef inline Expected* link_expected(Link* link, uint32_t place) noexcept nogil:
+    """The oldest stands in place 0."""
+    return &link.ring[(link.head + place) & (link.slots - 1)]
+
 cdef inline Expected* link_oldest(Link* link) noexcept nogil:
     return &link.ring[link.head & (link.slots - 1)]
+
+# ---- signs of life ----
+
+# When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none.
+cdef inline double link_silent_since(Link* link) noexcept nogil:
+    return max(link.heard_at, link_oldest(link).sent_at) if link.count > 0 else INFINITY
+
+# A whole reply.
+cdef inline void link_answered(Link* link) noexcept nogil:
+    link.heard_at = link.conn.engine.now
+    link.unheard = 0
+    link.server.failures = 0
+
+# Some bytes have come.
+cdef inline void link_heard(Link* link, size_t size) noexcept nogil:
+    link.unheard += size
+    if link.unheard >= SIGN_OF_LIFE:
+        link_answered(link)

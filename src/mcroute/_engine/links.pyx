@@ -1,19 +1,19 @@
 """Pipelining towards servers."""
 
-from libc.stdint cimport uint32_t, uintptr_t
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from mcroute._engine.answers cimport conn_mark
 from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.relief cimport links_have_room
-from mcroute._hashing.caching cimport prefetch_all
 from mcroute._engine.state cimport (
-    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT, Request,
+    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
+    Request, walk_is_copied,
 )
-from mcroute._engine.walks cimport walk_is_copied
 from mcroute._engine.words cimport word_haunt
+from mcroute._hashing.caching cimport prefetch_all
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 
 

@@ -2,14 +2,8 @@
 
 from mcroute._engine.blocks cimport Block, OutQueue
 from mcroute._engine.state cimport Engine, Expected, Request
-from mcroute._protocol cimport ReplyView, RequestView
+from mcroute._protocol cimport ReplyView
 
-# The command group of a meta request, as policy.nodes.Group.
-cdef int meta_group(const unsigned char* data, RequestView* view) noexcept nogil
-# Of a meta request that has ended, as state.Variant; -1: none of them.
-cdef int meta_variant(Request* request) noexcept nogil
-# Whether the request creates what it is to change (ma, and ms to append or prepend, with N).
-cdef bint meta_vivifies(Request* request) noexcept nogil
 # Queues the request with `opaque` in place of the client's, without q, and with the
 # server's own CAS token if tokens are tagged. False without memory.
 cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque, bint tags_cas) noexcept nogil

@@ -11,74 +11,15 @@ from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.blocks cimport Slice, out_copy, out_slice
 from mcroute._engine.relief cimport reply_block
-from mcroute._engine.state cimport (
-    GROUP_ARITHMETIC, GROUP_DELETE, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE,
-    GROUP_STORE_IF, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_TOUCH,
-)
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
-    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR,
-    REPLY_META_MISS, REPLY_SERVER_ERROR, REQ_BASE64, REQ_HAS_OPAQUE, request_next_key,
+    CMD_META_DEBUG, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR, REPLY_META_MISS, REPLY_SERVER_ERROR,
+    REQ_BASE64, REQ_HAS_OPAQUE, RequestView, request_next_key,
 )
 
 cdef enum:
     TOKEN_ROOM = 32             # " C", twenty digits, and a zero
     OPAQUE_ROOM = 16            # " O", ten digits, and the zero that snprintf adds
-
-
-cdef bint _has_flag(const uint8_t* data, RequestView* view, const char* letters) noexcept nogil:
-    cdef uint32_t at = view.flags_offset
-    cdef uint32_t start = 0
-    cdef uint32_t size = 0
-    cdef const char* letter
-    while True:
-        at = request_next_key(data, at, view.flags_end, &start, &size)
-        if at == 0:
-            return False
-        letter = letters
-        while letter[0] != 0:
-            if data[start] == <uint8_t>letter[0]:
-                return True
-            letter += 1
-
-
-cdef bint meta_vivifies(Request* request) noexcept nogil:
-    cdef RequestView* view = &request.view
-    if view.command != CMD_META_ARITHMETIC and (view.command != CMD_META_SET or view.meta_mode not in (b'a', b'p')):
-        return False
-    return _has_flag(request.block.data + request.offset, view, b"N")
-
-
-cdef int meta_group(const uint8_t* data, RequestView* view) noexcept nogil:
-    """What depends on one copy's cas, lease or mode is asked of one copy; the rest is like its classic twin."""
-    if view.command == CMD_META_SET:
-        if view.meta_mode not in (0, b's') or _has_flag(data, view, b"CI"):
-            return GROUP_STORE_IF
-        return GROUP_STORE
-    if view.command == CMD_META_DELETE:
-        return GROUP_STORE_IF if _has_flag(data, view, b"CIx") else GROUP_DELETE
-    if view.command == CMD_META_ARITHMETIC:
-        return GROUP_ARITHMETIC
-    if _has_flag(data, view, b"T"):
-        return GROUP_READ_TOUCH
-    return GROUP_READ_CAS if _has_flag(data, view, b"cNR") else GROUP_READ
-
-
-cdef int meta_variant(Request* request) noexcept nogil:
-    cdef RequestView* view = &request.view
-    if view.command == CMD_META_GET and request.group == GROUP_READ_TOUCH:
-        return VARIANT_TOUCH
-    if view.command == CMD_META_ARITHMETIC and view.meta_mode == b"d":
-        return VARIANT_DECREMENT
-    # Every other variant belongs to one group, and few requests do.
-    if request.group != GROUP_STORE_IF:
-        return -1
-    if (view.command == CMD_META_SET and view.meta_mode not in (b"a", b"p")
-            and _has_flag(request.block.data + request.offset, view, b"C")):
-        return VARIANT_CAS
-    if view.command == CMD_META_DELETE and _has_flag(request.block.data + request.offset, view, b"I"):
-        return VARIANT_INVALIDATE
-    return -1
 
 
 cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexcept nogil:

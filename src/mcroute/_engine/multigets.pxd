@@ -1,18 +1,21 @@
 """A get of several keys: its parts, and what becomes of them."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport uint8_t
 
 from mcroute._engine.blocks cimport Block, Slice
-from mcroute._engine.state cimport Request, Walk
+from mcroute._engine.state cimport Request, Session, Walk
 
 cdef enum:
     ROUND_KEYS_MAX = 128        # that are asked for at first, of however many there are
     ROUND_BYTES = 8 << 20       # of items in the rounds behind it, as many as one can tell
     UNREAD_BYTES = 4 << 20      # of the rounds before, while the next one is asked for
 
+
 # Goes on with a get whose round is over, if it is its turn and its client has taken enough.
 cdef void multiget_go_on(Request* request) noexcept nogil
+# The same with the session's first request, if that waits: bytes have been sent.
+cdef void session_go_on(Session* session) noexcept nogil
 # Begins the request's parts. The request may be answered, and gone, on return.
 cdef void multiget_begin(Request* request) noexcept nogil
 # A VALUE has come for a part. False when its key is not one of those that are still to come.
@@ -22,7 +25,7 @@ cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t si
 # The same, of an item that is not kept: the whole get fails by it.
 cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil
 # A key that was walked by itself has ended.
-cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil
+cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
 # A link's part has ended: its items were taken as they came, keys without one are misses or failures. `reply` is the
 # last line, which is passed on if the server refused.
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil

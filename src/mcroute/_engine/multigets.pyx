@@ -4,27 +4,28 @@ A part is one walk for all of its keys. Those that it brings no item for go on w
 again. Keys that cannot share a walk, because they have come to a node that is no plain ask, are walked one by one.
 """
 
-from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from mcroute._engine.answers cimport (
-    conn_break, conn_mark, request_answer_joined, request_answer_text, request_wait, request_walk_ended,
-    request_write_round,
-)
 from mcroute._engine.blocks cimport block_keep, block_new
-from mcroute._hashing.caching cimport prefetch
-from mcroute._engine.combining cimport combine_is_over, failed_over, first_go_on, may_retry, random_number
-from mcroute._engine.state cimport (
-    HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED,
-    REFUSED_BY_SERVER, Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Rounds, Server, Session,
-    request_rounds,
+from mcroute._engine.chance cimport random_number
+from mcroute._engine.combining cimport first_go_on
+from mcroute._engine.dirty cimport conn_break, conn_mark
+from mcroute._engine.requests cimport request_is_over, request_walk_ended
+from mcroute._engine.retries cimport failed_over, may_retry
+from mcroute._engine.session_output cimport (
+    request_answer_joined, request_answer_text, request_wait, request_write_round,
 )
-from mcroute._protocol cimport reply_item, request_next_key
-from mcroute._ring cimport RingTable, ring_owner_each
+from mcroute._engine.state cimport (
+    HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED, REFUSED_BY_SERVER,
+    Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Rounds, Server, request_rounds,
+)
 from mcroute._engine.walks cimport (
     walk_ask, walk_fails, walk_free, walk_link, walk_new, walk_resolve, walk_run, walk_server,
 )
+from mcroute._hashing.caching cimport prefetch
+from mcroute._protocol cimport reply_item, request_next_key
+from mcroute._ring cimport RingTable, ring_owner_each
 
 cdef enum:
     KEYS_A_ROUND = 32           # that are looked up together
@@ -98,15 +99,15 @@ cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept no
     return True
 
 
-cdef void multiget_key_ended(Request* request, int32_t key, int outcome, Slice reply) noexcept nogil:
+cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    cdef Request* request = walk.request
     if outcome == HIT and reply.block != NULL:
         # Up to, and without, the END behind the item.
-        _keep_item(&request.keys[key], Slice(reply.block, reply.offset, reply.size - 5))
+        _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - 5))
     elif outcome >= REFUSED_BY_SERVER:
         request.failure = outcome
         _note_refusal(request, outcome, reply)
     _part_ended(request)
-
 
 cdef void _note_refusal(Request* request, int outcome, Slice reply) noexcept nogil:
     """The first server's line is passed on, as of a get of one key."""
@@ -161,7 +162,7 @@ cdef bint _has_another(Request* request, int node, const KeyState* state, bint i
     """Whether the node has one more child for the key after an error, or a miss."""
     cdef PlanNode* first = &request.plan.nodes[node]
     return (first.kind == NODE_FIRST and state.tried + 1 < <uint32_t>first.child_count and not request.is_done
-            and (is_error or first.on_miss) and not combine_is_over(request))
+            and (is_error or first.on_miss) and not request_is_over(request))
 
 
 cdef int _best(Request* request, const KeyState* state, int outcome) noexcept nogil:
@@ -418,6 +419,14 @@ cdef void multiget_go_on(Request* request) noexcept nogil:
     conn_mark(&session.conn)
     _ask_keys(request, <int32_t>rounds.first, <int32_t>rounds.end)
 
+
+cdef void session_go_on(Session* session) noexcept nogil:
+    cdef Request* request = session.head
+    while request != NULL and not request.is_stalled:
+        request = request.next
+    session.has_rounds = request != NULL
+    if request != NULL and request == session.head:
+        multiget_go_on(request)
 
 # ---- ending ----
 

@@ -8,21 +8,22 @@ A child that timed out may do it yet. Then nothing but the success of a later ch
 command: a client that would have to be told a refusal is told the timeout.
 """
 
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mcroute._engine.combining cimport (
-    combine_is_over, combine_take_if_better, failed_over, hold_if_sent, may_retry, run_child,
-)
+from mcroute._engine.combining cimport combine_take_if_better, hold_if_sent, run_child
+from mcroute._engine.groups cimport meta_vivifies
 from mcroute._engine.holds cimport hold_key
-from mcroute._engine.meta cimport meta_vivifies
+from mcroute._engine.requests cimport request_is_over
+from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
-    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NOT_FOUND, NOT_STORED,
-    NODE_ASK, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, Link, PlanNode, PlanTable,
-    Request, Server,
+    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND,
+    NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, Link, PlanTable, Request,
+    Server, walk_key,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
-from mcroute._engine.undo cimport undo_bit, undo_bits, undo_children
-from mcroute._engine.walks cimport walk_end, walk_key, walk_link, walk_server
+from mcroute._engine.undo cimport UNDONE, undo_bit, undo_bits, undo_children, undo_ended
+from mcroute._engine.walks cimport walk_end, walk_link, walk_server
 from mcroute._protocol cimport CMD_ADD, CMD_META_SET
 
 cdef enum:                      # Walk.cursor
@@ -61,8 +62,7 @@ cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
     return -1
 
 
-cdef void once_start(Walk* walk) noexcept nogil:
-    cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
+cdef void once_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef uint64_t token = 0
     cdef int child
     if not token_of_request(walk.request, &token):
@@ -113,8 +113,10 @@ cdef void _settle(Walk* walk) noexcept nogil:
         _have_added(walk)
 
 
-cdef void once_child_ended(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
-    if walk.cursor == LOOKING:
+cdef void once_child_ends(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
+    if child == UNDONE:
+        undo_ended(walk)
+    elif walk.cursor == LOOKING:
         _looked(walk, child, outcome)
     elif walk.cursor == ADDING:
         _added(walk, child, outcome, reply)
@@ -153,7 +155,7 @@ cdef bint _is_passed(Walk* walk, int child) noexcept nogil:
 
 cdef bint _goes_on(Walk* walk, int outcome) noexcept nogil:
     if (walk.children_asked >= walk.request.plan.nodes[walk.node].child_count
-            or combine_is_over(walk.request) or not may_retry(walk.request.plan.engine, outcome)):
+            or request_is_over(walk.request) or not may_retry(walk.request.plan.engine, outcome)):
         return False
     if outcome > REFUSED_BY_SERVER:
         failed_over(walk.request.plan.engine, outcome)
@@ -211,7 +213,7 @@ cdef void _have_looked(Walk* walk) noexcept nogil:
     walk.good = 0
     if _adds(walk.request) and holders != 0:
         walk_end(walk, NOT_STORED, NOTHING)
-    elif holders == 0 and walk.failure != HIT or combine_is_over(walk.request):
+    elif holders == 0 and walk.failure != HIT or request_is_over(walk.request):
         walk_end(walk, walk.failure if walk.failure != HIT else TIMEOUT, NOTHING)
     elif _adds(walk.request):
         _run_all(walk, ADDING, CARRY_OUT)

@@ -4,16 +4,21 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from mcroute._engine.bounds cimport server_bound_values
+from mcroute._engine.combining cimport (
+    all_begins, all_child_ends, constant_begins, detach_begins, first_begins, first_child_ends,
+)
+from mcroute._engine.custom cimport route_begins, route_child_ends
+from mcroute._engine.lifetimes cimport server_add
+from mcroute._engine.multigets cimport multiget_key_ended, multiget_part_ended
+from mcroute._engine.observing cimport server_counts_clear
+from mcroute._engine.once cimport once_begins, once_child_ends
+from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 from mcroute._engine.state cimport (
-    COPIES_MAX, Description, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
+    COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
-from mcroute._engine.bounds cimport server_bound_values
-from mcroute._engine.lifetimes cimport server_add
-from mcroute._engine.observing cimport server_counts_clear
 from mcroute._engine.words cimport word_outs, word_ups
-from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
-
 from mcroute._ring cimport Ring, ring_table
 
 from mcroute.policy import nodes
@@ -34,8 +39,28 @@ KINDS = {
 _COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
 
 
+cdef void _give_functions(PlanNode* node) noexcept:
+    if node.kind == NODE_FIRST:
+        node.begins = first_begins
+        node.child_ends = first_child_ends
+    elif node.kind == NODE_ALL:
+        node.begins = all_begins
+        node.child_ends = all_child_ends
+    elif node.kind == NODE_THEN:
+        node.begins = once_begins
+        node.child_ends = once_child_ends
+    elif node.kind == NODE_PYTHON:
+        node.begins = route_begins
+        node.child_ends = route_child_ends
+    elif node.kind == NODE_DETACH:
+        node.begins = detach_begins
+    elif node.kind == NODE_CONSTANT:
+        node.begins = constant_begins
+
+
 cdef _lay_out_node(PlanNode* node, source, list children, list texts):
     node.kind = KINDS[type(source)]
+    _give_functions(node)
     node.children = <int>len(children)
     own = getattr(source, "children", ())
     if node.kind == NODE_DETACH:
@@ -79,6 +104,8 @@ cdef class CompiledPlan:
         if self.table == NULL:
             raise MemoryError
         self.table.root = plan.root
+        self.table.part_ends = multiget_part_ended
+        self.table.key_ends = multiget_key_ended
         self._lay_out_pools(plan)
         self._lay_out_nodes(plan)
         self.table.retry_share = plan.retry_share

@@ -3,15 +3,12 @@
 from libc.stddef cimport size_t
 
 from mcroute._engine.blocks cimport Block, block_new
-from mcroute._engine.state cimport Engine, Session
+from mcroute._engine.state cimport Engine
 
 cdef enum:
     RESERVED_MAX = 16 * 1024    # bytes of a block that the links' reserve gives to a reply
     REQUEST_MAX = 2 << 20       # bytes that one request takes at most in the output of a link
 
-# Refuses values that are on their way, the longest first, until the requests' share has room for that many bytes. False
-# if the session itself would be next.
-cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil
 # Closes the clients that leave most unread, until the replies are within their share again, or nobody has much.
 cdef void replies_relieve(Engine* engine) noexcept nogil
 

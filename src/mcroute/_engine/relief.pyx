@@ -1,46 +1,16 @@
 """Looked for only when a share is used up: the sessions are gone along each time, which is rare."""
 
-from mcroute._engine.answers cimport conn_break
-from mcroute._engine.blocks cimport block_drop, out_clear, slice_drop
+from mcroute._engine.blocks cimport out_clear, slice_drop
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.requests cimport session_refuse
-from mcroute._engine.state cimport Request
+from mcroute._engine.dirty cimport conn_break
+from mcroute._engine.state cimport Request, Session
 
 cdef enum:
-    REFUSED_AT_ONCE = 16        # values; the next bytes that come refuse more
     CLOSED_AT_ONCE = 16         # sessions
     UNREAD_MIN = 64 * 1024      # bytes: who has less is not closed for it
 
 # Seconds until sessions are looked at again, after nobody was found.
 cdef double RELIEF_PAUSE = 0.01
-
-
-cdef Session* _largest_value(Engine* engine) noexcept nogil:
-    cdef Session* session = engine.sessions
-    cdef Session* largest = NULL
-    while session != NULL:
-        if session.conn.input.block != NULL and not session.conn.is_broken and (
-                largest == NULL or session.conn.input.block.capacity > largest.conn.input.block.capacity):
-            largest = session
-        session = session.next
-    return largest
-
-
-cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil:
-    cdef Session* largest
-    cdef int _i
-    for _i in range(REFUSED_AT_ONCE):
-        if engine.uploads.used_bytes + wanted <= engine.uploads.used_share:
-            return True
-        largest = _largest_value(engine)
-        if largest == NULL or largest == asker:
-            return False
-        if not session_refuse(largest):
-            counter_add(&engine.counts.closed_memory, 1)
-            conn_break(&largest.conn)
-        block_drop(largest.conn.input.block)
-        largest.conn.input.block = NULL
-    return engine.uploads.used_bytes + wanted <= engine.uploads.used_share
 
 
 cdef Session* _most_unread(Engine* engine) noexcept nogil:

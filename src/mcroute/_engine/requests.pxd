@@ -1,15 +1,19 @@
-"""What clients send: requests, each started on the plan that is installed at that moment."""
+"""A request's life: from the memory for it until nothing works for it any more."""
 
-from libc.stdint cimport uint8_t
+from mcroute._engine.state cimport Engine, Request, Session
 
-from mcroute._engine.state cimport Session
-from mcroute._protocol cimport RequestView
+# A request of the session, last in its order, or without a session a call. NULL without memory.
+cdef Request* request_new(Engine* engine, Session* session) noexcept nogil
+# One walk of the request has ended for good; frees the request after the last, if it has been answered.
+cdef void request_walk_ended(Request* request) noexcept nogil
+# The result of a finished call has been taken.
+cdef void request_taken(Request* request) noexcept nogil
+# Nobody waits for the call any more, whether it has finished or not.
+cdef void call_forget(Request* request) noexcept nogil
+# Frees an answered request, for which no walk is at work.
+cdef void request_release(Request* request) noexcept nogil
 
-# The group that policies know the command by, as policy.nodes.Group; -1: it is not routed by key.
-cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil
-
-# Takes what has arrived on the session, until it is paused or broken.
-cdef void session_input(Session* session) noexcept nogil
-# Refuses the value that has begun to come: the rest of it is read past. What has come is the caller's to drop. False if
-# what has begun is no value.
-cdef bint session_refuse(Session* session) noexcept nogil
+# Nothing is begun for a request whose deadline has come. An answer alone does not end it: what is detached, or slower
+# than the fastest copy, is carried out too.
+cdef inline bint request_is_over(const Request* request) noexcept nogil:
+    return request.deadline.at <= request.plan.engine.now

@@ -3,13 +3,14 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
+from mcroute._engine.alarms cimport engine_alarms
 from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
-from mcroute._engine.connections cimport engine_began
+from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
-from mcroute._engine.trips cimport engine_alarms, server_fail_over
+from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.words cimport (
     SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state,
     word_trust,

@@ -47,6 +47,7 @@ cdef enum:
 cdef struct Engine
 cdef struct Hold
 cdef struct Link
+cdef struct PlanNode
 cdef struct Request
 cdef struct Route
 cdef struct RouteEvent
@@ -54,8 +55,15 @@ cdef struct Server
 cdef struct Session
 cdef struct Walk
 
+# Nodes and multigets call walks, which call them: the plan has their functions, see plans.pyx.
+ctypedef void (*NodeBegins)(Walk* walk, PlanNode* node) noexcept nogil
+ctypedef void (*ChildEnds)(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
+ctypedef void (*WalkEnds)(Walk* walk, int outcome, Slice reply) noexcept nogil
+
 cdef struct PlanNode:
     int kind
+    NodeBegins begins           # a walk has come to the node, which is no ask and no switch
+    ChildEnds child_ends        # `number` is the child's Walk.number
     int pool                    # ask
     int rank                    # ask
     bint tags_cas               # ask: CAS tokens carry their server
@@ -98,6 +106,8 @@ cdef struct PlanTable:
     uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
     bint has_copies             # more than one server may be asked for a key
     bint answers_early          # a write may be answered before all servers that it went to have answered
+    WalkEnds part_ends          # of a multiget: a walk for keys of one link
+    WalkEnds key_ends           # a walk for one key
     double retry_share
     double retry_floor
 
@@ -217,7 +227,7 @@ cdef struct Link:
     uint32_t overdue            # the oldest of them, which have been looked at for that
     uint32_t waiting            # of these, those that somebody waits for
     size_t unheard              # bytes since the last sign of life
-    double heard_at             # the last sign of life, see trips.pxd
+    double heard_at             # the last sign of life, see links.pxd
     double paced_at             # since then the head has moved on from there: how fast replies come
     uint32_t paced_head
     Text script[SCRIPT_MAX]     # what the replies to the handshake's steps begin with
@@ -304,6 +314,7 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint8_t is_answered         # and handed to the session
     uint8_t is_asking           # multiget: its parts, one after the other
     uint8_t is_in_rounds        # multiget: behind its KeyStates there are Rounds
+    uint8_t is_released         # in Engine.released to go on with its next round
     uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not taken enough yet
     uint8_t verdict             # of a delete in place of a refused write: the error that its client is told; 0: none
     uint8_t is_haunted          # another engine's ghost of its key may be executed any time
@@ -311,6 +322,21 @@ cdef struct Request:            # small, since thousands are in flight and none 
 
 cdef inline Rounds* request_rounds(Request* request) noexcept nogil:
     return <Rounds*>(request.keys + request.key_count)
+
+# The key that the walk is about.
+cdef inline const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
+    cdef Request* request = walk.request
+    cdef inline const uint8_t* data = request.block.data + request.offset
+    if walk.first_key >= 0:
+        size[0] = request.keys[walk.first_key].size
+        return data + request.keys[walk.first_key].offset
+    size[0] = request.view.key_size
+    return data + request.view.key_offset
+
+# Whether the ask is a write which another copy may take: one that does not reach its server is a missed write there.
+cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
+    return (walk.parent != NULL and walk.purpose != LOOK
+            and (walk.request.group > GROUP_LAST_READ or walk.purpose == UNDO))
 
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket
@@ -404,7 +430,7 @@ cdef struct Engine:
     uint32_t handed_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
-    Request* released           # behind holds that are no more, in the order in which they came
+    Request* released           # behind holds that are no more, or between rounds, in the order in which they came
     Request* last_released
     Claims* claims              # shared with the engines of other threads; NULL: there are none
     int claimant                # this engine's number there

@@ -15,5 +15,8 @@ cdef enum:
 cdef uint32_t undo_bit(Walk* walk, int child) noexcept nogil
 # The bits of all children that can be undone.
 cdef uint32_t undo_bits(Walk* walk) noexcept nogil
-# Runs an undo at each of these children. Whether all have ended already; else combine_child_ended is told of their end.
+# Runs an undo at each of these children. Whether all have ended already; else the node is told of
+# each end, as of a child UNDONE.
 cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil
+# An undo has ended: the walk ends with the last of them.
+cdef void undo_ended(Walk* walk) noexcept nogil

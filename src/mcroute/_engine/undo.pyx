@@ -7,9 +7,9 @@ The reply waits for that. A copy whose delete fails has missed a write, and goes
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
-from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable, Request, Server
-from mcroute._engine.trips cimport server_missed
-from mcroute._engine.walks cimport walk_key, walk_new, walk_run, walk_server
+from mcroute._engine.alarms cimport server_missed
+from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable, Request, Server, walk_key
+from mcroute._engine.walks cimport walk_end, walk_new, walk_run, walk_server
 
 cdef enum:
     BITS = 32
@@ -61,3 +61,9 @@ cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:
         walk_run(child)
     walk.position -= 1
     return walk.position == 0
+
+
+cdef void undo_ended(Walk* walk) noexcept nogil:
+    walk.position -= 1
+    if walk.position == 0:
+        walk_end(walk, walk.best, walk.best_reply)

@@ -4,22 +4,16 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 
 from mcroute._engine.blocks cimport Slice
-from mcroute._engine.state cimport Engine, Link, PlanNode, Request, Server, Walk
+from mcroute._engine.state cimport Link, PlanNode, Request, Server, Walk
 from mcroute._hashing cimport hash_murmur3_32
 
 cdef enum:
     LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
 
-# Begins the request at the root of its plan. The request may be answered, and gone, on return.
-cdef void walk_begin(Request* request) noexcept nogil
-# Begins what has waited behind a key that is held no more; due at the end of whatever may have ended a request.
-cdef void walks_resume(Engine* engine) noexcept nogil
+# Runs the request's plan from its root.
+cdef void walk_plan(Request* request) noexcept nogil
 # An ask has ended. The reply is referred to where it is kept; an empty slice where no server answered.
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil
-# Whether the ask is a write which another copy may take: one that does not reach its server is a missed write there.
-cdef bint walk_is_copied(const Walk* walk) noexcept nogil
-# The key that the walk is about.
-cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil
 # The request's deadline has come: answers it as a timeout, and orphans what is still in flight for it.
 cdef void walk_expire(Request* request) noexcept nogil
 

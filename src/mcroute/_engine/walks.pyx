@@ -1,35 +1,32 @@
 """The walk of a request through the nodes of its plan.
 
 A walk is one node at work for one request. `walk_run` starts it, `walk_end` carries its outcome to the walk
-above, which asks its next child, waits for more, or ends in turn (see combining.pyx); the topmost's outcome is
+above, which asks its next child, waits for more, or ends in turn (see combining.pxd); the topmost's outcome is
 the answer. Plans have no cycles and few levels, so the recursion is as deep as the plan.
 """
 
-from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcmp, memset, strlen
 
-from mcroute._engine.answers cimport conn_break, request_answer, request_answer_text, request_walk_ended
+from mcroute._engine.alarms cimport server_missed
 from mcroute._engine.blocks cimport Block, block_drop, slice_drop
-from mcroute._engine.claims cimport claim_waits
-from mcroute._engine.combining cimport combine_child_ended, combine_start
 from mcroute._engine.counters cimport counter_add
+from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_blame, request_error_line
-from mcroute._engine.holds cimport hold_waits
 from mcroute._engine.lines cimport plain_line
+from mcroute._engine.link_output cimport send_request
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.meta cimport meta_reply
-from mcroute._engine.multigets cimport multiget_begin, multiget_key_ended, multiget_part_ended
-from mcroute._engine.outgoing cimport send_request
 from mcroute._engine.prefixes cimport prefixes_find
+from mcroute._engine.requests cimport request_walk_ended
+from mcroute._engine.session_output cimport request_answer, request_answer_text
 from mcroute._engine.state cimport (
-    COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOOK, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, Link, PlanNode, PlanPool, PlanTable, Server,
+    COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
+    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, PlanPool, PlanTable, walk_is_copied,
+    walk_key,
 )
-from mcroute._engine.trips cimport server_missed
 from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_state
-from mcroute._protocol cimport CMD_GATS, CMD_META_GET, REQ_OPEN, REQ_RESUMED
+from mcroute._protocol cimport CMD_META_GET
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
@@ -73,16 +70,6 @@ cdef void walk_free(Walk* walk) noexcept nogil:
         walk.spare = request.plan.engine.spare_walks
         request.plan.engine.spare_walks = walk
     request_walk_ended(request)
-
-
-cdef const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
-    cdef Request* request = walk.request
-    cdef const uint8_t* data = request.block.data + request.offset
-    if walk.first_key >= 0:
-        size[0] = request.keys[walk.first_key].size
-        return data + request.keys[walk.first_key].offset
-    size[0] = request.view.key_size
-    return data + request.view.key_offset
 
 
 # ---- answers that no server gave ----
@@ -186,7 +173,13 @@ cdef void walk_run(Walk* walk) noexcept nogil:
         server = walk_server(request, node, key, size)
         walk_ask(walk, server, walk_link(server, key, size))
     else:
-        combine_start(walk, node)
+        node.begins(walk, node)
+
+
+cdef void walk_plan(Request* request) noexcept nogil:
+    request.walk.is_embedded = True
+    _walk_set(&request.walk, request, NULL, request.plan.root)
+    walk_run(&request.walk)
 
 
 # ---- ending ----
@@ -197,7 +190,7 @@ cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
         return
     request.outcome = outcome
     if request.keys != NULL:
-        multiget_key_ended(request, walk.first_key, outcome, reply)
+        request.plan.key_ends(walk, outcome, reply)
     elif reply.block != NULL:
         request_answer(request, reply)
     elif outcome < REFUSED_BY_SERVER:
@@ -210,18 +203,13 @@ cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcep
     if parent == NULL:
         _root_ended(walk, outcome, reply)
     else:
-        combine_child_ended(parent, walk.number, outcome, reply)
-
-
-cdef bint walk_is_copied(const Walk* walk) noexcept nogil:
-    return (walk.parent != NULL and walk.purpose != LOOK
-            and (walk.request.group > GROUP_LAST_READ or walk.purpose == UNDO))
+        parent.request.plan.nodes[parent.node].child_ends(parent, walk.number, outcome, reply)
 
 
 cdef bint _is_missed(int outcome) noexcept nogil:
     """A copy that did not get a write holds an older value from now on.
 
-    After a timeout the write still stands on the link, before whatever is asked next: see link_complete and link_lost.
+    After a timeout the write still stands on the link, before whatever is asked next: see link_input.pyx, trips.pyx.
     """
     return outcome > REFUSED_BY_SERVER and outcome != TIMEOUT
 
@@ -238,7 +226,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
         if outcome >= REFUSED_BY_SERVER:
             request_blame(walk.request, walk.server, outcome)
     if walk.is_group:
-        multiget_part_ended(walk, outcome, reply)
+        walk.request.plan.part_ends(walk, outcome, reply)
         return
     if walk.server >= 0 and (_is_missed(outcome) or _keeps_its_value(walk, outcome, reply)) and walk_is_copied(walk):
         server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
@@ -253,31 +241,3 @@ cdef void walk_expire(Request* request) noexcept nogil:
     if request.keys != NULL:
         request.failure = TIMEOUT
     _answer_error(request, TIMEOUT)
-
-
-# ---- beginning ----
-
-cdef void walks_resume(Engine* engine) noexcept nogil:
-    cdef Request* request
-    while engine.released != NULL:
-        request = engine.released
-        engine.released = request.next_waiting
-        if not request.is_done:
-            walk_begin(request)
-        request_walk_ended(request)
-
-
-cdef void walk_begin(Request* request) noexcept nogil:
-    cdef Engine* engine = request.plan.engine
-    # What waited for other engines has passed the holds of before; those of since then are of later requests.
-    if engine.hold_count > 0 and request.hold == NULL and not engine.is_resuming and hold_waits(request):
-        return
-    if engine.claims != NULL and claim_waits(request):
-        return
-    if request.view.command <= CMD_GATS and (
-            request.view.key_count > 1 or request.view.flags & (REQ_OPEN | REQ_RESUMED)):
-        multiget_begin(request)
-        return
-    request.walk.is_embedded = True
-    _walk_set(&request.walk, request, NULL, request.plan.root)
-    walk_run(&request.walk)

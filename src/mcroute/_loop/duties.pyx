@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
 from mcroute._engine.claims cimport claims_close, claims_open
-from mcroute._engine.connections cimport engine_began
+from mcroute._engine.clock cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.deadlines cimport Deadline
 from mcroute._engine.handed cimport handed_answer, handed_take

@@ -8,12 +8,13 @@ from libc.math cimport INFINITY, ceil
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from mcroute._engine.answers cimport conn_mark
-from mcroute._engine.claims cimport claims_resume
-from mcroute._engine.connections cimport engine_began, engine_check, engine_resume
+from mcroute._engine.alarms cimport engine_alarms
+from mcroute._engine.beginnings cimport claims_resume, engine_resume
+from mcroute._engine.clock cimport engine_began
+from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.lifetimes cimport engine_free, engine_new
+from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.state cimport Engine, Session
-from mcroute._engine.trips cimport engine_alarms
 from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,

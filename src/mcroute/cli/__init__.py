@@ -6,18 +6,10 @@
 import sys
 from importlib.util import find_spec
 
-from .. import __version__
+from .._version import __version__
+from .summaries import COMMANDS
 
-__all__ = ("COMMANDS", "main")
-
-# Each command's summary, as `mcroute --help` shows it.
-COMMANDS = {
-    "check": "Check the configuration file CONFIG.",
-    "demo": "Run four servers under load; one is killed and returns.",
-    "explain": "Show the servers that a request goes to, in order.",
-    "proxy": "Run the proxy configured by CONFIG.",
-    "ring": "Show where keys are placed, and what a change moves.",
-}
+__all__ = ("main",)
 
 _PROXY = ("click", "prometheus_client", *(("tomli",) if sys.version_info < (3, 11) else ()))
 # The modules of each extra, as pyproject.toml has them.

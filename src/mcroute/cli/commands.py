@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from .. import __version__
+from .._version import __version__
 from ..config import Config
 from ..config.values import suggest
 from ..errors import ConfigError
@@ -18,9 +18,9 @@ from ..policy import Plan, Pool
 from ..policy import explain as explain_key
 from ..policy.explain import COMMAND_GROUPS
 from ..policy.nodes import Ask
-from . import COMMANDS
 from .loading import load
 from .ring.commands import ring
+from .summaries import COMMANDS
 
 KEY_MAX = 250  # bytes, memcached's limit
 

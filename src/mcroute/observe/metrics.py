@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from .. import __version__
 from .._engine.snapshots import Latencies, ServerSnapshot, Snapshot
+from .._version import __version__
 from ..policy import Cause, Condition, Outcome, PoolReport, ServerReport
 
 __all__ = ("BOUNDS_S", "METRICS", "Kind", "Metric", "Observation", "Observed", "rows")

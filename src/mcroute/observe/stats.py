@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from .. import __version__
 from .._engine.snapshots import Snapshot
 from .._protocol.commands import MEMCACHED_VERSION
+from .._version import __version__
 from ..policy import Condition, Outcome
 from ..runtime.routing import Routing
 from .metrics import Observed, rows

@@ -20,6 +20,7 @@ from .routes import (
     AllSync,
     ByCommand,
     ByPrefix,
+    CustomRoute,
     Error,
     Failover,
     MissFailover,
@@ -30,7 +31,7 @@ from .routes import (
 )
 from .server_options import ServerOptions
 from .servers import Addresses, Pool, Server
-from .steps import Ask, AskAll, CustomRoute, Reply, Request, Step, Wait
+from .steps import Ask, AskAll, Reply, Request, Step, Wait
 from .supervisor import Supervisor
 from .supervisor_settings import SupervisorSettings
 from .upkeep import Upkeep

@@ -5,14 +5,14 @@ A route describes the result, never the means: it has no state, and two equal ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, Protocol, get_args, overload, runtime_checkable
 
 from ..errors import ConfigError
-from .nodes import Group
+from .nodes import Group, Outcome
 from .servers import Pool
-from .steps import CustomRoute
+from .steps import Reply, Request, Step
 
 __all__ = (
     "AllAsync",
@@ -21,6 +21,7 @@ __all__ = (
     "AllSync",
     "ByCommand",
     "ByPrefix",
+    "CustomRoute",
     "Error",
     "Failover",
     "MissFailover",
@@ -201,6 +202,21 @@ class Error:
     def __post_init__(self) -> None:
         if not self.message.isprintable():
             raise ConfigError("Error.message", "has to be one line of printable text")
+
+
+@runtime_checkable
+class CustomRoute(Protocol):
+    """A user's own route: `children` that it may ask, and `steps` that decides.
+
+    `steps` returns a reply that it was sent, or an `Outcome`, for which the engine writes the plain reply.
+    """
+
+    @property
+    def children(self) -> tuple[Route, ...]:
+        """What `Ask(0)`, `Ask(1)` ... run."""
+
+    def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]:
+        """Called once a request. Raising is answered as SERVER_ERROR, and logged."""
 
 
 Route = (

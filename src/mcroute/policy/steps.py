@@ -14,16 +14,12 @@ Only requests that reach such a route pay for the interpreter; the engine keeps 
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Protocol
 
 from .nodes import Group, Outcome
 
-if TYPE_CHECKING:
-    from .routes import Route
-
-__all__ = ("Ask", "AskAll", "CustomRoute", "Reply", "Request", "Step", "Wait")
+__all__ = ("Ask", "AskAll", "Reply", "Request", "Step", "Wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +72,3 @@ class Reply(Protocol):
     @property
     def data(self) -> bytes:
         """The bytes as the server sent them, with their line end; empty if none did."""
-
-
-@runtime_checkable
-class CustomRoute(Protocol):
-    """A user's own route: `children` that it may ask, and `steps` that decides.
-
-    `steps` returns a reply that it was sent, or an `Outcome`, for which the engine writes the plain reply.
-    """
-
-    @property
-    def children(self) -> tuple[Route, ...]:
-        """What `Ask(0)`, `Ask(1)` ... run."""
-
-    def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]:
-        """Called once a request. Raising is answered as SERVER_ERROR, and logged."""

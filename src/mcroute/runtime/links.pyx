@@ -18,9 +18,8 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.lifetimes cimport (
     link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
 )
-from mcroute._engine.links cimport link_unanswered_writes
+from mcroute._engine.links cimport link_silent_since, link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
-from mcroute._engine.trips cimport link_silent_since
 from mcroute._engine.words cimport SERVER_UP, mcroute_more, word_eject, word_missed, word_state
 from mcroute.runtime.sharing cimport (
     shared_fail, shared_failures, shared_restart, shared_retry_at, shared_retry_out_at, shared_trial_until,

@@ -1,112 +1,25 @@
-"""Requests in flight and the order in which their replies leave."""
+"""Replies leave in the order of the requests."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport malloc, realloc
-from libc.stddef cimport size_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
-from mcroute._engine.multigets cimport multiget_go_on
-from mcroute._engine.state cimport (
-    DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, REFUSED_BY_SERVER, STORED, KeyState, Rounds, key_item, request_rounds,
-)
-from mcroute._engine.blocks cimport (
-    Block, block_drop, block_keep, out_copy, out_slice, slice_drop,
-)
-from mcroute._engine.claims cimport claim_release
-from mcroute._hashing.caching cimport prefetch_all
+from mcroute._engine.blocks cimport Block, block_drop, block_keep, out_copy, out_slice, slice_drop
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
+from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_error_line
+from mcroute._engine.groups cimport meta_variant
 from mcroute._engine.histograms cimport histogram_add
-from mcroute._engine.holds cimport hold_release
-from mcroute._engine.meta cimport meta_variant
+from mcroute._engine.holds cimport release_requests
 from mcroute._engine.relief cimport replies_relieve, reply_block
+from mcroute._engine.requests cimport request_release
+from mcroute._engine.state cimport (
+    DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, REFUSED_BY_SERVER, STORED, Engine, KeyState, Rounds,
+    key_item, request_rounds,
+)
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED, error_text
 
 cdef const char* END = b"END\r\n"
-
-
-cdef void conn_mark(Conn* conn) noexcept nogil:
-    """Asks the driver to look at the connection at the end of its turn."""
-    cdef Engine* engine = conn.engine
-    cdef uint32_t room
-    cdef Conn** larger
-    if conn.is_dirty:
-        return
-    if engine.dirty_count == engine.dirty_room:
-        room = engine.dirty_room * 2 if engine.dirty_room else 256
-        larger = <Conn**>realloc(engine.dirty, room * sizeof(Conn*))
-        if larger == NULL:
-            return
-        engine.dirty = larger
-        engine.dirty_room = room
-    conn.is_dirty = True
-    engine.dirty[engine.dirty_count] = conn
-    engine.dirty_count += 1
-
-
-cdef void conn_break(Conn* conn) noexcept nogil:
-    conn.is_broken = True
-    conn_mark(conn)
-
-
-cdef void _append(Session* session, Request* request) noexcept nogil:
-    if session.tail == NULL:
-        session.head = request
-    else:
-        session.tail.next = request
-    session.tail = request
-    session.in_flight += 1
-
-
-cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
-    cdef Request* request = engine.spare_requests
-    if request != NULL:
-        engine.spare_requests = request.next
-        prefetch_all(<uintptr_t>request.next, sizeof(Request))
-    else:
-        request = <Request*>malloc(sizeof(Request))
-        if request == NULL:
-            return NULL
-    memset(request, 0, sizeof(Request))
-    request.session = session
-    request.deadline.at = engine.now + engine.plan.deadline
-    request.plan = engine.plan
-    request.plan.refs += 1
-    if session != NULL:
-        _append(session, request)
-    deadline_note(&engine.requests, &request.deadline)
-    counter_add(&engine.counts.requests, 1)
-    return request
-
-
-cdef void _release(Request* request, Engine* engine) noexcept nogil:
-    cdef uint32_t i
-    if request.keys != NULL:
-        for i in range(request.key_count):
-            if request.keys[i].block != NULL:
-                block_drop(request.keys[i].block)
-        block_drop(request.key_block)
-    if request.block != NULL:
-        block_drop(request.block)
-    slice_drop(&request.reply)
-    request.plan.refs -= 1
-    request.next = engine.spare_requests
-    engine.spare_requests = request
-
-
-cdef Engine* _engine_of(Request* request) noexcept nogil:
-    return request.plan.engine
-
-
-cdef void request_walk_ended(Request* request) noexcept nogil:
-    request.walks -= 1
-    if request.walks == 0 and request.claim != 0:
-        claim_release(request)
-    if request.walks == 0 and request.hold != NULL:
-        hold_release(request)
-    if request.walks == 0 and request.is_answered:
-        _release(request, _engine_of(request))
 
 
 cdef bint _write_items(Session* session, Request* request) noexcept nogil:
@@ -177,7 +90,7 @@ cdef bint _write(Session* session, Request* request) noexcept nogil:
 
 
 cdef void request_wait(Request* request) noexcept nogil:
-    cdef Engine* engine = _engine_of(request)
+    cdef Engine* engine = request.plan.engine
     deadline_forget(&engine.requests, &request.deadline)
     request.is_stalled = True
     request.session.has_rounds = True
@@ -186,7 +99,7 @@ cdef void request_wait(Request* request) noexcept nogil:
 
 
 cdef bint request_write_round(Request* request) noexcept nogil:
-    cdef Engine* engine = _engine_of(request)
+    cdef Engine* engine = request.plan.engine
     cdef Rounds* rounds = request_rounds(request)
     cdef KeyState* key
     cdef uint32_t i
@@ -216,22 +129,6 @@ cdef void _append_finished(Engine* engine, Request* request) noexcept nogil:
     engine.last_finished = request
 
 
-cdef void request_taken(Request* request) noexcept nogil:
-    cdef Engine* engine = _engine_of(request)
-    engine.finished = request.next
-    if request.call != 0:
-        engine.calls -= 1
-    request.is_answered = True
-    if request.walks == 0:
-        _release(request, engine)
-
-
-cdef void call_forget(Request* request) noexcept nogil:
-    # One that has finished stays in the list; without its number nobody is told.
-    request.call = 0
-    _engine_of(request).calls -= 1
-
-
 cdef void _count(Request* request, Engine* engine) noexcept nogil:
     cdef int command = request.view.command
     cdef uint64_t* results
@@ -258,9 +155,20 @@ cdef void _count(Request* request, Engine* engine) noexcept nogil:
         counter_add(&results[<int>MISS], request.key_count - hits)
 
 
+cdef void _let_go_on(Session* session) noexcept nogil:
+    """The session's first request, if it is a multiget between two rounds, goes on at the end of the turn."""
+    cdef Request* request = session.head
+    if request == NULL or not request.is_stalled or request.is_released:
+        return
+    request.is_released = True
+    request.walks += 1
+    request.next_waiting = NULL
+    release_requests(session.conn.engine, request, request)
+
+
 cdef void _finish(Request* request) noexcept nogil:
     cdef Session* session = request.session
-    cdef Engine* engine = _engine_of(request)
+    cdef Engine* engine = request.plan.engine
     request.is_done = True
     deadline_forget(&engine.stalled if request.is_stalled else &engine.requests, &request.deadline)
     _count(request, engine)
@@ -270,7 +178,7 @@ cdef void _finish(Request* request) noexcept nogil:
     if session == NULL:
         request.is_answered = True
         if request.walks == 0:
-            _release(request, engine)
+            request_release(request)
         return
     conn_mark(&session.conn)
     while session.head != NULL and session.head.is_done:
@@ -283,20 +191,11 @@ cdef void _finish(Request* request) noexcept nogil:
             conn_break(&session.conn)
         request.is_answered = True
         if request.walks == 0:
-            _release(request, engine)
+            request_release(request)
     if session.has_rounds:
-        session_go_on(session)
+        _let_go_on(session)
     if engine.pool.used_bytes > engine.pool.used_share:
         replies_relieve(engine)
-
-
-cdef void session_go_on(Session* session) noexcept nogil:
-    cdef Request* request = session.head
-    while request != NULL and not request.is_stalled:
-        request = request.next
-    session.has_rounds = request != NULL
-    if request != NULL and request == session.head:
-        multiget_go_on(request)
 
 
 cdef void request_answer(Request* request, Slice reply) noexcept nogil:
@@ -309,7 +208,7 @@ cdef void request_answer(Request* request, Slice reply) noexcept nogil:
 
 
 cdef void request_answer_text(Request* request, const char* text, size_t size) noexcept nogil:
-    cdef Block* block = reply_block(_engine_of(request), size)
+    cdef Block* block = reply_block(request.plan.engine, size)
     if block == NULL:
         if request.session != NULL:
             conn_break(&request.session.conn)
@@ -337,7 +236,7 @@ cdef void session_abandon(Session* session) noexcept nogil:
         elif request.is_done:
             request.is_answered = True
             if request.walks == 0:
-                _release(request, session.conn.engine)
+                request_release(request)
         request = following
     session.head = NULL
     session.tail = NULL

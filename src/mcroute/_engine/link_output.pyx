@@ -8,9 +8,10 @@ from libc.string cimport memcmp, memcpy
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.meta cimport put_meta
-from mcroute._engine.state cimport LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, Engine
+from mcroute._engine.state cimport (
+    LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, Engine, Request, walk_key,
+)
 from mcroute._engine.tokens cimport TAG_BITS
-from mcroute._engine.walks cimport walk_key
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
     CMD_META_DELETE, CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL,

@@ -1,0 +1,10 @@
+"""Writes that a server has missed."""
+
+from mcroute._engine.words cimport word_miss
+
+
+cdef void server_missed(Server* server, Engine* engine) noexcept nogil:
+    counter_add(&server.counts.missed_writes, 1)
+    if word_miss(server.word):
+        counter_add(&server.counts.drops, 1)
+        counter_add(&engine.counts.ejections, 1)
