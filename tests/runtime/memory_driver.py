@@ -13,12 +13,11 @@ from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
 from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats
 from mcroute.policy.places import Endpoint, spell_end, written
-from mcroute.runtime.interfaces import Links, LinksReport, OtherProcess
+from mcroute.runtime.interfaces import Links, LinksReport, LinksWatcher, OtherProcess
 from mcroute.runtime.link_events import tell
 from mcroute.runtime.link_runner import LinkRunner
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 from mcroute.runtime.server_links import LinkLooks, ServerLinks
-from mcroute.runtime.supervision import Supervision
 
 from .memory_network import Connection, Network
 from .virtual_clock import VirtualFuture, VirtualTask, VirtualTimer
@@ -187,7 +186,7 @@ class MemoryDriver:
         self.control = MemoryControl(network)
         self.engine = Engine(plan, seed=rng.getrandbits(63))
         self.links: MemoryLinks = MemoryLinks(self, rng.getrandbits(63))
-        self.supervision: Supervision
+        self.supervision: LinksWatcher
         self._looks = LinkLooks([self.links], self.clock)
         self._server_links: dict[int, ServerLinks] = {}
         self._waiting: dict[int, VirtualFuture] = {}
@@ -203,7 +202,7 @@ class MemoryDriver:
         self.network.note(f"{request!r}: {Outcome(outcome).name} {result!r}")
         return Outcome(outcome), result
 
-    def supervise(self, supervision: Supervision) -> None:
+    def supervise(self, supervision: LinksWatcher) -> None:
         self.supervision = supervision
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:

@@ -7,7 +7,7 @@ under asyncio, and a small scheduler of another driver can run them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
@@ -15,9 +15,6 @@ from .._engine.snapshots import Snapshot
 from ..errors import RemoteProtocolError
 from ..policy import Limits, Past, Place, Plan, Server, ServerOptions, ServerStats
 from ..policy.places import Endpoint
-
-if TYPE_CHECKING:
-    from .supervision import Supervision
 
 __all__ = (
     "FAILURES",
@@ -28,6 +25,7 @@ __all__ = (
     "Future",
     "Links",
     "LinksReport",
+    "LinksWatcher",
     "OtherAddresses",
     "OtherProcess",
     "Promise",
@@ -249,6 +247,36 @@ class RoutedEngine(SupervisedEngine, Protocol):
 # ---- links ----
 
 
+class LinksWatcher(Protocol):
+    """Hears of links and of the engine: the supervision. Servers are ids; reasons are words for the log."""
+
+    def connected(self, server: int) -> None:
+        """A connection was made, and the server has answered the handshake."""
+
+    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+        """A connection could not be made. `error` is the system's, if there is one."""
+
+    def starved(self, server: int) -> None:
+        """No descriptor or memory was left for a connection to the server, which has not failed."""
+
+    def located(self, server: int, place: Place) -> None:
+        """The server's address means this place from now on."""
+
+    def losing(self, server: int, why: str, error: Exception | None = None) -> None:
+        """A connection was lost. `link_lost` follows when its requests have been answered."""
+
+    def link_lost(
+        self, server: int, local_address: str, writes_in_flight: int, missed: int, reason: str = ""
+    ) -> bool:
+        """The requests of a lost connection have been answered. Returns whether the server may go on serving.
+
+        `missed` counts the writes that the server had missed at that time.
+        """
+
+    def look_for_trips(self) -> None:
+        """The engine may have counted a failure."""
+
+
 class LinksReport(NamedTuple):
     """The links of one server at one moment."""
 
@@ -362,7 +390,7 @@ class Driver(Protocol):
     @property
     def control(self) -> Control: ...
 
-    def supervise(self, supervision: Supervision) -> None:
+    def supervise(self, supervision: LinksWatcher) -> None:
         """Sets the supervision that hears of links' events and of the engine's ejections."""
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:

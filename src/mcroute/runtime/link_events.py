@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 
 from ..policy.places import spell_end
 from .handshakes import NO_ADDRESS, why_failed, why_lost
+from .interfaces import LinksWatcher
 from .link_values import LinkEvent
 from .server_links import ServerLinks
-from .supervision import Supervision
 
 __all__ = ("tell",)
 
 
 def tell(
-    supervision: Supervision,
+    supervision: LinksWatcher,
     event: LinkEvent,
     links: Mapping[int, ServerLinks],
     lookup_failure: Callable[[str], OSError | None],
@@ -32,7 +32,7 @@ def tell(
         supervision.connected(event.server)
 
 
-def _tell_lost(supervision: Supervision, event: LinkEvent) -> None:
+def _tell_lost(supervision: LinksWatcher, event: LinkEvent) -> None:
     why = why_lost(event.lost_error)
     error = OSError(event.lost_error, why) if event.lost_error else ConnectionResetError(why)
     supervision.losing(event.server, why, error)
@@ -41,7 +41,7 @@ def _tell_lost(supervision: Supervision, event: LinkEvent) -> None:
 
 
 def _tell_failed(
-    supervision: Supervision,
+    supervision: LinksWatcher,
     event: LinkEvent,
     links: ServerLinks | None,
     lookup_failure: Callable[[str], OSError | None],

@@ -8,12 +8,11 @@ from random import Random
 
 from ..._engine.engine import Engine
 from ...policy import Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
-from ...runtime.interfaces import Clock, Control, Links, LinksReport
+from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import LinkEvent
 from ...runtime.routing import Routing
 from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
-from ...runtime.supervision import Supervision
 from ..forks import at_fork
 from . import control, lookups
 from .addresses import LoopAddress, locate, place_of, resolve
@@ -43,7 +42,7 @@ class AsyncioDriver:
         self._looks = LinkLooks([self._host], self.clock)
         self._links: dict[int, ServerLinks] = {}
 
-    def supervise(self, supervision: Supervision) -> None:
+    def supervise(self, supervision: LinksWatcher) -> None:
         self._supervision = supervision
         self.engine_loop.on_alarm = supervision.look_for_trips
 

@@ -14,11 +14,10 @@ from random import Random
 
 from ..._loop.threads import LoopThread
 from ...policy import Place, Plan, Server, ServerOptions
-from ...runtime.interfaces import Clock, Control, Links, LinksReport
+from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import EVENTS_MAX, LinkEvent
 from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
-from ...runtime.supervision import Supervision
 from ..asyncio import control, lookups
 from ..asyncio.addresses import LoopAddress, locate, place_of, resolve
 from ..asyncio.clock import AsyncioClock
@@ -74,7 +73,7 @@ class NativeDriver:
                 raise
             self._running.append(running)
 
-    def supervise(self, supervision: Supervision) -> None:
+    def supervise(self, supervision: LinksWatcher) -> None:
         self._supervision = supervision
 
     # ---- what the threads have to tell ----
