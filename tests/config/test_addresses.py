@@ -27,8 +27,8 @@ def refused(text: str) -> str:
     [
         ("unix:cache.sock", "the path of a unix socket begins with /, as in unix:/run/cache.sock"),
         ("unix:", "the path of a unix socket begins with /"),
-        ("/run/c.sock:2", 'stands apart; write { address = "/run/c.sock", weight = 2 }'),
-        ("unix:/run/c.sock:2", 'stands apart; write { address = "unix:/run/c.sock", weight = 2 }'),
+        ("/run/c.sock:2", 'is a separate option; write { address = "/run/c.sock", weight = 2 }'),
+        ("unix:/run/c.sock:2", 'is a separate option; write { address = "unix:/run/c.sock", weight = 2 }'),
         ("/" + "x" * 200, "a path of 1 to 1"),
         ("/a\\u0000b", "a name without blanks is needed"),
         ("tcp://a:1", "an address has no scheme"),
@@ -163,7 +163,7 @@ SMALL = '[pools.main]\nservers = ["a:1:1000", "b:1:5"]\n'
 def test_a_weight_that_gives_a_server_no_key_is_refused_with_the_least_that_does() -> None:
     assert refused(SMALL + 'distribution = "ketama"') == (
         "pools.main.servers[1]: weight 5 of 1005 is too small: ketama gives b:1 no point, and so no key; "
-        "the least that works is 13"
+        "the least weight that works is 13"
     )
     assert parse_config(SMALL.replace(":5", ":13") + 'distribution = "ketama"').pools[0].reach() == 2
 
@@ -181,7 +181,7 @@ def test_copies_that_an_inherited_placement_has_no_server_for_are_refused(option
     text = f"{SMALL}placement = {{ {options} }}\n"
     # Without copies it is what the other system does.
     assert parse_config(text).pools[0].reach() == 1
-    assert refused(text + "copies = 2").startswith("pools.main.copies: 2 copies, and room for 1: ")
+    assert refused(text + "copies = 2").startswith("pools.main.copies: 2 copies, but a key has at most 1: ")
 
 
 def test_a_key_without_a_copy_is_explained() -> None:
@@ -190,14 +190,14 @@ def test_a_key_without_a_copy_is_explained() -> None:
     plan = compile_plan(PoolRoute(pool))
     plan = replace(plan, nodes=(Ask(0, 1),), root=0)
     with pytest.warns(UserWarning, match="gets no point"):
-        assert "ask nobody: the key has no copy 1 in main" in str(explain(plan, b"k"))
+        assert "ask no server: the key has no copy 1 in main" in str(explain(plan, b"k"))
 
 
 def test_copies_need_a_placement_that_goes_on_to_the_next_server() -> None:
     text = '[pools.main]\nservers = ["10.0.0.1:1", "10.0.0.2:1"]\n'
     text += 'placement = { like = "twemproxy", out = "theirs" }\n'
     assert parse_config(text).route == PoolRoute(parse_config(text).pools[0])
-    assert refused(text + "copies = 2").startswith("pools.main.copies: 2 copies, and room for 1: ")
+    assert refused(text + "copies = 2").startswith("pools.main.copies: 2 copies, but a key has at most 1: ")
 
 
 # ---- one server under two names ----

@@ -283,7 +283,7 @@ def test_names_and_weights_of_servers_count_in_a_placement() -> None:
         (
             'like = "twemproxy"\nauto_eject_hosts = true\nout = "theirs"',
             "pools.main.placement.out",
-            "does not lay points out anew",
+            "does not recompute points",
         ),
     ],
 )
@@ -295,5 +295,5 @@ def test_a_placement_that_cannot_work_is_refused_by_place(lines: str, place: str
 
 def test_a_distribution_beside_a_placement_is_refused() -> None:
     text = TAGGED.replace("[pools.main.placement]", 'distribution = "jump"\n[pools.main.placement]')
-    with pytest.raises(ConfigError, match="leave one of them out"):
+    with pytest.raises(ConfigError, match="remove one of the two"):
         parse_config(text + 'like = "twemproxy"')

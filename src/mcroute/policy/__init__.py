@@ -1,4 +1,4 @@
-"""Every opinion of mcroute: what to ask, whom to trust, when to give up. Pure Python, no I/O, no clock."""
+"""All policies of mcroute: routes, timeouts, ejection, replication, return. Pure Python, no I/O, no clock."""
 
 from .causes import Cause, Reason
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState

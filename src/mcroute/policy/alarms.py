@@ -1,4 +1,4 @@
-"""A time for each of many, and the earliest of them: O(log n) a change, however many there are."""
+"""One time per key, and the earliest of them, at O(log n) per change."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from heapq import heapify, heappop, heappush
 
 __all__ = ("Alarms",)
 
-# So many heap entries that are no longer true are kept at least before they are thrown out.
+# The heap may hold this many outdated entries before they are removed.
 SLACK = 64
 
 
 class Alarms:
-    """Each key has one time or none. Keys are integers."""
+    """Each key, an integer, has one time or none."""
 
     def __init__(self) -> None:
         self._times: dict[int, float] = {}
-        self._heap: list[tuple[float, int]] = []  # also has entries that have been replaced
+        self._heap: list[tuple[float, int]] = []  # includes outdated entries
 
     def set(self, key: int, time: float | None) -> None:
-        """None: no longer."""
+        """Sets the key's time; None removes it."""
         if time == self._times.get(key):
             return
         if time is None:
@@ -37,7 +37,7 @@ class Alarms:
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now: float) -> list[int]:
-        """The keys whose time has come, which have none any more."""
+        """Removes and returns the keys whose time has come."""
         due = []
         while (time := self.next()) is not None and time <= now:
             _, key = heappop(self._heap)

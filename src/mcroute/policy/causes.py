@@ -23,7 +23,7 @@ class Cause(Enum):
     DUPLICATE = "duplicate"
 
 
-# Engines eject servers by themselves for these, and count how often.
+# The engines eject servers for these causes by themselves, and count these ejections.
 COUNTED_BY_ENGINES = frozenset((Cause.FAILURES, Cause.MISSED_WRITE))
 
 # The text follows `server NAME is out of service: `.
@@ -52,7 +52,7 @@ DETAILED: dict[Cause, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A cause, and the `details` for its text in `DETAILED`, if there are any. Its str is the text."""
+    """A cause, and the `details` for its text in `DETAILED`, if any. Its str is the text."""
 
     cause: Cause
     details: tuple[str, ...] = ()

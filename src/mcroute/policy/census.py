@@ -1,4 +1,4 @@
-"""Counts of a plan's servers, so that an event costs the supervisor the same however many there are."""
+"""Counts over a plan's servers, so that an event costs the same for any number of servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ("Census", "PoolCount")
 
 @dataclass(slots=True)
 class PoolCount:
-    """One pool that users named: the cap is about these. Servers are ids."""
+    """One pool that users named: the cap on ejections is per pool. Servers are ids."""
 
     name: str
     members: tuple[int, ...]
@@ -25,7 +25,7 @@ class PoolCount:
 
 
 class Census:
-    """Of one plan's servers, whose records are `records`; `count` is due after each change of one."""
+    """Counts the servers of one plan by their `records`. Call `count` after each change of a record."""
 
     def __init__(
         self, plan: Plan, ids: Mapping[str, int], records: Mapping[int, Record], suspect_s: float
@@ -42,9 +42,9 @@ class Census:
             for server in pool.members:
                 self.pools_with[server].append(index)
         self.wakeups: Alarms = Alarms()
-        self.suspicions: Alarms = Alarms()  # of servers that serve: when they are too old to count
+        self.suspicions: Alarms = Alarms()  # of serving servers: the time when the suspicion ends
         self.up: set[int] = set()
-        self.unsuspicious: set[int] = set()  # not known to be stale
+        self.unsuspicious: set[int] = set()  # servers not known to be stale
         self.unwatched: set[int] = set(range(len(self.pools)))  # pools in which a panic may begin or end
         self._bad: set[int] = set()
         self._touched: set[int] = set()
@@ -52,7 +52,7 @@ class Census:
             self.count(server)
 
     def suspicion_ends_at(self, record: Record) -> float:
-        """When the last failure of a server that serves is too old to count."""
+        """The time when the last failure of a serving server is too old to count."""
         assert record.suspect_at is not None
         return record.suspect_at + self._suspect_s
 
@@ -68,7 +68,7 @@ class Census:
         (self.unsuspicious.discard if record.is_stale else self.unsuspicious.add)(server)
         if is_up is not (server in self.up):
             self._count_up(server, is_up)
-        # One that has not failed yet but is not trusted, or is a duplicate, says nothing about the network.
+        # A server that is out without a failure (unknown past, duplicate) says nothing about the network.
         has_failed = health.attempt > 0 and record.original is None
         if (is_suspected if is_up else has_failed) is not (server in self._bad):
             self._bad ^= {server}
@@ -83,30 +83,30 @@ class Census:
             up = self.pools[index].up
             (up.add if is_up else up.remove)(server)
             if len(up) <= 2:
-                # Some server is the last one now, or no longer.
+                # The last server of some pool may have changed.
                 self._touched |= up
 
     def touch(self, servers: Iterable[int]) -> None:
-        """Something else has changed about them."""
+        """Notes that these servers have changed in another way."""
         self._touched.update(servers)
 
     def take_touched(self) -> set[int]:
-        """The servers about which anything may be otherwise than when this was called last."""
+        """The servers that have changed in any way since the last call."""
         touched, self._touched = self._touched, set()
         return touched
 
     def is_last(self, server: int) -> bool:
-        """Whether none of some pool serves beside it."""
+        """Whether the server is the last one in service of some pool."""
         pools = (self.pools[index] for index in self.pools_with[server])
         return server in self.up and any(len(pool.up) == 1 for pool in pools)
 
     def bad(self, pool: str) -> tuple[list[int], int]:
-        """The servers of a pool that have failed, or are suspected, and how many servers it has."""
+        """The failed or suspected servers of a pool, and the number of its servers."""
         members = next((p.members for p in self.pools if p.name == pool), ())
         return [server for server in members if server in self._bad], len(members)
 
     def reports(self, now: float, panics: Collection[str]) -> dict[str, PoolReport]:
-        """How each pool is that users named."""
+        """A report on each pool that users named."""
         return {
             pool.name: PoolReport(
                 len(pool.members), sum(self._is_well(s, now) for s in pool.members), pool.name in panics
@@ -118,6 +118,6 @@ class Census:
         return self._records[server].condition(now, self._suspect_s) in (Condition.UP, Condition.SLOW)
 
     def pools_beside(self, index: int) -> set[int]:
-        """Those that have servers of this one and are not watched since these changed."""
+        """The pools that share servers with this one, and were not watched since a change of those."""
         with_them = (other for s in self.pools[index].members for other in self.pools_with[s])
         return self.unwatched.intersection(with_them)

@@ -1,4 +1,4 @@
-"""What the supervisor decides, as values: the adapter carries them out and reports what came of them.
+"""The supervisor's decisions, as values: the runtime carries them out and reports the results.
 
 Servers are named by their id, the index into `Plan.servers`.
 """
@@ -14,20 +14,20 @@ __all__ = ("Decision", "Fence", "Flush", "Look", "PanicChanged", "Probe", "Serve
 
 
 class ServerState(IntEnum):
-    """The engine's word on a server."""
+    """A server's state in the engine's table."""
 
     UP = 0
     EJECTED = 1  # skipped
-    RETURNING = 2  # answers, but is not trusted yet: still skipped
+    RETURNING = 2  # answers, but is not restored yet: still skipped
 
 
 @dataclass(frozen=True, slots=True)
 class SetState:
-    """Write this word into the engine's table.
+    """Write this state into the engine's table.
 
-    With `missed`, a server that has missed more writes than so many meanwhile is to be ejected instead; with
-    `unless_stale`, one that has missed any for good, while another copy may have taken it. `reason` is why
-    the server is out of service: it is told, and makes no difference between two decisions.
+    With `missed`, the server is ejected instead if it has missed more writes than that meanwhile; with
+    `unless_stale`, if it has missed a write for good that another copy may have. `reason` is why the server
+    is out of service: it is for reports, and makes no difference between two decisions.
     """
 
     server: int
@@ -39,7 +39,7 @@ class SetState:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Send a command to the server and await a real answer: a connection alone proves nothing.
+    """Send a command to the server and wait for a real answer: a connection alone proves nothing.
 
     Report `probe_answered` or `probe_failed`.
     """
@@ -49,11 +49,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Await an answer behind the last request on every open link, then read `stats conns`.
+    """Wait for an answer behind the last request on every open link, then read `stats conns`.
 
-    `connections` are the local addresses of lost links. Report `fence_answered` with those of them which the
-    server still lists, or `fence_failed`. With `awaits_departed`, first await the end of the links of all
-    servers that have left: one of them may lead to this server.
+    `connections` are the local addresses of lost links. Report `fence_answered` with the ones that the server
+    still lists, or `fence_failed`. With `awaits_departed`, first wait for the end of the links of all
+    departed servers: one of them may lead to this server.
     """
 
     server: int
@@ -63,9 +63,9 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Send flush_all, then read `stats`. Report `flush_answered` with what they say, or `flush_failed`.
+    """Send flush_all, then read `stats`. Report `flush_answered` with the stats, or `flush_failed`.
 
-    `delay_s` is its argument, 0 for none; a server that refuses it gets none.
+    `delay_s` is flush_all's argument, 0 for none; a server that refuses the argument gets none.
     """
 
     server: int
@@ -81,7 +81,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class PanicChanged:
-    """More than half of the pool looks bad, or no longer: something to log and to count."""
+    """Panic mode began or ended in the pool: for log and metrics."""
 
     pool: str
     is_panic: bool

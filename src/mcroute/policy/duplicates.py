@@ -1,8 +1,8 @@
-"""Servers of one plan that are one process: a server under two names, of which one is left out of service.
+"""Duplicates: servers of one plan that are one process under two names. One of them goes out of service.
 
-Two looks at one process tell the same pid and start. So do two processes in containers, where every pid is 1,
-if they were started in the same second: such a pair has to be compared by a key, stored on one server and
-looked for on the other, before anything follows from it.
+One process always has the same pid and start time. So may two processes in containers, where every pid is
+1, if they started in the same second. So such a pair is compared by a key, stored on one server and looked
+for on the other, before the supervisor decides.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ __all__ = ("Duplicates",)
 
 
 class Duplicates:
-    """What is known of pairs of servers, which are ids; `Record.original` says which one a server is.
+    """The known relations of pairs of servers, which are ids; `Record.original` names the original of a
+    server.
 
-    `supervise` is due before anything else, and after each change of the plan.
+    Call `supervise` first, and after each change of the plan.
     """
 
     def __init__(self) -> None:
-        self._apart: dict[int, set[int]] = {}  # pairs that are not to be compared again, both ways
-        self._found: set[int] = set()  # those that have an original
+        self._apart: dict[int, set[int]] = {}  # pairs that need no comparison, both ways
+        self._found: set[int] = set()  # servers that have an original
 
     def supervise(self, records: Mapping[int, Record], census: Census, unquestioned: Collection[int]) -> None:
-        """`unquestioned` are servers for which any process is taken."""
+        """`unquestioned` are servers whose process may be any process."""
         self._records = records
         self._census = census
         self._unquestioned = unquestioned
@@ -40,7 +41,7 @@ class Duplicates:
         return [server for server, other in own if other is not None and may_be_one(process, other)]
 
     def lookalikes(self, server: int) -> list[int]:
-        """The servers to compare this one with: its original, and those that serve and are alike."""
+        """The servers to compare this one with: its original, and those in service that are alike."""
         record = self._records[server]
         found = [] if record.original is None else [record.original]
         if record.process is None or server in self._unquestioned:
@@ -49,11 +50,11 @@ class Duplicates:
         return found + [other for other in self.alike(record.process) if other not in known]
 
     def gives_way(self, server: int, other: int) -> int | None:
-        """Which one of two servers, which are one process, is to be out of service. None: neither.
+        """The one of two servers with one process that must go out of service. None: neither.
 
-        One of two in one pool, where a key would have both of its copies in one place: the one that is out
-        already, or else the later one. Not the last one in service of any pool: what is nobody's fault is not
-        to become an outage.
+        It is one of two in one pool, where both copies of a key would be in one place: the one that is out
+        already, or else the later one. It is never the last one in service of a pool: a mistake in the names
+        must not become an outage.
         """
         census = self._census
         if set(census.pools_with[server]).isdisjoint(census.pools_with[other]):
@@ -63,25 +64,25 @@ class Duplicates:
         return next((number for number in out or latest if not census.is_last(number)), None)
 
     def tell_apart(self, server: int, other: int) -> None:
-        """They are two processes, or nothing follows from their being one."""
+        """Notes that the two are two processes, or that their being one has no consequence."""
         for one, another in ((server, other), (other, server)):
             self._apart.setdefault(one, set()).add(another)
             if self._records[one].original == another:
                 self._settle(one)
 
     def join(self, duplicate: int, original: int) -> None:
-        """They are one process, and the first of these gives way."""
+        """Notes that the two are one process, and that `duplicate` gives way."""
         self._settle(original)
         self._records[duplicate].original = original
         self._found.add(duplicate)
 
     def _settle(self, server: int) -> None:
-        """It is a server of its own."""
+        """Notes that the server has a process of its own."""
         self._records[server].original = None
         self._found.discard(server)
 
     def changed(self, server: int) -> None:
-        """Another process answers there: it may be any other server's."""
+        """Another process answers at the server's address: it may be any other server's."""
         for other in self._apart.pop(server, ()):
             self._apart[other].discard(server)
 
@@ -90,14 +91,14 @@ class Duplicates:
         return [server for server in self._found if self._records[server].original == original]
 
     def hurry(self, server: int, now: float) -> None:
-        """A duplicate whose original has gone is tried again now."""
+        """Probes a duplicate now, since its original is out of service."""
         record = self._records[server]
         if record.health.state is State.EJECTED:
             record.health = replace(record.health, due_at=now)
             self._census.count(server)
 
     def retain(self, others: Collection[int], now: float) -> None:
-        """These ids have other records than before, or none."""
+        """These ids have new records, or none."""
         for server in [s for s in self._apart if s in others or s not in self._records]:
             self.changed(server)
         self._found -= {s for s in self._found if s in others or s not in self._records}

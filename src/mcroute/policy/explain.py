@@ -1,4 +1,4 @@
-"""What a plan would do with a key: a walk that sends nothing, and prints."""
+"""Explains what a plan does with a key: walks the plan without sending, and prints the steps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMAND_GROUPS: dict[str, Group] = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One step of the walk and what is below it. `server` and `rank` are those of an ask."""
+    """One step of the walk and its sub-steps. `server` and `rank` are set for an ask."""
 
     text: str
     children: tuple[Explanation, ...] = ()
@@ -46,7 +46,7 @@ class Explanation:
     is_ejected: bool = False
 
     def servers(self) -> tuple[str, ...]:
-        """The servers that would be asked, in order, as long as none answers; ejected ones are left out."""
+        """The servers that would be asked, in order, as long as none answers; ejected ones are omitted."""
         own = (self.server,) if self.server and not self.is_ejected else ()
         below = (name for child in self.children for name in child.servers())
         return tuple(dict.fromkeys((*own, *below)))
@@ -59,11 +59,11 @@ class Explanation:
 
 
 def explain(plan: Plan, key: bytes, command: str = "get", ejected: Collection[str] = ()) -> Explanation:
-    """Which servers `command` on `key` would go to, in which order, and why.
+    """The servers that `command` on `key` would go to, in order, and why.
 
-    `ejected` holds names of servers to be taken as out of service; a mapping says why, as that of
-    `Supervisor.reasons`. Raises ValueError for a command that is
-    not routed. Pools of several servers need the compiled ring.
+    `ejected` holds the names of servers to treat as ejected; a mapping has their reasons as values, as
+    `Supervisor.reasons` has. Raises ValueError for a command that is not routed. Pools of several servers
+    need the compiled ring.
     """
     if command not in COMMAND_GROUPS:
         raise ValueError(f"{command!r} is not a routed command")
@@ -100,7 +100,7 @@ class _Walk:
         else:
             owners = list(pool.ring().owners(self.key, node.rank + 1))
             if len(owners) <= node.rank:
-                return Explanation(f"ask nobody: the key has no copy {node.rank} in {pool.name}")
+                return Explanation(f"ask no server: the key has no copy {node.rank} in {pool.name}")
             server = pool.servers[owners[node.rank]].name
         is_ejected = server in self.ejected
         role = "owner" if node.rank == 0 else f"copy {node.rank}"
@@ -115,14 +115,14 @@ class _Walk:
     def _switch_prefix(self, node: SwitchPrefix) -> Explanation:
         fitting = [i for i, prefix in enumerate(node.prefixes) if self.key.startswith(prefix)]
         if not fitting:
-            return Explanation("no prefix fits: default", (self.explain(node.children[-1]),))
+            return Explanation("no prefix matches: default", (self.explain(node.children[-1]),))
         best = max(fitting, key=lambda i: len(node.prefixes[i]))
         prefix = node.prefixes[best].decode(errors="backslashreplace")
         return Explanation(f"prefix {prefix}", (self.explain(node.children[best]),))
 
 
 def _constant(node: Constant) -> str:
-    return "answer as an empty cache" if node.error is None else f"answer SERVER_ERROR {node.error}"
+    return "answer like an empty cache" if node.error is None else f"answer SERVER_ERROR {node.error}"
 
 
 def _combinator(node: Node) -> str:
@@ -138,6 +138,6 @@ def _combinator(node: Node) -> str:
     if isinstance(node, Then):
         return "the first that can do it, then undo the key on the others; an add on all"
     if isinstance(node, Detach):
-        return "without waiting, answer as an empty cache"
+        return "without waiting, answer like an empty cache"
     assert isinstance(node, Python)
     return f"{type(node.route).__name__} decides among"

@@ -1,4 +1,4 @@
-"""A short name for what a plan does, by which proxies can be compared."""
+"""A hash of a plan's behaviour, to compare proxies by."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ("fingerprint",)
 
 
 def fingerprint(plan: Plan) -> str:
-    """16 hexadecimal digits: the same on every machine for the same pools, servers, times and routes.
+    """16 hexadecimal digits: the same on every machine for the same pools, servers, timeouts and routes.
 
-    Of a route in Python only its class and its children count.
+    A custom route counts by its class and its children only.
     """
-    # Imported late: it loads OpenSSL's algorithms, which nothing else in a proxy needs.
+    # Imported late: hashlib loads OpenSSL's algorithms, which nothing else in a proxy needs.
     import hashlib  # noqa: PLC0415
 
     parts = [(f.name, getattr(plan, f.name)) for f in fields(plan) if f.compare and f.name != "nodes"]

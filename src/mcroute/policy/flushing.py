@@ -1,8 +1,8 @@
-"""When a flush is certain: what `flush_all` leaves behind, and how often it has to be sent.
+"""When a flush is complete: the items that `flush_all` leaves, and how often it must be sent.
 
-Up to memcached 1.6.24 (with CAS) one `flush_all` leaves nothing. Later versions compare whole seconds, and
-an item gets the time of its last LRU bump, which may be queued when the flush comes. So `flush_all` is
-sent in each second of the server's clock until its LRU maintainer has carried out what was queued before, and
+Up to memcached 1.6.24 (with CAS) one `flush_all` leaves no item. Later versions compare whole seconds, and
+an item has the time of its last LRU bump, which may be queued when the flush comes. So `flush_all` is
+sent in each second of the server's clock until the LRU maintainer has processed the queue of before, and
 then once more. ADR 0007 has the proof.
 """
 
@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 __all__ = ("FlushSettings", "FlushStep", "Flushing", "ServerStats", "is_flushed_at_once")
 
-# A pass that began before we looked, the two halves of a bump buffer that wraps, and no more.
+# A pass that began before the first look, and the two halves of a bump buffer that wraps.
 PASSES = 3
-# Versions in which flush_all compares CAS ids, which a bump does not change.
+# In these versions flush_all compares CAS ids, which a bump does not change.
 EXACT_FROM, EXACT_BEFORE = (1, 4, 23), (1, 6, 25)
 NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -26,18 +26,18 @@ VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """What a server says about itself after a flush; what it does not say is None or empty."""
+    """A server's `stats` and `stats settings` after a flush; None or empty where a row is missing."""
 
     version: str = ""
     pid: int | None = None
-    uptime: int | None = None  # whole seconds, of the clock that flush_all goes by
-    items: int | None = None  # linked ones, flushed or not
+    uptime: int | None = None  # whole seconds, of the clock that flush_all uses
+    items: int | None = None  # linked items, flushed or not
     passes: int | None = None  # of its LRU maintainer: `lru_maintainer_juggles`; None if it has none
     has_cas: bool = False
 
     @classmethod
     def of(cls, stats: Mapping[bytes, bytes], settings: Mapping[bytes, bytes] = NOTHING) -> ServerStats:
-        """What its answers to `stats` and `stats settings` say, by name; for a flush both are due."""
+        """From the rows of `stats` and `stats settings`, by name; a flush needs both."""
         return cls(
             version=stats.get(b"version", b"").decode("latin-1"),
             pid=_number(stats, b"pid"),
@@ -49,7 +49,7 @@ class ServerStats:
 
     @property
     def release(self) -> tuple[int, ...] | None:
-        """The version as numbers; None if it is not that of a release."""
+        """The version as numbers; None if it is not a release."""
         match = VERSION.fullmatch(self.version)
         return None if match is None else tuple(map(int, match.groups()))
 
@@ -60,7 +60,7 @@ def _number(rows: Mapping[bytes, bytes], name: bytes) -> int | None:
 
 
 def is_flushed_at_once(stats: ServerStats) -> bool:
-    """Whether one plain flush_all has left nothing that can ever be read."""
+    """Whether one plain flush_all leaves no item that can ever be read."""
     release = stats.release
     is_exact = release is not None and EXACT_FROM <= release < EXACT_BEFORE and stats.has_cas
     return is_exact or stats.items == 0
@@ -70,16 +70,16 @@ def is_flushed_at_once(stats: ServerStats) -> bool:
 class FlushSettings:
     """Times in seconds."""
 
-    # Between two flushes of a return: a few in each second of the server's clock.
+    # Between two flushes of a return: several in each second of the server's clock.
     again_s: float = 0.25
-    # A flush that is not certain by then has failed, and is tried again like any other stage.
+    # A flush that is not complete by then has failed, and is tried again like any other stage.
     timeout_s: float = 30.0
-    # For servers that do not tell their uptime: more than three passes of an idle LRU maintainer take.
+    # For servers without an uptime in `stats`: longer than three passes of an idle LRU maintainer.
     blind_s: float = 5.0
 
 
 class FlushStep(Enum):
-    """What comes next."""
+    """The next step of a flush."""
 
     FLUSH = "flush"  # after a pause
     FLUSH_NOW = "flush now"  # the last one
@@ -88,7 +88,7 @@ class FlushStep(Enum):
 
 
 class Flushing:
-    """One server's flush. It is told the server's `stats` after each step, and says which step is next."""
+    """One server's flush. It takes the server's `stats` after each step, and returns the next step."""
 
     def __init__(self, settings: FlushSettings) -> None:
         self.step: FlushStep = FlushStep.FLUSH  # the next one
@@ -100,7 +100,7 @@ class Flushing:
         self._is_drained = False
 
     def heard(self, stats: ServerStats, now: float) -> FlushStep:
-        """The server has carried out the last step, and then said this of itself. Returns the next one."""
+        """Takes the `stats` that the server sent after the last step. Returns the next step."""
         self.step = self._next(stats, now)
         return self.step
 
@@ -110,7 +110,7 @@ class Flushing:
             return FlushStep.DONE
         if seen is None or _is_broken(seen, stats):
             self._start, self._last, self._is_drained = (stats, now), None, False
-            # There an argument of 1 means: also what has the time of this second.
+            # From 1.6.25 on, an argument of 1 also flushes items with the time of this second.
             self.delay_s = 0 if stats.release is not None and stats.release < EXACT_BEFORE else 1
             return FlushStep.FLUSH
         if self._last is not None:
@@ -122,7 +122,7 @@ class Flushing:
         return FlushStep.FLUSH_NOW if self._is_drained else FlushStep.FLUSH
 
     def _has_drained(self, stats: ServerStats, now: float) -> bool:
-        """No bump is queued any more that was queued before the flushes began."""
+        """Whether all bumps queued before the flushes began are processed."""
         assert self._start is not None
         before, since = self._start
         if stats.uptime is None:
@@ -132,10 +132,10 @@ class Flushing:
         return stats.passes >= before.passes + PASSES
 
     def _is_over(self, stats: ServerStats, now: float) -> bool:
-        """What is stored from now on stays: the last flush is about the second in which it was sent."""
+        """Whether items stored from now on stay: the last flush covers the second in which it was sent."""
         assert self._last is not None
         flushed, since = self._last
-        # A server of another kind may take the argument for a delay, as the documentation does.
+        # Other servers than memcached may take the argument as a delay, as memcached's documentation does.
         seconds = 1 if stats.release is not None else 2
         if stats.uptime is None or flushed.uptime is None:
             return now - since > seconds
@@ -143,7 +143,7 @@ class Flushing:
 
 
 def _is_broken(before: ServerStats, after: ServerStats) -> bool:
-    """A second has passed without a flush, or the server was restarted."""
+    """Whether a second passed without a flush, or the server was restarted."""
     if before.pid != after.pid or before.uptime is None or after.uptime is None:
         return before.pid != after.pid or before.uptime != after.uptime
     return not before.uptime <= after.uptime <= before.uptime + 1

@@ -3,8 +3,8 @@
     UP --tripped--> EJECTED --retry due--> PROBING --answered--> FENCING --fenced--> FLUSHING --flushed--> UP
 
 Rule 1: every change of a state is a row of TRANSITIONS; an event without a row changes nothing, so that late
-reports (an answer to a probe that was given up) are harmless.
-Rule 2: nothing leads to UP but the end of a return, and LIFTED for a server that owes nothing.
+reports (an answer to an expired probe) are harmless.
+Rule 2: only the end of a return leads to UP, or LIFTED for a server without debts.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ("OVERDUE", "TRANSITIONS", "Event", "Health", "HealthSettings", "State
 
 class State(IntEnum):
     UP = 0
-    EJECTED = 1  # waits for its retry time
+    EJECTED = 1  # waits for its next probe
     PROBING = 2
-    FENCING = 3  # answers; what it may still execute of ours is awaited
-    FLUSHING = 4  # loses what it may hold of old values
+    FENCING = 3  # answers, but may still execute earlier requests
+    FLUSHING = 4  # is being emptied of stale values
 
 
 class Event(IntEnum):
@@ -29,13 +29,13 @@ class Event(IntEnum):
     RETRY_DUE = 1
     PROBE_ANSWERED = 2
     PROBE_FAILED = 3
-    FENCED = 4  # every link's past is settled
+    FENCED = 4  # earlier requests are settled on every link
     FENCE_FAILED = 5
     FLUSHED = 6
-    NOTHING_MISSED = 7  # no need to flush
+    NOTHING_MISSED = 7  # no flush is needed
     FLUSH_FAILED = 8
-    LIFTED = 9  # panic: back at once, it owes nothing
-    LIFTED_IN_DEBT = 10  # panic: back without waiting, but by way of fence and flush
+    LIFTED = 9  # panic: restored at once, without debts
+    LIFTED_IN_DEBT = 10  # panic: returns without waiting, through fence and flush
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -63,7 +63,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
 }
 
-# What it means that a state's `due_at` has come.
+# The event that a state's `due_at` stands for.
 OVERDUE: dict[State, Event] = {
     State.EJECTED: Event.RETRY_DUE,
     State.PROBING: Event.PROBE_FAILED,
@@ -74,11 +74,11 @@ OVERDUE: dict[State, Event] = {
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """How long a server stays away, in seconds.
+    """How long a server stays out of service, in seconds.
 
     The n-th ejection in a row waits `retry_base_s * retry_factor**n`, at most `retry_cap_s`, less a random
-    part of up to `jitter`, so that many proxies do not come back together. A server that is ejected again
-    within `flap_window_s` of its return goes on where it was in that row.
+    part of up to `jitter`, so that many proxies do not probe at the same time. If a server is ejected again
+    within `flap_window_s` of its return, its row of ejections continues.
     """
 
     retry_base_s: float = 1.0
@@ -86,27 +86,27 @@ class HealthSettings:
     retry_cap_s: float = 30.0
     jitter: float = 0.5
     flap_window_s: float = 60.0
-    # A probe, fence or flush that was not reported on for so long has failed.
+    # A probe, fence or flush without a report for this time has failed.
     stage_timeout_s: float = 5.0
 
     def retry_delay(self, attempt: int, rng: Random) -> float:
         """Seconds to wait after ejection number `attempt` (from 0) in a row."""
-        # The exponent is bounded: a float's overflow is an exception.
+        # The exponent is bounded: a float's overflow raises an exception.
         grown = self.retry_base_s * self.retry_factor ** min(attempt, 64)
         return min(self.retry_cap_s, grown) * (1.0 - self.jitter * rng.random())
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A server's record. A value: `after` gives the next one."""
+    """A server's record. A value: `after` returns the next one."""
 
     state: State = State.UP
     since: float = 0.0
-    attempt: int = 0  # ejections in a row, each of them before a return that lasted
-    due_at: float | None = None  # EJECTED: time of the next probe; in between: when the stage has failed
+    attempt: int = 0  # ejections in a row, without a lasting return in between
+    due_at: float | None = None  # EJECTED: time of the next probe; in the stages: time of their failure
 
     def after(self, event: Event, now: float, settings: HealthSettings, rng: Random) -> Health:
-        """The record after an event; this very record when the event does not concern its state."""
+        """The record after an event; the same record if the event does not concern its state."""
         state = TRANSITIONS[self.state].get(event)
         if state is None:
             return self
@@ -120,5 +120,5 @@ class Health:
         return Health(state, now, attempt + 1, due_at)
 
     def renewed(self, now: float, settings: HealthSettings) -> Health:
-        """The same stage with its whole time before it, for a second try within the stage."""
+        """The same stage with its full timeout again, for a second try within the stage."""
         return replace(self, due_at=now + settings.stage_timeout_s)

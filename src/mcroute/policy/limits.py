@@ -1,4 +1,4 @@
-"""What a process may keep in memory, and which values are none."""
+"""Bounds of a process's memory, and the values that clients may not store."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ("VALUE_MAX", "Authentication", "Limits")
 
 # No memcached keeps larger values, whatever its options.
 VALUE_MAX = 1 << 30
-# Room for a few requests of the usual size on each thread.
+# Room for a few requests of usual size on each thread.
 SHARE_MIN = 4 << 20
 
 
 class Authentication(IntEnum):
-    """Which set, first on its connection, is taken for a client that authenticates, and refused.
+    """The first `set` of a connection that counts as an attempt to authenticate, and is refused.
 
-    The value is two words; the key is `auth` or `ASCII_AUTH`, any, or there is none such.
+    Its value has two words; its key is `auth` or `ASCII_AUTH`, or any key; or no `set` counts.
     """
 
     KNOWN_KEYS = 0
@@ -28,14 +28,14 @@ class Authentication(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds in bytes; those of memory are the whole process's, and its threads have equal shares of them.
+    """Bounds in bytes, for the whole process; its threads have equal shares of the bounds of memory.
 
-    `value_max` is the largest value that clients may store; 0: the largest that one of the servers takes.
+    `value_max` is the largest value that clients may store; 0: the largest that a server takes.
     `request_memory_max` is for requests of clients, from their first bytes until they are done;
-    `reply_memory_max` for replies of servers, from their first bytes until clients have taken them;
-    `link_memory_max` for copies of requests that wait to be sent to servers. None of the three
-    takes from another. `authentication` is about what is not stored at all.
-    Raises ConfigError, whose place is `limits` and the name, for what is too little.
+    `reply_memory_max` for replies of servers, from their first bytes until clients have read them;
+    `link_memory_max` for copies of requests queued to servers. The three are independent.
+    `authentication` selects the requests that are refused as attempts to authenticate.
+    Raises ConfigError, whose place is `limits` and the name, for a bound that is too small.
     """
 
     value_max: int = 0
@@ -52,7 +52,7 @@ class Limits:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is less than {SHARE_MIN} bytes")
 
     def share(self, threads: int) -> Limits:
-        """Of each of so many threads."""
+        """The share of one of `threads` threads."""
         return replace(
             self,
             request_memory_max=max(SHARE_MIN, self.request_memory_max // threads),

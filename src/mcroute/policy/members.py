@@ -1,4 +1,4 @@
-"""The servers of the plan, and those that have left it: one record each, kept over plans and processes."""
+"""The servers of the plan, and departed ones: one record each, kept over plans and processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ("Members",)
 
 
 class Members:
-    """`records` by id, `ids` by name. Servers are told from others by their places."""
+    """`records` by id, `ids` by name. A server is identified by its place."""
 
     def __init__(self, plan: Plan, places: Places | None) -> None:
         self.plan: Plan = plan
@@ -28,7 +28,7 @@ class Members:
         self._departed = Departed()
 
     def reports(self, now: float, suspect_s: float) -> dict[str, ServerReport]:
-        """How each server of the plan is and has been, by name."""
+        """A report on each server of the plan, by name."""
         return {
             name: ServerReport(
                 record.health.state, record.tally.copy(), record.condition(now, suspect_s), record.reason
@@ -42,15 +42,15 @@ class Members:
     # ---- another plan ----
 
     def continued(self, plan: Plan, places: Places | None = None) -> dict[str, str]:
-        """For that plan's servers which are in the present one, by name: the name that each has there."""
+        """For servers of `plan` that are in the present plan, by name: their names in the present plan."""
         places = _places_of(plan, places)
         before = {s.name: (s, self.records[self.ids[s.name]].place) for s in self.plan.servers}
         return continued(before, {s.name: (s, places[s.name]) for s in plan.servers})
 
     def outdated(self, plan: Plan, places: Places | None = None) -> tuple[Server, ...]:
-        """Servers of that plan which left an earlier one, and have missed what was written since.
+        """Servers of `plan` that departed from an earlier plan, and missed later writes.
 
-        They are to be flushed before the plan is installed.
+        Flush them before the plan is installed.
         """
         stays = self.continued(plan, places)
         places = _places_of(plan, places)
@@ -58,9 +58,9 @@ class Members:
         return tuple(server for server in joining if self._departed.has_been(places[server.name]))
 
     def is_foreign(self, server: Server, plan: Plan, place: Place, seen: Seen) -> bool:
-        """For one of `outdated`: whether another process answers than the one that left, or a restart of it.
+        """For one of `outdated`: whether the process is neither the departed one nor a restart of it.
 
-        Never where that plan takes any process for its server.
+        Always False where the plan accepts any process.
         """
         if plan.server_options[server.name].identity == "any":
             return False
@@ -75,7 +75,7 @@ class Members:
         unflushed: Collection[Server],
         places: Places | None,
     ) -> list[int]:
-        """Goes on with another plan, see `Supervisor.install`. Returns the servers that get other records."""
+        """Switches to another plan, see `Supervisor.install`. Returns the servers that get new records."""
         ids = dict(plan.server_ids if ids is None else ids)
         stays = self.continued(plan, places)
         places = _places_of(plan, places)
@@ -100,7 +100,7 @@ class Members:
         return [number for number, record in self.records.items() if before.get(number) is not record]
 
     def _unsafe_places(self, leaving: Collection[str]) -> PlaceTable:
-        """Places of servers which leave, with requests under way, and of those which may hold old values."""
+        """Places of departing servers with requests in flight, and of servers that may hold stale values."""
         unsafe = PlaceTable()
         for name, number in self.ids.items():
             record = self.records[number]
@@ -118,7 +118,7 @@ class Members:
         return record
 
     def moved(self, server: int, place: Place) -> bool:
-        """The server's address means this place from now on. Whether that is another one than before."""
+        """Sets the place of the server's address. Returns whether it is another one than before."""
         record = self.records[server]
         before, record.place = record.place, place
         if not before or not before.isdisjoint(place):
@@ -132,13 +132,13 @@ class Members:
         return True
 
     def add_lost_of_departed(self, server: int, local_address: str) -> None:
-        """A link of a server that has left, with writes in flight."""
+        """Notes the loss of a departed server's link with writes in flight."""
         self._departed.add_lost(server, local_address)
 
     # ---- an earlier process, and a later one ----
 
     def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> list[int]:
-        """Begins where an earlier process has ended. Returns the servers that begin out of service."""
+        """Continues from an earlier process. Returns the servers that begin out of service."""
         table = PlaceTable()
         for i, past in enumerate(pasts):
             table.add(i, past.place)
@@ -158,7 +158,7 @@ class Members:
         return out
 
     def remembered(self) -> list[Past]:
-        """What another process has to know: of the plan's servers, and of those that have left."""
+        """The entries for the next process: of the plan's servers, and of departed ones."""
         present = [
             Past(
                 record.place,

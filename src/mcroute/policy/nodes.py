@@ -1,4 +1,4 @@
-"""The few kinds of node that a plan is made of, and the plan itself.
+"""The kinds of node in a plan, and the plan itself.
 
 This is the contract between policy and engine: routes are compiled into these values, the engine walks them
 for every request without the interpreter. Nodes refer to each other by index into `Plan.nodes`, children
@@ -16,7 +16,7 @@ from .servers import Pool, Server
 
 
 class Outcome(IntEnum):
-    """What one ask, or a whole subtree, came to. The engine classifies replies into these."""
+    """The result of one ask, or of a whole subtree. The engine classifies replies into these."""
 
     HIT = 0  # VALUE, VA, HD to a read
     MISS = 1  # END without a value, EN
@@ -28,9 +28,9 @@ class Outcome(IntEnum):
     TOUCHED = 7
     NUMBER = 8
     OK = 9
-    REFUSED_BY_SERVER = 10  # SERVER_ERROR, ERROR, CLIENT_ERROR: the server answered, and said no
+    REFUSED_BY_SERVER = 10  # SERVER_ERROR, ERROR, CLIENT_ERROR: the server's own refusal
     EJECTED = 11  # not sent: the server is out of service
-    LOST = 12  # not sent, or the link went before the reply came
+    LOST = 12  # not sent, or the link was lost before the reply came
     TIMEOUT = 13  # no reply within the reply timeout; a write may still be executed
     OVERLOADED = 14  # not sent: the link's queue is full
 
@@ -50,7 +50,7 @@ class Group(IntEnum):
 
 
 class Failing(IntEnum):
-    """What makes `First` go on to its next child."""
+    """The outcomes after which `First` goes on to its next child."""
 
     ERROR = 0  # any outcome from REFUSED_BY_SERVER on
     ERROR_OR_MISS = 1
@@ -61,7 +61,7 @@ class Failing(IntEnum):
 class Ask:
     """Ask the server of this rank among the key's owners in the pool (rank 0 is the owner).
 
-    With `tags_cas` the CAS tokens that clients see carry their server, because the key has others too.
+    With `tags_cas`, the clients' CAS tokens carry their server, because the key has other servers too.
     """
 
     pool: int
@@ -71,13 +71,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """Ask the children in order until one outcome is good enough; else answer the best outcome seen."""
+    """Ask the children in order until one outcome is good enough; else answer the best outcome so far."""
 
     children: tuple[int, ...]
     failing: Failing = Failing.ERROR
-    # Begin at a child drawn per request from the engine's generator; the order stays cyclic.
+    # Begin at a random child, drawn per request by the engine's generator; the order stays cyclic.
     random_start: bool = False
-    # Answer the last outcome instead of the best one, when none is good enough.
+    # If no outcome is good enough, answer the last one instead of the best one.
     answer_last: bool = False
 
 
@@ -85,8 +85,8 @@ class First:
 class All:
     """Ask all children at once; answer when `need` are good, or when all have ended.
 
-    An answer takes the best outcome by `Plan.merge`. With fewer than `least` good outcomes the answer is an
-    error although some child succeeded. What has not ended by the time of the answer runs on, unobserved.
+    The answer is the best outcome by `Plan.merge`. With fewer than `least` good outcomes the answer is an
+    error even though a child succeeded. Children that are unfinished at the answer run on, unobserved.
     """
 
     children: tuple[int, ...]
@@ -96,14 +96,14 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """Ask the children in order until one does it; undo the key on the other children, then answer.
+    """Ask the children in order until one runs the command; undo the key on the others, then answer.
 
-    For what must not be repeated on every copy (incr, cas, append, gat): a child that is out of service,
-    fails or has nothing under the key is followed by the next one. When one has done it, the others receive
-    a delete of the key (after gat: a touch), and the reply waits for them. A refusal that follows a timeout
-    is answered as the timeout: the child that was late may have done it.
+    For commands that must not run on every copy (incr, cas, append, gat). If a child is out of service,
+    fails or does not have the key, the next child is asked. When one has run the command, the others get
+    a delete of the key (after gat: a touch), and the reply waits for them. A refusal after a timeout
+    is answered as the timeout: the late child may have run the command.
 
-    A command that creates the key (add, and meta commands that vivify) first looks whether any child has it.
+    A command that creates the key (add, and meta commands that vivify) first checks whether any child has it.
     An add then goes to all children at once; it succeeds if no child refuses it and none in service fails.
     """
 
@@ -112,24 +112,24 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Run the child unobserved; the answer is the command's default reply, at once."""
+    """Run the child unobserved; answer the command's default reply at once."""
 
     child: int
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchCommand:
-    """Go on with the child of the command's group."""
+    """Continue with the child of the command's group."""
 
     children: tuple[int, ...]  # one for each Group, in order
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchPrefix:
-    """Go on with the child of the longest of `prefixes` that the key begins with."""
+    """Continue with the child of the longest of `prefixes` that the key begins with."""
 
     prefixes: tuple[bytes, ...]
-    children: tuple[int, ...]  # one for each prefix, then the one for no prefix
+    children: tuple[int, ...]  # one for each prefix, then the default
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """Hand the request to a user's route; its `Ask(i)` runs child i."""
+    """Run a user's route for the request; its `Ask(i)` runs child i."""
 
     route: object
     children: tuple[int, ...] = ()
@@ -152,21 +152,21 @@ Node = Ask | First | All | Then | Detach | SwitchCommand | SwitchPrefix | Consta
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An immutable, checked policy: what `compile_plan` returns and the engine installs."""
+    """An immutable, checked policy: the result of `compile_plan`, which the engine installs."""
 
     nodes: tuple[Node, ...]
     root: int
     pools: tuple[Pool, ...]
     servers: tuple[Server, ...]  # the union of the pools' servers; a server's id is its index here
-    # merge[group][outcome] is a rank: of several copies' outcomes the one of least rank is answered.
+    # merge[group][outcome] is a rank: of several copies' outcomes, the one of least rank is answered.
     merge: tuple[tuple[int, ...], ...]
-    # Failing over after a timeout takes a token: this share of requests, plus so many a second.
+    # A failover after a timeout takes a token. Requests add this share of a token, seconds add the floor.
     retry_share: float = 0.2
     retry_floor_per_s: float = 10.0
     server_ids: dict[str, int] = field(default_factory=dict, compare=False)
-    # By the server's name: the options of its pools in one. They follow from the pools.
+    # By the server's name: the folded options of its pools.
     server_options: Mapping[str, ServerOptions] = field(default_factory=dict, compare=False)
-    # Pools of one server that no user named: how a command without a key reaches each server of a pool.
+    # Pools of one server each, made by compile_plan: commands without a key reach every server through them.
     parts: frozenset[int] = frozenset()
 
     @property
@@ -175,7 +175,7 @@ class Plan:
         return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)
 
     def nodes_of_keys(self) -> frozenset[int]:
-        """The indices of the nodes that a request for a key may come to. `flush_all` has ways of its own."""
+        """The indices of the nodes that a request for a key may reach. `flush_all` has separate nodes."""
         found: set[int] = set()
         ahead = [self.root]
         while ahead:

@@ -1,4 +1,4 @@
-"""What an earlier process of the proxy has left at a place, as it was written down."""
+"""An entry of the state file: the past of a place in an earlier process of the proxy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ("Past",)
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """`owes`: a server there may hold old values. `lost` are connections whose writes it may execute.
+    """`owes`: a server there may hold stale values. `lost` are connections whose writes it may still execute.
 
-    `id` and `missed` are of a server of the plan: its number, and the count of missed writes made up for.
+    `id` and `missed` are for a server of the plan: its id, and the count of missed writes that were flushed.
     """
 
     place: Place

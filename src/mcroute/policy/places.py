@@ -1,7 +1,7 @@
-"""Places of servers: what a server missed belongs to its place, under any name and spelling of its address.
+"""Places of servers: missed writes belong to the place, under any name and spelling of its address.
 
-A place is a set of endpoints: numeric addresses with ports, or paths. Names of hosts are looked up elsewhere.
-The empty place is one that cannot be told.
+A place is a set of endpoints: numeric addresses with ports, or paths. Host names are resolved elsewhere.
+The empty place is an unknown one.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ Endpoint: TypeAlias = "tuple[str, int] | str"
 Place: TypeAlias = frozenset[Endpoint]
 Places: TypeAlias = Mapping[str, Place]  # by the server's name
 
-# One process may listen on both; two rarely share the port.
+# One process may listen on both; two processes rarely share the port.
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
 def spelled(server: Server) -> Place:
-    """The address as it is written, for a server whose host is not looked up."""
+    """The address as written, for a server whose host is not resolved."""
     return frozenset((server.address,))
 
 
 def fixed_endpoints(server: Server) -> list[Endpoint] | None:
-    """Where to connect to; None for a host whose name is to be looked up."""
+    """The endpoints to connect to; None for a host name, which must be resolved."""
     if server.path:
         return [server.path]
     return None if is_name(server) else [(server.host, server.port)]
 
 
 def spell_end(host: str, port: int) -> str:
-    """An end of a connection. Servers that listen on all addresses see IPv4 clients as mapped IPv6 ones.
+    """An end of a connection. Servers that listen on all addresses show IPv4 clients as mapped IPv6 ones.
 
-    Of a unix socket `host` is "unix", and `port` the process that listens.
+    For a unix socket `host` is "unix", and `port` the listening process.
     """
     return f"{_spell_host(host)}:{port}"
 
@@ -70,7 +70,7 @@ def _spell_host(host: str) -> str:
 
 
 def is_name(server: Server) -> bool:
-    """Whether its host has to be looked up; so has the interface of an address with a scope."""
+    """Whether its host must be resolved; so must the interface of an address with a scope."""
     if server.path:
         return False
     try:
@@ -81,7 +81,7 @@ def is_name(server: Server) -> bool:
 
 
 def spelled_alike(endpoint: Endpoint) -> Endpoint:
-    """The endpoint in the one spelling that all of its spellings have."""
+    """The canonical spelling of an endpoint."""
     if isinstance(endpoint, str):
         return endpoint
     host, port = endpoint
@@ -89,18 +89,18 @@ def spelled_alike(endpoint: Endpoint) -> Endpoint:
     if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped is not None:
         number = number.ipv4_mapped
     if number.is_unspecified:
-        # Connecting to every address is connecting to this machine.
+        # A connection to the unspecified address leads to this machine.
         return _LOOPBACK[number.version == 6], port
     return str(number), port
 
 
 def written(server: Server) -> Place:
-    """The place of a server whose address tells it; empty for the name of a host."""
+    """The place that the address itself gives; empty for a host name."""
     return frozenset() if is_name(server) else frozenset((spelled_alike(server.address),))
 
 
 def shared(places: Places) -> list[tuple[str, str, Endpoint]]:
-    """Servers with an endpoint in common, which are one server: two names in order, and the endpoint."""
+    """Servers that share an endpoint, and so are one server: two names in order, and the endpoint."""
     first: dict[Endpoint, str] = {}
     found: list[tuple[str, str, Endpoint]] = []
     for name, place in places.items():
@@ -110,7 +110,7 @@ def shared(places: Places) -> list[tuple[str, str, Endpoint]]:
 
 
 def _marks(place: Place) -> Iterator[Hashable]:
-    """Two places with a mark in common may be one."""
+    """Two places that share a mark may be one."""
     for endpoint in place:
         yield endpoint
         if isinstance(endpoint, tuple) and endpoint[0] in _LOOPBACK:
@@ -120,10 +120,10 @@ def _marks(place: Place) -> Iterator[Hashable]:
 def continued(
     before: Mapping[str, tuple[Server, Place]], after: Mapping[str, tuple[Server, Place]]
 ) -> dict[str, str]:
-    """For servers of a later plan, by name: the name that the same server has in the earlier plan.
+    """For servers of a later plan, by name: the name of the same server in the earlier plan.
 
-    A server is the same one if its name and address are, else if its place is, and no other one's. Its id and
-    its links go on; a server that is at several earlier servers' places continues none.
+    A server is the same one if its name and address are the same, or else if only it has the same place.
+    Its id and its links continue; a server at the places of several earlier servers continues none.
     """
     same = {
         name: name
@@ -136,7 +136,7 @@ def continued(
     for name, place in joining.items():
         found = {old for endpoint in place for old in leaving.get(endpoint, ())}
         for old in found:
-            # A second claim, by either side, makes it nobody's.
+            # A second claim, by either side, makes the relation ambiguous.
             claimed[old] += [name] if len(found) == 1 else [name, name]
     return same | {names[0]: old for old, names in claimed.items() if len(names) == 1}
 
@@ -154,7 +154,7 @@ def _by_endpoint(places: Places) -> Mapping[Endpoint, list[str]]:
 
 
 class PlaceTable:
-    """Numbers by place: `near` finds those whose place may be the same one."""
+    """Numbers by place: `near` finds the numbers whose place may be the same."""
 
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}

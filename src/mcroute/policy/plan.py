@@ -1,7 +1,7 @@
 """From routes to a plan: a checked table of nodes, one subtree for each group of commands.
 
-A route is compiled once for every command group, and the choice by group is made once, at the root: what is
-the same for all groups is the same node, because equal nodes are shared.
+A route is compiled once for every command group, and the choice by group is made once, at the root. Equal
+nodes are shared, so groups that are treated alike share their nodes.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from .servers import Pool, Server
 
 __all__ = ("COPIES_MAX", "compile_plan")
 
-COPIES_MAX = 8  # what the engine keeps room for when it looks up a key's owners
+COPIES_MAX = 8  # the engine's room for a key's owners
 
 _T = TypeVar("_T")
 
 
 def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: float = 10.0) -> Plan:
-    """The plan of a route, checked.
+    """The checked plan of a route.
 
     Raises ConfigError, with the place in the route, for more copies than servers, two servers or pools of
     one name that differ, routes without children, children that are not routes.
@@ -65,7 +65,7 @@ def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: f
 
 
 class _Compiler:
-    """The tables under construction."""
+    """The tables during a compilation."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -78,8 +78,8 @@ class _Compiler:
     # ---- tables ----
 
     def add(self, node: Node) -> int:
-        """The node's index; equal nodes have one."""
-        # A user's route need not be hashable, and is itself rather than what it equals.
+        """The node's index; equal nodes share one."""
+        # A custom route need not be hashable, and is compared by identity.
         same = (Python, id(node.route), node.children) if isinstance(node, Python) else node
         if same not in self._node_ids:
             self._node_ids[same] = len(self.nodes)
@@ -111,13 +111,13 @@ class _Compiler:
             raise ConfigError(place, f"server {server.name} is {known.where} and {server.where}")
 
     def _each_server(self, pool: Pool, place: str) -> list[int]:
-        """One ask for each server of a pool, whatever the key: by way of pools of one server."""
+        """One ask for each server of a pool, for any key: through pools of one server."""
         whole = self.pool(pool, place)
         if len(pool.servers) == 1:
             return [self.add(Ask(whole))]
         asks = []
         for server in pool.servers:
-            # NUL cannot be typed into a configuration by accident: no user's pool has such a name.
+            # With a NUL no user's pool can have this name by accident.
             name = f"{pool.name}\0{server.name}"
             part = self._pool_ids.get(name)
             if part is None:
@@ -146,7 +146,7 @@ class _Compiler:
         return self._children(route.children, group, place)
 
     def _all(self, children: tuple[int, ...], need: int, least: int) -> int:
-        # A child that stands there twice is asked twice: only a single child needs no node.
+        # Only a single child needs no node: a child that is listed twice is asked twice.
         return children[0] if len(children) == 1 else self.add(All(children, need, least))
 
     def _first(self, children: tuple[int, ...], failing: Failing, random_start: bool = False) -> int:
@@ -166,16 +166,16 @@ class _Compiler:
             raise ConfigError(f"{place}.copies", f"{copies} copies on {size} servers (at most {COPIES_MAX})")
         if copies > 1 and copies > (reach := route.pool.reach()):
             why = "the placement has no other servers for a key, or gives them no share of the keys"
-            raise ConfigError(f"{place}.copies", f"{copies} copies, and room for {reach}: {why}")
+            raise ConfigError(f"{place}.copies", f"{copies} copies, but a key has at most {reach}: {why}")
         if copies == 1 or group is Group.FLUSH:
-            # Every server of the pool holds somebody's copies: a flush of some of them is none.
+            # Every server of the pool holds copies: a flush must reach all of them.
             return self.pool_route(r.PoolRoute(route.pool), group, place)
         pool = self.pool(route.pool, place)
         asks = tuple(self.add(Ask(pool, rank, tags_cas=True)) for rank in range(copies))
         if group is Group.READ:
             return self._first(asks, Failing.ERROR_OR_MISS, route.read == "random")
         if group is Group.READ_CAS:
-            # From a copy that is known by its rank: the token says which one it was.
+            # Each ask is for one copy by its rank: the token names the copy's server.
             return self._first(asks, Failing.ERROR_OR_MISS)
         if group in (Group.READ_TOUCH, Group.STORE_IF, Group.ARITHMETIC):
             return self.add(Then(asks))
@@ -215,7 +215,7 @@ class _Compiler:
         default = self.compile(route.default, group, f"{place}.default")
         children = [self.compile(c, group, f"{place}.routes[{p!r}]") for p, c in route.routes]
         if group is Group.FLUSH:
-            # flush_all has no key to choose by; what is meant is everything.
+            # flush_all has no key to choose by; it goes to every route.
             every = tuple(dict.fromkeys((*children, default)))
             return self._all(every, len(every), len(every))
         if set(children) <= {default}:
@@ -254,7 +254,7 @@ def _check_pool(pool: object, place: str) -> None:
 
 
 def _failing(group: Group) -> Failing:
-    """What makes a route without copies go on to its next child."""
+    """The outcomes after which a route without copies goes on to its next child."""
     once = (Group.STORE_IF, Group.ARITHMETIC)
     return Failing.ERROR_IN_TIME if group in once else Failing.ERROR
 
@@ -269,7 +269,7 @@ def _acknowledged(write: r.WriteMode, group: Group, copies: int) -> tuple[int, i
 
 
 def _method(route: type[_T], method: Callable[[_Compiler, _T, Group, str], int]) -> tuple[type, _Compile]:
-    """A row of the table below; the type checker sees that class and method fit."""
+    """A row of the table below; type checkers verify that class and method match."""
 
     def compile_one(compiler: _Compiler, value: object, group: Group, place: str) -> int:
         assert isinstance(value, route)

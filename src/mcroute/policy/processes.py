@@ -1,8 +1,8 @@
 """Whether the process at a server's address is the one from before, a restart of it, or a foreign one.
 
-A process is known by what its `stats` say: its pid and uptime. No wall clocks are compared, only uptimes with
-time that has passed here. A foreign process was already running while the known one was seen alive: it has
-not taken the known one's place by a restart, and what it holds is somebody else's.
+A process is identified by the pid and uptime in its `stats`. Only uptimes are compared with elapsed time
+here, never wall clocks. A foreign process was already running while the known one was seen alive: it is
+no restart of the known one, and its items belong to somebody else.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from .flushing import ServerStats
 
 __all__ = ("Kinship", "Process", "Seen", "kinship", "may_be_one", "process_of")
 
-# memcached begins to count at 2, in whole seconds, of a clock that it reads once a second.
+# memcached's uptime starts at 2, in whole seconds, of a clock that it reads once a second.
 SLACK_S = 4.0
-# Two machines' clocks do not run at exactly the same speed: this part of the time between two looks.
+# Clocks of two machines differ in speed: by at most this part of the time between two looks.
 DRIFT = 0.001
 
 
 class Kinship(Enum):
-    """Of the process that answers, to the one that is known."""
+    """The relation of the answering process to the known one."""
 
     SAME = "same"
     RESTARTED = "restarted"  # started since the known one was last seen alive
-    FOREIGN = "foreign"  # runs for longer
-    UNKNOWN = "unknown"  # none is known yet, or this one does not say who it is
+    FOREIGN = "foreign"  # was running while the known one was
+    UNKNOWN = "unknown"  # no process is known yet, or `stats` lack pid and uptime
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a process said of itself, and when it was asked and had answered, in seconds of our clock."""
+    """A process's `stats`, and the times of question and answer, in seconds of our clock."""
 
     stats: ServerStats
     asked_at: float
@@ -40,7 +40,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The one that serves. It was alive at `alive_at`, and had this uptime then, or up to a reply later."""
+    """The serving process. It was alive at `alive_at`, with this uptime then or up to a reply later."""
 
     pid: int
     uptime: int  # seconds
@@ -51,26 +51,26 @@ class Process:
 
 
 def kinship(known: Process | None, seen: Seen) -> Kinship:
-    """What the process that answers is to the known one."""
+    """The relation of the answering process to the known one."""
     stats = seen.stats
     if known is None or stats.pid is None or stats.uptime is None:
         return Kinship.UNKNOWN
     since = seen.heard_at - known.alive_at
     slack = SLACK_S + DRIFT * since
-    # In containers all have the same pid. An uptime may stand still for a while: a machine that is moved.
+    # Processes in containers share a pid. An uptime may stand still for a while, when a machine migrates.
     if stats.pid == known.pid and -SLACK_S <= stats.uptime - known.uptime <= since + slack:
         return Kinship.SAME
     return Kinship.RESTARTED if stats.uptime <= since + slack else Kinship.FOREIGN
 
 
 def may_be_one(a: Process, b: Process) -> bool:
-    """Whether both looks may have been at one process: its pid is the same, and so is its start, about."""
+    """Whether both may be one process: the pids are equal, and so are the start times, within the slack."""
     since = b.alive_at - a.alive_at
     return a.pid == b.pid and abs(b.uptime - a.uptime - since) <= SLACK_S + DRIFT * abs(since)
 
 
 def process_of(seen: Seen) -> Process | None:
-    """None: it does not say who it is."""
+    """The process of a look; None if `stats` lack pid and uptime."""
     stats = seen.stats
     if stats.pid is None or stats.uptime is None:
         return None

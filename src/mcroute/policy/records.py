@@ -1,4 +1,4 @@
-"""What the supervisor remembers of a server: while it is in the plan, and after it has left."""
+"""The supervisor's memory of servers: while they are in the plan, and after their departure."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ DEPARTED_MAX = 1024
 class Record:
     """A server of the plan. Times are those of the supervisor's `now`."""
 
-    place: Place  # all endpoints that the server's address has meant
+    place: Place  # all endpoints that the server's address has led to
     health: Health = field(default_factory=Health)
-    is_unreachable: bool = False  # refused the last connection: no panic brings it back
-    suspect_at: float | None = None  # last failure since it last proved itself
+    is_unreachable: bool = False  # refused the last connection: panic mode does not restore it
+    suspect_at: float | None = None  # last failure since the last proof of health
     slow_at: float | None = None  # the last late reply
     lost: set[str] = field(default_factory=set)  # lost links whose writes it may still execute
-    missed: int = 0  # the engines' counter, which only grows
-    missed_settled: int = 0  # the counter's value up to which a flush has made up for it
-    fencing: frozenset[str] = frozenset()  # those that the fence under way asks for
-    listed_since: dict[str, float] = field(default_factory=dict)  # by all answers of this stage
-    again_at: float | None = None  # the stage goes on: another fence, flush, or look
+    missed: int = 0  # the engines' counter of missed writes, which only grows
+    missed_settled: int = 0  # the counter's value at the last flush
+    fencing: frozenset[str] = frozenset()  # the connections that the current fence asks about
+    listed_since: dict[str, float] = field(default_factory=dict)  # over all answers of this stage
+    again_at: float | None = None  # time of another fence, flush, or look in this stage
     stage_ends_at: float = 0.0
     flushing: Flushing | None = None  # in that stage
-    was_away: bool = False  # part of no plan for a while, and not flushed since
-    is_stale: bool = False  # missed a write for good since it was in order
-    process: Process | None = None  # the one that serves, when it was last seen
-    is_foreign: bool = False  # another one was found there: nothing brings it back but the right one
+    was_away: bool = False  # was in no plan for a while, and is not flushed since
+    is_stale: bool = False  # missed a write for good since it was put into service
+    process: Process | None = None  # the serving process, at the last look
+    is_foreign: bool = False  # a foreign process answered: only the right one brings the server back
     reason: Reason | None = None  # why it last went out of service
-    original: int | None = None  # another server of its pool, whose process answers here too
+    original: int | None = None  # another server of its pool with the same process
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -54,28 +54,28 @@ class Record:
 
     @property
     def is_only_slow(self) -> bool:
-        """Whether it serves, can be connected to, and holds no old values."""
+        """Whether it is in service, can be connected to, and holds no stale values."""
         return self.health.state is State.UP and not self.is_unreachable and not self.has_debts
 
     @property
     def is_only_fenced(self) -> bool:
-        """Whether it is out of service in its first try to return, and owes no flush."""
+        """Whether it is out of service in its first return attempt, and needs no flush."""
         if self.was_away or self.missed_something:
             return False
         return self.health.state is not State.UP and self.health.attempt == 0
 
     def goes_out(self, reason: Reason) -> None:
-        """Out of service, for this reason."""
+        """Notes why the server goes out of service."""
         self.reason = reason
         self.tally.eject(reason.cause)
 
     def begins_out(self, cause: Cause, now: float) -> None:
-        """Out of service from the beginning; to be probed at once."""
+        """The server begins out of service, and is probed at once."""
         self.health = Health(State.EJECTED, now, due_at=now)
         self.goes_out(Reason(cause))
 
     def condition(self, now: float, suspect_s: float) -> Condition:
-        """For reports. A failure or a late reply counts for `suspect_s`."""
+        """The state for reports. A failure or a late reply counts for `suspect_s`."""
         if self.is_foreign:
             return Condition.FOREIGN
         if self.original is not None:
@@ -88,9 +88,9 @@ class Record:
         return Condition.SLOW if is_slow else Condition.UP
 
     def identified(self, seen: Seen, *, is_any_taken: bool) -> Kinship:
-        """What answers at its address said this of itself; see `Supervisor.identified`."""
+        """Takes the `stats` of the process at its address; see `Supervisor.identified`."""
         if self.process is not None and seen.asked_at < self.process.alive_at:
-            # It comes late: somebody has been asked since.
+            # The answer is late: a newer one is known.
             return Kinship.UNKNOWN
         kin = kinship(self.process, seen)
         if kin is Kinship.FOREIGN and not is_any_taken:
@@ -101,11 +101,11 @@ class Record:
         return Kinship.RESTARTED if kin is Kinship.FOREIGN else kin
 
     def settle_lost(self, still_listed: Collection[str], now: float, most_s: float) -> None:
-        """The fence is answered, and these lost connections may remain, for `most_s` at most."""
-        # A link that was lost while this fence was under way was not asked for, and is not settled by it.
+        """The fence is answered; the server may list these lost connections for `most_s` at most."""
+        # A link lost during the fence was not part of its question, and is not settled by the answer.
         self.lost -= self.fencing - set(still_listed)
         self.listed_since = {name: self.listed_since.get(name, now) for name in still_listed}
-        # No packet of theirs is still to come, and a server that answers has read what came.
+        # No packet of theirs is left in the network, and a server that answers has read all that arrived.
         self.lost -= {name for name, since in self.listed_since.items() if now >= since + most_s}
 
 
@@ -118,9 +118,9 @@ class _Absence:
 
 
 class Departed:
-    """Places whose servers have left, so that they are flushed if they come back: the last 1024.
+    """The places of departed servers, which are flushed if they come back: the last 1024.
 
-    With each are the lost links whose writes the server may still execute, and its process as last seen.
+    Each has the lost links whose writes the server may still execute, and its process at the last look.
     """
 
     def __init__(self) -> None:
@@ -130,15 +130,15 @@ class Departed:
         self._lost_by_id: dict[int, set[str]] = {}  # the same sets, for links that outlive the departure
 
     def __iter__(self) -> Iterator[tuple[Place, set[str]]]:
-        """Each place, and the lost links."""
+        """Each place with its lost links."""
         return ((absence.place, absence.lost) for absence in self._absences.values())
 
     def has_been(self, place: Place) -> bool:
-        """Whether a server that has left may have been there."""
+        """Whether a departed server may have been there."""
         return bool(self._places.near(place))
 
     def process(self, place: Place) -> Process | None:
-        """The one that served there; None if that is not known, or not certain."""
+        """The process that served there; None if it is unknown or ambiguous."""
         near = [self._absences[serial] for serial in self._places.near(place)]
         return near[0].process if len(near) == 1 and place and near[0].place else None
 
@@ -155,9 +155,9 @@ class Departed:
         self._places.remove(serial)
 
     def pop(self, place: Place) -> set[str]:
-        """A server has come back to the place: its lost links, none if no server has left from there.
+        """Removes the place of a server that has come back. Returns its lost links.
 
-        A link of the former ids that is lost later is added to the returned set.
+        If a link of the former ids is lost later, the link is added to the returned set.
         """
         lost: set[str] = set()
         for serial in self._places.near(place):
@@ -165,13 +165,13 @@ class Departed:
             lost |= absence.lost
             if absence.number in self._lost_by_id:
                 self._lost_by_id[absence.number] = lost
-            # Else another server may be the one that has left.
+            # Otherwise the departed server may be another one.
             if place and absence.place:
                 self._remove(serial)
         return lost
 
     def forget_ids(self, numbers: Iterable[int]) -> None:
-        """These ids are other servers' from now on."""
+        """These ids belong to other servers from now on."""
         for number in numbers:
             self._lost_by_id.pop(number, None)
 

@@ -1,4 +1,4 @@
-"""What the supervisor tells about servers and pools to whoever watches."""
+"""The supervisor's reports on servers and pools."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ("Condition", "PoolReport", "ServerReport", "Tally")
 
 @dataclass(slots=True)
 class Tally:
-    """How often something happened to a server since it joined; only grows."""
+    """Counts of events since the server joined; they only grow."""
 
     ejections: dict[Cause, int] = field(default_factory=dict)  # without those that engines count
-    kept: int = 0  # failed, but ejections have a cap
+    kept: int = 0  # failures that did not eject because of the cap on ejections
     returns: int = 0
     flushes: int = 0
 
@@ -29,16 +29,16 @@ class Tally:
 
 
 class Condition(Enum):
-    """A server's state as operators see it: those that serve are told apart by how they do."""
+    """A server's state for operators, who also see how a server in service is doing."""
 
     UP = "up"
     SLOW = "slow"  # serves, but replies have taken longer than the reply timeout
-    FAILING = "failing"  # serves only because ejections have a cap: its requests fail
+    FAILING = "failing"  # in service only because of the cap on ejections: its requests fail
     EJECTED = "ejected"
     PROBING = "probing"
     FENCING = "fencing"
     FLUSHING = "flushing"
-    FOREIGN = "foreign"  # another process answers there: it is left alone, and looked at now and then
+    FOREIGN = "foreign"  # a foreign process answers at its address: not used, but checked again
     DUPLICATE = "duplicate"  # the process of another server of its pool answers there
 
 

@@ -206,17 +206,17 @@ class Error:
 
 @runtime_checkable
 class CustomRoute(Protocol):
-    """A user's own route: `children` that it may ask, and `steps` that decides.
+    """A user's route: `children` that it may ask, and `steps` that decides.
 
-    `steps` returns a reply that it was sent, or an `Outcome`, for which the engine writes the plain reply.
+    `steps` returns a reply that it received, or an `Outcome`, for which the engine writes the plain reply.
     """
 
     @property
     def children(self) -> tuple[Route, ...]:
-        """What `Ask(0)`, `Ask(1)` ... run."""
+        """The routes that `Ask(0)`, `Ask(1)` ... run."""
 
     def steps(self, request: Request) -> Generator[Step, Any, Reply | Outcome]:
-        """Called once a request. Raising is answered as SERVER_ERROR, and logged."""
+        """Called once per request. An exception is answered with SERVER_ERROR, and logged."""
 
 
 Route = (

@@ -1,4 +1,4 @@
-"""What a pool says about each of its servers, and what holds for a server that is in several pools."""
+"""The options of a pool that belong to its servers, and their values for a server of several pools."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .limits import VALUE_MAX
 
 __all__ = ("IDENTITIES", "LINKS_MAX", "ServerOptions", "check_seconds", "folded")
 
-# What a server's process has to be after an absence.
+# The process that may serve after an absence: a restart of the known one, or any.
 IDENTITIES = ("same", "any")
-# To one server: what the engine has room for.
+# Connections to one server: the engine's capacity.
 LINKS_MAX = 16
 
 _T = TypeVar("_T")
 
 
 def _option(default: _T, fold: Callable[[_T, _T], _T]) -> _T:
-    """`fold` makes one value of those of two pools."""
+    """`fold` combines the values of two pools."""
     value: _T = field(default=default, metadata={"fold": fold})
     return value
 
@@ -32,9 +32,10 @@ def _most_trusting(first: str, second: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """The options of a pool that belong to its servers; each field says how those of several pools fold.
+    """The options of a pool that belong to its servers; each field declares how several pools' values
+    combine.
 
-    A new option is a field here, and its line in `config.schema`. Times are in seconds, sizes in bytes.
+    A new option needs a field here, and a line in `config.schema`. Times are in seconds, sizes in bytes.
     """
 
     connect_timeout_s: float = _option(0.5, min)
@@ -59,7 +60,7 @@ class ServerOptions:
 
 
 def folded(options: Sequence[ServerOptions]) -> ServerOptions:
-    """What holds for a server of several pools, which have these options."""
+    """The options of a server that is in several pools, which have these."""
     return ServerOptions(
         **{
             option.name: reduce(option.metadata["fold"], (getattr(own, option.name) for own in options))
@@ -69,9 +70,9 @@ def folded(options: Sequence[ServerOptions]) -> ServerOptions:
 
 
 def check_seconds(owner: object, options: Sequence[str], place: str) -> None:
-    """Raises ConfigError if one of these options of `owner` is no duration."""
+    """Raises ConfigError if one of these options of `owner` is not a duration."""
     for option in options:
         value = getattr(owner, option)
-        # Written so that a NaN is refused too.
+        # Written so that NaN is refused too.
         if not 0 < value < float("inf"):
             raise ConfigError(f"{place}.{option}", f"{value} is not a positive, finite number of seconds")

@@ -26,12 +26,12 @@ __all__ = (
 )
 
 DEFAULT_PORT = 11211
-# Bytes of the path of a unix socket, as the system's address has room for it.
+# Bytes of a unix socket's path that fit the system's address structure.
 PATH_MAX = 107 if sys.platform == "linux" else 103
-# Of a port or a weight.
+# Of a port, or of a weight.
 DIGITS_MAX = 18
 
-# Pools that place their keys alike share a ring: it is built once, and more often in the processor's cache.
+# Pools with the same placement share a ring: it is built once, and more often in the processor's cache.
 _RINGS: WeakValueDictionary[tuple[object, ...], Ring] = WeakValueDictionary()
 
 
@@ -39,8 +39,8 @@ _RINGS: WeakValueDictionary[tuple[object, ...], Ring] = WeakValueDictionary()
 class Server:
     """One memcached: a TCP host and port, or the path of a unix socket.
 
-    `name` is what the ring hashes and what metrics show; changing a server's address but not its name moves
-    no keys. `weight` is its share of the pool's keys, relative to the others' weights.
+    `name` is hashed by the ring and shown in metrics; a new address under the same name moves no keys.
+    `weight` is its share of the pool's keys, relative to the other weights.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Server:
     def parse(cls, text: str, *, name: str = "", place: str = "server") -> Server:
         """Reads "host:port", "host:port:weight", "[v6]:port[:weight]", "/path" or "unix:/path".
 
-        A missing port is 11211. Without `name` the server is named by its address, without the weight.
+        The default port is 11211. Without `name` the server's name is its address, without the weight.
         Raises ConfigError with `place`.
         """
         try:
@@ -83,7 +83,7 @@ class Server:
 
     @classmethod
     def of(cls, address: str | tuple[str, int] | Server, *, place: str = "server") -> Server:
-        """Reads an address as `parse` does, or a pair of host and port; a Server is left as it is.
+        """Reads an address like `parse`, or a pair of host and port; returns a Server unchanged.
 
         Raises ConfigError with `place`.
         """
@@ -101,7 +101,7 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int] | str:
-        """What to connect to: (host, port), or the path of a unix socket."""
+        """The address to connect to: (host, port), or the path of a unix socket."""
         return self.path or (self.host, self.port)
 
     @property
@@ -114,7 +114,7 @@ Addresses = str | tuple[str, int] | Server | Sequence[str | tuple[str, int] | Se
 
 
 def _is_pair(value: object) -> bool:
-    """Whether it is a host and a port, and not two addresses."""
+    """Whether it is a host and a port, rather than two addresses."""
     return (
         isinstance(value, tuple)
         and len(value) == 2
@@ -125,14 +125,14 @@ def _is_pair(value: object) -> bool:
 
 
 def _several(addresses: Addresses) -> Sequence[str | tuple[str, int] | Server]:
-    """One address is a sequence of one: the characters of a text are no addresses."""
+    """A sequence of addresses; one address becomes a sequence of one."""
     if isinstance(addresses, str | Server) or _is_pair(addresses):
         return (cast("str | Server", addresses),)
     return cast("Sequence[str | Server]", addresses)
 
 
 def host_and_port(host: str, port: int) -> str:
-    """As it is written in a configuration: an IPv6 address in brackets."""
+    """The address as in a configuration: IPv6 in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -141,7 +141,7 @@ def _check_path(text: str) -> None:
     if not colon or not (number.isascii() and number.isdecimal()):
         return
     instead = f'{{ address = "{path}", weight = {number} }}'
-    raise ConfigError("", f"{text!r}: the weight of a unix socket stands apart; write {instead}")
+    raise ConfigError("", f"{text!r}: the weight of a unix socket is a separate option; write {instead}")
 
 
 def split_address(text: str) -> tuple[str, int | None, int | None]:
@@ -176,14 +176,13 @@ def split_address(text: str) -> tuple[str, int | None, int | None]:
 class Pool(ServerOptions):
     """Named servers that share a key space, with their timeouts (seconds).
 
-    `reply_timeout_s` is one ask's, `deadline_s` the whole request's with all its failovers. `trip_after`
-    failures in a row take a server out of service; `links` is the number of connections to each server,
-    at most 16; each key has one of them. `value_max` is the largest value, in bytes, that is read from the
-    servers (0: as large as each says that it stores). With `identity` "same" a process that is no restart
-    of the one before is left alone, with "any" it is taken for the server. `placement` places keys as another
-    client or proxy does, instead of a `distribution` of mcroute's own; keys are then as they go over the
-    wire.
-    Options are given by name. Raises ConfigError for no servers, two of one name, and values out of range.
+    `reply_timeout_s` is for one ask, `deadline_s` for the whole request with all its failovers. `trip_after`
+    failures in a row eject a server; `links` is the number of connections to each server, at most 16; each
+    key uses one of them. `value_max` is the largest value, in bytes, that is read from the servers (0: each
+    server's own limit). `identity` "same" accepts only the known process or a restart of it after an absence,
+    "any" accepts any process. `placement` places keys as another client or proxy does, instead of a
+    `distribution` of mcroute's own; keys are then those on the wire. Options are given by name. Raises
+    ConfigError for no servers, duplicate names, and values out of range.
     """
 
     name: str
@@ -209,11 +208,11 @@ class Pool(ServerOptions):
         check_seconds(self, ("deadline_s",), place)
         if self.placement is not None and self.distribution != "murmur3":
             raise ConfigError(
-                f"{place}.distribution", "keys are placed as placement says; leave one of them out"
+                f"{place}.distribution", "placement already places the keys; remove one of the two"
             )
 
     def __repr__(self) -> str:
-        # In the order of the arguments: the options are inherited, and would come before the name.
+        # In the order of the arguments: inherited options would come before the name.
         shown = sorted((f for f in fields(self) if f.repr), key=lambda f: bool(f.kw_only))
         return f"Pool({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
@@ -233,7 +232,7 @@ class Pool(ServerOptions):
         identity: str = "same",
         placement: Like | None = None,
     ) -> Pool:
-        """A pool from one address or several, as `Server.of` reads them; the options are the pool's own."""
+        """A pool from one address or several, as `Server.of` reads them; the options are the pool's."""
         servers = tuple(
             Server.of(address, place=f"pools.{name}.servers[{i}]")
             for i, address in enumerate(_several(addresses))
@@ -253,9 +252,9 @@ class Pool(ServerOptions):
         )
 
     def ring(self) -> Ring:
-        """The ring of this pool's servers, built at the first call; pools that place keys alike share it.
+        """The ring of this pool's servers, built at the first call; pools with the same placement share it.
 
-        Raises ConfigError for a distribution or placement that does not exist or does not suit these servers,
+        Raises ConfigError for an unknown distribution or placement, one that does not suit these servers,
         and for a weight that gives its server no point of a distribution of mcroute's own.
         """
         if self._ring is None:
@@ -270,7 +269,7 @@ class Pool(ServerOptions):
         return self._ring
 
     def _check_weights(self) -> None:
-        """ketama rounds shares down: a server of small weight would get no key, and no copy of one."""
+        """ketama rounds shares down: with a small weight, a server would get no key, and no copy of one."""
         if self.placement is not None or self.distribution != "ketama":
             return
         weights = [server.weight for server in self.servers]
@@ -280,31 +279,31 @@ class Pool(ServerOptions):
                 raise ConfigError(
                     f"pools.{self.name}.servers[{i}]",
                     f"{small}: ketama gives {self.servers[i].name} no point, and so no key; "
-                    f"the least that works is {_least_weight(weights, i)}",
+                    f"the least weight that works is {_least_weight(weights, i)}",
                 )
 
     def reach(self) -> int:
-        """How many servers every key has to be on: its owner, and those that take its copies.
+        """The number of servers that can hold a key: its owner, and the candidates for its copies.
 
-        Fewer than the pool has where a placement gives servers no share, or looks for no other server than
+        Smaller than the pool if the placement gives some servers no share, or has no candidates beside
         the owner. Raises ConfigError as `ring`.
         """
         if self.placement is None and self.distribution != "ketama":
             return len(self.servers)
         ring = self.ring()
         if ring.inherited is not None and ring.inherited.placement.walk:
-            # Where the other system looks when the owner is out: for some keys nowhere.
+            # The other system's way to a stand-in is not the next candidate, and may end without a server.
             return 1
         return len(ring.candidates(b""))
 
     def _alike(self) -> tuple[object, ...]:
-        """All that a ring is made from."""
+        """All inputs of the ring."""
         if self.placement is not None:
             return self.placement, self.servers
         return self.distribution, tuple((server.name, server.weight) for server in self.servers)
 
     def _build_ring(self) -> Ring:
-        # Imported late: policies can be written, checked and tested where nothing is compiled.
+        # Imported late: policies can be written, checked and tested without compiled modules.
         from .._ring import Ring  # noqa: PLC0415
 
         names = [server.name for server in self.servers]
@@ -328,12 +327,14 @@ class Pool(ServerOptions):
         except ValueError as error:
             raise ConfigError(f"{place}.placement", str(error)) from error
         if ring.inherited is not None and ring.inherited.recomputes:
-            raise ConfigError(f"{place}.placement.out", 'a proxy does not lay points out anew: out = "skip"')
+            raise ConfigError(
+                f"{place}.placement.out", 'a proxy does not recompute points: write out = "skip"'
+            )
         return ring
 
 
 def _least_weight(weights: Sequence[int], index: int) -> int:
-    """The least weight at this index with which ketama gives the server a point, by halving."""
+    """The least weight at this index with which ketama gives the server a point, by bisection."""
     too_small, enough = weights[index], sum(weights)
     while enough - too_small > 1:
         middle = (too_small + enough) // 2
@@ -345,6 +346,6 @@ def _least_weight(weights: Sequence[int], index: int) -> int:
 
 
 def _address_of(server: Server) -> Address:
-    """What a server is called for want of a name is its address, and no name."""
+    """The address for a placement; a server's default name, its address, is no name."""
     address = Address(server.path or server.host, 0 if server.path else server.port, server.weight)
     return address if server.name == str(address) else replace(address, name=server.name)

@@ -1,4 +1,4 @@
-"""What a user's own route may do: the values that its generator yields, and the protocols it meets.
+"""The steps of custom routes: the values that a generator yields, and the protocols that it uses.
 
     class Canary:
         children = (PoolRoute(stable), PoolRoute(canary))
@@ -24,16 +24,16 @@ __all__ = ("Ask", "AskAll", "Reply", "Request", "Step", "Wait")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Run child number `child` with the request; the generator is sent its `Reply`."""
+    """Run child number `child` with the request; the generator receives its `Reply`."""
 
     child: int
 
 
 @dataclass(frozen=True, slots=True)
 class AskAll:
-    """Run several children at once; the generator is sent a tuple of replies, in the children's order.
+    """Run several children at once; the generator receives a tuple of replies, in the children's order.
 
-    It goes on when `need` of them are good, or all have ended; None stands for those that had not ended.
+    It continues when `need` of them are good, or all have ended; None stands for unfinished children.
     """
 
     children: tuple[int, ...]
@@ -42,7 +42,7 @@ class AskAll:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for so long; the generator is sent None. The request's deadline goes on running."""
+    """Pause for so long; the generator receives None. The request's deadline still counts."""
 
     seconds: float
 
@@ -51,7 +51,7 @@ Step = Ask | AskAll | Wait
 
 
 class Request(Protocol):
-    """What a route may know of a request."""
+    """A request as custom routes see it."""
 
     @property
     def key(self) -> bytes:
@@ -63,12 +63,12 @@ class Request(Protocol):
 
 
 class Reply(Protocol):
-    """What came of a child: the engine's own object, to be looked at and returned."""
+    """The reply of a child: the engine's own object, to inspect and to return."""
 
     @property
     def outcome(self) -> Outcome:
-        """What the child came to."""
+        """The outcome of the child."""
 
     @property
     def data(self) -> bytes:
-        """The bytes as the server sent them, with their line end; empty if none did."""
+        """The server's bytes, with their line end; empty without a reply of a server."""

@@ -1,13 +1,13 @@
-"""The supervisor: is told what was seen, keeps one record a server, and returns what to do about it.
+"""The supervisor: receives reports, keeps one record per server, and returns decisions.
 
-Whom to take out of service: the engine trips by itself after failures in a row; the supervisor confirms, or
-lifts it again, because ejections have a cap. The last server of a pool stays. When more than half of a pool
-looks bad, the signal is probably wrong, and servers that are only slow stay or come back; those that refuse
-connections stay out, and those that may hold old values are put in order first. The engine is told beforehand
-whom the cap keeps, so that it need not be lifted.
+Ejection: the engine trips by itself after failures in a row. The supervisor confirms the trip, or restores
+the server, because ejections have a cap. The last server of a pool stays. When more than half of a pool
+looks bad, the signal is probably wrong: servers that are only slow stay or come back; servers that refuse
+connections stay out, and servers that may hold stale values go through fence and flush first. The engine
+learns beforehand which servers the cap keeps, so that it does not trip them.
 
-When to trust again: an ejected server is probed after a growing time, fenced (no request of ours from before
-can still be executed), flushed if it missed writes, and only then serves.
+Return: an ejected server is probed after a growing time, fenced (no earlier request of ours can still be
+executed), flushed if it missed writes, and only then serves.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _FAILURES, _UNREACHABLE = Reason(Cause.FAILURES), Reason(Cause.UNREACHABLE)
 class Supervisor:
     """Health of the servers of one plan. Not thread-safe; `now` is any clock that does not go backwards.
 
-    Every method returns the decisions to carry out, in order. Servers are ids: indices into `plan.servers`,
-    until `install` says otherwise. A report on a server that is not in the plan (any more) changes nothing.
+    Every method returns decisions, to be carried out in order. Servers are ids: indices into `plan.servers`,
+    or the `ids` given to `install`. A report on a server that is not in the plan changes nothing.
 
-    `places` are those of the plan's servers by name, empty where a name is not looked up yet; without them
-    each address is a place.
+    `places` are the places of the plan's servers by name, empty for a name that is not resolved yet; without
+    them each address is a place.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Supervisor:
         self._count_anew()
 
     def _count_anew(self) -> None:
-        """After a change of the plan."""
+        """Counts again, after a change of the plan."""
         self._records = self._members.records
         plan, ids = self.plan, self._members.ids
         self._census = Census(plan, ids, self._records, self.settings.suspect_s)
-        # Any process is taken for these.
+        # These accept any process.
         self._unquestioned = {ids[name] for name, own in plan.server_options.items() if own.identity == "any"}
         self._duplicates.supervise(self._records, self._census, self._unquestioned)
 
@@ -85,18 +85,18 @@ class Supervisor:
     # ---- another plan ----
 
     def continued(self, plan: Plan, places: Places | None = None) -> dict[str, str]:
-        """For that plan's servers which are in the present one, by name: the name that each has there."""
+        """For servers of `plan` that are in the present plan, by name: their names in the present plan."""
         return self._members.continued(plan, places)
 
     def outdated(self, plan: Plan, places: Places | None = None) -> tuple[Server, ...]:
-        """Servers of that plan which left an earlier one, and have missed what was written since.
+        """Servers of `plan` that departed from an earlier plan, and missed later writes.
 
-        They are to be flushed before the plan is installed.
+        Flush them before the plan is installed.
         """
         return self._members.outdated(plan, places)
 
     def is_foreign(self, server: Server, plan: Plan, place: Place, seen: Seen) -> bool:
-        """For one of `outdated`: whether another process answers than the one that left, or its restart."""
+        """For one of `outdated`: whether the process is neither the departed one nor a restart of it."""
         return self._members.is_foreign(server, plan, place, seen)
 
     def install(
@@ -110,17 +110,18 @@ class Supervisor:
         settings: SupervisorSettings | None = None,
         places: Places | None = None,
     ) -> tuple[Decision, ...]:
-        """Goes on with another plan, and returns the states of its servers.
+        """Switches to another plan, and returns the states of its servers.
 
-        Omits servers that stay UP: the engine may know more of them than the supervisor.
+        Omits servers that stay UP: the engine may know more than the supervisor.
 
-        `ids` are those of its servers by name; without them they are indices. `missed` are the counters of
-        missed writes, which for a server that joins are not about itself, or made up for by now. `unflushed`
-        are those of `outdated` that could not be flushed: they begin out of service. So do servers that join
-        at a place which cannot be told, or which may be that of a server that is out of service or leaves.
+        `ids` are those of its servers by name; the default is their indices. `missed` are the counters of
+        missed writes; for a server that joins, these writes concern an earlier server, or were flushed.
+        `unflushed` are those of `outdated` that could not be flushed: they begin out of service. So do
+        servers that join at an unknown place, or at one that may be that of a server that is out of service
+        or departs.
 
-        A server that stays at its place keeps its record, whatever its name is. If a pool is left with none
-        but ejected servers, those that are slow come back at once.
+        A server that stays at its place keeps its record, under any name. If all servers that a pool still
+        has are ejected, the slow ones among them are restored at once.
         """
         other = set(self._members.install(plan, now, ids, missed, unflushed, places))
         self.settings = settings or self.settings
@@ -134,13 +135,13 @@ class Supervisor:
             for number, record in self._records.items()
             if (word := _ENGINE_WORD[record.health.state]) is not ServerState.UP or number in other
         ]
-        # A panic that goes on lifts once more: the new pool may consist of what was ejected in it.
+        # A continuing panic restores servers once more: the new pool may consist of ejected ones.
         panics = (pool for pool in self._census.pools if pool.name in self._panics)
         lifts = [self._lift_all(pool.members, now) for pool in panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
     def located(self, server: int, place: Place, now: float) -> tuple[Decision, ...]:
-        """The server's address means this place from now on. At another one than before it is not trusted."""
+        """Sets the place of the server's address. At another place than before it goes out of service."""
         if server not in self._records or not place or not self._members.moved(server, place):
             return ()
         self._duplicates.changed(server)
@@ -149,10 +150,10 @@ class Supervisor:
     # ---- an earlier process ----
 
     def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> tuple[Decision, ...]:
-        """Begins where an earlier process has ended, before anything is asked of the plan's servers.
+        """Continues from an earlier process, before any request goes to the plan's servers.
 
-        Those that owe a flush or a fence begin out of service; so do those that no past is about, unless the
-        supervisor is trusting.
+        Servers that owe a flush or a fence begin out of service; so do servers without an entry, unless
+        `is_trusting`.
         """
         out = self._members.recall(pasts, is_trusting, now)
         for number in self._records:
@@ -162,35 +163,35 @@ class Supervisor:
         )
 
     def remembered(self) -> list[Past]:
-        """What another process has to know: of the plan's servers, and of those that have left."""
+        """The entries for the next process: of the plan's servers, and of departed ones."""
         return self._members.remembered()
 
     def is_only_fenced(self, server: int) -> bool:
-        """Whether the server is out of service in its first try to return, and owes no flush."""
+        """Whether the server is out of service in its first return attempt, and needs no flush."""
         record = self._records.get(server)
         return record is not None and record.is_only_fenced
 
     # ---- looking at it ----
 
     def state(self, server: int) -> State:
-        """EJECTED also for a server that is not in the plan: it is not to be asked."""
+        """The server's state; EJECTED for a server that is not in the plan."""
         record = self._records.get(server)
         return State.EJECTED if record is None else record.health.state
 
     def flushes(self, server: int) -> int:
-        """How often a server of the plan was flushed on its return."""
+        """The number of flushes of a server of the plan on its returns."""
         return self._records[server].tally.flushes
 
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics
 
     def condition(self, server: int, now: float) -> Condition:
-        """How the server is, for reports."""
+        """The server's state for reports."""
         record = self._records.get(server)
         return Condition.EJECTED if record is None else record.condition(now, self.settings.suspect_s)
 
     def reasons(self) -> dict[str, Reason]:
-        """Why servers are out of service, by name."""
+        """The reasons of servers that are out of service, by name."""
         reports = ((name, self._records[number]) for name, number in self._members.ids.items())
         return {name: record.reason for name, record in reports if record.reason is not None}
 
@@ -201,45 +202,45 @@ class Supervisor:
 
     @property
     def unsuspicious(self) -> Set[int]:
-        """The servers that `stale` was not said of since they were put in order."""
+        """The servers that were not reported as `stale` since they were put into service."""
         return self._census.unsuspicious
 
     def servers(self, now: float) -> dict[str, ServerReport]:
-        """How each server of the plan is and has been, by name."""
+        """A report on each server of the plan, by name."""
         return self._members.reports(now, self.settings.suspect_s)
 
     def pools(self, now: float) -> dict[str, PoolReport]:
-        """How each pool is that users named."""
+        """A report on each pool that users named."""
         return self._census.reports(now, self._panics)
 
     def bad(self, pool: str) -> tuple[list[int], int]:
-        """The servers of a pool that have failed, or are suspected, and how many servers it has."""
+        """The failed or suspected servers of a pool, and the number of its servers."""
         return self._census.bad(pool)
 
     def next_wakeup(self) -> float | None:
-        """When `tick` is due; None while nothing is awaited."""
-        # A panic ends when enough suspicions have grown old.
+        """The time of the next `tick`; None if there is none."""
+        # A panic ends when enough suspicions have expired.
         times = (self._census.wakeups.next(), self._census.suspicions.next() if self._panics else None)
         return min((time for time in times if time is not None), default=None)
 
     # ---- failures ----
 
     def tripped(self, server: int, now: float, reason: Reason = _FAILURES) -> tuple[Decision, ...]:
-        """The engine has ejected the server, or it is to be ejected, for this reason."""
+        """The engine has ejected the server, or must eject it, for this reason."""
         return self._failed(server, now, reason)
 
     def connect_failed(self, server: int, now: float, reason: Reason = _UNREACHABLE) -> tuple[Decision, ...]:
-        """A connection was refused or not made in time: nothing can be sent there."""
+        """A connection was refused or timed out: the server cannot be reached."""
         return self._failed(server, now, reason)
 
     def connected(self, server: int) -> None:
-        """A connection was made: the server is at most slow."""
+        """A connection was made: the server is slow at worst."""
         if server in self._records:
             self._records[server].is_unreachable = False
             self._census.count(server)
 
     def link_lost(self, server: int, local_address: str, writes_in_flight: int) -> None:
-        """A link went; the server may execute its writes in flight as long as it lists the connection."""
+        """A link was lost; the server may execute its writes in flight while it lists the connection."""
         if writes_in_flight and server in self._records:
             self._records[server].lost.add(local_address)
             self._records[server].is_stale = True
@@ -253,7 +254,7 @@ class Supervisor:
             self._records[server].missed = max(self._records[server].missed, total)
 
     def slow(self, server: int, now: float) -> None:
-        """Its replies come, but some have taken longer than the reply timeout."""
+        """Replies of the server came after the reply timeout."""
         if self.state(server) is State.UP:
             self._records[server].slow_at = now
 
@@ -273,9 +274,9 @@ class Supervisor:
         self._census.count(server)
         decisions = self._watch_panics(now)
         if was_up and self.is_kept(server):
-            # The engine may have tripped already: put it back.
+            # The engine may have tripped already: restore its state.
             record.tally.kept += 1
-            # Old values are better than nobody, and worse than an answer that is late.
+            # Stale values are better than no server, and worse than a late answer.
             is_last = self._census.is_last(server)
             return (*decisions, SetState(server, ServerState.UP, unless_stale=not is_last))
         if was_up:
@@ -286,7 +287,7 @@ class Supervisor:
         return tuple(decisions)
 
     def kept(self) -> frozenset[int]:
-        """The servers in service that no failure takes out of it, as things stand."""
+        """The servers in service that no failure ejects at present."""
         return frozenset(filter(self.is_kept, self._records))
 
     def is_kept(self, server: int) -> bool:
@@ -298,7 +299,7 @@ class Supervisor:
         )
 
     def take_touched(self) -> set[int]:
-        """The servers of which `is_kept` may say another thing than when this was called last."""
+        """The servers whose `is_kept` may have changed since the last call."""
         return self._census.take_touched()
 
     # ---- panic ----
@@ -308,7 +309,7 @@ class Supervisor:
             self._records[server].suspect_at = None
             self._census.count(server)
         decisions: list[Decision] = []
-        # In the order of the pools; what a panic changes in an earlier one is looked at the next time.
+        # In the order of the pools; effects of a panic on an earlier pool are handled in the next call.
         waiting = list(self._census.unwatched)
         heapify(waiting)
         while waiting:
@@ -346,15 +347,15 @@ class Supervisor:
     # ---- who answers ----
 
     def process(self, server: int) -> Process | None:
-        """The server's own, as it was last seen."""
+        """The server's known process, at the last look."""
         record = self._records.get(server)
         return None if record is None else record.process
 
     def identified(self, server: int, seen: Seen) -> Kinship:
-        """The process that answers at the server's address said this of itself. Times are of any one clock.
+        """Takes the `stats` of the process at the server's address. Times are of any one clock.
 
-        FOREIGN: it is not to be used, and `estranged` or the failure of the stage under way is due. All else
-        is taken for the server from now on.
+        FOREIGN: do not use the process; call `estranged`, or report the current stage as failed. Any other
+        process counts as the server's from now on.
         """
         record = self._records.get(server)
         if record is None:
@@ -365,7 +366,7 @@ class Supervisor:
         return kin
 
     def estranged(self, server: int, now: float) -> tuple[Decision, ...]:
-        """A foreign process answers: out of service, also the last one of its pool, which is not there."""
+        """A foreign process answers: the server goes out of service, even as the last one of its pool."""
         record = self._records.get(server)
         if record is None or not record.is_foreign:
             return ()
@@ -373,7 +374,7 @@ class Supervisor:
         return self._put_out(server, now, Reason(Cause.FOREIGN))
 
     def _put_out(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
-        """Whatever the cap on ejections says."""
+        """Ejects the server regardless of the cap on ejections."""
         record = self._records[server]
         if record.health.state is State.UP:
             record.goes_out(reason)
@@ -383,24 +384,24 @@ class Supervisor:
     # ---- one process under two names ----
 
     def lookalikes(self, server: int) -> list[int]:
-        """The servers that this one is to be compared with: they may be the same process.
+        """The servers to compare this one with: they may be the same process.
 
-        Those that serve, and the one that it was a duplicate of. `compared` is due for each.
+        These are servers in service, and its former original. Call `compared` for each.
         """
         return self._duplicates.lookalikes(server) if server in self._records else []
 
     def resembling(self, seen: Seen) -> list[int]:
-        """The servers in service that may be the process which said this of a server that joins."""
+        """The servers in service that may be the process of a joining server, which sent these `stats`."""
         process = process_of(seen)
         return [] if process is None else self._duplicates.alike(process)
 
     def original(self, server: int) -> int | None:
-        """The server whose process answers at this one's address too, and which serves for both."""
+        """The server that has the same process, and serves for both."""
         record = self._records.get(server)
         return None if record is None else record.original
 
     def compared(self, server: int, other: int, is_one: bool, now: float) -> tuple[Decision, ...]:
-        """What is stored on one of two servers is found on the other one, or not."""
+        """Reports whether a key stored on one of two servers was found on the other."""
         if server not in self._records or other not in self._records:
             return ()
         duplicate = self._duplicates.gives_way(server, other) if is_one else None
@@ -434,9 +435,9 @@ class Supervisor:
     def fence_answered(
         self, server: int, still_listed: Collection[str], now: float, is_blind: bool = False
     ) -> tuple[Decision, ...]:
-        """Every open link has answered; `still_listed` are those of the lost connections that remain.
+        """Every open link has answered; the server still lists the lost connections `still_listed`.
 
-        `is_blind`: they may be gone, and the server's list does not show it.
+        `is_blind`: the server's list does not show our connections, so they may be closed.
         """
         if self.state(server) is not State.FENCING:
             return ()
@@ -457,15 +458,15 @@ class Supervisor:
         return tuple(self._move(server, Event.FENCE_FAILED, now))
 
     def flush_answered(self, server: int, stats: ServerStats, now: float) -> tuple[Decision, ...]:
-        """The server has carried out a flush_all, or was looked at, and then said this of itself.
+        """The server has run a flush_all, or was looked at, and then sent these `stats`.
 
-        When the flush is certain the server is empty, and what it misses until it serves finds nothing there.
+        A complete flush leaves the server empty: writes that it misses until it serves leave no stale value.
         """
         record = self._records.get(server)
         if record is None or record.health.state is not State.FLUSHING or record.again_at is not None:
             return ()
         if record.lost:
-            # A link was lost since the fence: its writes may yet follow the flush.
+            # A link was lost since the fence: its writes may still arrive after the flush.
             return tuple(self._move(server, Event.FLUSH_FAILED, now))
         assert record.flushing is not None
         step = record.flushing.heard(stats, now)
@@ -490,7 +491,7 @@ class Supervisor:
         return tuple(self._move(server, Event.FLUSH_FAILED, now))
 
     def tick(self, now: float) -> tuple[Decision, ...]:
-        """What has become due. Call at `next_wakeup()`, or at any time."""
+        """Handles everything that is due. Call at `next_wakeup()`, or at any time."""
         decisions: list[Decision] = []
         for server in sorted(self._census.wakeups.take_due(now), key=self._census.order.__getitem__):
             record = self._records[server]
@@ -504,7 +505,7 @@ class Supervisor:
     def _again(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
         record.again_at = None
-        # Awaiting this answer is a new stage of its own, with the whole time for it.
+        # The wait for this answer is a new stage, with the full timeout.
         record.health = record.health.renewed(now, self.settings.health)
         self._census.count(server)
         return self._fence(server) if record.health.state is State.FENCING else self._flush(server)
@@ -536,25 +537,25 @@ class Supervisor:
             record.tally.returns += 1
             record.reason = None
             record.is_stale = False
-            # A failure that is too old by now would only ask for a tick at a time that has passed.
+            # A suspicion that has expired would only cause a tick at a past time.
             if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
                 record.suspect_at = None
         elif before.state is State.UP:
-            # Perhaps it answers under another name.
+            # The process may serve under its other name.
             for duplicate in self._duplicates.of(server):
                 self._duplicates.hurry(duplicate, now)
         self._census.count(server)
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]
-        # A trip is always confirmed: the engine may have put its own word there meanwhile.
+        # Always confirm a trip: the engine may have set its own state meanwhile.
         if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
-            # What it misses while it is out is no reason to stay so, if it was emptied before.
+            # Writes missed while it is out are no reason to stay out, if it was emptied before.
             missed = record.missed if event is Event.NOTHING_MISSED else None
             decisions.append(SetState(server, word, missed, event is Event.LIFTED, record.reason))
         return decisions + self._enter(server, now)
 
     def _enter(self, server: int, now: float) -> list[Decision]:
-        """What the server's new state asks for."""
+        """The decisions that the server's new state requires."""
         record = self._records[server]
         state = record.health.state
         if state is State.PROBING:

@@ -1,4 +1,4 @@
-"""What the supervisor goes by: how much has to look bad, and how long is waited."""
+"""The supervisor's thresholds and times."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ("SupervisorSettings",)
 
 @dataclass(frozen=True, slots=True)
 class SupervisorSettings:
-    """`panic_share` is the part of a pool that has to look bad, and more; times are in seconds."""
+    """Panic mode begins when more than `panic_share` of a pool looks bad; times are in seconds."""
 
     health: HealthSettings = field(default_factory=HealthSettings)
     panic_share: float = 0.5
-    # How long a server that was kept or lifted in spite of its failures is still counted as bad.
+    # A server that stayed or came back despite its failures counts as bad for this time.
     suspect_s: float = 10.0
-    # A server that still lists a lost connection is asked again after this time ...
+    # Interval at which a returning server is asked about lost connections that it still lists ...
     refence_s: float = 0.5
-    # ... and for so long in one return; then it waits for its next retry time, like after any failure.
+    # ... and the timeout of one return; then the server waits for its next probe, as after any failure.
     fence_timeout_s: float = 30.0
-    # A lost connection that a server lists for so long, while it answers, has nothing left to execute ...
+    # A lost connection that a responsive server lists for this time has no command left to run ...
     fence_listed_s: float = 10.0
-    # ... and where the server's list does not show our connections, after this time.
+    # ... or for this time, where the server's list does not show our connections.
     fence_blind_s: float = 20.0
     flush: FlushSettings = field(default_factory=FlushSettings)
