@@ -24,9 +24,8 @@ from mcroute.policy import (
     Route,
     compile_plan,
 )
-from mcroute.policy.explain import COMMAND_GROUPS
 from mcroute.policy.merge import MERGE_ORDER
-from mcroute.policy.nodes import All, Ask, Detach, Failing, First, Node, SwitchCommand, Then
+from mcroute.policy.nodes import COMMAND_GROUPS, All, Ask, Detach, Failing, First, Node, SwitchCommand, Then
 
 PAGE = Path(__file__).parent / "routes.md"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,4 +1,4 @@
-"""The engine's words in C are those of the policy in Python, and both sort commands into the same groups."""
+"""The engine's words in C are those of the policy in Python."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 
 import mcroute._engine
+from mcroute._protocol import COMMAND_NAMES
 from mcroute.policy import Pool, PoolRoute, Server, compile_plan
 from mcroute.policy.decisions import ServerState
-from mcroute.policy.explain import COMMAND_GROUPS
-from mcroute.policy.nodes import Constant, Group, Node, Outcome, Plan, SwitchCommand
+from mcroute.policy.nodes import COMMAND_GROUPS, Constant, Group, Node, Outcome, Plan, SwitchCommand
 
 from .network import Network
 
@@ -28,12 +28,15 @@ LINES = {
     "cas": b"cas k 0 0 1 7\r\nx\r\n", "delete": b"delete k\r\n", "incr": b"incr k 1\r\n",
     "decr": b"decr k 1\r\n", "touch": b"touch k 9\r\n", "flush_all": b"flush_all\r\n",
     "mg": b"mg k v\r\n", "ms": b"ms k 1\r\nx\r\n", "md": b"md k\r\n", "ma": b"ma k\r\n",
+    "me": b"me k\r\n",
 }  # fmt: skip
 META_LINES = {
     b"mg k v c\r\n": Group.READ_CAS,
     b"mg k v T9\r\n": Group.READ_TOUCH,
     b"ms k 1 ME\r\nx\r\n": Group.STORE_IF,
     b"ms k 1 C7\r\nx\r\n": Group.STORE_IF,
+    b"md k x\r\n": Group.STORE_IF,
+    b"mg k v N9\r\n": Group.READ_CAS,
 }
 
 
@@ -98,8 +101,13 @@ def group_in_the_engine(line: bytes) -> Group:
 
 
 @pytest.mark.parametrize("command", COMMAND_GROUPS)
-def test_explain_and_the_engine_sort_a_command_alike(command: str) -> None:
+def test_the_engine_sorts_a_command_as_the_table_says(command: str) -> None:
     assert group_in_the_engine(LINES[command]) == COMMAND_GROUPS[command]
+
+
+def test_every_other_command_is_answered_by_the_proxy_itself() -> None:
+    assert set(COMMAND_NAMES) - set(COMMAND_GROUPS) == {"version", "verbosity", "stats", "quit", "mn"}
+    assert set(COMMAND_GROUPS) <= set(COMMAND_NAMES)
 
 
 @pytest.mark.parametrize("line", META_LINES)

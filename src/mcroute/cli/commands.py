@@ -16,8 +16,7 @@ from ..config.values import suggest
 from ..errors import ConfigError
 from ..policy import Plan, Pool
 from ..policy import explain as explain_key
-from ..policy.explain import COMMAND_GROUPS
-from ..policy.nodes import Ask
+from ..policy.nodes import COMMAND_GROUPS, Ask
 from .loading import load
 from .ring.commands import ring
 from .summaries import COMMANDS

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .nodes import (
+    COMMAND_GROUPS,
     All,
     Ask,
     Constant,
@@ -21,18 +22,7 @@ from .nodes import (
     Then,
 )  # fmt: skip
 
-__all__ = ("COMMAND_GROUPS", "Explanation", "explain")
-
-COMMAND_GROUPS: dict[str, Group] = {
-    "get": Group.READ, "mg": Group.READ, "gets": Group.READ_CAS,
-    "gat": Group.READ_TOUCH, "gats": Group.READ_TOUCH,
-    "set": Group.STORE, "ms": Group.STORE,
-    "add": Group.STORE_IF, "replace": Group.STORE_IF, "cas": Group.STORE_IF,
-    "append": Group.STORE_IF, "prepend": Group.STORE_IF,
-    "delete": Group.DELETE, "md": Group.DELETE,
-    "incr": Group.ARITHMETIC, "decr": Group.ARITHMETIC, "ma": Group.ARITHMETIC,
-    "touch": Group.TOUCH, "flush_all": Group.FLUSH,
-}  # fmt: skip
+__all__ = ("Explanation", "explain")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,17 +36,43 @@ class Outcome(IntEnum):
 
 
 class Group(IntEnum):
-    """Commands that policies treat alike."""
+    """Commands that policies treat alike, see COMMAND_GROUPS."""
 
-    READ = 0  # get, mg
-    READ_CAS = 1  # gets, mg with c
-    READ_TOUCH = 2  # gat, gats, mg with T
-    STORE = 3  # set, plain ms
-    STORE_IF = 4  # add, replace, cas, append, prepend, ms with a mode or C
-    DELETE = 5  # delete, md
-    ARITHMETIC = 6  # incr, decr, ma
+    READ = 0
+    READ_CAS = 1  # also mg with c
+    READ_TOUCH = 2  # also mg with T
+    STORE = 3
+    STORE_IF = 4  # also ms with a mode or C
+    DELETE = 5
+    ARITHMETIC = 6
     TOUCH = 7
-    FLUSH = 8  # flush_all
+    FLUSH = 8
+
+
+# The group of each command that is routed. The engine reads this table, see _engine/groups.pyx; the flags of a meta
+# command may choose another group there.
+COMMAND_GROUPS = {
+    "get": Group.READ,
+    "gets": Group.READ_CAS,
+    "gat": Group.READ_TOUCH,
+    "gats": Group.READ_TOUCH,
+    "set": Group.STORE,
+    "add": Group.STORE_IF,
+    "replace": Group.STORE_IF,
+    "append": Group.STORE_IF,
+    "prepend": Group.STORE_IF,
+    "cas": Group.STORE_IF,
+    "delete": Group.DELETE,
+    "incr": Group.ARITHMETIC,
+    "decr": Group.ARITHMETIC,
+    "touch": Group.TOUCH,
+    "flush_all": Group.FLUSH,
+    "mg": Group.READ,
+    "me": Group.READ,
+    "ms": Group.STORE,
+    "md": Group.DELETE,
+    "ma": Group.ARITHMETIC,
+}
 
 
 class Failing(IntEnum):
