@@ -342,13 +342,13 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @native
 def test_clients_that_are_handed_over_while_it_ends_are_closed() -> None:
-    bell = os.eventfd(0)
-    loop = LoopThread(bell, 1)
+    notify_fd = os.eventfd(0)
+    loop = LoopThread(notify_fd, 1)
     ours, theirs = socket.socketpair()
-    os.write(loop.hand_in(), struct.pack("i", theirs.detach()))
+    os.write(loop.accepted_in(), struct.pack("i", theirs.detach()))
     loop.end_sessions()
     assert ours.recv(1) == b""
     assert loop.clients() == 0
     ours.close()
     del loop
-    os.close(bell)
+    os.close(notify_fd)

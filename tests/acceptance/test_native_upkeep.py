@@ -137,7 +137,7 @@ def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) ->
 def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The bell was read, and the threads waited to be heard before they would ring again."""
+    """The notify_fd was read, and the threads waited to be heard before they would ring again."""
 
     async def scenario() -> None:
         with EmbeddedServer() as server:

@@ -78,11 +78,12 @@ def test_a_client_that_reads_nothing_is_closed_and_harms_nobody(driver: str) -> 
             limits = Limits(reply_memory_max=SHARE)
             async with await start_proxy(driver, PoolRoute(pool), limits=limits, threads=1) as proxy:
                 client = await Client.to(proxy)
-                value = b"x" * 500_000
+                value = b"x" * 50_000
                 assert await client.ask(b"set big 0 0 %d\r\n%s\r\n" % (len(value), value)) == b"STORED\r\n"
                 reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=1)
-                # Far more than the system's buffers and the share hold; the reader's end stops taking it.
-                writer.write(b"get big\r\n" * 200)
+                # Far more than the system's buffers and the share hold; the reader's end stops taking it. What is
+                # left of the share when no further value fits is less than the refusals of all the others.
+                writer.write(b"get big\r\n" * 2000)
                 while proxy.observe().snapshot.counters["closed_memory"] == 0:
                     assert await client.ask(b"get small\r\n") == b"END\r\n"
                 with contextlib.suppress(ConnectionError):

@@ -180,7 +180,7 @@ class LoopNetwork:
         theirs.setblocking(False)
         self._clients += 1
         self._peers[self._clients] = Peer(ours)
-        os.write(self._loop.hand_in(), struct.pack("i", theirs.detach()))
+        os.write(self._loop.accepted_in(), struct.pack("i", theirs.detach()))
         self._loop.step(self.now)
         return self._clients
 
@@ -252,14 +252,15 @@ class LoopNetwork:
 
 def pair(route: object, servers: int) -> tuple[LoopNetwork, LoopNetwork]:
     """Two networks, whose loops share their servers' words; each has its own connection to each server."""
-    bells = [new_bell(), new_bell()]
-    loops = [LoopThread(bell, 7 + bell) for bell in bells]
+    notify_fds = [new_bell(), new_bell()]
+    loops = [LoopThread(notify_fd, 7 + notify_fd) for notify_fd in notify_fds]
     for loop in loops:
         loop.step(NOON)
     engine = NativeEngine(loops)
     engine.install(compile_plan(route))
     first, second = (
-        LoopNetwork(route, servers, (loop, engine, bell)) for loop, bell in zip(loops, bells, strict=True)
+        LoopNetwork(route, servers, (loop, engine, notify_fd))
+        for loop, notify_fd in zip(loops, notify_fds, strict=True)
     )
     return first, second
 
@@ -268,8 +269,8 @@ def new_bell() -> int:
     return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
-def _close(peers: dict[int, Peer], listeners: dict[int, socket.socket], room: Path, bell: int) -> None:
+def _close(peers: dict[int, Peer], listeners: dict[int, socket.socket], room: Path, notify_fd: int) -> None:
     for end in (*(peer.end for peer in peers.values()), *listeners.values()):
         end.close()
     shutil.rmtree(room)
-    os.close(bell)
+    os.close(notify_fd)

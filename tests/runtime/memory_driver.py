@@ -283,8 +283,8 @@ class MemoryDriver:
     def close(self) -> None:
         self._is_closed = True
 
-    def at_fork(self, let_go: Callable[[], None]) -> None:
+    def at_fork(self, detach: Callable[[], None]) -> None:
         """Nothing here is open."""
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Nothing here is open."""

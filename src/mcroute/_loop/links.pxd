@@ -1,4 +1,4 @@
-"""The sockets of links, and what another thread asks of links, as errands. Their life is in runtime/links.pxd."""
+"""The sockets of links, and what another thread asks of links, as jobs. Their life is in runtime/links.pxd."""
 
 from libc.stdint cimport uint32_t
 
@@ -15,7 +15,7 @@ cdef void link_flush(Endpoint* end) noexcept nogil
 # The addresses of all servers are freed.
 cdef void addresses_free(Loop* loop) noexcept nogil
 
-# ---- errands ----
+# ---- jobs ----
 
 cdef struct Connect:            # to one server
     int server

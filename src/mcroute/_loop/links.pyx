@@ -106,7 +106,7 @@ cdef void link_flush(Endpoint* end) noexcept nogil:
         link_ended(end.link, end.error, end.loop.now)
 
 
-# ---- errands ----
+# ---- jobs ----
 
 cdef bint _readdress(Upstream* upstream, const Connect* asked, bint* are_new) noexcept nogil:
     """Takes the addresses. False without memory."""

@@ -81,11 +81,11 @@ cdef void session_end(Endpoint* end) noexcept nogil:
 cdef void _hand_over(Loop* loop, int fd) noexcept nogil:
     """In turn to each loop; one that is too busy to take it leaves it to this one."""
     cdef int to
-    if loop.hand_count == 0:
+    if loop.share_count == 0:
         _admit(loop, fd)
         return
-    to = loop.hand_to[loop.hand_next]
-    loop.hand_next = (loop.hand_next + 1) % loop.hand_count
+    to = loop.share_with[loop.share_next]
+    loop.share_next = (loop.share_next + 1) % loop.share_count
     if to < 0 or write(to, &fd, sizeof(fd)) != sizeof(fd):
         _admit(loop, fd)
 
@@ -120,9 +120,9 @@ cdef void listener_ready(Endpoint* listener) noexcept nogil:
         return
 
 
-cdef void handed_ready(Loop* loop) noexcept nogil:
+cdef void accepted_ready(Loop* loop) noexcept nogil:
     cdef int[ACCEPTS_A_TURN] fds
-    cdef ssize_t got = read(loop.handed.fd, fds, sizeof(fds))
+    cdef ssize_t got = read(loop.accepted.fd, fds, sizeof(fds))
     cdef int i
     for i in range(<int>(got // <ssize_t>sizeof(int))):
         _admit(loop, fds[i])
@@ -142,8 +142,8 @@ cdef void listeners_add(Loop* loop, void* listening) noexcept nogil:
         &loop.listeners[loop.listener_count], loop, END_LISTENER, wanted.fd, NULL, EPOLLIN)
     if wanted.is_done:
         loop.listener_count += 1
-        loop.hand_to = wanted.hand_to
-        loop.hand_count = wanted.hand_count
+        loop.share_with = wanted.share_with
+        loop.share_count = wanted.share_count
 
 
 cdef void listeners_close(Loop* loop, void* nothing) noexcept nogil:

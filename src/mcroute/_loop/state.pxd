@@ -3,9 +3,9 @@
     Loop (a thread) ─┬─ Engine            sessions, servers, links: what the bytes mean
                      ├─ Endpoint          a socket; of a session, a link, a listener
                      ├─ LinkTable         the servers' links, made again when they are lost (runtime/links.pxd)
-                     └─ Errand            what another thread wants to be done here, one at a time
+                     └─ Job               posted by another thread, one at a time
 
-A loop and everything below it belongs to its thread. Others reach it by errands only.
+A loop and everything below it belongs to its thread. Others reach it by jobs only.
 """
 
 from libc.stddef cimport size_t
@@ -35,8 +35,8 @@ cdef enum EndpointKind:
     END_SESSION
     END_LINK
     END_LISTENER
-    END_HANDED                  # sockets that another loop has accepted
-    END_MAIL                    # an errand is there
+    END_ACCEPTED                # sockets that another loop has accepted
+    END_WAKEUP                  # a job or a signal is there
 
 cdef struct Endpoint:
     uint8_t kind
@@ -60,7 +60,7 @@ cdef struct Room:               # for clients, of all loops that share servers
     uint64_t held               # times that a listener was held because it was full
 
 # Done in the loop's thread, between two turns.
-ctypedef void (*Errand)(Loop* loop, void* argument) noexcept nogil
+ctypedef void (*Job)(Loop* loop, void* argument) noexcept nogil
 
 cdef struct Loop:
     Engine* engine
@@ -74,31 +74,31 @@ cdef struct Loop:
     Endpoint listeners[LISTENERS_MAX]
     int listener_count
     double listen_again_at      # after the system had no descriptor left; infinity: listening
-    Endpoint handed             # what other loops have accepted for this one
-    int hand_in                 # the other end of that pipe
-    int* hand_to                # the pipes of the loops that share a listener, this loop's own among them
-    int hand_count
-    int hand_next
+    Endpoint accepted           # a pipe: sockets that other loops have accepted for this one
+    int accepted_in             # the other end of that pipe
+    int* share_with             # the pipes of the loops that share a listener, this loop's own among them
+    int share_count
+    int share_next
     uint32_t sessions           # open
     Room* room                  # NULL: without bound
     Signals signals_seen        # of the links', as far as this loop has acted on them
     int number                  # this loop's among those that share servers, from 1 on
     int* wake_fds               # of these, in the order of their numbers
     int wake_count
-    Endpoint mail
-    Errand errand               # that nobody has begun yet; this and the next three by `post`
+    Endpoint wakeup
+    Job job                     # posted and not begun yet; `post` locks this and the next three
     void* argument
     bint is_done                # the last one
     bint is_late                # the loop has not come to one in time, nor to any since
     pthread_mutex_t post
     pthread_cond_t done
-    pthread_mutex_t callers     # one errand at a time
-    double errand_timeout       # seconds until the loop has to begin one
+    pthread_mutex_t callers     # one job at a time
+    double job_timeout          # seconds until the loop has to begin one
     bint is_running
     bint is_stopping
     bint is_stepped             # time is what loop_step says
-    int bell                    # eventfd of the supervising thread
-    bint has_rung
+    int notify_fd               # eventfd of the supervising thread
+    bint has_notified
     uint64_t told_alarms        # see engine_alarms: those that the supervising thread knows of
     uint8_t* own_fds            # a bit each, for a forked child to close
     int own_fds_max

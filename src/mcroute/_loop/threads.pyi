@@ -3,25 +3,25 @@ from typing import Any
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import AdmittedServer
 from mcroute._engine.snapshots import Snapshot
-from mcroute._loop.words import Words
+from mcroute._loop.shared_state import SharedState
 from mcroute.policy import Limits
 from mcroute.policy.nodes import Plan
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 
-ERRAND_TIMEOUT_S: float
+JOB_TIMEOUT_S: float
 
 class LoopThread:
-    """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
+    """A loop with an engine of its own. The loop writes to the eventfd `notify_fd` when it has events.
 
-    `seed` starts the engine's random generator; `timeout_s` is how long an errand waits to be begun. Raises OSError
+    `seed` starts the engine's random generator; `timeout_s` is how long a job waits to be begun. Raises OSError
     when the system has no descriptor left.
     """
 
-    def __new__(cls, bell: int, seed: int, timeout_s: float = 30.0) -> LoopThread: ...
+    def __new__(cls, notify_fd: int, seed: int, timeout_s: float = 30.0) -> LoopThread: ...
     def run(self) -> None:
         """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
     def will_run(self, will: bool = True) -> None:
-        """From now on errands wait for the thread; or do not, if there is none after all."""
+        """From now on jobs wait for the thread; or do not, if there is none after all."""
     def step(self, now: float) -> int:
         """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.
 
@@ -29,14 +29,14 @@ class LoopThread:
         """
     def stop(self) -> None:
         """The thread ends with this turn, and is to be joined before anything else is asked."""
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
 
         Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
         """
     def wake_fd(self) -> int:
         """An eventfd: writing to it makes the loop take a turn."""
-    def share(self, words: Words, number: int) -> None:
+    def share(self, words: SharedState, number: int) -> None:
         """Acts on these words from now on, by this number, together with the other threads that do.
 
         Due before the first plan is admitted.
@@ -57,7 +57,7 @@ class LoopThread:
     def run_routes(self, now: float) -> float:
         """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
 
-        Returns when that is due again by itself; infinity if only with news, which what is left by then rings for.
+        Returns when the next call is due; infinity if it is due only when `notify_fd` is written.
         """
     def take_handed(self) -> list[tuple[int, bytes]]:
         """As `Engine.take_handed`."""
@@ -95,14 +95,14 @@ class LoopThread:
 
         At most EVENTS_MAX: if there are so many there may be more.
         """
-    def heard(self) -> None:
-        """To be called when all events have been taken: the bell is rung for later ones."""
-    def hand_in(self) -> int:
+    def acknowledge(self) -> None:
+        """All events have been taken: `notify_fd` is written for later ones."""
+    def accepted_in(self) -> int:
         """The descriptor through which other loops hand clients over to this one."""
-    def listen(self, fd: int, hand_to: object = None) -> None:
+    def listen(self, fd: int, share_with: object = None) -> None:
         """Takes clients from this socket, which listens and does not block; the loop closes it.
 
-        `hand_to` is a buffer of C ints: the `hand_in` of the loops among which clients are divided, -1 for this
+        `share_with` is a buffer of C ints: the `accepted_in` of the loops among which clients are divided, -1 for this
         one. Without it all stay here. Raises OSError if it cannot listen on one more.
         """
     def stop_listening(self) -> None:

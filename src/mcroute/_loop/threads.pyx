@@ -1,8 +1,8 @@
 """A loop as a Python object: what the supervising thread may ask of it.
 
-Every method but `run` hands the loop an errand and waits, without the GIL, until the loop has done it between two
+Every method but `run` posts a job to the loop and waits, without the GIL, until the loop has done it between two
 of its turns. That takes microseconds; the loop itself waits for nobody, except for other loops in `install_plans`. A
-loop that does not come to it for very long is an error of its own, RuntimeError, and then the errand is not done.
+loop that does not come to it for very long is an error of its own, RuntimeError, and then the job is not done.
 """
 
 cimport cython
@@ -19,12 +19,12 @@ from mcroute._engine.losses cimport Desyncs, desyncs_as_values, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Handed, RouteEvent
-from mcroute._loop.duties cimport (
-    Admission, Answer, Idleness, Usage, engine_limit, handed_lines_take, handed_reply, plan_admit,
+from mcroute._loop.engine_jobs cimport (
+    Admission, Answer, Idleness, Usage, engine_limit, deferred_take, deferred_reply, plan_admit,
     plan_count_refs, plan_install, route_events_take, route_orders_apply,
     server_desyncs, server_see_if_idle, sessions_count,
 )
-from mcroute._loop.errands cimport Meeting, Task, loop_do, meeting_clear, meeting_init, tasks_do
+from mcroute._loop.jobs cimport Barrier, PostedJob, loop_do, barrier_clear, barrier_init, jobs_do
 from mcroute._loop.links cimport (
     Connect, Looks, Silence, reports_take, server_connect, server_drop_silent, server_leave, server_settle,
     servers_look,
@@ -33,16 +33,16 @@ from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
 from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
 from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path
 from mcroute._loop.turns cimport (
-    loop_free, loop_heard, loop_let_go, loop_new, loop_run, loop_step, loop_stop,
+    loop_free, loop_acknowledge, loop_detach, loop_new, loop_run, loop_step, loop_stop,
     sessions_abort, sessions_end,
 )
-from mcroute._loop.words cimport Words
+from mcroute._loop.shared_state cimport SharedState
 from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport LOOKING_UP, Look, Reports
 
 
 # Far above what a loop's turn takes on a machine that is out of breath.
-ERRAND_TIMEOUT_S = 30.0
+JOB_TIMEOUT_S = 30.0
 
 cdef enum:
     # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
@@ -60,25 +60,25 @@ cdef bint _make(address, Address* out) except -1:
 # Cleared by the garbage collector, a loop in a cycle would lose its plan before it is freed itself.
 @cython.no_gc_clear
 cdef class LoopThread:
-    """A loop with an engine of its own. `bell` is an eventfd that it writes to when it has news.
+    """A loop with an engine of its own. The loop writes to the eventfd `notify_fd` when it has events.
 
-    `seed` starts the engine's random generator; `timeout_s` is how long an errand waits to be begun. Raises OSError
+    `seed` starts the engine's random generator; `timeout_s` is how long a job waits to be begun. Raises OSError
     when the system has no descriptor left.
     """
 
     cdef Loop* loop
-    cdef Words words            # which servers refer to, to the end
+    cdef SharedState words            # which servers refer to, to the end
     cdef CompiledPlan compiled
     cdef CompiledPlan admitted  # not installed yet; else None
     cdef list older             # plans that requests may still be on
     cdef RouteRunner routes
     cdef bint runs_routes       # users' code, which may let other threads go on
-    cdef object hand_to         # keeps the descriptors alive that clients are handed over by
+    cdef object share_with         # keeps the descriptors alive that clients are handed over by
 
-    def __cinit__(self, int bell, uint64_t seed, double timeout_s=ERRAND_TIMEOUT_S):
+    def __cinit__(self, int notify_fd, uint64_t seed, double timeout_s=JOB_TIMEOUT_S):
         self.older = []
         self.routes = RouteRunner()
-        self.loop = loop_new(bell, seed, timeout_s)
+        self.loop = loop_new(notify_fd, seed, timeout_s)
         if self.loop == NULL:
             raise OSError("no descriptors for another loop")
 
@@ -95,13 +95,13 @@ cdef class LoopThread:
             raise RuntimeError("the loop runs in the process that this one was forked from")
         return self.loop
 
-    cdef int _do(self, void (*errand)(Loop*, void*) noexcept nogil, void* argument) except -1:
+    cdef int _do(self, void (*job)(Loop*, void*) noexcept nogil, void* argument) except -1:
         cdef Loop* loop = self.own()
         cdef bint is_done
         with nogil:
-            is_done = loop_do(loop, errand, argument)
+            is_done = loop_do(loop, job, argument)
         if not is_done:
-            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.errand_timeout:g} s")
+            raise RuntimeError(f"a thread of the native loop has answered nothing for {loop.job_timeout:g} s")
         return 0
 
     # ---- life ----
@@ -113,7 +113,7 @@ cdef class LoopThread:
             loop_run(loop)
 
     def will_run(self, bint will=True):
-        """From now on errands wait for the thread; or do not, if there is none after all."""
+        """From now on jobs wait for the thread; or do not, if there is none after all."""
         self.own().is_running = will
 
     def step(self, double now):
@@ -132,23 +132,23 @@ cdef class LoopThread:
         if self.loop != NULL and self.loop.is_running:
             self._do(loop_stop, NULL)
 
-    def let_go(self):
+    def detach(self):
         """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
 
         Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
         """
         if self.loop != NULL:
-            loop_let_go(self.loop)
+            loop_detach(self.loop)
         self.loop = NULL
 
     # ---- plans ----
 
     def wake_fd(self):
         """An eventfd: writing to it makes the loop take a turn."""
-        return self.own().mail.fd
+        return self.own().wakeup.fd
 
     @cython.critical_section
-    def share(self, Words words not None, int number):
+    def share(self, SharedState words not None, int number):
         """Acts on these words from now on, by this number, together with the other threads that do.
 
         Due before the first plan is admitted.
@@ -230,7 +230,7 @@ cdef class LoopThread:
     def run_routes(self, double now):
         """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
 
-        Returns when that is due again by itself; infinity if only with news, which what is left by then rings for.
+        Returns when the next call is due; infinity if it is due only when `notify_fd` is written.
         """
         cdef RouteEvent* events = NULL
         cdef int done
@@ -252,13 +252,13 @@ cdef class LoopThread:
     def take_handed(self):
         """As `Engine.take_handed`."""
         cdef Handed* taken = NULL
-        self._do(handed_lines_take, &taken)
+        self._do(deferred_take, &taken)
         return handed_lines(taken)
 
     def answer(self, number, bytes reply not None):
         """As `Engine.answer`; without effect when the client has gone."""
         cdef Answer answer = Answer(number, reply, len(reply))
-        self._do(handed_reply, &answer)
+        self._do(deferred_reply, &answer)
 
     @cython.critical_section
     def snapshot(self):
@@ -357,35 +357,35 @@ cdef class LoopThread:
         self._do(reports_take, &reports)
         return [link_event(&reports.items[i]) for i in range(reports.count)]
 
-    def heard(self):
-        """To be called when all events have been taken: the bell is rung for later ones."""
-        self._do(loop_heard, NULL)
+    def acknowledge(self):
+        """All events have been taken: `notify_fd` is written for later ones."""
+        self._do(loop_acknowledge, NULL)
 
     # ---- clients ----
 
-    def hand_in(self):
+    def accepted_in(self):
         """The descriptor through which other loops hand clients over to this one."""
-        return self.own().hand_in
+        return self.own().accepted_in
 
     @cython.critical_section
-    def listen(self, int fd, hand_to=None):
+    def listen(self, int fd, share_with=None):
         """Takes clients from this socket, which listens and does not block; the loop closes it.
 
-        `hand_to` is a buffer of C ints: the `hand_in` of the loops among which clients are divided, -1 for this
+        `share_with` is a buffer of C ints: the `accepted_in` of the loops among which clients are divided, -1 for this
         one. Without it all stay here. Raises OSError if it cannot listen on one more.
         """
         cdef Listening listening
         cdef int[::1] pipes
         listening = Listening(fd, NULL, 0, False)
-        if hand_to is not None:
-            pipes = hand_to
-            listening.hand_to = &pipes[0]
-            listening.hand_count = <int>pipes.shape[0]
+        if share_with is not None:
+            pipes = share_with
+            listening.share_with = &pipes[0]
+            listening.share_count = <int>pipes.shape[0]
         self._do(listeners_add, &listening)
         if not listening.is_done:
             raise OSError("cannot listen on one more socket")
         # Not before: until now the loop has used the one of before.
-        self.hand_to = hand_to
+        self.share_with = share_with
 
     def stop_listening(self):
         """Closes the listening sockets."""
@@ -414,24 +414,24 @@ def install_plans(list threads not None):
     waited for by the others. Returns whether all have come to it; those that have not may be asked again.
     """
     cdef LoopThread thread
-    cdef Meeting meeting
+    cdef Barrier barrier
     cdef list behind = [thread for thread in threads if thread.has_admitted()]
     cdef int count = <int>len(behind)
-    cdef Task* tasks = <Task*>calloc(max(1, count), sizeof(Task))
+    cdef PostedJob* posted = <PostedJob*>calloc(max(1, count), sizeof(PostedJob))
     cdef int i
-    if tasks == NULL:
+    if posted == NULL:
         raise MemoryError
     try:
         for i, thread in enumerate(behind):
-            tasks[i] = Task(thread.own(), plan_install, &meeting, False)
+            posted[i] = PostedJob(thread.own(), plan_install, &barrier, False)
         with nogil:
-            meeting_init(&meeting, tasks, count)
-            tasks_do(tasks, count)
-            meeting_clear(&meeting)
+            barrier_init(&barrier, posted, count)
+            jobs_do(posted, count)
+            barrier_clear(&barrier)
         for i, thread in enumerate(behind):
-            if tasks[i].is_done:
+            if posted[i].is_done:
                 with cython.critical_section(thread):
                     thread._has_installed()
-        return all([tasks[i].is_done for i in range(count)])
+        return all([posted[i].is_done for i in range(count)])
     finally:
-        free(tasks)
+        free(posted)

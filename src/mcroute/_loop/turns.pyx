@@ -1,4 +1,4 @@
-"""One turn: what the system has ready, what has become due, an errand, and then what is to be sent.
+"""One turn: ready sockets, timers, a job, and then the output.
 
 Bytes are sent at the end, so that a turn makes one system call for each connection that has something, however
 many replies or requests it gathered. The clock is read once.
@@ -19,15 +19,15 @@ from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
-from mcroute._loop.duties cimport plans_abandon, plans_settle, servers_fail_over, servers_limit
-from mcroute._loop.errands cimport errand_run
+from mcroute._loop.engine_jobs cimport plans_abandon, plans_settle, servers_fail_over, servers_limit
+from mcroute._loop.jobs cimport job_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
 from mcroute._loop.links cimport SOCKETS, addresses_free, link_ready
 from mcroute._loop.listeners cimport (
-    handed_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
+    accepted_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
 )
 from mcroute._loop.state cimport (
-    END_HANDED, END_LINK, END_LISTENER, END_MAIL, END_SESSION, Endpoint,
+    END_ACCEPTED, END_LINK, END_LISTENER, END_WAKEUP, END_SESSION, Endpoint,
 )
 from mcroute._loop.system cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLL_CLOEXEC, O_CLOEXEC,
@@ -56,15 +56,15 @@ cdef void _session_ready(Endpoint* end, uint32_t events) noexcept nogil:
         session_end(end)
 
 
-cdef void _ring(Loop* loop) noexcept nogil:
-    """Wakes the supervising thread if there is news that it does not know to be there."""
+cdef void _notify(Loop* loop) noexcept nogil:
+    """Wakes the supervising thread if there are events of which it was not notified."""
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
     if (loop.links.reports == NULL and engine.events == NULL and engine.handed == NULL
             and engine_alarms(engine) == loop.told_alarms):
         return
-    loop.has_rung = True
-    write(loop.bell, &one, sizeof(one))
+    loop.has_notified = True
+    write(loop.notify_fd, &one, sizeof(one))
 
 
 cdef int _wait_ms(Loop* loop) noexcept nogil:
@@ -86,8 +86,8 @@ cdef void _ready(Endpoint* end, uint32_t events) noexcept nogil:
         link_ready(end, events)
     elif end.kind == END_LISTENER:
         listener_ready(end)
-    elif end.kind == END_HANDED:
-        handed_ready(end.loop)
+    elif end.kind == END_ACCEPTED:
+        accepted_ready(end.loop)
 
 
 cdef void _look_at_signals(Loop* loop) noexcept nogil:
@@ -107,7 +107,7 @@ cdef void _look_at_signals(Loop* loop) noexcept nogil:
 
 
 cdef void _look_at_claims(Loop* loop) noexcept nogil:
-    """Whoever wrote to this loop's eventfd may have released a key."""
+    """The loop that wrote to this loop's eventfd may have released a key."""
     if loop.engine.waiting != NULL:
         engine_began(loop.engine, loop.now)
         claims_resume(loop.engine)
@@ -125,15 +125,15 @@ cdef void _wake_others(Loop* loop) noexcept nogil:
 cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
     cdef epoll_event[EVENTS_A_TURN] events
     cdef Endpoint* end
-    cdef bint has_mail = False
+    cdef bint is_woken = False
     cdef int i
     cdef int count = epoll_wait(loop.epoll, events, EVENTS_A_TURN, wait_ms)
     if not loop.is_stepped:
         loop.now = mcroute_seconds()
     for i in range(count):
         end = <Endpoint*>events[i].data.ptr
-        if end.kind == END_MAIL:
-            has_mail = True
+        if end.kind == END_WAKEUP:
+            is_woken = True
         else:
             _ready(end, events[i].events)
     if loop.now >= loop.engine.next_check:
@@ -142,21 +142,21 @@ cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
         listeners_check(loop)
     if loop.now >= loop.links.due:
         links_check(&loop.links, loop.now)
-    if has_mail:
-        # Run after the events: an errand may free their endpoints.
-        errand_run(loop)
+    if is_woken:
+        # Run after the events: a job may free their endpoints.
+        job_run(loop)
         _look_at_signals(loop)
         _look_at_claims(loop)
     if loop.unsettled != NULL:
         plans_settle(loop)
         _look_at_claims(loop)
-    # An errand may have ended a request that others wait for.
+    # A job may have ended a request that others wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
     if loop.engine.wakes_others or loop.links.wakes_others:
         _wake_others(loop)
-    if not loop.has_rung:
-        _ring(loop)
+    if not loop.has_notified:
+        _notify(loop)
     return count
 
 
@@ -172,7 +172,7 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
     return _turn(loop, 0)
 
 
-# ---- what is asked of it, as errands ----
+# ---- jobs ----
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
     plans_abandon(loop)
@@ -180,15 +180,15 @@ cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
     loop.is_running = False
 
 
-cdef void loop_heard(Loop* loop, void* nothing) noexcept nogil:
+cdef void loop_acknowledge(Loop* loop, void* nothing) noexcept nogil:
     loop.told_alarms = engine_alarms(loop.engine)
-    loop.has_rung = False
+    loop.has_notified = False
 
 
-cdef void _close_handed(Loop* loop) noexcept nogil:
+cdef void _close_accepted(Loop* loop) noexcept nogil:
     """Clients that were accepted for this loop and not taken in."""
     cdef int fd
-    while read(loop.handed.fd, &fd, sizeof(fd)) == sizeof(fd):
+    while read(loop.accepted.fd, &fd, sizeof(fd)) == sizeof(fd):
         close(fd)
         room_leave(loop)
 
@@ -196,7 +196,7 @@ cdef void _close_handed(Loop* loop) noexcept nogil:
 cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:
     cdef Session* session = loop.engine.sessions
     cdef Endpoint* end
-    _close_handed(loop)
+    _close_accepted(loop)
     while session != NULL:
         end = <Endpoint*>session.conn.user
         end.has_ended = True
@@ -215,30 +215,30 @@ cdef void sessions_abort(Loop* loop, void* nothing) noexcept nogil:
 
 cdef bint _open(Loop* loop) noexcept nogil:
     cdef int[2] pipe
-    cdef int mail
+    cdef int wakeup
     loop.epoll = epoll_create1(EPOLL_CLOEXEC)
     if loop.epoll < 0:
         return False
-    mail = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    if mail < 0 or not endpoint_open(&loop.mail, loop, END_MAIL, mail, NULL, EPOLLIN):
+    wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    if wakeup < 0 or not endpoint_open(&loop.wakeup, loop, END_WAKEUP, wakeup, NULL, EPOLLIN):
         return False
     if pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0:
         return False
-    loop.hand_in = pipe[1]
-    return endpoint_open(&loop.handed, loop, END_HANDED, pipe[0], NULL, EPOLLIN)
+    loop.accepted_in = pipe[1]
+    return endpoint_open(&loop.accepted, loop, END_ACCEPTED, pipe[0], NULL, EPOLLIN)
 
 
-cdef Loop* loop_new(int bell, uint64_t seed, double errand_timeout) noexcept nogil:
+cdef Loop* loop_new(int notify_fd, uint64_t seed, double job_timeout) noexcept nogil:
     cdef Loop* loop = <Loop*>calloc(1, sizeof(Loop))
     if loop == NULL:
         return NULL
-    loop.epoll = loop.mail.fd = loop.handed.fd = loop.hand_in = -1
-    loop.bell = bell
+    loop.epoll = loop.wakeup.fd = loop.accepted.fd = loop.accepted_in = -1
+    loop.notify_fd = notify_fd
     loop.links.random = seed | 1
     loop.links.due = loop.listen_again_at = INFINITY
     loop.links.driver = &SOCKETS
     loop.links.owner = loop
-    loop.errand_timeout = errand_timeout
+    loop.job_timeout = job_timeout
     pthread_mutex_init(&loop.callers, NULL)
     pthread_mutex_init(&loop.post, NULL)
     mcroute_signal_init(&loop.done)
@@ -260,13 +260,13 @@ cdef void loop_free(Loop* loop) noexcept nogil:
         engine_free(loop.engine)
     addresses_free(loop)
     links_free(&loop.links)
-    if loop.handed.fd >= 0:
-        _close_handed(loop)
-        endpoint_close(&loop.handed)
-    if loop.hand_in >= 0:
-        close(loop.hand_in)
-    if loop.mail.fd >= 0:
-        endpoint_close(&loop.mail)
+    if loop.accepted.fd >= 0:
+        _close_accepted(loop)
+        endpoint_close(&loop.accepted)
+    if loop.accepted_in >= 0:
+        close(loop.accepted_in)
+    if loop.wakeup.fd >= 0:
+        endpoint_close(&loop.wakeup)
     if loop.epoll >= 0:
         close(loop.epoll)
     free(loop.own_fds)
@@ -276,10 +276,10 @@ cdef void loop_free(Loop* loop) noexcept nogil:
     free(loop)
 
 
-cdef void loop_let_go(Loop* loop) noexcept nogil:
+cdef void loop_detach(Loop* loop) noexcept nogil:
     cdef int fd
     for fd in range(loop.own_fds_max):
         if loop.own_fds[fd >> 3] >> (fd & 7) & 1:
             close(fd)
-    close(loop.hand_in)
+    close(loop.accepted_in)
     close(loop.epoll)

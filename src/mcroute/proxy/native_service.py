@@ -93,7 +93,7 @@ class _NativeFront:
     def _divide(self, listener: socket.socket) -> None:
         """The first thread accepts, and the threads get the clients in turn."""
         first, *others = self._threads
-        first.listen(listener.detach(), array.array("i", [-1, *(thread.hand_in() for thread in others)]))
+        first.listen(listener.detach(), array.array("i", [-1, *(thread.accepted_in() for thread in others)]))
 
     def stop_listening(self) -> None:
         for thread in self._threads:

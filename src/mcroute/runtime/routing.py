@@ -70,7 +70,7 @@ class Routing:
         self._remember_s = self.upkeep.remember_s
         self._owing: frozenset[Place] = frozenset()
         self._syncing: set[Task[None]] = set()
-        driver.at_fork(self.let_go)
+        driver.at_fork(self.detach)
 
     async def prepare(self) -> None:
         """Looks the servers' names up, for `begin`, as far as that takes no longer than one lookup may."""
@@ -295,10 +295,10 @@ class Routing:
         for links in self.links.values():
             await links.gone()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """For a child process after a fork: the connections are the parent's alone from now on."""
         self.is_inherited = True
-        self.driver.let_go()
+        self.driver.detach()
         if self._state is not None:
             # The lock is the parent's as long as the parent lives.
             self._state.close()

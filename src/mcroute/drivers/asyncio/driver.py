@@ -92,11 +92,11 @@ class AsyncioDriver:
     def close(self) -> None:
         self.engine_loop.close()
 
-    def at_fork(self, let_go: Callable[[], None]) -> None:
-        at_fork(let_go)
+    def at_fork(self, detach: Callable[[], None]) -> None:
+        at_fork(detach)
 
-    def let_go(self) -> None:
-        self._host.let_go()
+    def detach(self) -> None:
+        self._host.detach()
 
     # ---- for links ----
 

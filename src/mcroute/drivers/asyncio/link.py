@@ -86,9 +86,9 @@ class Link:
         if self.connection is not None:
             self.connection.abort()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         for connection in self.ending | ({self.connection} if self.connection is not None else set()):
-            connection.let_go()
+            connection.detach()
 
 
 class LinkConnection(asyncio.BufferedProtocol):
@@ -136,7 +136,7 @@ class LinkConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """In a forked child: the connection goes on being the parent's, and ends when the parent ends it.
 
         Its number now means the null device, so that whoever closes it later closes nothing of anybody's.

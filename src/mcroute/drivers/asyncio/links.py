@@ -121,7 +121,7 @@ class AsyncioLinks:
             await asyncio.sleep(0)
         self.tell()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """In a forked child: the connections are the parent's alone from now on."""
         for link in self._links.values():
-            link.let_go()
+            link.detach()

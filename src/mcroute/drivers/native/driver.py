@@ -1,4 +1,4 @@
-"""The native loop's threads: started, listened to, stopped."""
+"""The native loop's threads: started, supervised, stopped."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ("NativeDriver",)
 
 # Told to stop, a thread ends with its turn.
 STOP_S = 5.0
-HEAR_AGAIN_S = 1.0
+RETRY_S = 1.0
 
 log: logging.Logger = logging.getLogger("mcroute")
 
 
 class NativeDriver:
-    """A `Driver` of `count` threads that need no interpreter; it hears of them on the running asyncio loop.
+    """A `Driver` of `count` threads that need no interpreter; the running asyncio loop reads their events.
 
     `on_stats` is to be set: it answers stats commands. `begin` starts the threads, `close` ends them.
     The servers' words lie in `memory` if there is one. Raises OSError when there are no descriptors left.
@@ -45,20 +45,20 @@ class NativeDriver:
         self._loop = asyncio.get_running_loop()
         self.clock: Clock = AsyncioClock(self._loop)
         self.control: Control = control
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._notify_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads: tuple[LoopThread, ...] = tuple(
-            LoopThread(self._bell, rng.getrandbits(63)) for _ in range(count)
+            LoopThread(self._notify_fd, rng.getrandbits(63)) for _ in range(count)
         )
         self.engine: NativeEngine = NativeEngine(self.threads, memory)
         self.engine.install(plan)
         self.on_stats: OnStats
         self._is_closed = False
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
-        self._hearing_again: asyncio.TimerHandle | None = None
+        self._retrying: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
         self._links: dict[int, ServerLinks] = {}
         self._looks = LinkLooks(self.threads, self.clock)
-        self._loop.add_reader(self._bell, self._hear_bell)
+        self._loop.add_reader(self._notify_fd, self._on_notify)
 
     def begin(self) -> None:
         """Nothing is carried before."""
@@ -76,37 +76,37 @@ class NativeDriver:
     def supervise(self, supervision: LinksWatcher) -> None:
         self._supervision = supervision
 
-    # ---- what the threads have to tell ----
+    # ---- events of the threads ----
 
     def hear(self) -> None:
-        """Takes all news that there is."""
+        """Takes all events that there are."""
         while self._hear_some():
             pass
 
-    def _hear_bell(self) -> None:
-        """Some of the news now: a thousand servers may have failed, and others wait for this loop."""
+    def _on_notify(self) -> None:
+        """Takes some of the events: a thousand servers may have failed, and this loop has other work."""
         if self._hear_some():
-            self._loop.call_soon(self._hear_bell)
+            self._loop.call_soon(self._on_notify)
 
     def _hear_some(self) -> bool:
         """Whether there may be more."""
         if self._is_closed:
             return False
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-        if self._hearing_again is not None:
-            self._hearing_again.cancel()
-            self._hearing_again = None
+            os.eventfd_read(self._notify_fd)
+        if self._retrying is not None:
+            self._retrying.cancel()
+            self._retrying = None
         has_more = False
         for index in range(len(self.threads)):
             try:
                 has_more |= self._hear_thread(index)
             except Exception:
-                # One that is not heard to the end does not ring again.
-                log.exception("a thread is listened to again in %g s", HEAR_AGAIN_S)
-                if self._hearing_again is None:
-                    self._hearing_again = self._loop.call_later(HEAR_AGAIN_S, self._hear_bell)
-        # What was ejected before each was heard is not rung for.
+                # A thread whose events were not all taken does not notify again.
+                log.exception("the events of a thread are read again in %g s", RETRY_S)
+                if self._retrying is None:
+                    self._retrying = self._loop.call_later(RETRY_S, self._on_notify)
+        # A thread does not notify of ejections before the acknowledgement.
         self._supervision.look_for_trips()
         return has_more
 
@@ -121,9 +121,9 @@ class NativeDriver:
                 ask_for_stats(self.on_stats, line, partial(self._answer, thread, number))
             self._run_routes(index)
         finally:
-            # Else it need not ring.
+            # Otherwise there are more, and this loop reads on unasked.
             if len(events) < EVENTS_MAX:
-                thread.heard()
+                thread.acknowledge()
         return len(events) == EVENTS_MAX
 
     def _answer(self, thread: LoopThread, number: int, reply: bytes) -> None:
@@ -147,7 +147,7 @@ class NativeDriver:
             # Nobody tells the other events again.
             log.exception("not dealt with: %r", event)
 
-    # ---- what they are told ----
+    # ---- links ----
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
         return await locate(plan)
@@ -173,7 +173,7 @@ class NativeDriver:
         return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
-        """Nothing: the threads see by themselves what an errand has left to be sent."""
+        """Nothing: a thread flushes by itself after each job."""
 
     # ---- for links ----
 
@@ -196,10 +196,10 @@ class NativeDriver:
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in (*self._timers.values(), self._hearing_again):
+        for timer in (*self._timers.values(), self._retrying):
             if timer is not None:
                 timer.cancel()
-        self._loop.remove_reader(self._bell)
+        self._loop.remove_reader(self._notify_fd)
         for thread in self.threads:
             try:
                 thread.stop()
@@ -207,16 +207,16 @@ class NativeDriver:
                 log.exception("a thread is left to itself")
         for running in self._running:
             running.join(STOP_S)
-        # One that hangs may still ring: its number is not to become another's.
+        # A thread that hangs may still write to it: the number must not become another descriptor's.
         if not any(running.is_alive() for running in self._running):
-            os.close(self._bell)
+            os.close(self._notify_fd)
         self._running.clear()
 
-    def at_fork(self, let_go: Callable[[], None]) -> None:
-        at_fork(let_go)
+    def at_fork(self, detach: Callable[[], None]) -> None:
+        at_fork(detach)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         # The running loop's epoll set is the parent's too: nothing is taken out of it.
         self._is_closed = True
         for thread in self.threads:
-            thread.let_go()
+            thread.detach()

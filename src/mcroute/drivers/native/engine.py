@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ..._engine.losses import Losses, ServerDesync
 from ..._engine.server_ids import NO_RENAMES, Identity, ServerIds
 from ..._engine.snapshots import Snapshot
+from ..._loop.shared_state import SharedState
 from ..._loop.threads import LoopThread, install_plans
-from ..._loop.words import Words
 from ...policy import Limits, Plan, ServerState
 
 __all__ = ("NativeEngine",)
@@ -22,9 +22,9 @@ class NativeEngine:
 
     def __init__(self, threads: Sequence[LoopThread], memory: memoryview | None = None) -> None:
         self._threads = threads
-        self._words = Words([thread.wake_fd() for thread in threads], memory)
+        self._shared = SharedState([thread.wake_fd() for thread in threads], memory)
         for number, thread in enumerate(threads, 1):
-            thread.share(self._words, number)
+            thread.share(self._shared, number)
         self._server_ids = ServerIds()
         self._ids: dict[str, int] = {}
         self._admitted: Plan | None = None
@@ -39,7 +39,7 @@ class NativeEngine:
         servers = self._server_ids.admit(plan, self._is_free, renamed)
         for server in servers:
             if server.is_new:
-                self._words.forget(server.id)
+                self._shared.forget(server.id)
         for thread in self._threads:
             thread.admit(plan, servers)
         self._admitted = plan
@@ -90,7 +90,7 @@ class NativeEngine:
     # ---- servers ----
 
     def server_state(self, server: int) -> int:
-        return self._words.state(server)
+        return self._shared.state(server)
 
     def set_server_state(
         self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
@@ -98,22 +98,22 @@ class NativeEngine:
         """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
         is_put = True
         if unless_stale:
-            is_put = self._words.lift(server)
+            is_put = self._shared.lift(server)
         elif missed is not None:
-            is_put = self._words.trust(server, missed)
+            is_put = self._shared.trust(server, missed)
         else:
-            self._words.put(server, state)
+            self._shared.put(server, state)
         if not is_put:
-            self._words.put(server, ServerState.EJECTED)
+            self._shared.put(server, ServerState.EJECTED)
         if state == ServerState.EJECTED:
             # The thread that it tripped on has seen to its own requests there already.
-            self._words.fail_over(server)
+            self._shared.fail_over(server)
 
-    def _tell_each(self, errand: Callable[[LoopThread], None]) -> None:
+    def _tell_each(self, job: Callable[[LoopThread], None]) -> None:
         """Also if one hangs: what it does not hear is about its own clients."""
         for thread in self._threads:
             try:
-                errand(thread)
+                job(thread)
             except RuntimeError:
                 log.exception("a thread has not been told of a limit")
 
@@ -124,11 +124,11 @@ class NativeEngine:
 
     def set_clients_max(self, clients_max: int) -> None:
         """Of all threads together."""
-        self._words.set_clients_max(clients_max)
+        self._shared.set_clients_max(clients_max)
 
     def clients_held(self) -> int:
         """How often a listener was held because so many were connected."""
-        return self._words.clients_held()
+        return self._shared.clients_held()
 
     def losses(self) -> Losses:
         return Losses(*(sum(counts) for counts in zip(*(t.losses() for t in self._threads), strict=True)))
@@ -139,29 +139,29 @@ class NativeEngine:
         return found
 
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
-        self._words.set_item_size_max(server, size, flags_size)
+        self._shared.set_item_size_max(server, size, flags_size)
 
     def describe(self, server: int, name: str, fault: str = "") -> None:
-        self._words.describe(server, name, fault)
+        self._shared.describe(server, name, fault)
 
     def keep(self, server: int, is_kept: bool) -> None:
-        self._words.keep(server, is_kept)
+        self._shared.keep(server, is_kept)
 
     def is_spared(self, server: int) -> bool:
-        return self._words.is_spared(server)
+        return self._shared.is_spared(server)
 
     def is_stale(self, server: int) -> bool:
-        return self._words.is_stale(server)
+        return self._shared.is_stale(server)
 
     def out(self) -> set[int]:
-        return self._words.out()
+        return self._shared.out()
 
     def stale(self) -> set[int]:
-        return self._words.stale()
+        return self._shared.stale()
 
     def hurry(self, server: int) -> None:
         """Links that wait for their next attempt to connect to the server make it now, in every thread."""
-        self._words.hurry(server)
+        self._shared.hurry(server)
 
     def troubles(self) -> Mapping[int, tuple[int, int]]:
         """As `Engine.troubles`, of all threads together."""
@@ -173,4 +173,4 @@ class NativeEngine:
         return total
 
     def missed_writes(self, server: int) -> int:
-        return self._words.missed(server)
+        return self._shared.missed(server)

@@ -1,4 +1,4 @@
-"""Errands about a loop's engine: its plan, its servers, and what its requests want of the interpreter."""
+"""Jobs on a loop's engine: its plan, its servers, its requests that need the interpreter."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -17,7 +17,7 @@ from mcroute._engine.state cimport (
     GROUP_READ_TOUCH, Engine, Handed, PlanTable, Request, RouteEvent, RouteOrders, Server,
 )
 from mcroute._engine.words cimport mcroute_load
-from mcroute._loop.errands cimport Meeting, meeting_await
+from mcroute._loop.jobs cimport Barrier, barrier_await
 from mcroute.runtime.links cimport Upstream
 
 
@@ -40,7 +40,7 @@ cdef bint _has_writes(Engine* engine, PlanTable* plan) noexcept nogil:
     return False
 
 
-cdef void plan_install(Loop* loop, void* meeting) noexcept nogil:
+cdef void plan_install(Loop* loop, void* barrier) noexcept nogil:
     cdef Engine* engine = loop.engine
     cdef PlanTable* before = engine.plan
     if (engine.claims != NULL and before != NULL and loop.next_plan != NULL and loop.next_plan.has_copies
@@ -50,7 +50,7 @@ cdef void plan_install(Loop* loop, void* meeting) noexcept nogil:
         before.next_unsettled = loop.unsettled
         loop.unsettled = before
     if loop.is_running:
-        meeting_await(<Meeting*>meeting)
+        barrier_await(<Barrier*>barrier)
     if loop.next_plan != NULL:
         engine_install(loop.engine, loop.next_plan)
         loop.next_plan = NULL
@@ -137,10 +137,10 @@ cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil:
     routes_apply(loop.engine, <RouteOrders*>argument, loop.now)
 
 
-cdef void handed_lines_take(Loop* loop, void* argument) noexcept nogil:
+cdef void deferred_take(Loop* loop, void* argument) noexcept nogil:
     (<Handed**>argument)[0] = handed_take(loop.engine)
 
 
-cdef void handed_reply(Loop* loop, void* argument) noexcept nogil:
+cdef void deferred_reply(Loop* loop, void* argument) noexcept nogil:
     cdef Answer* answer = <Answer*>argument
     handed_answer(loop.engine, answer.number, answer.reply, answer.size)

@@ -1,4 +1,4 @@
-"""What the supervising thread has a loop do with its engine. Each is an errand; its argument is said behind it."""
+"""Jobs on a loop's engine. The comment after each one names the type of its argument."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -27,8 +27,8 @@ cdef struct Answer:
     size_t size
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil             # Admission
-# The plan that was admitted last, when all loops have come to the meeting.
-cdef void plan_install(Loop* loop, void* meeting) noexcept nogil            # Meeting
+# Installs the plan that was admitted last, when all loops have arrived at the barrier.
+cdef void plan_install(Loop* loop, void* barrier) noexcept nogil            # Barrier
 cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil        # Usage
 cdef void server_see_if_idle(Loop* loop, void* argument) noexcept nogil     # Idleness
 cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil            # Desyncs
@@ -36,14 +36,14 @@ cdef void engine_limit(Loop* loop, void* bounds) noexcept nogil             # Bo
 cdef void sessions_count(Loop* loop, void* argument) noexcept nogil         # uint32_t
 cdef void route_events_take(Loop* loop, void* argument) noexcept nogil      # RouteEvent*
 cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil     # RouteOrders
-cdef void handed_lines_take(Loop* loop, void* argument) noexcept nogil      # Handed*
-cdef void handed_reply(Loop* loop, void* argument) noexcept nogil           # Answer
+cdef void deferred_take(Loop* loop, void* argument) noexcept nogil      # Handed*
+cdef void deferred_reply(Loop* loop, void* argument) noexcept nogil           # Answer
 
-# No errands. While plans are unsettled, each turn looks whether they still are.
+# Called by the loop, not as jobs: each turn checks whether unsettled plans still are.
 cdef void plans_settle(Loop* loop) noexcept nogil
 # The loop ends: the others do not wait for its plans.
 cdef void plans_abandon(Loop* loop) noexcept nogil
-# On the supervisor's signal that it has ejected servers, what waits on these goes on elsewhere.
+# The supervisor has ejected servers: requests that wait for them fail over.
 cdef void servers_fail_over(Loop* loop) noexcept nogil
-# On another one: they have said how large their values may be.
+# The largest value of some server is known.
 cdef void servers_limit(Loop* loop) noexcept nogil

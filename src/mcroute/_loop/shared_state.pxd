@@ -5,7 +5,7 @@ from mcroute._engine.words cimport ServerWord
 from mcroute.runtime.sharing cimport SharedUpstream, Signals
 from mcroute._loop.state cimport Room
 
-cdef class Words:
+cdef class SharedState:
     cdef ServerWord** words
     cdef int count
     cdef unsigned char[::1] memory

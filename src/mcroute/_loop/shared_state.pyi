@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-class Words:
+class SharedState:
     """One word a server, by its number; made when first asked for, and never moved.
 
     `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
@@ -10,7 +10,7 @@ class Words:
     The first words lie in `memory` if there is one, 64 bytes each: a map of a file outlives a process that is killed.
     """
 
-    def __new__(cls, wake_fds: Sequence[int] = (), memory: memoryview | None = None) -> Words: ...
+    def __new__(cls, wake_fds: Sequence[int] = (), memory: memoryview | None = None) -> SharedState: ...
     def set_clients_max(self, size: int) -> None:
         """So many clients may be connected at once; those that are there stay, the next ones wait."""
     def clients_held(self) -> int:

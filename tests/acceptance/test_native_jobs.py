@@ -41,14 +41,14 @@ run = runner("native")
 
 
 @pytest.fixture
-def bell() -> Iterator[int]:
-    bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    yield bell
-    os.close(bell)
+def notify_fd() -> Iterator[int]:
+    notify_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    yield notify_fd
+    os.close(notify_fd)
 
 
-def test_a_loop_that_does_not_answer_is_an_error_and_what_was_asked_is_not_done_later(bell: int) -> None:
-    loop = LoopThread(bell, 1, 0.02)
+def test_a_loop_that_does_not_answer_is_an_error_and_what_was_asked_is_not_done_later(notify_fd: int) -> None:
+    loop = LoopThread(notify_fd, 1, 0.02)
     loop.will_run()
     # Nobody runs it: it hangs, as seen from here.
     with pytest.raises(RuntimeError, match="has answered nothing"):
@@ -73,8 +73,8 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
     hanging: list[threading.Thread] = []
 
     class Hanging(LoopThread):
-        def __new__(cls, bell: int, seed: int) -> Hanging:
-            return LoopThread.__new__(cls, bell, seed, 0.02)
+        def __new__(cls, notify_fd: int, seed: int) -> Hanging:
+            return LoopThread.__new__(cls, notify_fd, seed, 0.02)
 
         def run(self) -> None:
             hanging.append(threading.current_thread())
@@ -88,7 +88,7 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
         proxy = NativeService(plan, threads=2)
         with pytest.raises(RuntimeError, match="has answered nothing"):
             await proxy.start()
-        assert not asyncio.get_running_loop().remove_reader(proxy.driver._bell)
+        assert not asyncio.get_running_loop().remove_reader(proxy.driver._notify_fd)
 
     try:
         run(scenario())
@@ -117,10 +117,10 @@ def run_by_a_thread(loop: LoopThread) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_serves_and_one_is_to_come(
-    bell: int, timeout_s: float
+    notify_fd: int, timeout_s: float
 ) -> Iterator[tuple[NativeEngine, LoopThread, socket.socket, threading.Thread]]:
     """Two loops with the plan `Null`, the second of them, a client of the first; what changes to `Error`."""
-    loops = LoopThread(bell, 1, timeout_s), LoopThread(bell, 2, timeout_s)
+    loops = LoopThread(notify_fd, 1, timeout_s), LoopThread(notify_fd, 2, timeout_s)
     engine = NativeEngine(loops)
     engine.install(compile_plan(Null()))
     with contextlib.ExitStack() as stack:
@@ -137,8 +137,8 @@ def one_serves_and_one_is_to_come(
         yield engine, loops[1], client, threading.Thread(target=engine.install, args=(error,))
 
 
-def test_no_thread_serves_by_another_plan_before_all_do(bell: int) -> None:
-    with one_serves_and_one_is_to_come(bell, 10) as (_, late, client, installing):
+def test_no_thread_serves_by_another_plan_before_all_do(notify_fd: int) -> None:
+    with one_serves_and_one_is_to_come(notify_fd, 10) as (_, late, client, installing):
         client.sendall(b"get k\r\n")
         assert client.recv(100) == b"END\r\n"
         installing.start()
@@ -157,8 +157,8 @@ def test_no_thread_serves_by_another_plan_before_all_do(bell: int) -> None:
             assert client.recv(100) == b"SERVER_ERROR another plan\r\n"
 
 
-def test_who_does_not_come_is_not_waited_for_by_the_others(bell: int) -> None:
-    with one_serves_and_one_is_to_come(bell, 2) as (engine, late, client, installing):
+def test_who_does_not_come_is_not_waited_for_by_the_others(notify_fd: int) -> None:
+    with one_serves_and_one_is_to_come(notify_fd, 2) as (engine, late, client, installing):
         installing.start()
         for _ in range(2000):
             client.sendall(b"get k\r\n")
@@ -176,19 +176,19 @@ def test_who_does_not_come_is_not_waited_for_by_the_others(bell: int) -> None:
             assert not late.has_admitted()
 
 
-# ---- errands that come to nothing, in the middle of something ----
+# ---- jobs that fail in the middle of something ----
 
 
 class Late:
-    """A thread that does not come to one errand in time, once."""
+    """A thread that does not begin one job in time, once."""
 
-    def __init__(self, thread: LoopThread, errand: str) -> None:
+    def __init__(self, thread: LoopThread, job: str) -> None:
         self._thread = thread
-        self._errand = errand
+        self._job = job
         self.was_late = False
 
     def __getattr__(self, name: str) -> Any:
-        if name != self._errand or self.was_late:
+        if name != self._job or self.was_late:
             return getattr(self._thread, name)
         self.was_late = True
         return self._be_late
@@ -197,10 +197,10 @@ class Late:
         raise RuntimeError("a thread of the native loop has answered nothing for 30 s")
 
 
-def make_late(monkeypatch: pytest.MonkeyPatch, proxy: NativeService, errand: str) -> Late:
+def make_late(monkeypatch: pytest.MonkeyPatch, proxy: NativeService, job: str) -> Late:
     """The first thread."""
     first, *others = proxy.driver.threads
-    late = Late(first, errand)
+    late = Late(first, job)
     monkeypatch.setattr(proxy.engine, "_threads", (late, *others))
     monkeypatch.setattr(proxy.driver, "threads", (late, *others))
     return late
@@ -210,9 +210,9 @@ QUICK = SupervisorSettings(HealthSettings(retry_base_s=0.05, retry_cap_s=0.05))
 
 
 def test_servers_go_out_and_come_back_without_waiting_for_a_thread(
-    bell: int, caplog: pytest.LogCaptureFixture
+    notify_fd: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loops = [LoopThread(bell, seed, 0.02) for seed in (1, 2)]
+    loops = [LoopThread(notify_fd, seed, 0.02) for seed in (1, 2)]
     engine = NativeEngine(loops)
     engine.install(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))))
     for loop in loops:
@@ -245,7 +245,7 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
                     with pytest.raises(RuntimeError):
                         await proxy.reload(plan)
                 await proxy.reload(plan)
-                proxy.engine._words.put(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
+                proxy.engine._shared.put(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
                 name = server.address.encode()
                 # Without an await: the supervisor would put the last one back.
                 for _ in range(8):
@@ -259,7 +259,7 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
 def test_a_thread_that_was_not_heard_to_the_end_is_heard_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(native_driver, "HEAR_AGAIN_S", 0.05)
+    monkeypatch.setattr(native_driver, "RETRY_S", 0.05)
 
     async def scenario() -> None:
         # Another one would make it heard when it rings itself.

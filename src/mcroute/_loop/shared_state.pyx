@@ -23,7 +23,7 @@ cdef enum:
     CACHE_LINE = 64             # so that the threads that read one word do not wait for writes to another
 
 
-cdef class Words:
+cdef class SharedState:
     """One word a server, by its number; made when first asked for, and never moved.
 
     `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
