@@ -256,21 +256,21 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
     run(scenario())
 
 
-def test_a_thread_that_was_not_heard_to_the_end_is_heard_again(
+def test_events_of_a_thread_that_were_not_all_taken_are_read_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(native_driver, "RETRY_S", 0.05)
 
     async def scenario() -> None:
-        # Another one would make it heard when it rings itself.
+        # Another thread would wake the supervising one by its own events.
         async with NativeService(compile_plan(Null()), threads=1) as proxy:
             await proxy.start()
-            late = make_late(monkeypatch, proxy, "heard")
+            late = make_late(monkeypatch, proxy, "acknowledge")
             client = await Client.to(proxy)
             for _ in range(2):
                 assert await client.stats()
             assert late.was_late
-            assert "listened to again" in caplog.text
+            assert "the events of a thread are read again" in caplog.text
             await client.close()
 
     run(scenario())
