@@ -81,8 +81,8 @@ def test_a_client_that_reads_nothing_is_closed_and_harms_nobody(driver: str) -> 
                 value = b"x" * 50_000
                 assert await client.ask(b"set big 0 0 %d\r\n%s\r\n" % (len(value), value)) == b"STORED\r\n"
                 reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=1)
-                # Far more than the system's buffers and the share hold; the reader's end stops taking it. When no
-                # further value fits into the share, the refusals of the others still fill it.
+                # Far more than buffers and the share hold; the reader stops taking it. When no
+                # further value fits into the share, the refusals of the rest fill it.
                 writer.write(b"get big\r\n" * 2000)
                 while proxy.observe().snapshot.counters["closed_memory"] == 0:
                     assert await client.ask(b"get small\r\n") == b"END\r\n"

@@ -432,8 +432,8 @@ class Driver(Protocol):
     def close(self) -> None:
         """Stops to move bytes, for good."""
 
-    def at_fork(self, let_go: Callable[[], None]) -> None:
+    def at_fork(self, detach: Callable[[], None]) -> None:
         """Registers a method for child processes: called there after a fork, if its object still lives."""
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Detaches a forked child from the open connections, which are the parent's."""
