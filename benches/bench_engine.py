@@ -1,8 +1,8 @@
-"""What the engine costs, without sockets: requests in, requests out to a server, replies in, replies out.
+"""The cost of the engine, without sockets: requests in, requests out to a server, replies in, replies out.
 
     PYTHONPATH=src pytest benches/bench_engine.py --benchmark-only --benchmark-columns=min,median
 
-1000 requests a round: microseconds of a round are nanoseconds of a request, of which few are Python's.
+1000 requests per round: microseconds of a round are nanoseconds of a request. Few of these are Python's.
 """
 
 import pytest
@@ -39,7 +39,7 @@ def answer(request: bytes) -> bytes:
 
 
 class World:
-    """An engine, one client, and servers that answer each request as they answered it in the first round."""
+    """An engine, one client, and servers that repeat their replies of the first round."""
 
     def __init__(self, route: Route) -> None:
         self.engine = Engine(compile_plan(route), seed=1)
@@ -53,7 +53,7 @@ class World:
         return b"".join(answer(line) for line in lines)
 
     def round(self, requests: bytes, replies: dict[int, bytes] | None = None) -> dict[int, bytes]:
-        """Returns what each link was answered, which is made of its requests if it is not given."""
+        """Returns the replies on each link; by default these are made from the link's requests."""
         engine = self.engine
         engine.receive(self.client, requests, 0.0)
         made = {}

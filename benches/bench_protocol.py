@@ -1,9 +1,9 @@
-"""What parsing costs, next to emcache's parser where that is installed.
+"""The cost of parsing, next to emcache's parser if emcache is installed.
 
     PYTHONPATH=src pytest benches/bench_protocol.py --benchmark-only --benchmark-columns=min,median
 
-1000 messages a round: microseconds of a round are nanoseconds of a message. "In C" walks over the messages
-without making objects of them; emcache's parser takes one reply of many values, as its get_many does.
+1000 messages per round: microseconds of a round are nanoseconds of a message. "In C" parses without making
+Python objects; emcache's parser takes one reply of many values, as its get_many does.
 """
 
 import asyncio

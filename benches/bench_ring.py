@@ -1,8 +1,8 @@
-"""What placement costs, next to what people use today.
+"""The cost of placement, next to other libraries.
 
     PYTHONPATH=src pytest benches/bench_ring.py --benchmark-group-by=group --benchmark-columns=min,median
 
-Keys are 30 characters, 1000 of them a round; divide by 1000 for one key. Building is 160 points a server.
+Keys are 30 characters, 1000 per round; divide by 1000 for one key. Building makes 160 points per server.
 """
 
 import zlib

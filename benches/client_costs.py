@@ -1,10 +1,10 @@
-"""What mcroute.asyncio.Client costs a process, and whether that has changed: client_costs.py SRC [SRC].
+"""The cost of mcroute.asyncio.Client, compared between trees: client_costs.py SRC [SRC].
 
     python benches/client_costs.py src ../before/src
 
-Each SRC is the `src` of a built tree. CPU time per key, in microseconds: with a route that answers by itself,
-which is the client's own part, and over one memcached. Trees take turns in short rounds, and the median
-counts; the last column is the median of the ratios, first tree to second.
+Each SRC is the `src` of a built tree. CPU time per key, in microseconds: with a route that answers by itself
+(the client's own part), and over one memcached. Trees take turns in short rounds; the table has medians.
+The last column is the median of the ratios, first tree to second.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ VALUE = b"x" * 100
 
 
 def workloads(client: Any) -> dict[str, Callable[[], Awaitable[object]]]:
-    """By name: what is done once, and for how many keys its name says."""
+    """By name: a coroutine; the name has its number of keys."""
     names = [f"key:{i}" for i in range(KEYS)]
     return {
         "get": lambda: client.get("key:0"),
@@ -45,7 +45,7 @@ def keys_of(name: str) -> int:
 
 
 async def work(address: str) -> None:
-    """Told a route and a workload, a line each, it answers with microseconds."""
+    """Reads a route and a workload, a line each, and prints microseconds."""
     async with Client(Null()) as alone, Client.of(address) as client:
         told = {"alone": workloads(alone), "memcached": workloads(client)}
         for line in sys.stdin:
@@ -54,7 +54,7 @@ async def work(address: str) -> None:
             began = time.process_time()
             for _ in range(rounds):
                 await do()
-            await told[route]["get"]()  # what nobody has waited for is answered
+            await told[route]["get"]()  # pending requests without a reader are answered
             print((time.process_time() - began) / (rounds * keys_of(name)) * 1e6, flush=True)
 
 

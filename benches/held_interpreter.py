@@ -1,8 +1,8 @@
-"""What clients of a native proxy notice when Python code of its process holds the interpreter.
+"""The latency of a native proxy while Python code of its process holds the interpreter.
 
-held_interpreter.py [SECONDS]: a proxy in this process, a memcached and a client outside of it. In turn for so
-many seconds the interpreter is free, and held half a second at a time. Prints requests a second, median and
-99th percentile of each, and their ratio.
+held_interpreter.py [SECONDS]: a proxy in this process, a memcached and a client outside of it. For so many
+seconds each, the interpreter is free, and held for half a second at a time. Prints requests per second,
+median and 99th percentile of both, and their ratio.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ ROUNDS = 4
 
 
 def client(pipe: Connection) -> None:
-    """Told a port, it asks from one message to the next, and answers with the seconds of each request."""
+    """Receives a port, then sends requests between two messages, and returns the seconds of each request."""
     with socket.create_connection(("127.0.0.1", pipe.recv())) as proxy:
         while pipe.recv():
             times = []

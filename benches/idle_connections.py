@@ -1,7 +1,7 @@
-"""Memory that idle clients of a native proxy take: idle_connections.py [CLIENTS], 10000 if not told.
+"""Memory of idle clients in a native proxy: idle_connections.py [CLIENTS], by default 10000.
 
-The proxy is a process of its own. Its resident memory is compared before they connect, when all have, and
-when each has asked once; in bytes a client. What the kernel keeps for sockets is not in it.
+The proxy is a separate process. Its resident memory is compared before the clients connect, after they have
+connected, and after one request each; in bytes per client, without the kernel's memory for sockets.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def measure(pid: int, port: int, count: int) -> None:
     print(f"{count} connected: {(resident_bytes(pid) - before) / count:.0f} bytes each")
     for client in clients:
         await ask(*client)
-    print(f"each has asked once: {(resident_bytes(pid) - before) / count:.0f} bytes each")
+    print(f"after one request each: {(resident_bytes(pid) - before) / count:.0f} bytes each")
     for _, writer in clients:
         writer.transport.abort()
 

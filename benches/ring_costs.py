@@ -1,12 +1,12 @@
-"""What each ring costs beside the default one: lookup, build, memory.
+"""The costs of each ring, next to the default one: lookup, build, memory.
 
     PYTHONPATH=src python benches/ring_costs.py
 
-`owner` is the time of a call of Ring.owner. `hash` is that of the key's hash, and of finding the part of it
-that is hashed: a call on a table of one slot, less what a call costs by itself, which is taken to be what it
-costs more than a lookup without the interpreter, for the default ring. What is left of the one less the other
-is compared with the default ring's. All rings take turns in short rounds, and the fastest round of each
-counts, so that a machine's moods hit all alike.
+`owner` is the time of a call of Ring.owner. `hash` is the time to find and hash the hashed part of the key:
+a call on a table of one slot, minus the overhead of a call. The overhead is the difference, for the default
+ring, between a call and a lookup without the interpreter. `rest` is `owner` minus `hash`, and `ratio`
+compares it with the default ring's. All rings take turns in short rounds, and the fastest round of each
+counts, so that disturbances affect all rings alike.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def only_hash(placement: Placement) -> Ring:
 
 
 def fastest(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of the fastest call of each, all taking turns."""
+    """Seconds of the fastest call of each; the calls take turns."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
         for name, call in calls.items():

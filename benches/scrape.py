@@ -1,9 +1,9 @@
-"""What a scrape by Prometheus costs: scrape.py [SERVERS], a hundred if not told.
+"""The cost of a scrape by Prometheus: scrape.py [SERVERS], by default a hundred.
 
-A proxy on asyncio and the native one, each over that many names of one memcached, all of which have answered;
-a client in a process of its own asks from one reply to the next. For each proxy: series and size of the page,
-CPU time that making it takes, and how long the client's slowest request took while a page was made, and in as
-much time without; medians of several pages.
+A proxy on asyncio and a native one, each with that many names of one memcached, all of which have answered;
+a client in a separate process sends one request after the other. For each proxy: series and size of the
+page, CPU time to make it, and the client's slowest request while a page was made, and in an equal time
+without; medians of several pages.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ EVERY_SERVER = b"get" + b"".join(b" key:%d" % i for i in range(5000)) + b"\r\n"
 
 
 def client(pipe: Connection) -> None:
-    """Told a port, it asks from one message to the next, and answers with its slowest request in seconds."""
+    """Receives a port, sends requests between two messages, and returns the slowest in seconds."""
     with socket.create_connection(("127.0.0.1", pipe.recv())) as proxy:
 
         def ask(request: bytes) -> float:

@@ -10,7 +10,7 @@ from mcroute.asyncio import Client, RequestFailed
 
 
 async def cached(client: Client, key: str, compute: Callable[[], Awaitable[object]]) -> object:
-    """The value from the cache; computed if it is not there, or if no server can say."""
+    """The value from the cache; computed if the cache has no value, or if no server answers."""
     missing = object()
     try:
         value = await client.get(key, missing)
@@ -19,13 +19,13 @@ async def cached(client: Client, key: str, compute: Callable[[], Awaitable[objec
         return await compute()
     if value is missing:
         value = await compute()
-        # Nobody waits for this, and if it fails, the next reader computes again.
+        # Without waiting: if it fails, the next reader computes the value again.
         await client.set(key, value, expire=60, noreply=True)
     return value
 
 
 async def add_member(client: Client, key: str, name: str) -> list[str]:
-    """Changes a value that others change at the same time."""
+    """Changes a value that other clients change at the same time."""
     await client.add(key, [])
     while True:
         members, token = await client.gets(key)

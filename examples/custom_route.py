@@ -1,4 +1,4 @@
-"""Routes of one's own: custom_route.py [HOST:PORT HOST:PORT], by itself on two servers that it starts."""
+"""Custom routes: custom_route.py [HOST:PORT HOST:PORT], by default on two servers that it starts."""
 
 import asyncio
 import sys
@@ -29,15 +29,15 @@ Steps = Generator[Step, Any, Reply | Outcome]
 
 @dataclass(frozen=True)
 class AskAgain:
-    """Asks its child again after a pause when the connection went: reads survive a server's restart."""
+    """Asks its child again after a pause when the connection was lost: reads survive a server's restart."""
 
     children: tuple[Route]
     pause_s: float = 0.3
 
     def steps(self, request: Request) -> Steps:
         reply: Reply = yield Ask(0)
-        # Not after a timeout: a second request does not help a server that hangs. Not a write: it may have
-        # been executed, and must not be twice.
+        # Not after a timeout: a second request does not help a server that hangs. Not for a write: it may
+        # have been executed, and must not run twice.
         if request.group is Group.READ and reply.outcome in (Outcome.LOST, Outcome.EJECTED):
             yield Wait(self.pause_s)
             reply = yield Ask(0)
@@ -46,7 +46,7 @@ class AskAgain:
 
 @dataclass(frozen=True)
 class Agreed:
-    """Answers what its two children both say, and where they differ, as if there were nothing."""
+    """Answers the reply that its two children agree on; if they differ, answers like an empty cache."""
 
     children: tuple[Route, Route]
 
@@ -57,12 +57,12 @@ class Agreed:
         if (one.outcome, one.data) == (other.outcome, other.data):
             return one
         worst = max(one, other, key=lambda reply: reply.outcome)
-        # That one of them failed to answer is an error; a miss would say that it has nothing.
+        # A child that failed is an error; a miss would claim that it has nothing.
         return worst if worst.outcome >= Outcome.REFUSED_BY_SERVER else Outcome.MISS
 
 
 def two_caches(one: str, other: str) -> Route:
-    """Written to both, read where they agree."""
+    """Writes to both, reads where they agree."""
     first, second = PoolRoute(Pool.of("one", [one])), PoolRoute(Pool.of("other", [other]))
     return ByCommand(
         {"read": Agreed((AskAgain((first,)), AskAgain((second,))))}, default=AllSync([first, second])

@@ -1,8 +1,8 @@
-"""A service that carries its own proxy, by which clients reach all of its memcacheds, with two copies.
+"""A service with an embedded proxy, through which clients reach all of its memcacheds, with two copies.
 
     python examples/embedded_proxy.py 127.0.0.1:11211 127.0.0.1:11212 127.0.0.1:11213
 
-The service works on while clients are served: the proxy's threads do not wait for its interpreter.
+The service keeps working while clients are served: the proxy's threads do not wait for the interpreter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mcroute.policy import Pool, Replicate
 
 
 def squares(count: int) -> int:
-    """What the service does besides: it keeps the interpreter busy."""
+    """The work of the service: it keeps the interpreter busy."""
     return sum(number * number for number in range(count))
 
 
@@ -27,7 +27,7 @@ def main(addresses: list[str]) -> None:
         client = Client(("127.0.0.1", proxy.port), default_noreply=False)
         client.set("squares", str(squares(1_000_000)))
         print("kept on two servers:", client.get("squares").decode())
-        # The same servers from now on without the first, as a service finds out by itself.
+        # From now on without the first server, as a service may decide by itself.
         if len(addresses) > 2:
             proxy.reload(Replicate(Pool.of("main", addresses[1:]), copies=2))
         client.set("squares", "0")

@@ -1,4 +1,4 @@
-"""Builds the bare loop beside itself if need be, and serves: serve.py PORT SERVER_PORT... [--copies N]"""
+"""Builds the bare loop in its folder if needed, and serves: serve.py PORT SERVER_PORT... [--copies N]"""
 
 import argparse
 import importlib

@@ -1,1 +1,1 @@
-"""Measures whole proxies against each other: CPU time a request, latency, memory. See docs/performance.md."""
+"""Compares whole proxies: CPU time per request, latency, memory. See docs/performance.md."""

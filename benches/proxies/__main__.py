@@ -35,27 +35,35 @@ def _option(name: str, kind: Any, default: object, text: str, **more: Any) -> Ca
 
 
 @click.command(context_settings={"show_default": True}, epilog=f"Groups of peers: {', '.join(GROUPS)}.")
-@_option("--peers", str, "readme", "Names of peers and groups, with commas; the first one has ratio 1.")
+@_option("--peers", str, "readme", "Names of peers and groups, separated by commas; the first has ratio 1.")
 @_option(
-    "--peer", str, (), "One more: NAME=COMMAND, as in 'mine=./mine $port $server0 $server1'.", multiple=True
+    "--peer",
+    str,
+    (),
+    "Another peer: NAME=COMMAND, as in 'mine=./mine $port $server0 $server1'.",
+    multiple=True,
 )
 @_option("--workloads", str, SHOWN_ROWS, "Rows, by their letters.")
-@_option("--rounds", click.IntRange(1), 5, "Each peer has so many turns in each row.")
-@_option("--seconds", click.FloatRange(0.1, 60), 2.0, "Measured in each cell.")
-@_option("--placement", click.Choice(["one", "split"]), "one", "All on one core, or the proxy on its own.")
-@_option("--threads", click.IntRange(1, 16), 1, "Of each peer that can have more than one.")
-@_option("--nice", click.IntRange(-20, 19), None, "Of all that is started.  [default: -10 as root, else 0]")
-@_option("--quiet", click.FloatRange(0), 0.25, "Others may use so many cores, or a cell is repeated.")
+@_option("--rounds", click.IntRange(1), 5, "Turns of each peer in each row.")
+@_option("--seconds", click.FloatRange(0.1, 60), 2.0, "Duration of each cell.")
+@_option(
+    "--placement", click.Choice(["one", "split"]), "one", "All on one core, or the proxy on separate cores."
+)
+@_option("--threads", click.IntRange(1, 16), 1, "Threads of each peer that supports several.")
+@_option("--nice", click.IntRange(-20, 19), None, "For all programs.  [default: -10 as root, else 0]")
+@_option(
+    "--quiet", click.FloatRange(0), 0.25, "A cell is repeated if other programs used more cores than this."
+)
 @_option("--retries", click.IntRange(0), 2, "How often it is.")
-@_option("--memcached-proxy", str, "memcached", "A memcached with its proxy.", envvar="MEMCACHED_PROXY")
-@_option("--nutcracker", str, "nutcracker", "twemproxy's program.", envvar="NUTCRACKER")
+@_option("--memcached-proxy", str, "memcached", "A memcached built with its proxy.", envvar="MEMCACHED_PROXY")
+@_option("--nutcracker", str, "nutcracker", "The program of twemproxy.", envvar="NUTCRACKER")
 @_option("--out", click.Path(dir_okay=False, path_type=Path), None, "The run, as JSON.")
-@_option("--table", click.Path(exists=True, path_type=Path), None, "Show this run, and measure nothing.")
+@_option("--table", click.Path(exists=True, path_type=Path), None, "Show this run without measuring.")
 @click.option(
     "--write-docs", is_flag=True, help="Put the tables into docs/performance.md.", show_default=False
 )
 def main(table: Path | None, write_docs: bool, **options: Any) -> None:
-    """Measure proxies against each other, and show tables."""
+    """Compare proxies, and show tables."""
     finished = json.loads(table.read_text(encoding="utf-8")) if table else _measure(**options)
     if write_docs:
         replace_section(ROOT / "docs" / "performance.md", result_section(finished))
@@ -73,7 +81,9 @@ def _measure(peers: str, peer: Sequence[str], workloads: str, out: Path | None, 
     present = [one for one in wanted if one.title not in absent]
     memcached = find_memcached()
     if memcached is None or not present:
-        raise click.ClickException("there is no memcached" if present else "none of the peers is here")
+        raise click.ClickException(
+            "no memcached is installed" if present else "none of the peers is installed"
+        )
     options["nice"] = _renice(options["nice"])
     _raise_limit_of_files()
     settings = Settings(
@@ -118,15 +128,15 @@ def _as_bad_parameter(option: str) -> Iterator[None]:
 
 
 def _raise_limit_of_files() -> None:
-    """Ten thousand connections need as many files in a proxy, and twice as many in some."""
+    """Ten thousand connections need as many descriptors in a proxy, twice as many in some."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _run_visibly(plan: Plan, settings: Settings, result: Run, file: Path) -> None:
-    """Shows how far it is, and keeps the file up to date: an interrupted run is a shorter one."""
+    """Shows the progress, and updates the file: an interrupted run is a shorter one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    # What has been started is ended, however this is.
+    # All started programs are ended, also after a signal.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

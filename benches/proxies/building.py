@@ -1,4 +1,4 @@
-"""Compiles the load generator and the floors, where they are missing or older than their sources."""
+"""Compiles the load generator and the floors if they are missing or older than their sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ("BUILD", "HERE", "SWITCHES", "compiled_floor", "compiled_load", "comp
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build" / "proxies"
 
-# What the floor can be built with, beside routing.
+# Features of the floor beside routing.
 SWITCHES = ("VALIDATION", "KEY_CHECK", "DEADLINES", "HISTOGRAMS", "KEY_ORDER")
 
 
@@ -31,13 +31,13 @@ def compiled_floor(*switches: str, where: Path = BUILD) -> Path:
 
 
 def _compiled(program: str, target: Path, flags: list[str]) -> Path:
-    """Raises CalledProcessError, after the compiler has said why."""
+    """Raises CalledProcessError, after the compiler has printed the reason."""
     sources = sorted((HERE / program).glob("*.c"))
     read = [*sources, *(HERE / program).glob("*.h"), HERE / "histogram.h"]
     if target.exists() and target.stat().st_mtime >= max(path.stat().st_mtime for path in read):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when it is whole: two runs at once must not execute half a program.
+    # Renamed when complete: two runs at once must not execute half a program.
     fresh = target.with_suffix(f".{os.getpid()}")
     warnings = ["-Wall", "-Wextra", "-Werror"]
     command = ["cc", "-O2", "-g", *warnings, *flags, "-o", str(fresh), *map(str, sources), "-lm"]

@@ -1,4 +1,4 @@
-"""One measurement: one peer, freshly started, under one workload, in front of four memcacheds."""
+"""One measurement: one freshly started peer, under one workload, in front of four memcacheds."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ("Cell", "Memcacheds", "Settings", "describe", "measure", "memcacheds"
 
 KEY_LENGTH = 24
 FILL_TIMEOUT_S = 60
-COULD_NOT_RUN = 1  # the status of a load that has no report
+COULD_NOT_RUN = 1  # the exit status of a load without a report
 
 Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for every cell of a run. Times in seconds."""
+    """The settings of all cells of a run. Times in seconds."""
 
     load: Path
     memcached: str
@@ -54,13 +54,13 @@ class Memcacheds:
     pids: list[int]
 
     def operations(self) -> int:
-        """Keys that they were asked for or were to set, ever."""
+        """The number of keys that were read or set so far."""
         return sum(_operations(port) for port in self.ports)
 
 
 @contextmanager
 def memcacheds(settings: Settings) -> Iterator[Memcacheds]:
-    """Four of them, with one thread each, and memory enough for a round."""
+    """Four memcacheds, with one thread each, and enough memory for a round."""
     with ExitStack() as stack:
         directory = stack.enter_context(_own_directory())
         ports, pids = [], []
@@ -88,7 +88,7 @@ def _operations(port: int) -> int:
 @contextmanager
 def _own_directory() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="mcroute-bench-"))
-    directory.chmod(0o755)  # some peers give up their rights before they read their configuration
+    directory.chmod(0o755)  # some peers drop their privileges before they read their configuration
     try:
         yield directory
     finally:
@@ -100,7 +100,7 @@ def _own_directory() -> Iterator[Path]:
 
 @contextmanager
 def _started(peer: Peer, servers: Memcacheds, settings: Settings) -> Iterator[tuple[int, list[int]]]:
-    """Gives its port and its processes."""
+    """Yields the peer's port and its processes."""
     if not peer.command:
         yield servers.ports[0], servers.pids[:1]
         return
@@ -147,7 +147,7 @@ def _busy(options: Sequence[str], settings: Settings) -> Cell:
 
 
 def _idle(options: Sequence[str], settings: Settings, pids: Sequence[int]) -> Cell:
-    """Many connections that have asked once, held while the memory behind them is looked at."""
+    """Holds many connections that have sent one request, while the memory is measured."""
     with pinned(settings.cores.rest):
         process = subprocess.Popen(
             [settings.load, *options, "--seconds", str(FILL_TIMEOUT_S)],
@@ -168,7 +168,7 @@ def _idle(options: Sequence[str], settings: Settings, pids: Sequence[int]) -> Ce
 
 
 def measure(peer: Peer, workload: Workload, number: int, servers: Memcacheds, settings: Settings) -> Cell:
-    """The report of the load, with memory and what the servers were asked; `number` tells cells' keys apart.
+    """The report of the load, with memory and the servers' counters; `number` separates the keys of cells.
 
     Raises Failed if the peer does not start, or the load cannot run.
     """
@@ -198,7 +198,7 @@ def measure(peer: Peer, workload: Workload, number: int, servers: Memcacheds, se
 
 
 def describe(cell: Cell) -> str:
-    """A line for people who watch."""
+    """A line of progress."""
     text = f"{cell['cpu']['proxy']['us_per_request']:8.2f} us/request {cell['requests_per_s']:9,.0f}/s"
     text += f"  p50 {cell['p50_us']:8.0f}  p99 {cell['p99_us']:8.0f} us  {cell['rss_kb'] / 1024:6.1f} MiB"
     return text + (f"  WRONG: {cell['trouble']}" if cell["status"] else "")

@@ -1,4 +1,4 @@
-"""What a table must be read with: when, on what machine, with which versions of what."""
+"""The conditions of a run: date, machine, versions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _cpu_model() -> str:
 
 
 def _first_line(command: list[str]) -> str:
-    """Of stdout or stderr; empty if there is no such program."""
+    """The first line of stdout or stderr; empty if the program does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""What is measured, as a table: how each peer is started, and what it needs to be there.
+"""The table of peers: how each peer is started, and what it requires.
 
-Commands and files are templates. They know `$port` to listen on, `$spare` (another free port), `$closed` (a
-port where nobody listens), `$server0` to `$server3` (host:port of a memcached), `$port0` to `$port3` (their
-ports), `$dir` (an own directory), `$threads`, `$python`, and the programs of `Tools`.
+Commands and files are templates. They use `$port` to listen on, `$spare` (another free port), `$closed` (a
+port without a listener), `$server0` to `$server3` (host:port of a memcached), `$port0` to `$port3` (their
+ports), `$dir` (a separate directory), `$threads`, `$python`, and the programs of `Tools`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SERVERS = 4
 
 @dataclass(frozen=True)
 class Tools:
-    """Paths or names of the programs that are compared."""
+    """Paths or names of the compared programs."""
 
     nutcracker: str = "nutcracker"
     memcached_proxy: str = "memcached"
@@ -31,20 +31,20 @@ class Tools:
 
 @dataclass(frozen=True)
 class Peer:
-    """One column. Without a command the load goes straight to one memcached, and that is measured."""
+    """One column. Without a command, the load connects to one memcached, which is measured."""
 
     name: str
     title: str
     command: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
-    floor: tuple[str, ...] | None = None  # the switches of the floor that the command calls $floor
+    floor: tuple[str, ...] | None = None  # the switches of the command's $floor
     load: tuple[str, ...] = ()  # more options of the load
-    version: str = ""  # the command that tells it
+    version: str = ""  # the command that prints it
 
     def absent(self, tools: Tools) -> str | None:
-        """Why it cannot be measured here, or None."""
+        """The reason why it cannot be measured here, or None."""
         if self.floor is not None:
-            return None if compiler() else "there is no C compiler"
+            return None if compiler() else "no C compiler is installed"
         if self.name.startswith("nutcracker"):
             return None if shutil.which(tools.nutcracker) else f"there is no {tools.nutcracker}"
         if self.name == "memcached-proxy":
@@ -52,7 +52,7 @@ class Peer:
         return None
 
     def programs(self, tools: Tools) -> dict[str, str]:
-        """What its templates call $nutcracker, $memcached_proxy, $python and $floor."""
+        """The values of $nutcracker, $memcached_proxy, $python and $floor in its templates."""
         found = {"python": sys.executable, **vars(tools)}
         if self.floor is not None:
             found["floor"] = str(compiled_floor(*self.floor))
@@ -177,9 +177,9 @@ GROUPS = {
 
 
 def peers_named(text: str, own: Iterable[str] = ()) -> list[Peer]:
-    """Peers by names of peers and groups, with commas; then one for each of the texts "NAME=COMMAND".
+    """Peers by names of peers and groups, separated by commas; then one for each "NAME=COMMAND".
 
-    Raises ValueError for a name that there is not.
+    Raises ValueError for an unknown name.
     """
     names: list[str] = []
     for name in text.split(","):

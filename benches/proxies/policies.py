@@ -1,7 +1,7 @@
-"""Configurations of mcroute for the load: they differ in policy, never in what a request costs the kernel.
+"""Configurations of mcroute for the load: they differ in policy, not in the kernel's work per request.
 
-Servers have names, so that keys lie the same in every run, whatever the ports. Pools that name the same
-server share its connection: a hundred pools have no more of them than one.
+Servers have names, so that the placement of keys is the same in every run, for any ports. Pools that name
+the same server share its connection: a hundred pools have no more connections than one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ def _pool(name: str, count: int = SERVERS, more: str = "") -> str:
     servers = "".join(
         f'    {{ name = "cache-{i}", address = "$server{i % SERVERS}" }},\n' for i in range(count)
     )
-    # Else one memcached under several names is refused.
+    # Otherwise one memcached under several names is refused.
     several = 'identity = "any"\n' if count > SERVERS else ""
     return f"\n[pools.{name}]\n{several}servers = [\n{servers}{more}]\n"
 
 
 def plain(count: int = SERVERS) -> str:
-    """One pool; more than four servers are more names, and connections, of the same four memcacheds."""
+    """One pool; more than four servers are further names, and connections, of the same four memcacheds."""
     return _HEAD + _pool("main", count)
 
 
@@ -31,9 +31,9 @@ def copies(count: int) -> str:
 
 
 def failover(is_one_gone: bool = False) -> str:
-    """Two pools of the same servers; `is_one_gone` gives the first one a fifth, where nobody listens.
+    """Two pools of the same servers; `is_one_gone` adds a fifth server, without a listener, to the first.
 
-    Its keys are then the second pool's, so every request still costs one server one answer.
+    The second pool takes its keys, so every request still costs one answer of one server.
     """
     gone = '    { name = "cache-gone", address = "127.0.0.1:$closed" },\n' if is_one_gone else ""
     route = '\n[route]\ntype = "failover"\nchildren = ["main", "spare"]\n'
@@ -41,7 +41,7 @@ def failover(is_one_gone: bool = False) -> str:
 
 
 def by_prefix(count: int) -> str:
-    """A pool for each prefix that `--pools` of the load puts before the keys, and one for the rest."""
+    """A pool for each prefix of keys that the load's `--pools` makes, and one for the rest."""
     pools = "".join(_pool(f"pool-{i}") for i in range(count))
     routes = "".join(f'"p{i:02}:" = "pool-{i}"\n' for i in range(count))
     route = '\n[route]\ntype = "by_prefix"\ndefault = "main"\n\n[route.routes]\n'

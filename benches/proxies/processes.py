@@ -44,7 +44,7 @@ def cores_for(placement: str, threads: int) -> Cores:
 
 @contextmanager
 def pinned(cores: frozenset[int]) -> Iterator[None]:
-    """What is started inside inherits these cores from its first instruction on."""
+    """Programs started inside inherit these cores from their first instruction on."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -54,7 +54,7 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 
 class Program:
-    """One running program and its children: `with Program(...) as program`. Failed if there is none."""
+    """One running program and its children: `with Program(...) as program`. Failed if it does not exist."""
 
     def __init__(self, command: Sequence[str], cores: frozenset[int], log: Path) -> None:
         self.log = log
@@ -79,7 +79,7 @@ class Program:
         self._process.wait()
 
     def wait_until_it_listens(self, port: int) -> None:
-        """Raises Failed with the end of its log if it ends, or stays silent."""
+        """Raises Failed with the end of its log if it ends, or does not listen in time."""
         end = time.monotonic() + PATIENCE_S
         while self._process.poll() is None and time.monotonic() < end:
             try:
@@ -102,13 +102,13 @@ class Program:
                 continue
             children.setdefault(parent, []).append(int(entry.name))
         found = [self._process.pid]
-        for pid in found:  # which grows meanwhile
+        for pid in found:  # the list grows meanwhile
             found += children.get(pid, [])
         return found
 
 
 def memory_kb(pids: Sequence[int]) -> int:
-    """Resident memory of all of them together; pages that they share count more than once.
+    """Their resident memory; shared pages count for each process.
 
     Raises Failed if one of them has ended.
     """

@@ -1,4 +1,4 @@
-"""A run: every peer under every workload, again and again, each time in another order."""
+"""A run: every peer under every workload, several times, in rotating order."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Report = Callable[[Workload, Peer, "Cell | str"], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and when a cell is measured again.
+    """The cells of a run, and when a cell is measured again.
 
-    The peers of one row follow each other closely, and each round begins with another one: what the machine
-    does meanwhile falls on all of them alike. A cell in which other programs used more than `quiet_cores` of
-    the cores that are measured is measured again, at most `retries` times, and the quietest is kept.
+    The peers of one row follow each other closely, and each round begins with another peer, so that
+    disturbances affect all peers alike. A cell in which other programs used more than `quiet_cores` of
+    the measured cores is measured again, at most `retries` times, and the quietest one is kept.
     """
 
     peers: Sequence[Peer]
@@ -36,7 +36,7 @@ class Plan:
         return self.rounds * len(self.peers) * len(self.workloads)
 
     def run(self, settings: Settings, done: Report) -> None:
-        """Tells `done` each cell, or why there is none."""
+        """Passes each cell to `done`, or the reason why there is none."""
         numbers = count()
         for turn in range(self.rounds):
             first = turn % len(self.peers)

@@ -1,4 +1,4 @@
-"""From the cells of a run to Markdown. A run is self-contained: the table of peers may change after it."""
+"""Converts the cells of a run to Markdown. A run is self-contained: the table of peers may change later."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ DETAILS = {
     "requests/s": _field("requests_per_s"),
     "p50, µs": _field("p50_us"),
     "p99, µs": _field("p99_us"),
-    "CPU of the servers a request, µs": _field("cpu", "servers", "us_per_request"),
+    "CPU of the servers per request, µs": _field("cpu", "servers", "us_per_request"),
     "resident memory after it, KiB": _field("rss_kb"),
-    "operations of servers a key": _field("operations_per_key"),
-    "cores that others used": _field("others_cores"),
+    "operations of servers per key": _field("operations_per_key"),
+    "cores used by other programs": _field("others_cores"),
 }
 
 
@@ -66,7 +66,7 @@ class Figures:
         return statistics.median(values) if values else None
 
     def ratios(self, peer: str, baseline: str, letter: str, figure: Figure) -> list[float]:
-        """Round by round: what changes between rounds cancels out."""
+        """Ratios per round: disturbances between rounds cancel out."""
         own, bases = (self._cells.get((name, letter), {}) for name in (peer, baseline))
         return [figure(own[i]) / figure(bases[i]) for i in own if i in bases and figure(bases[i])]
 
@@ -123,7 +123,7 @@ def detail_table(figures: Figures, head: str, figure: Figure) -> str:
 
 
 def memory_table(figures: Figures) -> str:
-    """Idle, what a thousand busy connections add to that, and what one costs that does nothing."""
+    """Idle, the growth under a thousand busy connections, and the cost of an idle connection."""
 
     def grown_mib(cell: Cell) -> float:
         return float(cell["rss_kb"] - cell["idle_kb"]) / 1024
@@ -143,7 +143,7 @@ def memory_table(figures: Figures) -> str:
 
 
 def made(run: Run) -> str:
-    """When, where, with what. An interrupted run has fewer rounds than were wanted."""
+    """Date, machine and settings. An interrupted run has fewer rounds."""
     about, settings = run["about"], run["settings"]
     place = "Everything on one core" if settings["placement"] == "one" else "The proxy on cores of its own"
     threads = f"{settings['threads']} thread{'s' * (settings['threads'] > 1)}"
@@ -158,7 +158,7 @@ def made(run: Run) -> str:
 
 
 def notes(run: Run) -> list[str]:
-    """What a reader must know beside the figures: who is missing, and what was not right."""
+    """Notes on the figures: missing peers, and problems."""
     wrong = [
         f"**{run['peers'][cell['peer']]}, row {cell['workload']}, round {cell['round']}: {cell['trouble']}**"
         for cell in run["cells"]
@@ -172,7 +172,7 @@ def notes(run: Run) -> list[str]:
 
 
 def result_section(run: Run) -> str:
-    """What stands between BEGIN and END."""
+    """The text between BEGIN and END."""
     figures = Figures(run)
     told = notes(run)
     parts = [
@@ -188,14 +188,14 @@ def result_section(run: Run) -> str:
 
 
 def full_tables(run: Run) -> str:
-    """Everything that was measured."""
+    """All figures of the run."""
     figures = Figures(run)
     details = (detail_table(figures, head, figure) for head, figure in DETAILS.items())
     return "\n\n".join([result_section(run), *details])
 
 
 def replace_section(page: Path, section: str) -> None:
-    """Puts the section between the page's marks. Raises ValueError if they are not there."""
+    """Puts the section between the page's marks. Raises ValueError if the marks are missing."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

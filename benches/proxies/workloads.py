@@ -1,4 +1,4 @@
-"""What the load generator does: the rows of every table."""
+"""The workloads of the load generator: the rows of every table."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ("SHOWN_ROWS", "WORKLOADS", "Workload", "workloads_named")
 
 @dataclass(frozen=True)
 class Workload:
-    """One row; `size` is of values, in bytes, A or A:B for all sizes between."""
+    """One row; `size` is the size of values in bytes, A or A:B for all sizes between."""
 
     letter: str
     title: str
     options: tuple[str, ...]
     keys: int = 10_000
     size: str = "100"
-    is_idle: bool = False  # it asks once on each connection, and then only memory is looked at
+    is_idle: bool = False  # one request per connection; then only memory is measured
 
     @property
     def data_options(self) -> list[str]:
-        """What the load has to be told to know the same keys and values again."""
+        """The load's options that reproduce the same keys and values."""
         return ["--keys", str(self.keys), "--size", self.size]
 
 
@@ -50,7 +50,7 @@ SHOWN_ROWS = "abcdefgi"
 
 
 def workloads_named(letters: str) -> list[Workload]:
-    """Rows by their letters, commas or not between them; ValueError names one that there is not."""
+    """Rows by their letters, with or without commas; ValueError names an unknown one."""
     chosen = [letter for letter in letters if letter not in ", "]
     for letter in chosen:
         if letter not in WORKLOADS:

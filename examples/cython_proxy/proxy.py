@@ -1,6 +1,6 @@
-"""A proxy in a page, over the splitter: `python proxy.py HOST:PORT HOST:PORT ...` listens on a free port.
+"""A proxy in one page, over the splitter: `python proxy.py HOST:PORT HOST:PORT ...` listens on a free port.
 
-Each client has links of its own, so replies need no matching: they come in the order of the requests.
+Each client has separate links, so replies need no matching: they come in the order of the requests.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from splitter import Splitter, reply_size
 
 
 async def read_reply(link: asyncio.StreamReader, waiting: bytearray) -> bytes:
-    """One whole reply; what came behind it stays in `waiting`. Raises ConnectionError."""
+    """One whole reply; later bytes stay in `waiting`. Raises ConnectionError."""
     while (size := reply_size(waiting)) == 0:
         data = await link.read(65536)
         if not data:
-            raise ConnectionError("the server has gone")
+            raise ConnectionError("the server has closed the connection")
         waiting += data
     if size < 0:
         raise ConnectionError("the server does not speak memcached's protocol")

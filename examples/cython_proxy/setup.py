@@ -1,7 +1,7 @@
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# mcroute's declarations are found where it is installed; there is nothing to link with.
-# A splitter does not change, so that threads may share it.
+# The compiler finds mcroute's declarations in the installed package; there is nothing to link with.
+# A splitter is immutable, so threads may share it.
 directives = {"language_level": 3, "freethreading_compatible": True}
 setup(ext_modules=cythonize([Extension("splitter", ["splitter.pyx"])], compiler_directives=directives))

@@ -1,10 +1,10 @@
-"""A proxy on an event loop of one's own: sockets and time for `mcroute.Engine`, and servers that come back.
+"""A proxy on a custom event loop: sockets and time for `mcroute.Engine`, and servers that come back.
 
     python examples/own_driver/driver.py PORT 127.0.0.1:11211 127.0.0.1:11212
 
-Here the loop is `selectors`, in one thread; in your program it is yours. This file carries bytes;
-`supervision.py` does what the supervisor decides. Not here: host names, unix sockets, several links to a
-server, another plan at run time.
+Here the loop is `selectors`, in one thread; in your program it is yours. This file moves bytes;
+`supervision.py` carries out the supervisor's decisions. Not included: host names, unix sockets, several
+links to a server, another plan at run time.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mcroute import Engine
 from mcroute.policy import Plan, Pool, Replicate, Server, compile_plan
 
 READ_SIZE = 64 * 1024
-# What is sent first on a link, and what its answer begins with. No request is sent before that has come.
+# The first command on a link, and the prefix of its answer. No request is sent before that answer.
 HANDSHAKE = ((b"version\r\n", b"VERSION "),)
 CONNECT_TIMEOUT_S = 0.5  # handshake included
 RETRY_S, RETRY_CAP_S = 0.05, 2.0
-# Closing is a reset: the system must not go on sending a link's requests once the link has been given up.
+# Closing sends a reset: the system must not send a link's requests after the link was closed.
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -71,7 +71,7 @@ class Connection:
         self.watched = events
 
     def watch_as_due(self) -> None:
-        """A session that the engine has paused is not read from until the engine says so."""
+        """Reads from a session only while the engine has not paused it."""
         reads = EVENT_READ if self.engine.may_read(self.number) else 0
         events = reads | (EVENT_WRITE if self.unsent else 0)
         if self.sock is not None and events != self.watched:
@@ -99,7 +99,7 @@ class Connection:
             self.end()
 
     def flush(self) -> None:
-        """Sends what there is, and takes no more from the engine than the system takes."""
+        """Sends pending output, and takes no more from the engine than the system accepts."""
         if self.sock is None:
             return
         try:
@@ -118,7 +118,7 @@ class Connection:
             self.watch_as_due()
 
     def end(self) -> None:
-        """The peer sends no more."""
+        """Handles the end of the peer's input."""
         self.close()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Session(Connection):
         self.attach(sock, EVENT_READ)
 
     def end(self) -> None:
-        # It may have closed one half only, and still gets its replies.
+        # The client may have closed one half only, and still gets its replies.
         self.engine.end_input(self.number)
         self.watch_as_due()
 
@@ -144,16 +144,16 @@ class Session(Connection):
 
 
 class Link(Connection):
-    """The connection to a server, made again when it is lost."""
+    """The connection to a server, reconnected when it is lost."""
 
     def __init__(self, driver: Driver, server: int, address: Server) -> None:
         super().__init__(driver, driver.engine.open_link(server, 0, HANDSHAKE))
         self.server = server
         self.target = (address.host, address.port)
         self.family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        self.address = ""  # our end, as the server's list of connections is compared with
+        self.address = ""  # our end, to find the connection in the server's list
         self.is_connected = self.is_ready = False  # ready: the handshake is answered
-        self.due_at = 0.0  # to connect, or to give up connecting
+        self.due_at = 0.0  # time to connect, or to give the attempt up
         self.retry_s = RETRY_S
 
     def turn(self) -> None:
@@ -168,10 +168,10 @@ class Link(Connection):
         sock = socket.socket(self.family)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.attach(sock, EVENT_WRITE)
-        sock.connect_ex(self.target)  # how it ended is asked when the socket is ready
+        sock.connect_ex(self.target)  # the result is read when the socket is ready
 
     def hurry(self) -> None:
-        """Does not wait to connect: the server is known to be well."""
+        """Connects now: the server is known to answer."""
         if self.sock is None:
             self.due_at = 0.0
 
@@ -182,7 +182,7 @@ class Link(Connection):
                 return
             self.is_connected = True
             self.address = str(self.sock.getsockname()[1])
-            self.engine.link_connected(self.number)  # the handshake is to be sent
+            self.engine.link_connected(self.number)  # the handshake is sent next
         super().ready(events)
 
     def flush(self) -> None:
@@ -198,7 +198,7 @@ class Link(Connection):
 
     def close(self) -> None:
         was_ready = self.is_ready
-        writes = self.engine.unanswered_writes(self.number)  # the server may execute these yet
+        writes = self.engine.unanswered_writes(self.number)  # the server may still execute these
         self.is_connected = self.is_ready = False
         self.detach()
         self.engine.close(self.number, self.driver.now)
@@ -207,12 +207,12 @@ class Link(Connection):
         if not was_ready:
             self.driver.supervision.connect_failed(self.server)
         elif self.driver.supervision.link_lost(self.server, self.address, writes):
-            # It serves on: requests wait for the next connection.
+            # The server stays in service: requests wait for the next connection.
             self.engine.open_link(self.server, 0, HANDSHAKE)
 
 
 class Driver:
-    """A proxy for memcached's clients. `port` 0 is a free one; see the attribute."""
+    """A proxy for memcached's clients. `port` 0 chooses a free one; see the attribute."""
 
     def __init__(self, plan: Plan, host: str = "127.0.0.1", port: int = 0) -> None:
         self.now = time.monotonic()
@@ -231,7 +231,7 @@ class Driver:
         self.selector.register(self._listener, EVENT_READ, self._accept)
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Calls it in the loop's thread, with the next turn; from any thread."""
+        """Calls it in the loop's thread, in the next turn; any thread may call this."""
         self._calls.append(call)
         self._waker.send(b"x")
 
@@ -260,7 +260,7 @@ class Driver:
 
     def _flush(self) -> None:
         self._answer_stats()
-        # Flushing makes work itself: a paused session goes on, and asks servers, or for stats.
+        # Flushing makes more work: a paused session resumes, and sends requests or asks for stats.
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 if number in self.connections:
@@ -275,7 +275,7 @@ class Driver:
         try:
             sock, _ = self._listener.accept()
         except OSError:
-            return  # it has gone again, or there is no descriptor left
+            return  # the client has disconnected, or no descriptor is left
         Session(self, sock)
 
 

@@ -1,8 +1,8 @@
-"""Servers that fail and return: tells `Supervisor` what was seen, and does what it decides.
+"""Servers that fail and return: passes reports to `Supervisor`, and carries out its decisions.
 
-A server that was away is not trusted at once. It is probed; fenced, so that it has nothing of ours still to
-execute; flushed, if it missed writes; and only then serves. Questions to servers go by short connections of
-their own, in threads of a pool; everything else runs in the driver's thread.
+A server that was away may hold stale values. It is probed; fenced, so that no earlier request of ours can
+still be executed; flushed, if it missed writes; and only then serves. Commands to servers use short
+separate connections, in threads of a pool; everything else runs in the driver's thread.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = logging.getLogger("supervision")
 
 
 class Supervision:
-    """The driver says `connected`, `connect_failed` and `link_lost` when that happens, and `turn` each turn.
+    """The driver calls `connected`, `connect_failed` and `link_lost` on these events, and `turn` each turn.
 
     `links` are by server id. `call_soon` calls a function in the driver's thread, from any thread.
     """
@@ -66,8 +66,8 @@ class Supervision:
         self._links = links
         self._call_soon = call_soon
         self._threads = ThreadPoolExecutor(8)
-        self._stages = dict.fromkeys(self._servers, 0)  # counted: an answer to an earlier one is ignored
-        self._fences: dict[int, Fence] = {}  # that wait for the server's link
+        self._stages = dict.fromkeys(self._servers, 0)  # counted: answers to earlier stages are ignored
+        self._fences: dict[int, Fence] = {}  # fences that wait for the server's link
         self._alarms = 0
         # Writes that the server had missed when its link was lost; until it is connected again.
         self._missed_before = dict.fromkeys(self._servers, 0)
@@ -80,14 +80,15 @@ class Supervision:
         missed = self._engine.missed_writes(server)
         is_behind = missed > self._missed_before.pop(server, missed)
         if is_behind and self.supervisor.state(server) is State.UP:
-            # It was the last one of its pool, and kept; now that others may serve, it returns in order.
+            # It stayed as the last one of its pool; now that others may serve, it goes out, and returns in
+            # order.
             self._failed(self.supervisor.tripped, server, Reason(Cause.KEPT))
 
     def connect_failed(self, server: int) -> None:
         self._failed(self.supervisor.connect_failed, server)
 
     def link_lost(self, server: int, address: str, writes: int) -> bool:
-        """Whether the server serves on, over its next connection."""
+        """Returns whether the server stays in service, over its next connection."""
         self._missed_before.setdefault(server, self._engine.missed_writes(server))
         self.supervisor.link_lost(server, address, writes)
         self._look_for_trips()
@@ -118,9 +119,9 @@ class Supervision:
     # ---- what the engine has found out ----
 
     def _look_for_trips(self) -> None:
-        """The engine ejects by itself what fails too often; or would have, but for `keep`."""
+        """The engine ejects failing servers by itself, or would have without `keep`."""
         tripped = [server for server in self.supervisor.serving if self._has_tripped(server)]
-        # What may hold old values goes first: of several the last one is kept.
+        # Servers that may hold stale values first: of several servers, the last one stays.
         for server in sorted(tripped, key=self._engine.is_stale, reverse=True):
             if self._has_tripped(server):
                 self._failed(self.supervisor.tripped, server)
@@ -130,7 +131,7 @@ class Supervision:
         return self.supervisor.state(server) is State.UP and (is_out or self._engine.is_spared(server))
 
     def _failed(self, report: Callable[..., Sequence[Decision]], server: int, *reason: Reason) -> None:
-        """Reports a failure, which may lift other servers: but none that the engine knows to be stale."""
+        """Reports a failure, which may restore other servers, but none that the engine knows to be stale."""
         for stale in tuple(filter(self._engine.is_stale, self.supervisor.unsuspicious)):
             self.supervisor.stale(stale)
         self._carry_out(report(server, time.monotonic(), *reason))
@@ -140,7 +141,7 @@ class Supervision:
     def _carry_out(self, decisions: Sequence[Decision]) -> None:
         touched = self.supervisor.take_touched()
         kept = set(filter(self.supervisor.is_kept, touched))
-        # The last server that serves never goes out by a trip: neither the one before nor the one after this.
+        # Protects the old and the new last server while decisions are applied.
         for server in kept:
             self._engine.keep(server, True)
         for decision in decisions:
@@ -172,7 +173,7 @@ class Supervision:
         server, state = decision.server, decision.state
         self._engine.set_server_state(server, state, decision.missed, decision.unless_stale)
         if self._engine.server_state(server) != state:
-            # Not at once: the supervisor has said more, and expects that to be done first.
+            # Not at once: further decisions of the supervisor must be carried out before.
             self._call_soon(self._look_for_trips)
         elif state is ServerState.UP:
             self._links[server].hurry()
@@ -183,7 +184,7 @@ class Supervision:
     def _ask(
         self, server: int, question: Callable[[Server], Any], report: Callable[[int, Any], None]
     ) -> None:
-        """Reports what was answered, None if nothing was, unless the stage has ended meanwhile."""
+        """Reports the answer, or None without one, unless the stage has ended meanwhile."""
         stage = self._stages[server]
 
         def heard(answer: Any) -> None:
@@ -201,7 +202,7 @@ class Supervision:
         self._threads.submit(ask)
 
     def _is_trusted(self, server: int, seen: Seen | None) -> bool:
-        """Not if another memcached has taken the server's address: that one must not be flushed."""
+        """False if another memcached has taken the server's address: that one must not be flushed."""
         return seen is not None and self.supervisor.identified(server, seen) is not Kinship.FOREIGN
 
     def _probed(self, server: int, seen: Seen | None) -> None:
@@ -210,11 +211,11 @@ class Supervision:
         self._carry_out(report(server, time.monotonic()))
 
     def _fence(self, server: int) -> None:
-        """Awaits an answer to every request on the link, then the end of the links that were lost."""
+        """Waits for an answer to every request on the link, then for the end of the lost links."""
         link = self._links[server]
         is_settled = link.is_ready and self._engine.unanswered(link.number) == 0
         if self.supervisor.state(server) is not State.FENCING:
-            # Time was up. Others get answers and this connection does not: closing it settles its past.
+            # Timeout: other connections get answers, this one does not. Closing it settles its requests.
             del self._fences[server]
             if link.is_ready and not is_settled:
                 link.close()
@@ -253,13 +254,13 @@ class Stream(Protocol):
 
 
 def look(server: Server) -> Seen:
-    """What the server says of itself."""
+    """The server's `stats`."""
     with _connect(server) as sock, sock.makefile("rwb") as file:
         return _look(file)
 
 
 def flush(server: Server, known: Process | None, delay_s: int) -> Seen:
-    """Flushes the server, if it is the process that is known, and looks at it afterwards."""
+    """Flushes the server, if it is the known process, and then reads its `stats`."""
     with _connect(server) as sock, sock.makefile("rwb") as file:
         if kinship(known, _look(file)) is Kinship.FOREIGN:
             raise ConnectionError("another memcached than before answers")
@@ -271,9 +272,9 @@ def flush(server: Server, known: Process | None, delay_s: int) -> Seen:
 
 
 def still_listed(server: Server, lost: frozenset[str], own: str) -> tuple[frozenset[str], bool]:
-    """Which of our lost connections the server still lists, by their ports; and whether its list is no help.
+    """The lost connections that the server still lists, by their ports; and whether its list is useless.
 
-    A new link may have the port of a lost one, which then exists no more.
+    A new link may have the port of a lost one, which then no longer exists.
     """
     with _connect(server) as sock, sock.makefile("rwb") as file:
         rows = _stats(file, b"stats conns")

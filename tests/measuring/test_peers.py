@@ -66,7 +66,7 @@ def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert PEERS["memcached-proxy"].absent(tools) == f"there is no {missing}"
     assert PEERS["mcroute"].absent(tools) is None
     monkeypatch.setattr(peers, "compiler", lambda: None)
-    assert PEERS["floor"].absent(tools) == "there is no C compiler"
+    assert PEERS["floor"].absent(tools) == "no C compiler is installed"
 
 
 def test_a_memcached_without_its_proxy_is_none(tmp_path: Path) -> None:

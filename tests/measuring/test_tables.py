@@ -92,7 +92,7 @@ def test_a_wrong_value_is_not_overlooked() -> None:
 
 def test_keys_that_come_in_another_order_are_told_once() -> None:
     unordered = [cell("base", "d", turn, 5.0, out_of_order=7) for turn in range(3)]
-    assert result_section(run(*unordered)).count("the base: the values of a multiget do not come") == 1
+    assert result_section(run(*unordered)).count("the base: the values of a multiget are not") == 1
 
 
 def test_the_section_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:

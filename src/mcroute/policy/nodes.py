@@ -49,8 +49,8 @@ class Group(IntEnum):
     FLUSH = 8
 
 
-# The group of each command that is routed. The engine reads this table, see _engine/groups.pyx; the flags of a meta
-# command may choose another group there.
+# The group of each routed command. The engine reads this table (_engine/groups.pyx), where flags of a meta
+# command may choose another group.
 COMMAND_GROUPS = {
     "get": Group.READ,
     "gets": Group.READ_CAS,
