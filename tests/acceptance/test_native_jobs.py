@@ -105,7 +105,7 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
 
 @contextlib.contextmanager
 def run_by_a_thread(loop: LoopThread) -> Iterator[None]:
-    """Errands wait for it already."""
+    """Jobs wait for it already."""
     running = threading.Thread(target=loop.run)
     running.start()
     try:

@@ -25,7 +25,7 @@ cdef struct SharedUpstream:     # of one server
     uint64_t ejections
     uint64_t item_size_max
 
-cdef struct Signals:            # of all servers together: which kind of news there is
+cdef struct Signals:            # of all servers together: which kind of change there is
     uint64_t ejections
     uint64_t restarts           # links that wait for their next attempt may make it now
     uint64_t sizes              # the largest value of some server is known
