@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from mcroute.asyncio import Client, IllegalInput, Overloaded, ServerLost
-from mcroute.client.batches import Steps
+from mcroute.client.batches import Batches
 from mcroute.client.commands import Command, Commands
 from mcroute.client.requests import PlainSerde, RequestWriter
 from mcroute.client.results import Answer
@@ -100,12 +100,12 @@ def test_without_a_reply_there_is_a_result_all_the_same(
         command.decode(OVERLOADED)
 
 
-def carried_out(steps: Steps[T], answer: Callable[[bytes], Answer | None]) -> T:
+def carried_out(batches: Batches[T], answer: Callable[[bytes], Answer | None]) -> T:
     """What a client does that waits for nothing."""
     answers = None
     while True:
         try:
-            batch = steps.send(answers)
+            batch = batches.send(answers)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -144,6 +144,8 @@ def test_a_method_of_the_client_has_the_arguments_and_the_text_of_its_command(na
     command, method = getattr(Commands, name), getattr(Client, name)
     asked, called = inspect.signature(command), inspect.signature(method)
     assert (called.parameters, inspect.getdoc(method)) == (asked.parameters, inspect.getdoc(command))
-    assert asked.return_annotation in (f"{kind}[{called.return_annotation}]" for kind in ("Command", "Steps"))
+    assert asked.return_annotation in (
+        f"{kind}[{called.return_annotation}]" for kind in ("Command", "Batches")
+    )
     assert inspect.iscoroutinefunction(method)
     assert method.__qualname__ == f"Client.{name}"

@@ -13,7 +13,7 @@ from .errors import UnexpectedReply
 from .requests import Key
 from .results import TOO_LARGE, Answer, Item, failure, is_failure, items, one_of
 
-__all__ = ("Batch", "Pieces", "Steps", "change_each", "fetch_each", "send_each", "written")
+__all__ = ("Batch", "Batches", "Pieces", "change_each", "fetch_each", "send_each", "written")
 
 T = TypeVar("T")
 
@@ -27,9 +27,9 @@ class Batch:
 
 
 Answers = Sequence[Answer | None]
-# What a command for many keys wants next: a batch, whose answers it is sent, in their order; or None, when
-# others may run. At the end it returns its result.
-Steps = Generator[Batch | None, Answers | None, T]
+# A command for many keys: yields batches, and None when other tasks may run; is sent the answers to each batch,
+# in the order of its requests; returns the command's result.
+Batches = Generator[Batch | None, Answers | None, T]
 
 # What is sent for many keys. A piece is let go as it is sent, since freeing very many at once takes time too.
 # It is a tuple: the garbage collector looks through it once, and through a list at each of its rounds.
@@ -49,7 +49,7 @@ KEYS_A_GET = 250
 PIECES_A_BATCH = 4
 
 
-def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Steps[Pieces]:
+def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Batches[Pieces]:
     """What `write` makes of each key and its index. Raises what it does."""
     pieces = Pieces()
     for start in range(0, len(keys), KEYS_A_TURN):
@@ -65,7 +65,7 @@ def fetch_each(
     keys: Sequence[Key],
     write: Callable[[Sequence[bytes]], bytes],
     read: Callable[[Key, Item], T],
-) -> Steps[dict[Key, T]]:
+) -> Batches[dict[Key, T]]:
     """What `read` makes of the items that were found, by their keys.
 
     `names` are the keys as they are sent, and `write` makes a request for several.
@@ -98,7 +98,7 @@ def change_each(
     requests: Pieces,
     keys: Sequence[Key],
     meanings: Mapping[bytes, bool],
-) -> Steps[list[Key]]:
+) -> Batches[list[Key]]:
     """The keys for which the reply means no.
 
     Does what can be done, then raises what the first failure stands for, with the keys of all. When none of a
@@ -130,7 +130,7 @@ def change_each(
     return refused
 
 
-def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Steps[None]:
+def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Batches[None]:
     """Sends without waiting for the last answers; of many requests only so many are under way at once.
 
     Raises what the first of those that were not sent stands for, with the keys of all of them: Overloaded, or
@@ -156,7 +156,7 @@ def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Steps[None
         raise failure(refusal, command, unsent)
 
 
-def _asked(requests: Sequence[bytes]) -> Steps[Sequence[Answer]]:
+def _asked(requests: Sequence[bytes]) -> Batches[Sequence[Answer]]:
     """The answers to all of them."""
     return cast("Sequence[Answer]", (yield Batch(requests)))
 

@@ -12,7 +12,7 @@ from ..drivers.asyncio.engine_loop import Result
 from ..drivers.asyncio.timing import in_time
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from ..runtime.routing import Routing
-from .batches import Batch, Steps
+from .batches import Batch, Batches
 from .errors import ClientClosed, IllegalInput
 from .results import TOO_LARGE, Answer, Culprit
 
@@ -78,21 +78,21 @@ class Calls:
             self._leave(number, future)
             raise
 
-    async def take(self, batch: Batch | None, steps: Steps[T]) -> T:
+    async def ask_in_batches(self, batch: Batch | None, batches: Batches[T]) -> T:
         """Carries out a command for many keys, from `batch` on; `close` waits also between two batches.
 
-        Raises as `ask`, and what the steps raise.
+        Raises as `ask`, and what the batches raise.
         """
         self._series += 1
         try:
             while True:
                 if batch is None:
                     await asyncio.sleep(0)
-                    batch = next(steps)
+                    batch = next(batches)
                 elif batch.is_noreply:
-                    batch = steps.send(await self._send_together(batch.requests))
+                    batch = batches.send(await self._send_together(batch.requests))
                 else:
-                    batch = steps.send(await self._ask_together(batch.requests))
+                    batch = batches.send(await self._ask_together(batch.requests))
         except StopIteration as end:
             return cast(T, end.value)
         finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from .batches import Pieces, Steps, change_each, fetch_each, send_each, written
+from .batches import Batches, Pieces, change_each, fetch_each, send_each, written
 from .errors import IllegalInput, UnexpectedReply
 from .requests import Key, RequestWriter, Serde, several
 from .results import Answer, Item, items, number, one_of
@@ -41,7 +41,7 @@ class Command(Generic[T]):
 
 
 class Commands:
-    """A client's commands: for one key a `Command`, for many its `Steps`. Arguments are pymemcache's.
+    """A client's commands: for one key a `Command`, for many its `Batches`. Arguments are pymemcache's.
 
     `serde` turns values into bytes and back. `default_noreply` is for the writes of which pymemcache says so.
     `expire` is in seconds, as memcached reads it: 0 is for ever, more than 30 days a Unix time. Every command
@@ -65,14 +65,14 @@ class Commands:
         request = b"gets %b\r\n" % self._write.key(key)
         return _read(request, "gets", key, self._value_and_token, (default, cas_default))
 
-    def get_many(self, keys: Iterable[Key]) -> Steps[dict[Key, Any]]:
+    def get_many(self, keys: Iterable[Key]) -> Batches[dict[Key, Any]]:
         """The values of those keys that were found, by the keys as they were given, in their order.
 
         If a server that is needed for one of them fails, all fail. Of many keys 1000 are asked for at a time.
         """
         return self._fetch(b"get", keys, self._value)
 
-    def gets_many(self, keys: Iterable[Key]) -> Steps[dict[Key, tuple[Any, Any]]]:
+    def gets_many(self, keys: Iterable[Key]) -> Batches[dict[Key, tuple[Any, Any]]]:
         """As `get_many`, values with their tokens."""
         return self._fetch(b"gets", keys, self._value_and_token)
 
@@ -90,7 +90,7 @@ class Commands:
 
     def _fetch(
         self, command: bytes, keys: Iterable[Key], convert: Callable[[Key, Item], T]
-    ) -> Steps[dict[Key, T]]:
+    ) -> Batches[dict[Key, T]]:
         keys = several(keys)
         names = yield from written(lambda i, key: self._write.key(key, f"keys[{i}]"), keys)
         write = partial(self._write.get, command)
@@ -158,7 +158,7 @@ class Commands:
         expire: int = 0,
         noreply: bool | None = None,
         flags: int | None = None,
-    ) -> Steps[list[Key]]:
+    ) -> Batches[list[Key]]:
         """Stores all of them, for `expire` seconds. Returns the keys that were not stored.
 
         If some failed, the others are stored, and the `keys` of the exception are those that failed. When 250
@@ -188,7 +188,7 @@ class Commands:
         """Whether there was something to delete."""
         return self._change(self._write.delete(key), noreply, _DELETED, "delete", key)
 
-    def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> Steps[bool]:
+    def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> Batches[bool]:
         """True once none of the keys has a value.
 
         If some failed, the others are deleted, and the `keys` of the exception are those that failed. Of many
@@ -238,7 +238,7 @@ class Commands:
         noreply: bool | None,
         meanings: Mapping[bytes, bool],
         command: str,
-    ) -> Steps[list[Key]]:
+    ) -> Batches[list[Key]]:
         """The keys for which the reply means no."""
         if self.default_noreply if noreply is None else noreply:
             yield from send_each(command, requests, keys)

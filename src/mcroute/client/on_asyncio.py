@@ -24,7 +24,7 @@ from ..policy import (
     compile_plan,
 )
 from ..policy.limits import VALUE_MAX
-from .batches import Steps
+from .batches import Batches
 from .calls import Calls
 from .commands import Command, Commands
 from .errors import ClientClosed, WrongLoop
@@ -55,13 +55,13 @@ def _asking(
     return lambda declared: _described(method, command)
 
 
-def _taking(
-    command: Callable[Concatenate[Commands, P], Steps[T]],
+def _asking_in_batches(
+    command: Callable[Concatenate[Commands, P], Batches[T]],
 ) -> Callable[[Declared], Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]]:
-    """Makes the method that takes the command's steps, one after the other."""
+    """Makes the method that sends the command's batches, one after the other."""
 
     async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._take(command(self._commands, *args, **kwargs))
+        return await self._ask_in_batches(command(self._commands, *args, **kwargs))
 
     return lambda declared: _described(method, command)
 
@@ -241,18 +241,18 @@ class Client:
             raise _wrong_loop()
         return calls
 
-    async def _take(self, steps: Steps[T]) -> T:
-        """Carries out a command for many keys; that begins when all of them are known to be good."""
+    async def _ask_in_batches(self, batches: Batches[T]) -> T:
+        """Carries out a command for many keys. Nothing is sent before every key has been checked."""
         try:
-            batch = next(steps)
+            batch = next(batches)
             while batch is None:
                 await asyncio.sleep(0)
-                batch = next(steps)
+                batch = next(batches)
         except StopIteration as end:
-            # No keys: also then nothing is returned by a client that is closed.
+            # Without keys too, a closed client raises.
             self._running()
             return cast(T, end.value)
-        return await self._running().take(batch, steps)
+        return await self._running().ask_in_batches(batch, batches)
 
     # ---- commands: each with the arguments and the docstring of the one that it names ----
 
@@ -301,16 +301,16 @@ class Client:
     @_asking(Commands.flush_all)
     def flush_all(self) -> None: ...
 
-    @_taking(Commands.get_many)
+    @_asking_in_batches(Commands.get_many)
     def get_many(self) -> None: ...
 
-    @_taking(Commands.gets_many)
+    @_asking_in_batches(Commands.gets_many)
     def gets_many(self) -> None: ...
 
-    @_taking(Commands.set_many)
+    @_asking_in_batches(Commands.set_many)
     def set_many(self) -> None: ...
 
-    @_taking(Commands.delete_many)
+    @_asking_in_batches(Commands.delete_many)
     def delete_many(self) -> None: ...
 
     get_multi = get_many
