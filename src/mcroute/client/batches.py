@@ -27,8 +27,8 @@ class Batch:
 
 
 Answers = Sequence[Answer | None]
-# A command for many keys: yields batches, and None when other tasks may run; is sent the answers to each batch,
-# in the order of its requests; returns the command's result.
+# A command for many keys: yields batches, and None when other tasks may run; is sent the answers to each
+# batch, in the order of its requests; returns the command's result.
 Batches = Generator[Batch | None, Answers | None, T]
 
 # What is sent for many keys. A piece is let go as it is sent, since freeing very many at once takes time too.
