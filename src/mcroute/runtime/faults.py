@@ -1,4 +1,4 @@
-"""Why servers cannot be used: told to clients by the engine, and kept for those who ask."""
+"""Keeps why servers cannot be used, for clients' errors and for `stats`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ("Fault", "Faults")
 
 
 class Fault(NamedTuple):
-    """Why a server cannot be used, in words, and as the system has raised it, if it has."""
+    """Why a server cannot be used: a text, and the exception of the system, if there is one."""
 
     why: str
     error: Exception | None = None
 
 
 class Faults:
-    """The last fault of each server, by id, until the server is in order again."""
+    """The last fault of each server, by id, until the server serves without a fault."""
 
     def __init__(self, supervised: Supervised) -> None:
         self._supervised = supervised
@@ -27,7 +27,7 @@ class Faults:
             self._describe(number)
 
     def retain(self, joining: Collection[int], names: Mapping[int, str]) -> None:
-        """The supervised servers are others now: these have joined, and those had these names before."""
+        """Another plan: the servers of `joining` are new, and `names` are all servers' names before it."""
         servers = self._supervised.servers
         for number in [n for n in self._faults if n in joining or n not in servers]:
             del self._faults[number]
@@ -47,7 +47,7 @@ class Faults:
             self._describe(server)
 
     def clear(self, server: int) -> None:
-        """The server is in order."""
+        """Forgets the server's fault."""
         if self._faults.pop(server, None) is not None and not self._supervised.is_closed:
             self._describe(server)
 

@@ -1,4 +1,4 @@
-"""What is said first on a connection to a server, and why one could not be made."""
+"""The handshake of connections to servers, and the texts of its failures."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import os
 
 __all__ = ("HANDSHAKE", "NO_ADDRESS", "OURS", "why_failed", "why_lost")
 
-# What is sent, and what the answer begins with. No request is sent before that has come.
+# Pairs of a command and the beginning of its reply. No request is sent before the last reply.
 HANDSHAKE = ((b"version\r\n", b"VERSION "),)
-# Instead of errno: no address of the server is known.
+# In place of an errno: the server's name has no known address.
 NO_ADDRESS = -1
-# errno of failures of this process, or its machine: they say nothing about the server.
+# The errno of failures of this process or machine, which are not the server's.
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def why_lost(error: int) -> str:
-    """Why a connection is no more, from errno, which is 0 if the server has closed it in order."""
+    """The text for a lost connection, by errno; 0 if the server has closed it in order."""
     return os.strerror(error) if error else "the server has closed it"
 
 
 def why_failed(error: int, is_late: bool, greeting: bytes, lookup: str = "") -> str:
-    """The reason in words, as it follows `server NAME is out of service:`. Before a colon stands its kind.
+    """The text after `server NAME is out of service: `. Its kind stands before the first colon.
 
     `error` is errno, or NO_ADDRESS, of which `lookup` is the system's reason. If it is 0 the connection was
     made, and `greeting` is what the server answered to the handshake. If it answered nothing, `is_late` says

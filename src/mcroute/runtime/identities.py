@@ -1,6 +1,6 @@
-"""Which process answers at a server's address, and whether it is another server's too.
+"""Checks which process answers at a server's address, and whether that is also another server.
 
-Asked when a link is connected, and now and then.
+The check follows each connection, and is repeated now and then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ("Identities",)
 
 
 class Identities:
-    """Takes servers out of service at whose addresses other processes answer, or those of other servers."""
+    """Reports servers whose address leads to another process than theirs, or to another server."""
 
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
@@ -25,12 +25,12 @@ class Identities:
         self._to_ask: set[int] = set()  # of these, those that are to be asked once more
         self._timers: dict[int, Timer] = {}
         self._foreign: dict[int, int | None] = {}  # the processes that were logged
-        # Connections of their own, beside the servers' links.
+        # Each question opens a connection, in addition to the links.
         self._connecting = Slots(supervised.clock, supervised.upkeep.controls_max)
         self._comparing = Slots(supervised.clock, supervised.upkeep.controls_max)
 
     def forget(self, number: int) -> None:
-        """It is another server's from now on."""
+        """The id is another server's from now on."""
         self._foreign.pop(number, None)
 
     def cancel(self) -> None:
@@ -41,17 +41,17 @@ class Identities:
 
     @property
     def tasks(self) -> list[Task[None]]:
-        """Those under way, cancelled ones until they have ended."""
+        """The running questions, including cancelled ones that have not ended."""
         return list(self._asking.values())
 
     def ask(self, number: int) -> None:
-        """Another process may answer there than before."""
+        """Asks the server for its process, because another one may answer than before."""
         if self._supervised.is_closed or number not in self._supervised.servers:
             return
         if (timer := self._timers.pop(number, None)) is not None:
             timer.cancel()
         if number in self._asking:
-            # The answer under way may be that of the process before.
+            # The running question may get the answer of the process before.
             self._to_ask.add(number)
             return
         task = self._supervised.clock.start(self._ask(number))
@@ -79,7 +79,7 @@ class Identities:
                     self._upkeep.control_timeout_s, supervised.control.probe(server)
                 )
             except FAILURES:
-                # The links' matter: whether it serves is not decided here.
+                # The links report failures; this question decides on nothing but the process.
                 return
         if supervised.servers.get(number) != server:
             return
@@ -92,7 +92,7 @@ class Identities:
     # ---- one process under two names ----
 
     async def compare(self, number: int) -> None:
-        """Finds out whether the process that answers is another server's too: one of the two goes out."""
+        """Compares the server with others of the same pid and start. One of two equal ones is ejected."""
         others = self._supervised.supervisor.lookalikes(number)[: self._upkeep.compared_max]
         await together(self._supervised.clock, (self._compare_with(number, other) for other in others))
 
@@ -103,7 +103,7 @@ class Identities:
             return
         is_one = await self._are_one(server, rival)
         servers = self._supervised.servers
-        # If nothing is known the next look compares them again.
+        # Without an answer, the next question compares them again.
         if is_one is None or servers.get(number) != server or servers.get(other) != rival:
             return
         decisions = supervisor.compared(number, other, is_one, self._supervised.clock.now())
@@ -112,7 +112,7 @@ class Identities:
             self._lines.are_one(number, other, supervisor.process(number))
 
     async def _are_one(self, server: Server, other: Server) -> bool | None:
-        """None: at least one of them does not say."""
+        """Returns None if one of the servers does not answer."""
         clock, control = self._supervised.clock, self._supervised.control
         async with self._comparing:
             try:
@@ -121,9 +121,9 @@ class Identities:
                 return None
 
     async def check_new(self, server: Server) -> None:
-        """For a server that is to be flushed, and is in no plan.
+        """Protects servers in service from the flush of a server that joins.
 
-        Raises OtherProcess for one that serves under another name: what it holds is not to be lost.
+        Raises OtherProcess if the server is one of them under another name.
         """
         clock = self._supervised.clock
         asked_at = clock.lasting()
@@ -137,7 +137,7 @@ class Identities:
     # ---- the process of before ----
 
     def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
-        """Whether what answers is the server, or a restart of it. `asked_at` is of the clock's `lasting`."""
+        """Whether the process is the server's, or a restart of it. `asked_at` is of `Clock.lasting`."""
         supervisor = self._supervised.supervisor
         heard_at = self._supervised.clock.lasting()
         known = supervisor.process(number)

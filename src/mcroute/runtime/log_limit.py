@@ -1,4 +1,4 @@
-"""Log lines that are not to be repeated all the time."""
+"""Limits the rate of log lines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ KEYS_MAX = 4096
 
 
 class LogLimit:
-    """Says of each key at most every `every_s` seconds that its line is due. Remembers the last 4096 keys."""
+    """Lets one line of each key through in `every_s` seconds. Remembers the last 4096 keys."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._told_at: dict[Hashable, float] = {}  # oldest first
 
     def is_due(self, key: Hashable, now: float) -> bool:
-        """Whether to write the line now; if so, it counts as written."""
+        """Whether to write the line now. If so, it counts as written."""
         if now < self._told_at.get(key, -float("inf")) + self._every_s:
             return False
         self._told_at.pop(key, None)
@@ -27,5 +27,5 @@ class LogLimit:
         return True
 
     def forget(self, key: Hashable) -> None:
-        """Its next line is due at once."""
+        """Lets the key's next line through at once."""
         self._told_at.pop(key, None)

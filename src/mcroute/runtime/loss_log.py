@@ -1,4 +1,4 @@
-"""What was refused or read past although no server failed, in the log: one line of a kind in ten seconds."""
+"""Logs what was refused or read past without a server's failure: one line of a kind in ten seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ("LossLog",)
 LOOK_S = 1.0
 QUIET_S = 10.0
 
-# How often a line may come that tells of a lasting state.
+# The interval of lines about a lasting state, by kind.
 SELDOM_S: dict[str | int, float] = {
     "refused_binary": 600.0,
     "refused_tls": 600.0,
@@ -50,7 +50,7 @@ class LosingEngine(Protocol):
 
 
 class LossLog:
-    """Looks at an engine once a second; `name_of` is what the log calls a server."""
+    """Reads an engine's counters once a second. `name_of` returns the name of a server's id."""
 
     def __init__(self, engine: LosingEngine, clock: Clock, name_of: Callable[[int], str]) -> None:
         self._engine = engine
@@ -66,7 +66,7 @@ class LossLog:
         self._timer = self._clock.call_later(LOOK_S, self._look_again)
 
     def close(self) -> None:
-        """Tells what is left to be told."""
+        """Writes the lines that are left."""
         if self._timer is not None:
             self._timer.cancel()
             self._quiet_until.clear()
@@ -77,7 +77,7 @@ class LossLog:
         try:
             self.look()
         except RuntimeError:
-            # A thread hangs: that is told elsewhere.
+            # A thread hangs, which its driver logs.
             return
 
     def look(self) -> None:
@@ -102,7 +102,7 @@ class LossLog:
         told = self._told_of.get(kind, {})
         self._told_of[kind] = {name: server.counters[kind] for name, server in servers.items()}
         for name, count in self._told_of[kind].items():
-            # Fewer than before: another server has the name.
+            # A smaller count is that of another server with the same name.
             before = told.get(name, 0)
             if lost := count - before if count >= before else count:
                 log.warning(line, name, lost)

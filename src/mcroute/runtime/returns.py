@@ -29,7 +29,7 @@ __all__ = ("Returns",)
 
 
 class Returns:
-    """Asks servers on connections of their own what the supervisor wants to know, and reports what they say.
+    """Probes, fences and flushes servers over `Control`, and reports the answers to the supervisor.
 
     `losses` counts the lost links of each server.
     """
@@ -46,7 +46,7 @@ class Returns:
         self._losses = losses
         self._stages: dict[int, Task[None]] = {}  # the last one of each server, until it ends
         self._ending: set[Task[None]] = set()  # stages that have been given up
-        # Each of them takes connections of its own, beside the servers' links.
+        # Each stage opens connections, in addition to the links.
         self._probing = Slots(self._clock, self._upkeep.probes_max)
         self._controlling = Slots(self._clock, self._upkeep.controls_max)
 
@@ -56,11 +56,11 @@ class Returns:
 
     @property
     def tasks(self) -> list[Task[None]]:
-        """Those under way, cancelled ones until they have ended."""
+        """The running stages, including cancelled ones that have not ended."""
         return [*self._stages.values(), *self._ending]
 
     def retain(self) -> None:
-        """Gives up the stages of servers that are not supervised any more."""
+        """Cancels the stages of servers that are not supervised any more."""
         for server, task in self._stages.items():
             if server not in self._supervised.servers:
                 task.cancel()
@@ -77,7 +77,7 @@ class Returns:
         self._start(decision.server, self._flush(decision))
 
     def _start(self, server: int, stage: Coroutine[Any, Any, None]) -> None:
-        """What an earlier stage would report is not about this one."""
+        """Cancels the server's stage before: its report would be about the wrong stage."""
         before = self._stages.pop(server, None)
         if before is not None:
             before.cancel()
@@ -86,7 +86,7 @@ class Returns:
         task.add_done_callback(lambda task: self._ended(server, task))
 
     def _report(self, server: int, decisions: Sequence[Decision]) -> None:
-        """The last act of a stage. The stage that follows by these decisions does not cancel this one."""
+        """Ends a stage. The next stage, which these decisions may start, does not cancel this one."""
         if (stage := self._stages.pop(server, None)) is not None:
             self._ending.add(stage)
         self._supervised.carry_out(decisions)
@@ -107,7 +107,7 @@ class Returns:
         try:
             async with self._probing:
                 if supervisor.state(server) is not State.PROBING:
-                    # It has waited here for longer than the stage lasts.
+                    # The stage timed out while it waited for a slot.
                     return
                 asked_at, since = clock.lasting(), clock.now()
                 probe = self._control.probe(supervised.servers[server])
@@ -138,7 +138,7 @@ class Returns:
         try:
             await clock.within(self._upkeep.control_timeout_s, links.settled())
         except TimeoutError:
-            # Others get answers and a connection does not: its past is settled by closing it.
+            # A connection without answers is closed, so that the next fence does not wait for it.
             links.abort_unsettled()
             limit_s = self._upkeep.control_timeout_s
             why = f"not all connections to it were made, and answered, within {limit_s:g} s"
@@ -158,7 +158,7 @@ class Returns:
         self._report(server, decisions)
 
     async def _have_departed(self) -> bool:
-        """Awaits the end of the links of servers that have left. Whether it came in time."""
+        """Waits for the end of removed servers' links. Returns False after the timeout."""
         ends_at = self._clock.now() + self._upkeep.control_timeout_s
         while self._supervised.links.keys() - self._supervised.servers.keys():
             if self._clock.now() >= ends_at:
@@ -167,7 +167,7 @@ class Returns:
         return True
 
     async def _still_listed(self, server: int, connections: frozenset[str]) -> tuple[frozenset[str], bool]:
-        """Lost connections that the server still has, or may have, and whether its list cannot show it."""
+        """Returns the lost connections that the server may still have, and whether its list cannot tell."""
         if not connections:
             return connections, False
         if self._supervised.servers[server].path:
@@ -178,11 +178,11 @@ class Returns:
                 listed = await self._clock.within(self._upkeep.control_timeout_s, asking)
         except OtherAddresses:
             return connections, True
-        # A new link may have got the address of a lost one, which then exists no more.
+        # An address that a new link has is no lost connection's any more.
         return (connections & listed) - self._supervised.links[server].addresses, False
 
     async def _still_of_process(self, server: int, connections: frozenset[str]) -> frozenset[str]:
-        """By a unix socket: another process that listens has none of them, this one lists them nameless."""
+        """The same for a unix socket, whose connections have no addresses: by their process and number."""
         links, losses = self._supervised.links[server], self._losses[server]
         count = links.connected
         async with self._controlling:
@@ -190,7 +190,7 @@ class Returns:
             process, listed = await self._clock.within(self._upkeep.control_timeout_s, asking)
         if process != NO_PROCESS:
             connections &= {process}
-        # All ours had answered before, and are among these: are there more?
+        # The list has all of our links. Without further connections the lost ones are gone.
         are_all_ours = listed <= count and losses == self._losses[server] and links.are_connected
         return frozenset() if are_all_ours else connections
 
@@ -221,7 +221,7 @@ class Returns:
     async def _stats_after_flush(
         self, server: Server, delay_s: int | None, is_trusted: Callable[[ServerStats, float], bool]
     ) -> ServerStats:
-        """None: without a flush. Else it is flushed if its process, asked at that time, is trusted."""
+        """Flushes the server if its process is trusted, unless `delay_s` is None. Returns its stats."""
         async with self._controlling:
             asked_at = self._clock.lasting()
             if delay_s is None:
@@ -231,10 +231,9 @@ class Returns:
             return await self._clock.within(self._upkeep.control_timeout_s, asking)
 
     async def empty(self, server: Server, plan: Plan, place: Place) -> None:
-        """For a server of a plan that comes next, at a place that one has left.
+        """Flushes a server of the next plan, at the place of a removed server, until the flush is certain.
 
-        Returns when a flush is certain. Raises TimeoutError, and as `Control.flush`, also if another process
-        answers.
+        Raises as `Control.flush`, and TimeoutError.
         """
         supervisor = self._supervised.supervisor
         settings = supervisor.settings.flush

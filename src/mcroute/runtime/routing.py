@@ -1,4 +1,4 @@
-"""An engine that is connected and supervised: what proxies and clients share, whatever carries the bytes."""
+"""An engine with its links, supervision and reloads: shared by proxies and clients, for any driver."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ class Routing:
         driver.at_fork(self.detach)
 
     async def prepare(self) -> None:
-        """Looks the servers' names up, for `begin`, as far as that takes no longer than one lookup may."""
+        """Looks the servers' names up, before `begin`. Takes no longer than one lookup may."""
         self._addresses = await self.driver.prepare(self.plan)
 
     def begin(self) -> None:
-        """Starts to connect to the servers. Requests are taken from now on, and wait for the connections."""
+        """Starts to connect to the servers. Requests wait for the connections."""
         ids = self.engine.server_ids()
         for server in self.plan.servers:
             number = ids[server.name]
@@ -96,12 +96,12 @@ class Routing:
     # ---- for another process ----
 
     def _remember_soon(self) -> None:
-        # Each state is in the engine's words at once: the text may be late, and is written seldom.
+        # The engine's state words have each state at once; the file may be late.
         if self._remembering is None:
             self._remembering = self.clock.call_later(self._remember_s, self._remember)
 
     def _remember(self, is_durable: bool = False) -> None:
-        """Writes the state file; beside the loop to the disk, if servers owe a flush or no longer do."""
+        """Writes the state file, and syncs it if other servers than before owe a flush."""
         if self._remembering is not None:
             self._remembering.cancel()
             self._remembering = None
@@ -120,11 +120,11 @@ class Routing:
             self._syncing.add(task)
             task.add_done_callback(self._syncing.discard)
         self._owing = owing
-        # A thousand servers that fail one after the other leave time for something else.
+        # While a thousand servers fail one by one, writes take at most a third of the time.
         self._remember_s = max(self.upkeep.remember_s, 2 * (self.clock.now() - began_at))
 
     def _remember_the_end(self) -> None:
-        """What is unanswered at the end may yet be executed, or never."""
+        """Writes the last state. Servers with unanswered requests owe a flush: they may execute them."""
         if self._state is None:
             return
         pasts = []
@@ -136,19 +136,19 @@ class Routing:
         self._state.write(pasts, {}, is_clean=True, is_durable=True)
 
     async def recalled(self) -> None:
-        """Returns when those servers are fenced that an earlier process has left in order."""
+        """Returns when the servers that need nothing but a fence, after an earlier process, are fenced."""
         supervisor = self.supervision.supervisor
         while any(supervisor.is_only_fenced(number) for number in self.links):
             await self.clock.sleep(self.upkeep.retire_look_s)
 
     def _connect(self, number: int, server: Server, options: ServerOptions) -> None:
-        # The engine divides the keys among all links that the id has ever had.
+        # The engine divides keys among all links that the id has ever had.
         count = self._counts[number] = max(options.links, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, fixed_endpoints(server))
         self.links[number] = self.driver.connect(number, server, replace(options, links=count), addresses)
 
     def look(self) -> Mapping[int, LinksReport]:
-        """How the links of every server are, by id."""
+        """Returns a report on the links of each server, by id."""
         return self.driver.look(self.links)
 
     def _name(self, number: int) -> str:
@@ -156,22 +156,22 @@ class Routing:
         return links.server.name if links is not None else f"with the id {number}"
 
     async def tried(self) -> None:
-        """Returns when the first attempt to connect is over for every server, whatever came of it."""
+        """Returns when the first attempt to connect has ended for every server, well or badly."""
         for links in tuple(self.links.values()):
             await links.tried()
-        # So that nobody is asked who is known to be away.
+        # Or requests would go to servers that are known to refuse.
         self.driver.hear()
         await self.supervision.sizes_known()
 
     async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
-        """Goes on with another plan: later requests begin on it, those in flight end on theirs.
+        """Installs another plan for later requests. Requests in flight end on the plan that they began on.
 
-        A server that left an earlier plan and comes back is flushed before. Servers that are not in the plan
-        lose their links when no request needs them any more.
+        A server that returns after an absence is flushed first. The links of removed servers are closed when
+        no request needs them any more.
         """
         async with self._installing:
             if self._retiring:
-                # One that comes back at once has to be done with its old requests before it is flushed.
+                # A server that returns at once must finish its old requests before the flush.
                 await ended(self.clock, self._retiring, self.upkeep.retire_timeout_s)
             addresses = await self.driver.prepare(plan)
             places = {
@@ -202,8 +202,7 @@ class Routing:
             self._keep(ids[server.name], server, plan.server_options[server.name])
         self.supervision.install(plan, ids, unflushed, settings, places)
         self._remember()
-        # Only now: an engine on threads of its own asks the servers at once, and would find some without
-        # links, or in service though they could not be flushed.
+        # Only now: threads send requests at once, and must find links, and unflushed servers ejected.
         self.engine.install(plan)
         self.plan = plan
         for number in self.links.keys() - set(ids.values()):
@@ -220,10 +219,10 @@ class Routing:
             if number in self.links and self.links[number].server.address != server.address
         ]
         for number in others:
-            # The engine gives numbers again only when nothing is connected by them.
+            # The engine reuses an id only when no link of it is connected.
             self.links.pop(number).leave()
         if others:
-            # What there is to tell of them is not about their successors, who have nothing to tell yet.
+            # Read the events of the departed servers now, before the new ones have any.
             self.driver.hear()
 
     def _forget_plans(self) -> None:
@@ -236,7 +235,7 @@ class Routing:
         )
 
     def _keep(self, number: int, server: Server, options: ServerOptions) -> None:
-        """Its links stay as many as they are: on another link, a request could overtake an earlier one."""
+        """Never changes the number of links: a request on another link could overtake an earlier one."""
         links = self.links.get(number)
         if links is None:
             self._connect(number, server, options)
@@ -246,29 +245,29 @@ class Routing:
             log.warning("server %s keeps %d links: another number needs a restart", server.name, len(links))
 
     async def _retire(self, number: int, links: Links) -> None:
-        """Closes the links of a server that has left, once no request needs them."""
+        """Closes the links of a removed server when no request needs them."""
         while self._has_left(number, links) and self.engine.server_in_use(number):
             await self.clock.sleep(self.upkeep.retire_look_s)
-        # What has timed out may yet be executed, until its reply has come.
+        # The server may execute a timed-out request until it has replied.
         deadline = self.clock.now() + self.upkeep.retire_timeout_s
         while links.unanswered and self.clock.now() < deadline:
             await self.clock.sleep(self.upkeep.retire_look_s)
         async with self._changing:
-            # Not if it has come back meanwhile, and left once more: another task looks after that.
+            # A server that returned and left again has another task.
             if self._has_left(number, links) and not self.engine.server_in_use(number):
                 links.leave()
                 await links.gone()
                 del self.links[number]
 
     def _has_left(self, number: int, links: Links) -> bool:
-        """Not if the server has come back, or another one has got its id."""
+        """Whether the server is still removed, and its id is no other server's."""
         return self.links.get(number) is links and number not in self.engine.server_ids().values()
 
     async def close(self) -> None:
-        """Leaves the servers; what is in flight gets no reply any more."""
+        """Closes the links. Requests in flight get no reply any more."""
         if self._has_begun:
             with contextlib.suppress(RuntimeError):
-                # A thread hangs: then the end is like that of a process that is killed.
+                # With a hanging thread the state stays that of a killed process.
                 self._remember_the_end()
         with contextlib.suppress(RuntimeError):
             self._losses.close()
@@ -281,7 +280,7 @@ class Routing:
             await ended(self.clock, self._retiring)
             await self.supervision.closed()
         finally:
-            # Also when the closing itself is cancelled, or a thread hangs.
+            # Also if close() is cancelled, or a thread hangs.
             try:
                 for links in self.links.values():
                     links.leave()
@@ -300,7 +299,7 @@ class Routing:
         self.is_inherited = True
         self.driver.detach()
         if self._state is not None:
-            # The lock is the parent's as long as the parent lives.
+            # The parent holds the lock as long as it lives.
             self._state.close()
             self._state = None
 

@@ -1,4 +1,4 @@
-"""What is logged about servers."""
+"""Log lines about servers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
 
-# What a return waits for is logged when it has waited for some seconds, and then so often.
+# A fence that waits is logged after the first time, and then in this interval.
 AWAITED_S = 2.0
 AWAITED_AGAIN_S = 60.0
-# A reason why a server cannot be used is told again after this time, if it has not changed.
+# The interval of lines with the same reason why a server cannot be used.
 FAILURE_AGAIN_S = 600.0
 STARVED_AGAIN_S = 10.0
-# Servers that one line of the log names.
+# The number of servers that one line names.
 NAMES_TOLD = 5
-# A server's refused retries are logged once in this time.
+# The interval of lines about a server's refused retries.
 REFUSED_AGAIN_S = 10.0
 
 log: logging.Logger = logging.getLogger("mcroute")
 
 
 class ServerLog:
-    """One line for what happens, and seldom another one for what goes on. `name_of` gives ids their names.
+    """Writes one line for an event, and repeats lines about lasting states seldom.
+
+    `name_of` returns the name of a server's id.
 
     `now` is the clock that the supervisor goes by.
     """
@@ -39,32 +41,32 @@ class ServerLog:
         self._refusals_told = LogLimit(REFUSED_AGAIN_S)
 
     def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
-        """Only these are supervised from now on; what was told of earlier ones is not about `joining`."""
+        """Another plan with these servers. Lines about earlier servers do not limit those about `joining`."""
         self._out = {number: since for number, since in self._out.items() if number in servers}
         for number in joining:
             self._refusals_told.forget(number)
 
     def is_out(self, server: int) -> bool:
-        """Whether it was said that the server is out of service."""
+        """Whether the last line said that the server is out of service."""
         return server in self._out
 
     # ---- in and out of service ----
 
     def goes_out(self, server: int, now: float, flushes: int, reason: Reason | None) -> None:
-        """`flushes` are those of the server so far."""
+        """`flushes` is the number of the server's flushes so far."""
         if server not in self._out:
             self._out[server] = now, flushes
             log.warning("server %s is out of service: %s", self._name(server), reason)
 
     def serves_again(self, server: int, now: float, flushes: int) -> None:
-        """Due only if it was out."""
+        """Call only if `is_out`."""
         since, flushes_before = self._out.pop(server)
         self._awaited_logs.pop(server, None)
         what = "flushed" if flushes > flushes_before else "not flushed: it missed no write"
         log.warning("server %s serves again after %.1f s, %s", self._name(server), now - since, what)
 
     def panic(self, pool: str, is_panic: bool, bad: Sequence[int], size: int) -> None:
-        """`bad` are those of the pool's servers that look bad, of so many."""
+        """`bad` are the failing servers of the pool, which has `size` servers."""
         if not is_panic:
             log.warning("pool %s: panic ends", pool)
             return
@@ -75,7 +77,7 @@ class ServerLog:
     # ---- what keeps it from serving ----
 
     def cannot_be_used(self, server: int, now: float, why: str, is_told: bool) -> None:
-        """A line when the reason changes, unless it has just been told why the server goes out."""
+        """Writes a line if the reason is a new one, unless `is_told`: the line before has the reason."""
         kind = why.partition(":")[0]
         if self._failures_told.is_due((server, kind), now) and not is_told:
             log.warning("server %s cannot be used: %s", self._name(server), why)
@@ -111,7 +113,7 @@ class ServerLog:
         is_blind: bool,
         settings: SupervisorSettings,
     ) -> None:
-        """Lost connections with writes keep the server from being fenced."""
+        """The fence waits for the end of lost connections with writes."""
         if now < self._awaited_logs.setdefault(server, now + AWAITED_S):
             return
         self._awaited_logs[server] = now + AWAITED_AGAIN_S
@@ -149,5 +151,5 @@ def _some(names: Collection[str]) -> str:
 
 
 def _reason(why: BaseException | str) -> str:
-    """Some exceptions have no text."""
+    """The text of an exception, or its class if it has none."""
     return str(why) or type(why).__name__

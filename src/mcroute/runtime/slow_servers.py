@@ -1,4 +1,4 @@
-"""Servers that answer late, and retries that the budget refuses: found in the engine's counters."""
+"""Reads the engine's counters of late replies and of retries that the budget refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ("SlowServers",)
 
 
 class SlowServers:
-    """Tells the supervisor and the log of them."""
+    """Reports slow servers to the supervisor and to the log."""
 
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
@@ -21,7 +21,7 @@ class SlowServers:
         self._timer: Timer | None = None
 
     def forget(self, number: int) -> None:
-        """It is another server's from now on."""
+        """The id is another server's from now on."""
         self._counted.pop(number, None)
         self._passed_over.discard(number)
 
@@ -30,7 +30,7 @@ class SlowServers:
             self._timer.cancel()
 
     def look_soon(self) -> None:
-        """All servers are looked at: not once for each of many events."""
+        """Looks after a short delay, once for many events: a look reads the counters of all servers."""
         if self._timer is None and not self._supervised.is_closed:
             delay_s = self._supervised.upkeep.slow_look_s
             self._timer = self._supervised.clock.call_later(delay_s, self._look_now)
@@ -40,7 +40,7 @@ class SlowServers:
         self.look()
 
     def look(self) -> None:
-        """To be called when the engine may have noticed a slow server: it does so once a second at most."""
+        """Reads the counters, which change once a second at most."""
         supervised, now = self._supervised, self._supervised.clock.now()
         troubles = supervised.engine.troubles()
         for server in self._passed_over:
@@ -59,6 +59,6 @@ class SlowServers:
                 self._lines.retries_refused(server, now, refused)
 
     def pass_over(self, server: int) -> None:
-        """What it answered late while it was out says nothing about how it serves again."""
+        """Ignores late replies up to now: the server was out of service."""
         self._passed_over.add(server)
         self.look_soon()

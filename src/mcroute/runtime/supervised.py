@@ -14,7 +14,7 @@ __all__ = ("Supervised",)
 
 @dataclass
 class Supervised:
-    """The engine, its servers and their links by id, and the supervisor whose decisions are carried out."""
+    """The engine, its servers and links by id, the supervisor, and what carries its decisions out."""
 
     supervisor: Supervisor
     engine: SupervisedEngine
@@ -31,7 +31,7 @@ class Supervised:
         return self.servers[server].name
 
     def drop_silent_links(self, server: int, asked_at: float) -> None:
-        """A new connection was answered: links that had been silent for too long by then lead nowhere.
+        """Closes links that were silent for too long when a new connection got an answer.
 
         A firewall that has forgotten them drops their packets, and nobody resets them.
         """

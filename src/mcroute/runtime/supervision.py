@@ -1,4 +1,4 @@
-"""The supervisor at work: failures go in, and what it decides is carried out.
+"""Reports failures to the supervisor, and carries its decisions out.
 
 What it cannot see by itself is looked up in the engine: trips, and writes that servers missed.
 """
@@ -48,7 +48,7 @@ def _unheard() -> None:
 
 
 class Supervision:
-    """Health of the servers of a carried engine. `links` are the owner's, by id."""
+    """The health of the servers of one engine. `links` are those of the owner, by the server's id."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Supervision:
         )
         self._engine = engine
         self._clock = clock
-        # While not all links of a server are connected: writes missed when the first of these was lost.
+        # By server with a lost link: the missed writes when the first of its lost links was lost.
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
         self.faults: Faults = Faults(self._supervised)
@@ -93,7 +93,7 @@ class Supervision:
         self._keep(self.supervisor.kept(), True)
 
     def close(self) -> None:
-        """Gives up what is under way; what is reported from now on is ignored."""
+        """Cancels all questions to servers. Later reports are ignored."""
         self._supervised.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -101,21 +101,21 @@ class Supervision:
             part.cancel()
 
     async def closed(self) -> None:
-        """Returns when what `close` gave up has ended, connections included."""
+        """Returns when the cancelled questions have ended, and their connections."""
         tasks = [*self._returns.tasks, *self._sizes.tasks, *self._identities.tasks]
         await ended(self._clock, tasks)
         # Transports report their end in the next turn of the loop.
         await self._clock.sleep(0)
 
     def recall(self, pasts: Sequence[Past], is_trusting: bool) -> None:
-        """Begins where an earlier process has ended; before anything is asked of the servers."""
+        """Restores the state of an earlier process. Call before any request goes to a server."""
         decisions = self.supervisor.recall(pasts, is_trusting, self._clock.now())
         self._carry_out(decisions)
 
     # ---- another plan ----
 
     async def flush_outdated(self, plan: Plan, places: Places) -> list[Server]:
-        """Flushes servers that come back by this plan. Returns those of which nothing is certain yet."""
+        """Flushes servers that return with this plan. Returns those whose flush is not certain."""
         servers = self.supervisor.outdated(plan, places)
         flushes = (self._is_emptied(server, plan, places[server.name]) for server in servers)
         results = await together(self._clock, flushes)
@@ -136,9 +136,9 @@ class Supervision:
         settings: SupervisorSettings | None,
         places: Places | None = None,
     ) -> None:
-        """Supervises the servers of a plan that the engine has admitted and installs next."""
+        """Supervises the servers of a plan, which the engine has admitted and will install."""
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
-        # Whom the engine has ejected until now, and nobody has heard of yet, is not to be put back.
+        # Read the ejections of the engine first, or the decisions below would revert them.
         self.look_for_trips()
         self._tell_all_who_are_stale()
         stays = self.supervisor.continued(plan, places)
@@ -180,14 +180,14 @@ class Supervision:
         self.on_change()
         before = self._missed_before_loss.get(server, math.inf)
         if self.supervisor.state(server) is State.UP and self._engine.missed_writes(server) > before:
-            # It was the last one of its pool, and kept; now that others may serve, it returns in order.
+            # The last server of its pool served with missed writes. Others may serve now: flush this one.
             self._tripped(server, Reason(Cause.KEPT))
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
     def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
-        """`error` is what the system has raised, if it has."""
-        # Before it goes out of service: requests that wait for it are answered then.
+        """A connection to the server could not be made. `error` is the exception of the system, if any."""
+        # Note the fault before the ejection, which answers the waiting requests with it.
         self.faults.note(server, why, error)
         was_out = self._lines.is_out(server)
         self._tell_who_is_stale(server)
@@ -198,29 +198,30 @@ class Supervision:
             self._lines.cannot_be_used(server, self._clock.now(), why, is_told)
 
     def starved(self, server: int) -> None:
-        """No descriptor or memory was left for a connection to the server, which has not failed."""
+        """This process had no descriptor or memory for a connection. The server has not failed."""
         if server in self._supervised.servers:
             self._lines.starved(server, self._clock.now())
 
     def located(self, server: int, place: Place) -> None:
-        """The server's address means this place from now on."""
+        """The server's address leads to this place from now on."""
         decisions = self.supervisor.located(server, place, self._clock.now())
         if decisions and server in self.links:
-            # They lead to where it was.
+            # The connections lead to the old place.
             self.links[server].disconnect()
         if decisions:
             self._carry_out(decisions)
 
     def losing(self, server: int, why: str, error: Exception | None = None) -> None:
-        """A connection has gone for this reason; `link_lost` is due when its requests have been answered."""
+        """A connection was lost. Call before its requests are answered; `link_lost` follows after that."""
         self.faults.note(server, f"its connection was lost: {why}", error)
 
     def link_lost(
         self, server: int, local_address: str, writes_in_flight: int, missed: int, reason: str = ""
     ) -> bool:
-        """Whether the server may go on serving over its next connection: it has no write to execute yet.
+        """A connection was lost. Returns whether the server serves on, over its next connection.
 
-        `missed` are the writes that the server had missed when that happened.
+        Not with `writes_in_flight`, which the server may still execute. `missed` counts the server's missed
+        writes at the time of the loss.
         """
         if reason and self.faults.get(server) is None:
             self.losing(server, reason)
@@ -237,12 +238,12 @@ class Supervision:
         return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
-        """To be called whenever the engine may have counted a failure."""
+        """Reads the engine's ejections. Call whenever the engine may have counted a failure."""
         self._slow_servers.look_soon()
         tripped, stale = self.supervisor.serving & self._engine.out(), self._engine.stale()
-        # Who may hold old values goes first: of several the last one is kept, and that should not be it.
+        # Servers with stale values first: the last one of several is protected, and must not be stale.
         for server in (*sorted(tripped & stale), *sorted(tripped - stale)):
-            # Not one that has been put back because of another one.
+            # An ejection above may have restored this server.
             if self._has_tripped(server):
                 self._tripped(server, self._why_tripped(server, server in stale))
 
@@ -253,17 +254,17 @@ class Supervision:
         return Reason(Cause.MISSED_WRITE, (fault.why,) if fault else ())
 
     def look_for_troubles(self) -> None:
-        """To be called when the engine may have noticed a slow server: it does so once a second at most."""
+        """Reads the engine's counters of slow servers, which change once a second at most."""
         self._slow_servers.look()
 
     def _has_tripped(self, server: int) -> bool:
-        """In the engine, unknown to the supervisor."""
+        """Whether the engine has ejected the server, or would have, and the supervisor does not know yet."""
         if self.supervisor.state(server) is not State.UP:
             return False
         return self._engine.server_state(server) != ServerState.UP or self._engine.is_spared(server)
 
     def _tell_who_is_stale(self, failed: int) -> None:
-        """A failure of one may lift others, if it served."""
+        """The failure of a server in service may restore others, so the supervisor must know stale ones."""
         if self.supervisor.state(failed) is State.UP:
             self._tell_all_who_are_stale()
 
@@ -275,13 +276,13 @@ class Supervision:
         self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._clock.now(), reason))
         if self.supervisor.state(server) is State.UP:
-            # It is kept. Perhaps it answers, and its connections are what is silent.
+            # The server is protected. Find out whether only its connections are silent.
             self._identities.ask(server)
 
     async def sizes_known(self) -> None:
-        """Returns when servers that have just been connected to have said how large their values may be.
+        """Returns when newly connected servers have told their largest values and their processes.
 
-        And which process they are; or after a while.
+        Or after `Upkeep.first_answers_s`.
         """
         await ended(self._clock, [*self._sizes.tasks, *self._identities.tasks], self._upkeep.first_answers_s)
 
@@ -292,7 +293,7 @@ class Supervision:
             return
         touched = self.supervisor.take_touched()
         kept = {server for server in touched if self.supervisor.is_kept(server)}
-        # The last one that serves never goes out by a trip: neither the one before, nor the one after this.
+        # Protect the old and the new last server while decisions are applied.
         self._keep(kept - self._kept, True)
         for decision in decisions:
             self._carry_out_one(decision)
@@ -325,7 +326,7 @@ class Supervision:
     def _set_state(self, decision: SetState) -> None:
         self._engine.set_server_state(decision.server, decision.state, decision.missed, decision.unless_stale)
         if self._engine.server_state(decision.server) != decision.state:
-            # Not at once: the supervisor has said more, and expects that to be done first.
+            # Later: the supervisor's other decisions come first.
             self._clock.call_soon(self.look_for_trips)
 
     def _log_service(self, decision: SetState) -> None:
@@ -338,7 +339,7 @@ class Supervision:
         elif self._lines.is_out(server):
             self._lines.serves_again(server, now, flushes)
             self.faults.clear(server)
-            # Its links may wait for their next attempt. Later: a thread that hangs must not delay this.
+            # Its links may wait for a retry. Later: a hanging thread must not delay the rest.
             if server in self.links:
                 self._clock.call_soon(self.links[server].hurry)
 

@@ -1,4 +1,4 @@
-"""How large values a server stores: asked when a link is connected, since it may have been started anew."""
+"""Asks each server for its largest value after every connection, since the server may have restarted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ("ValueSizes",)
 
 
 class ValueSizes:
-    """Tells the engine each server's item_size_max, and the size of its client flags."""
+    """Tells the engine the item_size_max of each server, and the size of its client flags."""
 
     def __init__(self, supervised: Supervised) -> None:
         self._supervised = supervised
@@ -22,7 +22,7 @@ class ValueSizes:
 
     @property
     def tasks(self) -> list[Task[None]]:
-        """Those under way, cancelled ones until they have ended."""
+        """The running questions, including cancelled ones that have not ended."""
         return list(self._asking.values())
 
     def ask(self, number: int) -> None:
@@ -42,7 +42,7 @@ class ValueSizes:
                 size = int(said[b"item_size_max"])
                 flags_size = int(said.get(b"client_flags_size", b"4"))
             except KeyError:
-                # It answers, and has no such setting: no memcached, and as good as one by default.
+                # A server without this setting is no memcached; the default counts.
                 return
             except FAILURES:
                 continue
