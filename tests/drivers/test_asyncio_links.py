@@ -21,7 +21,17 @@ from mcroute.drivers.asyncio.engine_loop import EngineLoop
 from mcroute.drivers.asyncio.link import Link
 from mcroute.drivers.asyncio.links import AsyncioLinks
 from mcroute.errors import ServerFailure
-from mcroute.policy import AllSync, Place, Pool, PoolRoute, Route, Server, ServerOptions, compile_plan
+from mcroute.policy import (
+    AllSync,
+    Backoff,
+    Place,
+    Pool,
+    PoolRoute,
+    Route,
+    Server,
+    ServerOptions,
+    compile_plan,
+)
 from mcroute.policy.places import spell_end
 from mcroute.policy.server_options import LINKS_MAX
 from mcroute.runtime.interfaces import Clock
@@ -126,7 +136,7 @@ async def world() -> AsyncIterator[World]:
     addresses: list[LoopAddress] = [(server.host, server.port)]
     options = ServerOptions(connect_timeout_s=10.0, links=LINKS)
     looks = LinkLooks([host], clock)
-    links = ServerLinks(Driver(host, clock), [host], looks, 0, server, options, addresses)
+    links = ServerLinks(Driver(host, clock), [host], looks, 0, server, options, addresses, Backoff())
     try:
         await links.tried()
         here = World(engine, engine_loop, observer, links, got)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
-from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats
+from mcroute.policy import Backoff, Outcome, Place, Plan, Server, ServerOptions, ServerStats
 from mcroute.policy.places import Endpoint, spell_end, written
 from mcroute.runtime.interfaces import Links, LinksReport, LinksWatcher, OtherProcess
 from mcroute.runtime.link_events import tell
@@ -96,12 +96,14 @@ class MemoryLinks:
         self._keys: dict[int, tuple[int, int]] = {}  # server and index, by the link's number in the engine
         self.connections: dict[tuple[int, int], Connection] = {}
 
-    def connect(self, server: int, count: int, timeout_s: float, addresses: list[Endpoint] | None) -> None:
+    def connect(
+        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, backoff: Backoff
+    ) -> None:
         are_new = addresses != self._addresses.get(server)
         self._addresses[server] = addresses
         known = -1 if addresses is None else len(addresses)
-        self._runner.connect(server, count, timeout_s, known, self._driver.clock.now(), are_new)
-        self._keys |= {self._runner.number(server, index): (server, index) for index in range(count)}
+        self._runner.connect(server, options, backoff, known, self._driver.clock.now(), are_new)
+        self._keys |= {self._runner.number(server, index): (server, index) for index in range(options.links)}
         self._carry_out()
 
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
@@ -217,8 +219,9 @@ class MemoryDriver:
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
+        backoff: Backoff,
     ) -> ServerLinks:
-        links = ServerLinks(self, [self.links], self._looks, number, server, options, addresses)
+        links = ServerLinks(self, [self.links], self._looks, number, server, options, addresses, backoff)
         self._server_links[number] = links
         return links
 

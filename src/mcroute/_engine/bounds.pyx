@@ -42,9 +42,21 @@ cdef void server_said(Engine* engine, const Said* said) noexcept nogil:
     engine_bound_values(engine)
 
 
+cdef Bounds bounds_of(limits) except *:
+    return Bounds(
+        limits.value_max, limits.request_memory_max, limits.reply_memory_max, limits.link_memory_max,
+        limits.authentication, limits.link_requests_max, limits.link_bytes_max, limits.link_orphans_max,
+        limits.link_orphan_age_s,
+    )
+
+
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil:
     engine.value_set = bounds.value
     engine.authentication = bounds.authentication
+    engine.queue_max = bounds.link_requests
+    engine.link_out_max = bounds.link_bytes
+    engine.orphans_max = bounds.link_orphans
+    engine.orphan_age = bounds.link_orphan_age
     pool_set_share(&engine.uploads, bounds.requests)
     pool_set_share(&engine.pool, bounds.replies)
     pool_set_share(&engine.outbound, bounds.links)

@@ -44,6 +44,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     engine.next_check = INFINITY
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
+    # Of links as in policy.Limits, until engine_set_bounds.
     engine.queue_max = 64 * 1024
     engine.calls_max = 64 * 1024
     engine.routes_max = 16 * 1024

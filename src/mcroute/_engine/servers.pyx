@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.alarms cimport engine_alarms
-from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
+from mcroute._engine.bounds cimport Bounds, bounds_of, Said, engine_set_bounds, server_said
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.lifetimes cimport engine_free, engine_new
@@ -110,8 +110,7 @@ cdef class EngineServers:
 
     def set_limits(self, limits):
         """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
-        cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
-                                    limits.link_memory_max, limits.authentication)
+        cdef Bounds bounds = bounds_of(limits)
         with cython.critical_section(self):
             engine_set_bounds(self.own(), &bounds)
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from mcroute._loop.state cimport Address, Endpoint, Loop
-from mcroute.runtime.links cimport LinkDriver, Look
+from mcroute.runtime.links cimport Backoff, LinkDriver, Look
 from mcroute.runtime.sharing cimport SharedUpstream
 
 cdef LinkDriver SOCKETS
@@ -21,6 +21,7 @@ cdef struct Connect:            # to one server
     int server
     int count                   # of links: as many as there are, or more
     double timeout
+    Backoff backoff
     Address* addresses
     int address_count           # or LOOKING_UP
     SharedUpstream* shared      # of the server

@@ -124,7 +124,9 @@ cdef bint _readdress(Upstream* upstream, const Connect* asked, bint* are_new) no
 cdef void server_connect(Loop* loop, void* connect) noexcept nogil:
     cdef Connect* asked = <Connect*>connect
     cdef Upstream* upstream = links_upstream(&loop.links, asked.server)
-    cdef Wish wish = Wish(asked.server, asked.count, asked.timeout, asked.address_count, False, asked.shared)
+    cdef Wish wish = Wish(
+        asked.server, asked.count, asked.timeout, asked.backoff, asked.address_count, False, asked.shared,
+    )
     asked.is_done = (upstream != NULL and _readdress(upstream, asked, &wish.are_new)
                      and links_connect(&loop.links, &wish, loop.now))
 

@@ -4,7 +4,7 @@ from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import AdmittedServer
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.shared_state import SharedState
-from mcroute.policy import Limits
+from mcroute.policy import Backoff, Limits, ServerOptions
 from mcroute.policy.nodes import Plan
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 
@@ -68,10 +68,15 @@ class LoopThread:
     def troubles(self) -> dict[int, tuple[int, int]]:
         """As `Engine.troubles`; the thread goes on meanwhile."""
     def connect(
-        self, server: int, count: int, timeout_s: float, addresses: list[tuple[str, int] | str] | None
+        self,
+        server: int,
+        options: ServerOptions,
+        addresses: list[tuple[str, int] | str] | None,
+        backoff: Backoff,
     ) -> None:
-        """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
-        numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
+        """Keeps `options.links` links to the server, at most 16; those that there are stay. `options` are a
+        `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or the path of
+        a unix socket, tried in order. A host may have a numeric scope.
         With None links wait until the next call, which knows them.
 
         Raises ValueError for something else.

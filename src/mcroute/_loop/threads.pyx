@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from mcroute._engine.bounds cimport Bounds
+from mcroute._engine.bounds cimport Bounds, bounds_of
 from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
@@ -38,7 +38,7 @@ from mcroute._loop.turns cimport (
 )
 from mcroute._loop.shared_state cimport SharedState
 from mcroute.runtime.link_values cimport link_event, link_status
-from mcroute.runtime.links cimport LOOKING_UP, Look, Reports
+from mcroute.runtime.links cimport LOOKING_UP, Backoff, Look, Reports
 
 
 # Far above what a loop's turn takes on a machine that is out of breath.
@@ -271,9 +271,10 @@ cdef class LoopThread:
         """As `Engine.troubles`; the thread goes on meanwhile."""
         return engine_troubles(self.own().engine)
 
-    def connect(self, int server, int count, double timeout_s, list addresses):
-        """Keeps `count` links to the server, at most 16; those that there are stay. `addresses` are pairs of a
-        numeric host and a port, or the path of a unix socket, tried in order. A host may have a numeric scope.
+    def connect(self, int server, options not None, list addresses, backoff not None):
+        """Keeps `options.links` links to the server, at most 16; those that there are stay. `options` are a
+        `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or the path of
+        a unix socket, tried in order. A host may have a numeric scope.
         With None links wait until the next call, which knows them.
 
         Raises ValueError for something else.
@@ -282,8 +283,9 @@ cdef class LoopThread:
         cdef Connect asked
         memset(known, 0, sizeof(known))
         asked.server = server
-        asked.count = count
-        asked.timeout = timeout_s
+        asked.count = options.links
+        asked.timeout = options.connect_timeout_s
+        asked.backoff = Backoff(backoff.base_s, backoff.cap_s, backoff.cap_out_s)
         asked.addresses = known
         asked.address_count = LOOKING_UP if addresses is None else 0
         asked.shared = self.words.upstream(server)
@@ -311,8 +313,7 @@ cdef class LoopThread:
 
     def set_limits(self, limits):
         """As `Engine.set_limits`: this thread's share."""
-        cdef Bounds bounds = Bounds(limits.value_max, limits.request_memory_max, limits.reply_memory_max,
-                                    limits.link_memory_max, limits.authentication)
+        cdef Bounds bounds = bounds_of(limits)
         self._do(engine_limit, &bounds)
 
     def losses(self):

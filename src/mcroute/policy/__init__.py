@@ -1,5 +1,6 @@
 """All policies of mcroute: routes, timeouts, ejection, replication, return. Pure Python, no I/O, no clock."""
 
+from .backoff import Backoff
 from .causes import Cause, Reason
 from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
 from .explain import Explanation, explain
@@ -45,6 +46,7 @@ __all__ = (
     "Ask",
     "AskAll",
     "Authentication",
+    "Backoff",
     "ByCommand",
     "ByPrefix",
     "Cause",

@@ -35,6 +35,12 @@ class Limits:
     `reply_memory_max` for replies of servers, from their first bytes until clients have read them;
     `link_memory_max` for copies of requests queued to servers. The three are independent.
     `authentication` selects the requests that are refused as attempts to authenticate.
+
+    Each link has bounds of its own, whatever the number of threads. While `link_requests_max` requests are
+    unanswered or `link_bytes_max` bytes unsent, it refuses further requests as too many for the server. It is
+    closed and connected again when more than `link_orphans_max` replies to timed-out requests are due, or one
+    is due for longer than `link_orphan_age_s` seconds.
+
     Raises ConfigError, whose place is `limits` and the name, for a bound that is too small.
     """
 
@@ -43,6 +49,10 @@ class Limits:
     reply_memory_max: int = 1 << 30
     link_memory_max: int = 256 << 20
     authentication: Authentication = Authentication.KNOWN_KEYS
+    link_requests_max: int = 1 << 16
+    link_bytes_max: int = 64 << 20
+    link_orphans_max: int = 1 << 15
+    link_orphan_age_s: float = 10.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.value_max <= VALUE_MAX:
@@ -50,6 +60,13 @@ class Limits:
         for name in ("request_memory_max", "reply_memory_max", "link_memory_max"):
             if getattr(self, name) < SHARE_MIN:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is less than {SHARE_MIN} bytes")
+        for name in ("link_requests_max", "link_bytes_max", "link_orphans_max"):
+            if not 0 < getattr(self, name) < 1 << 31:
+                raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is not from 1 to {(1 << 31) - 1}")
+        if not 0 < self.link_orphan_age_s < float("inf"):
+            raise ConfigError(
+                "limits.link_orphan_age_s", f"{self.link_orphan_age_s} is no number of seconds above 0"
+            )
 
     def share(self, threads: int) -> Limits:
         """The share of one of `threads` threads."""

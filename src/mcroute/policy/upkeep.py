@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .backoff import Backoff
 
 __all__ = ("Upkeep",)
 
@@ -10,6 +12,11 @@ __all__ = ("Upkeep",)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
     """The settings of one `Routing`, for its whole life. Times are in seconds."""
+
+    # ---- links ----
+
+    backoff: Backoff = field(default_factory=Backoff)
+    """The pauses between attempts to connect to a server."""
 
     # ---- questions to servers, each on a connection of its own ----
 

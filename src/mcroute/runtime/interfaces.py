@@ -13,7 +13,7 @@ from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
 from ..errors import RemoteProtocolError
-from ..policy import Limits, Past, Place, Plan, Server, ServerOptions, ServerStats
+from ..policy import Backoff, Limits, Past, Place, Plan, Server, ServerOptions, ServerStats
 from ..policy.places import Endpoint
 
 __all__ = (
@@ -408,10 +408,11 @@ class Driver(Protocol):
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
+        backoff: Backoff,
     ) -> Links:
         """Connects links with these options to the server with the id `number`.
 
-        Without `addresses` looks the server's name up first.
+        Without `addresses` looks the server's name up first. `backoff` sets the pauses between attempts.
         """
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:

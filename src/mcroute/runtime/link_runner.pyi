@@ -1,6 +1,7 @@
 from typing import NamedTuple
 
 from mcroute._engine.engine import Engine
+from mcroute.policy import Backoff, ServerOptions
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 
 class LinkOrder(NamedTuple):
@@ -21,12 +22,18 @@ class LinkRunner:
 
     def __init__(self, engine: Engine, seed: int = 1) -> None: ...
     def connect(
-        self, server: int, count: int, timeout_s: float, address_count: int, now: float, are_new: bool = False
+        self,
+        server: int,
+        options: ServerOptions,
+        backoff: Backoff,
+        address_count: int,
+        now: float,
+        are_new: bool = False,
     ) -> None:
-        """Keeps `count` links to the server, at most 16; those that there are stay.
+        """Keeps `options.links` links to the server, at most 16; those that there are stay.
 
-        The server has so many addresses, `are_new` if they are not those of before; -1: they are not known yet, and
-        links wait for the next call. `timeout_s` is for making a connection, with the handshake. Raises IndexError if
+        `options` are a `ServerOptions`, `backoff` is a `Backoff`. The server has so many addresses, `are_new` if they
+        are not those of before; -1: they are not known yet, and links wait for the next call. Raises IndexError if
         the engine has no such server, MemoryError.
         """
     def number(self, server: int, index: int) -> int:

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from mcroute._engine.engine cimport Engine
 from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport (
-    HOST_SIZE, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made, link_not_made,
+    HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made, link_not_made,
     link_received, links_check, links_close, links_connect, links_drop_silent, links_free, links_leave, links_look,
     links_report, links_restart, links_settle, links_upstream,
 )
@@ -125,11 +125,12 @@ cdef class LinkRunner:
 
     # ---- what is wanted ----
 
-    def connect(self, int server, int count, double timeout_s, int address_count, double now, bint are_new=False):
-        """Keeps `count` links to the server, at most 16; those that there are stay.
+    def connect(self, int server, options not None, backoff not None, int address_count, double now,
+                bint are_new=False):
+        """Keeps `options.links` links to the server, at most 16; those that there are stay.
 
-        The server has so many addresses, `are_new` if they are not those of before; -1: they are not known yet, and
-        links wait for the next call. `timeout_s` is for making a connection, with the handshake. Raises IndexError if
+        `options` are a `ServerOptions`, `backoff` is a `Backoff`. The server has so many addresses, `are_new` if they
+        are not those of before; -1: they are not known yet, and links wait for the next call. Raises IndexError if
         the engine has no such server, MemoryError.
         """
         cdef Upstream* upstream
@@ -145,7 +146,10 @@ cdef class LinkRunner:
             upstream.shared = <SharedUpstream*>calloc(1, sizeof(SharedUpstream))
         if upstream.shared == NULL:
             raise MemoryError
-        wish = Wish(server, count, timeout_s, address_count, are_new, upstream.shared)
+        wish = Wish(
+            server, options.links, options.connect_timeout_s, Backoff(backoff.base_s, backoff.cap_s, backoff.cap_out_s),
+            address_count, are_new, upstream.shared,
+        )
         is_done = links_connect(&self.table, &wish, now)
         for i in range(upstream.link_count):
             link = upstream.links[i]

@@ -72,10 +72,16 @@ cdef struct Connector:          # what keeps one link of the engine connected
     LinkReport report
     Connector* next_report
 
+cdef struct Backoff:            # policy.backoff, in seconds
+    double base
+    double cap
+    double cap_out
+
 cdef struct Upstream:           # a server, as far as it is connected to
     Connector* links[LINKS_MAX]
     int link_count
     double timeout              # for making a connection, handshake included
+    Backoff backoff
     SharedUpstream* shared      # with the other engines: when attempts are made again
     uint64_t ejections_seen     # of these
     void* addresses             # the driver's own
@@ -132,6 +138,7 @@ cdef struct Wish:               # about one server
     int server
     int count                   # of links: as many as there are, or more
     double timeout              # for making a connection
+    Backoff backoff
     int address_count           # or LOOKING_UP
     bint are_new                # other addresses than before
     SharedUpstream* shared

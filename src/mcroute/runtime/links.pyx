@@ -26,11 +26,6 @@ from mcroute.runtime.sharing cimport (
     shared_tried, shared_try,
 )
 
-cdef double RETRY_BASE = 0.05   # seconds
-cdef double RETRY_CAP = 2.0
-# While the server is out of service the supervisor finds out when it answers again, and hurries its links.
-cdef double RETRY_CAP_OUT = 30.0
-
 # Only a server that answers so is asked for values.
 cdef const char* HELLO = b"version\r\n"
 cdef const char* HELLO_PREFIX = b"VERSION "
@@ -130,10 +125,11 @@ cdef void _end_trial(Connector* link) noexcept nogil:
 cdef void _back_off(Connector* link, double now) noexcept nogil:
     """Longer each time, with jitter so that many proxies do not come at once."""
     cdef Upstream* upstream = _upstream(link)
-    cdef double most = RETRY_BASE * <double>(1 << min(shared_failures(upstream.shared) + 1, 16))
+    cdef const Backoff* backoff = &upstream.backoff
+    cdef double most = backoff.base * <double>(1 << min(shared_failures(upstream.shared) + 1, 16))
     cdef double part = 1.0 - 0.5 * _chance(link.table)
     # Only the first failure of a round counts.
-    shared_fail(upstream.shared, now, now + min(most, RETRY_CAP) * part, now + min(most, RETRY_CAP_OUT) * part)
+    shared_fail(upstream.shared, now, now + min(most, backoff.cap) * part, now + min(most, backoff.cap_out) * part)
     _end_trial(link)
     link.stage = STAGE_WAITING
     _wake(upstream, now)
@@ -158,7 +154,7 @@ cdef void _try_if_due(Connector* link, double now) noexcept nogil:
         # A link of another engine has failed meanwhile.
         link.due = shared_retry_at(shared)
     elif now < shared_retry_out_at(shared) and word_state(link.link.server.word) != SERVER_UP:
-        link.due = min(now + RETRY_CAP, shared_retry_out_at(shared))
+        link.due = min(now + upstream.backoff.cap, shared_retry_out_at(shared))
     elif not _is_tried_by_another(upstream):
         link.is_trial = shared_try(shared, now, now + upstream.timeout)
         if link.is_trial:
@@ -354,6 +350,7 @@ cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept
     if upstream == NULL:
         return False
     upstream.timeout = wish.timeout
+    upstream.backoff = wish.backoff
     upstream.shared = wish.shared
     upstream.address_count = wish.address_count
     if wish.are_new:

@@ -145,7 +145,8 @@ class Routing:
         # The engine divides keys among all links that the id has ever had.
         count = self._counts[number] = max(options.links, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, fixed_endpoints(server))
-        self.links[number] = self.driver.connect(number, server, replace(options, links=count), addresses)
+        options = replace(options, links=count)
+        self.links[number] = self.driver.connect(number, server, options, addresses, self.upkeep.backoff)
 
     def look(self) -> Mapping[int, LinksReport]:
         """Returns a report on the links of each server, by id."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..policy import Place, Server, ServerOptions
+from ..policy import Backoff, Place, Server, ServerOptions
 from ..policy.places import Endpoint, is_name, spell_end
 from .interfaces import Clock, LinksReport, Task
 from .link_values import LinkStatus
@@ -19,10 +19,12 @@ LOOK_S = 0.01
 class LinkHost(Protocol):
     """The links of one engine; servers are ids."""
 
-    def connect(self, server: int, count: int, timeout_s: float, addresses: list[Endpoint] | None) -> None:
-        """Keeps `count` links to the server; connects at these addresses from now on, in their order.
+    def connect(
+        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, backoff: Backoff
+    ) -> None:
+        """Keeps `options.links` links to the server; connects at these addresses from now on, in their order.
 
-        With None links wait, and requests for them, until a later call knows the addresses.
+        Without addresses links and their requests wait until a later call brings some.
         """
 
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
@@ -127,6 +129,7 @@ class ServerLinks:
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
+        backoff: Backoff,
     ) -> None:
         self.server: Server = server
         self._driver = driver
@@ -134,6 +137,7 @@ class ServerLinks:
         self._looks = looks
         self._id = number
         self._options = options
+        self._backoff = backoff
         self._addresses: list[Endpoint] | None = None if addresses is None else list(addresses)
         self._has_left = False
         self._resolving: Task[None] | None = None
@@ -148,7 +152,7 @@ class ServerLinks:
 
     def _connect(self) -> None:
         for host in self._hosts:
-            host.connect(self._id, len(self), self._options.connect_timeout_s, self._addresses)
+            host.connect(self._id, self._options, self._addresses, self._backoff)
 
     def __len__(self) -> int:
         return self._options.links

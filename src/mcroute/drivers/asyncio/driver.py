@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..._engine.engine import Engine
-from ...policy import Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
+from ...policy import Backoff, Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
 from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import LinkEvent
@@ -75,8 +75,9 @@ class AsyncioDriver:
         server: Server,
         options: ServerOptions,
         addresses: Sequence[LoopAddress] | None,
+        backoff: Backoff,
     ) -> ServerLinks:
-        links = ServerLinks(self, [self._host], self._looks, number, server, options, addresses)
+        links = ServerLinks(self, [self._host], self._looks, number, server, options, addresses, backoff)
         self._links[number] = links
         return links
 

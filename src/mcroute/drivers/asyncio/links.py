@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from ...policy import Backoff, ServerOptions
 from ...runtime.link_runner import LinkRunner
 from ...runtime.link_values import EVENTS_MAX, LinkEvent, LinkStatus
 from .addresses import LoopAddress
@@ -32,13 +33,15 @@ class AsyncioLinks:
 
     # ---- what is wanted ----
 
-    def connect(self, server: int, count: int, timeout_s: float, addresses: list[LoopAddress] | None) -> None:
+    def connect(
+        self, server: int, options: ServerOptions, addresses: list[LoopAddress] | None, backoff: Backoff
+    ) -> None:
         are_new = addresses != self._addresses.get(server)
         self._addresses[server] = addresses
         now = self._loop.time()
         known = -1 if addresses is None else len(addresses)
-        self._runner.connect(server, count, timeout_s, known, now, are_new)
-        for index in range(count):
+        self._runner.connect(server, options, backoff, known, now, are_new)
+        for index in range(options.links):
             if (server, index) not in self._links:
                 number = self._runner.number(server, index)
                 self._links[server, index] = Link(self._engine_loop, self, server, index, number)

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 
 from ..._loop.threads import LoopThread
-from ...policy import Place, Plan, Server, ServerOptions
+from ...policy import Backoff, Place, Plan, Server, ServerOptions
 from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import EVENTS_MAX, LinkEvent
@@ -161,8 +161,9 @@ class NativeDriver:
         server: Server,
         options: ServerOptions,
         addresses: Sequence[LoopAddress] | None,
+        backoff: Backoff,
     ) -> ServerLinks:
-        links = ServerLinks(self, self.threads, self._looks, number, server, options, addresses)
+        links = ServerLinks(self, self.threads, self._looks, number, server, options, addresses, backoff)
         self._links[number] = links
         return links
 
