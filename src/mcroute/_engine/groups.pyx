@@ -10,14 +10,14 @@ from mcroute._protocol cimport (
     CMD_META_ARITHMETIC, CMD_META_DELETE, CMD_META_GET, CMD_META_SET, COMMAND_COUNT, request_next_key,
 )
 
-from mcroute._protocol.commands import COMMAND_NAMES
-from mcroute.policy.nodes import COMMAND_GROUPS
+from mcroute._protocol import commands
+from mcroute.policy import nodes
 
 # By command, as policy.nodes.Group; -1: it is not routed.
 cdef int8_t[COMMAND_COUNT] GROUPS
 cdef int _index
-for _index, _name in enumerate(COMMAND_NAMES):
-    GROUPS[_index] = COMMAND_GROUPS.get(_name, -1)
+for _index, _name in enumerate(commands.COMMAND_NAMES):
+    GROUPS[_index] = nodes.COMMAND_GROUPS.get(_name, -1)
 
 
 cdef bint _has_flag(const uint8_t* data, RequestView* view, const char* letters) noexcept nogil:

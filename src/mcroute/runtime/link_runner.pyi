@@ -20,7 +20,7 @@ class LinkRunner:
     `next_wakeup`. `seed` is for the jitter of attempts.
     """
 
-    def __init__(self, engine: Engine, seed: int = 1) -> None: ...
+    def __new__(cls, engine: Engine, seed: int = 1) -> LinkRunner: ...
     def connect(
         self,
         server: int,
