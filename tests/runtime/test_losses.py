@@ -53,14 +53,14 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
             engine.desyncs = [ServerDesync(1, 2, "get", 5, b"VALUE x")]
             told.look()
         assert caplog.messages == [
-            "3 requests refused: the memory for requests or for links is used up",
+            "3 requests refused: the memory for requests or for links is exhausted",
             "server s1 is out of step (2 times): it says b'VALUE x' to get, with 5 requests unanswered",
         ]
         caplog.clear()
         clock.time = QUIET_S
         told.look()
         assert caplog.messages == [
-            "6 requests refused: the memory for requests or for links is used up",
+            "6 requests refused: the memory for requests or for links is exhausted",
             "server s1 is out of step (4 times): it says b'VALUE x' to get, with 5 requests unanswered",
         ]
 
@@ -73,7 +73,7 @@ def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) 
         engine.skipped = {"a": {"unkept": of_a}, "b": {"unkept": of_b}}
         told.look()
         clock.time += QUIET_S
-    why = "values read past: the memory for replies is used up"
+    why = "values discarded: the memory for replies is exhausted"
     assert caplog.messages == [
         f"server a: 1 {why}",
         f"server b: 2 {why}",
@@ -87,7 +87,7 @@ def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
     told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
     line = (
         "%d connections refused: their clients speak the binary protocol; "
-        "docs/clients.md says how each is told to speak text"
+        "docs/clients.md has the text-protocol setting of each client"
     )
     for count, now in ((1, 0.0), (2, QUIET_S), (3, SELDOM_S["refused_binary"] - 1)):
         clock.time = now
@@ -122,4 +122,4 @@ def test_it_looks_by_itself_and_once_more_at_the_end(caplog: pytest.LogCaptureFi
         told.close()
 
     asyncio.run(scenario())
-    assert caplog.messages == ["server a: 1 values read past: they are larger than value_max"]
+    assert caplog.messages == ["server a: 1 values discarded: they are larger than value_max"]

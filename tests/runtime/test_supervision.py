@@ -245,7 +245,7 @@ def test_a_fence_behind_an_unanswered_connection_closes_it_and_says_so(
 
     asyncio.run(run())
     assert links.aborted == 1
-    why = "not all connections to it were made, and answered, within 0.01 s"
+    why = "some connections to it could not be made, or did not answer, within 0.01 s"
     assert caplog.messages.count(f"server a:1 cannot be fenced: {why}") == 1
 
 
@@ -261,7 +261,7 @@ def test_a_fence_that_waits_for_departed_servers_in_vain_says_so(
         supervision.close()
 
     asyncio.run(run())
-    why = "links of servers that have left are still open"
+    why = "links of removed servers are still open"
     assert caplog.messages.count(f"server a:1 cannot be fenced: {why}") == 1
 
 

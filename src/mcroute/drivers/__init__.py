@@ -1,1 +1,1 @@
-"""What carries bytes, tells the time and runs threads for the runtime: one package for each way."""
+"""Drivers: sockets, time and threads for the runtime, one package per kind."""

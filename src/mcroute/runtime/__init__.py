@@ -1,1 +1,1 @@
-"""What keeps an engine, its links and its supervisor going, whatever carries the bytes."""
+"""Engines, links, supervision and reload on any driver: no sockets, no clock, no threads."""

@@ -23,9 +23,9 @@ def why_lost(error: int) -> str:
 def why_failed(error: int, is_late: bool, greeting: bytes, lookup: str = "") -> str:
     """The text after `server NAME is out of service: `. Its kind stands before the first colon.
 
-    `error` is errno, or NO_ADDRESS, of which `lookup` is the system's reason. If it is 0 the connection was
-    made, and `greeting` is what the server answered to the handshake. If it answered nothing, `is_late` says
-    whether the time was up or the server closed the connection.
+    `error` is errno, or NO_ADDRESS, of which `lookup` is the system's reason. If it is 0, the connection was
+    made, and `greeting` is the server's answer to the handshake. For an empty answer, `is_late` says whether
+    the timeout came or the server closed the connection.
     """
     if error == NO_ADDRESS:
         reason = f" ({lookup})" if lookup else ""

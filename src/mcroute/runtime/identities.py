@@ -22,7 +22,7 @@ class Identities:
         self._upkeep = supervised.upkeep
         self._lines = lines
         self._asking: dict[int, Task[None]] = {}
-        self._to_ask: set[int] = set()  # of these, those that are to be asked once more
+        self._to_ask: set[int] = set()  # servers of `_asking` to be asked once more
         self._timers: dict[int, Timer] = {}
         self._foreign: dict[int, int | None] = {}  # the processes that were logged
         # Each question opens a connection, in addition to the links.

@@ -235,7 +235,7 @@ class RoutedEngine(SupervisedEngine, Protocol):
         """Returns all counters."""
 
     def losses(self) -> Losses:
-        """Counts what was refused or read past without a server's failure. Monotonic."""
+        """Counts requests refused and values discarded without a server's failure. Monotonic."""
 
     def take_desyncs(self) -> list[ServerDesync]:
         """Returns the servers whose links were out of step since the last call."""

@@ -1,4 +1,4 @@
-"""What happens to links, told to the supervision in its words."""
+"""Reports events of links to the supervision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tell(
     links: Mapping[int, ServerLinks],
     lookup_failure: Callable[[str], OSError | None],
 ) -> None:
-    """`links` are by the server's id; `lookup_failure` says why the name of a host is not known."""
+    """`links` are by the server's id; `lookup_failure` returns the reason why a host name is not resolved."""
     if event.is_lost:
         _tell_lost(supervision, event)
     if event.has_failed:
@@ -55,7 +55,7 @@ def _tell_failed(
 
 
 def _failure(event: LinkEvent, why: str) -> Exception:
-    """As the system would have raised it."""
+    """The exception that the system would have raised."""
     if event.error > 0 and event.error != errno.ETIMEDOUT:
         return OSError(event.error, os.strerror(event.error))
     return TimeoutError(why) if event.is_late else ConnectionError(why)

@@ -24,18 +24,18 @@ SELDOM_S: dict[str | int, float] = {
 }
 
 LINES = {
-    "refused_memory": "%d requests refused: the memory for requests or for links is used up",
-    "closed_memory": "%d clients closed: they left most unread, or half a line, while memory was used up",
+    "refused_memory": "%d requests refused: the memory for requests or for links is exhausted",
+    "closed_memory": "%d clients closed: most unread replies, or half a line, while memory was exhausted",
     "refused_binary": "%d connections refused: their clients speak the binary protocol; "
-    "docs/clients.md says how each is told to speak text",
+    "docs/clients.md has the text-protocol setting of each client",
     "refused_tls": "%d connections refused: their clients speak TLS; "
     "mcroute speaks memcached's text protocol without TLS",
     "refused_resp": "%d connections refused: their clients speak RESP, the protocol of Redis",
     "refused_ssh": "%d connections refused: their clients speak SSH",
 }
 SERVER_LINES = {
-    "unkept": "server %s: %d values read past: the memory for replies is used up",
-    "too_large": "server %s: %d values read past: they are larger than value_max",
+    "unkept": "server %s: %d values discarded: the memory for replies is exhausted",
+    "too_large": "server %s: %d values discarded: they are larger than value_max",
 }
 
 log: logging.Logger = logging.getLogger("mcroute")
@@ -57,7 +57,7 @@ class LossLog:
         self._clock = clock
         self._name_of = name_of
         self._told = Losses(*[0] * len(Losses._fields))
-        self._told_of: dict[str, dict[str, int]] = {}  # by kind and server
+        self._told_of: dict[str, dict[str, int]] = {}  # counts at the last line, by kind and server
         self._quiet_until: dict[str | int, float] = {}
         self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
         self._timer: Timer | None = None

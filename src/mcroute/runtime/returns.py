@@ -132,7 +132,7 @@ class Returns:
         supervisor, clock = supervised.supervisor, self._clock
         links = supervised.links[server]
         if decision.awaits_departed and not await self._have_departed():
-            self._lines.cannot_be_fenced(server, "links of servers that have left are still open")
+            self._lines.cannot_be_fenced(server, "links of removed servers are still open")
             self._report(server, supervisor.fence_failed(server, clock.now()))
             return
         try:
@@ -141,7 +141,7 @@ class Returns:
             # A connection without answers is closed, so that the next fence does not wait for it.
             links.abort_unsettled()
             limit_s = self._upkeep.control_timeout_s
-            why = f"not all connections to it were made, and answered, within {limit_s:g} s"
+            why = f"some connections to it could not be made, or did not answer, within {limit_s:g} s"
             self._lines.cannot_be_fenced(server, why)
             self._report(server, supervisor.fence_failed(server, clock.now()))
             return
@@ -215,7 +215,7 @@ class Returns:
         self._report(server, supervisor.flush_answered(server, stats, clock.now()))
         if supervisor.state(server) is State.EJECTED:
             timeout_s = supervisor.settings.flush.timeout_s
-            why = f"not certain after {timeout_s:g} s, or a connection was lost meanwhile"
+            why = f"not certainly empty after {timeout_s:g} s, or a connection was lost meanwhile"
             self._lines.cannot_be_flushed(server, why)
 
     async def _stats_after_flush(

@@ -26,8 +26,8 @@ log: logging.Logger = logging.getLogger("mcroute")
 class Routing:
     """A plan at work, on the driver's clock. `begin` connects, `close` ends.
 
-    `rng` is where all of the supervisor's chance comes from. `state` has what an earlier process has left,
-    and is told what this one leaves; `first_use` is about servers that it does not know.
+    `rng` is the supervisor's only source of randomness. `state` is the state file, shared with the previous
+    and the next process; `first_use` is for servers that it does not list.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class Routing:
         self.engine: RoutedEngine = driver.engine
         self.engine.set_limits(limits or Limits())
         self.links: dict[int, Links] = {}  # by the server's id
-        self._addresses: Mapping[str, list[Endpoint]] = {}  # by name, as far as they are known
+        self._addresses: Mapping[str, list[Endpoint]] = {}  # by name, as far as resolved
         places = {server.name: driver.place_of(server) for server in plan.servers}
         self.supervision: Supervision = Supervision(
             plan, self.engine, self.links, self.clock, driver.control, rng, settings, places, self.upkeep
         )
         driver.supervise(self.supervision)
         self._losses = LossLog(self.engine, self.clock, self._name)
-        self.is_inherited: bool = False  # made by the process that this one was forked from: of no use here
-        self._counts: dict[int, int] = {}  # of links, the most that each id has ever had
+        self.is_inherited: bool = False  # in a forked child: unusable there
+        self._counts: dict[int, int] = {}  # of links: the largest number per id so far
         self._retiring: set[Task[None]] = set()
         self._forgetting: Timer | None = None
         self._installing = Slots(self.clock, 1)  # one plan after the other
@@ -109,7 +109,7 @@ class Routing:
             return
         began_at = self.clock.now()
         pasts = self.supervision.supervisor.remembered()
-        with contextlib.suppress(RuntimeError):  # a thread that hangs has the connections that it had
+        with contextlib.suppress(RuntimeError):  # a hanging thread still has its connections
             ids = {past.id for past in pasts}
             known = {number: links for number, links in self.links.items() if number in ids}
             self._connections = self.driver.addresses(known)
@@ -296,7 +296,7 @@ class Routing:
             await links.gone()
 
     def detach(self) -> None:
-        """For a child process after a fork: the connections are the parent's alone from now on."""
+        """For a child process after a fork: the connections belong to the parent only."""
         self.is_inherited = True
         self.driver.detach()
         if self._state is not None:

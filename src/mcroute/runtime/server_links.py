@@ -1,4 +1,4 @@
-"""All links to one server as one thing, whatever engines and drivers run them."""
+"""All links to one server as one object, for any number of engines and any driver."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LinkHost(Protocol):
         """
 
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
-        """For each of these servers how each of its links is. RuntimeError if a thread does not answer."""
+        """The states of all links, for each of these servers. RuntimeError if a thread does not answer."""
 
     def settle(self, server: int) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
@@ -41,29 +41,29 @@ class LinkHost(Protocol):
 
 
 class LinkDriver(Protocol):
-    """What links need of the driver that runs them."""
+    """The driver's interface for links."""
 
     @property
     def clock(self) -> Clock: ...
 
     def hurry(self, server: int) -> None:
-        """Links that wait for their next attempt to connect make it now, in every engine."""
+        """Links that wait for their next attempt connect now, in every engine."""
 
     def located(self, server: int, place: Place) -> None:
-        """The server's name means this place from now on."""
+        """The server's address leads to this place from now on."""
 
     async def resolve(self, server: Server) -> list[Endpoint]:
-        """Where the server is, in the order of preference. OSError for a host that is not known (yet)."""
+        """The server's addresses, in order of preference. OSError for an unresolved host name."""
 
     def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
-        """The place of a server that is at these addresses."""
+        """The place of a server with these addresses."""
 
     async def closed(self, server: int) -> None:
-        """Returns when none of the server's connections is left, and all of their events were told."""
+        """Returns when all connections of the server are closed, and their events are handled."""
 
 
 class LinkLooks:
-    """Looks at the links of many servers at once, in all engines."""
+    """Reads the states of many servers' links at once, in all engines."""
 
     def __init__(self, hosts: Sequence[LinkHost], clock: Clock) -> None:
         self._hosts = hosts
@@ -72,12 +72,12 @@ class LinkLooks:
         self._found: dict[int, list[LinkStatus]] = {}
 
     def now(self, servers: Sequence[int]) -> list[list[LinkStatus]]:
-        """For each server one for each of its links. Raises RuntimeError if a thread does not answer."""
+        """For each server, the state of each link. Raises RuntimeError if a thread does not answer."""
         columns = [host.links(list(servers)) for host in self._hosts]
         return [[link for links in row for link in links] for row in zip(*columns, strict=True)]
 
     async def soon(self, server: int) -> list[LinkStatus]:
-        """After a moment, together with others that are asked for meanwhile; later if a thread hangs."""
+        """After a moment, together with other servers asked for meanwhile; later if a thread hangs."""
         self._awaited.add(server)
         while server in self._awaited:
             await self._clock.sleep(LOOK_S)
@@ -95,12 +95,12 @@ class LinkLooks:
 
 
 def addresses_of(links: Iterable[LinkStatus]) -> frozenset[str]:
-    """Our ends of those that are connected."""
+    """Our ends of the connected links."""
     return frozenset(spell_end(*link.end) for link in links if link.end)
 
 
 def report_on(links: Sequence[LinkStatus]) -> LinksReport:
-    """All links of a server as one."""
+    """All links of a server as one report."""
     connected = sum(link.is_connected for link in links)
     return LinksReport(connected, sum(link.unanswered for link in links), _version_of(links))
 
@@ -114,10 +114,10 @@ def _version_of(links: Iterable[LinkStatus]) -> str:
 
 
 class ServerLinks:
-    """`options.links` in each engine, which begin to connect at once, and again whenever one is lost.
+    """`options.links` links in each engine, which connect at once, and again when one is lost.
 
-    The server has the id `number`. Without `addresses` its name is looked up first, and again when
-    it cannot be connected to.
+    The server has the id `number`. Without `addresses`, its name is resolved first, and again after a failed
+    attempt.
     """
 
     def __init__(
@@ -192,15 +192,15 @@ class ServerLinks:
         self._connect()
 
     def set_server(self, server: Server, addresses: Sequence[Endpoint]) -> None:
-        """The same server under another name or address: for connections that will be made."""
+        """The same server with another name or address, for later connections."""
         self.server = server
         if addresses:
             self._addresses = list(addresses)
             self._connect()
 
     def look_up_again(self) -> None:
-        """The server could not be connected to: its name may mean another address by now."""
-        # The event may be late: the number may be another server's by now.
+        """After a failed attempt: the server's name may have another address now."""
+        # A late event: the id may belong to another server now.
         if self._has_left or not is_name(self.server):
             return
         if self._resolving is None or self._resolving.done():
@@ -221,7 +221,7 @@ class ServerLinks:
             return
         self._addresses = addresses
         if addresses:
-            # Before anything can be asked there.
+            # Before any request can be sent there.
             self._driver.located(self._id, self._driver.place_of(self.server, addresses))
         self._connect()
 

@@ -29,13 +29,13 @@ class ServerLog:
 
     `name_of` returns the name of a server's id.
 
-    `now` is the clock that the supervisor goes by.
+    `now` is the supervisor's clock.
     """
 
     def __init__(self, name_of: Callable[[int], str]) -> None:
         self._name = name_of
-        self._out: dict[int, tuple[float, int]] = {}  # of service: since when, and its flushes until then
-        self._awaited_logs: dict[int, float] = {}  # when it is due to be logged what a return waits for
+        self._out: dict[int, tuple[float, int]] = {}  # out of service: since when, and its flushes then
+        self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
         self._failures_told = LogLimit(FAILURE_AGAIN_S)
         self._starved_told = LogLimit(STARVED_AGAIN_S)
         self._refusals_told = LogLimit(REFUSED_AGAIN_S)

@@ -16,8 +16,8 @@ class SlowServers:
     def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
         self._supervised = supervised
         self._lines = lines
-        self._counted: dict[int, tuple[int, int]] = {}  # by the engine, when it was last looked
-        self._passed_over: set[int] = set()  # when it is next looked
+        self._counted: dict[int, tuple[int, int]] = {}  # the engine's counters at the last look
+        self._passed_over: set[int] = set()  # servers whose next difference is ignored
         self._timer: Timer | None = None
 
     def forget(self, number: int) -> None:

@@ -25,7 +25,7 @@ class Supervised:
     upkeep: Upkeep
     rng: Random
     carry_out: Callable[[Sequence[Decision]], None]
-    is_closed: bool = False  # what is reported from now on is ignored
+    is_closed: bool = False  # later reports are ignored
 
     def name(self, server: int) -> str:
         return self.servers[server].name
@@ -33,7 +33,7 @@ class Supervised:
     def drop_silent_links(self, server: int, asked_at: float) -> None:
         """Closes links that were silent for too long when a new connection got an answer.
 
-        A firewall that has forgotten them drops their packets, and nobody resets them.
+        A firewall that dropped their state discards their packets, and no reset arrives.
         """
         options = self.supervisor.plan.server_options.get(self.name(server))
         if server in self.links and options is not None:

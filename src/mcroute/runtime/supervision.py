@@ -1,6 +1,6 @@
 """Reports failures to the supervisor, and carries its decisions out.
 
-What it cannot see by itself is looked up in the engine: trips, and writes that servers missed.
+Trips and missed writes are read from the engine, which the supervisor does not see.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Supervision:
         self._slow_servers = SlowServers(self._supervised, self._lines)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None
-        self.on_change: Callable[[], None] = _unheard  # what another process has to know
-        self._kept: set[int] = set()  # as the engine knows
+        self.on_change: Callable[[], None] = _unheard  # called when the state file must change
+        self._kept: set[int] = set()  # the servers that the engine keeps
         self._keep(self.supervisor.kept(), True)
 
     def close(self) -> None:

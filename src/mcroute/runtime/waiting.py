@@ -32,7 +32,7 @@ class Slots:
             await turn
             has_entered = True
         finally:
-            # A task that is cancelled after its turn has come passes the turn on.
+            # A task cancelled after its turn has come passes the turn on.
             if not has_entered and turn.done() and not turn.cancelled():
                 self._leave()
 

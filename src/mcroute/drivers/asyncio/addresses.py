@@ -1,4 +1,4 @@
-"""Addresses of servers as numbers: where to connect to, and the places that tell servers apart."""
+"""Numeric addresses of servers: endpoints to connect to, and the servers' places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LoopAddress = Endpoint
 
 
 async def resolve(server: Server) -> list[LoopAddress]:
-    """Where to connect to, in the order of preference. Raises OSError for a host that is not known (yet)."""
+    """The server's endpoints, in order of preference. Raises OSError for an unresolved host name."""
     fixed = fixed_endpoints(server)
     if fixed is not None:
         return fixed
@@ -25,9 +25,9 @@ async def resolve(server: Server) -> list[LoopAddress]:
 
 
 async def locate(plan: Plan) -> dict[str, list[LoopAddress]]:
-    """The addresses of each of the plan's servers by name, empty for a host that is not known yet.
+    """The addresses of the plan's servers by name, empty for a host name that is not resolved yet.
 
-    Takes no longer than one lookup may.
+    Returns within the timeout of one lookup.
     """
     found = await asyncio.gather(*map(resolve, plan.servers), return_exceptions=True)
     return {
@@ -37,7 +37,7 @@ async def locate(plan: Plan) -> dict[str, list[LoopAddress]]:
 
 
 def place_of(server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
-    """The place of a server that is at these addresses; without them, of one whose host is no name."""
+    """The place of a server with these addresses; without addresses, of a server whose host is numeric."""
     if server.path:
         return frozenset((os.path.realpath(server.path),))
     if not is_name(server):

@@ -24,7 +24,7 @@ class AsyncioClock:
         return self._loop.time()
 
     def lasting(self) -> float:
-        # Where the system has no such clock, the monotonic one is the nearest.
+        # On systems without that clock, the monotonic one is the nearest.
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:

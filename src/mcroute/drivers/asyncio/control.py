@@ -1,6 +1,6 @@
 """Commands to a server outside of its link, one short connection each: this module is a `Control`.
 
-They cannot get out of step with the requests of clients, and tell how the server treats a new connection.
+They cannot desynchronise the clients' requests, and show how the server treats a new connection.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ __all__ = (
     "version",
 )
 
-# A key that is stored to compare two servers lives for so long if it cannot be deleted.
+# A key stored to compare two servers has this lifetime, in case it cannot be deleted.
 MARK_S = 10
 
-# Far above what `stats conns` says of ten thousand connections.
+# Far above the size of `stats conns` with ten thousand connections.
 ANSWER_MAX = 4 << 20
 READ_SIZE = 1 << 16
 
 
 def local_end(transport: asyncio.BaseTransport) -> tuple[str, int]:
-    """What tells a connection from others: host and port of our end.
+    """Identifies a connection: host and port of our end.
 
-    Of a unix socket's it is "unix" and the process at the other end, where the system says so: see
+    For a unix socket: "unix" and the process at the other end, if the system reports it: see
     `unix_connections`.
     """
     sock = transport.get_extra_info("socket")
@@ -52,7 +52,7 @@ def local_end(transport: asyncio.BaseTransport) -> tuple[str, int]:
 
 
 def _peer_process(sock: socket.socket) -> int:
-    """The process that listens, 0 if the system does not say so: see NO_PROCESS."""
+    """The listening process, 0 if the system does not report it: see NO_PROCESS."""
     if not hasattr(socket, "SO_PEERCRED"):
         return 0
     process, *_ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -60,9 +60,9 @@ def _peer_process(sock: socket.socket) -> int:
 
 
 async def probe(server: Server) -> ServerStats:
-    """Returns when the server has answered: what it says of itself, empty if it has no `stats`.
+    """Returns when the server has answered: its `stats`, empty if it has none.
 
-    Raises OSError or RemoteProtocolError; a stranger is not asked.
+    Raises OSError or RemoteProtocolError; other servers than memcached get no `stats`.
     """
     reader, writer = await _connect(server)
     try:
@@ -73,12 +73,12 @@ async def probe(server: Server) -> ServerStats:
 
 
 async def version(server: Server) -> bytes:
-    """As the server names it. Raises OSError or RemoteProtocolError."""
+    """The server's version. Raises OSError or RemoteProtocolError."""
     return (await _ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()
 
 
 async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
-    """What the server counts, by name. Raises OSError or RemoteProtocolError."""
+    """The server's rows of `stats`, by name. Raises OSError or RemoteProtocolError."""
     reader, writer = await _connect(server)
     try:
         return await _stats(server, reader, writer, arguments)
@@ -94,7 +94,7 @@ async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 async def settings(server: Server) -> dict[bytes, bytes]:
-    """How the server was started. Raises OSError or RemoteProtocolError; a stranger is not asked."""
+    """The server's settings. Raises OSError or RemoteProtocolError; only memcached is asked."""
     reader, writer = await _connect(server)
     try:
         await _greet(server, reader, writer)
@@ -108,8 +108,8 @@ async def flush(
 ) -> ServerStats:
     """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
 
-    Before, on the same connection, `allows` hears what the server says of itself. Raises OtherProcess if it
-    does not allow it, else OSError or RemoteProtocolError.
+    First, on the same connection, `allows` gets the server's `stats`. Raises OtherProcess if it returns
+    False, and OSError or RemoteProtocolError.
     """
     reader, writer = await _connect(server)
     try:
@@ -127,10 +127,10 @@ async def flush(
 
 
 async def is_one_store(server: Server, other: Server) -> bool:
-    """Whether what is stored on one of two servers is found on the other one: they are one process.
+    """Whether a key stored on one of two servers is found on the other: they are one process.
 
-    It is a key that nobody else has, which is deleted at once. Raises OSError or RemoteProtocolError if
-    either does not say.
+    The key is unique, and is deleted at once. Raises OSError or RemoteProtocolError if a server does not
+    answer.
     """
     key = b"mcroute:same:" + os.urandom(8).hex().encode()
     reader, writer = await _connect(server)
@@ -176,7 +176,7 @@ async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.St
 async def _introduced(
     server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> ServerStats:
-    """What the server says of itself, empty if it has no `stats`."""
+    """The server's `stats`, empty if it has none."""
     try:
         return ServerStats.of(await _stats(server, reader, writer, b""))
     except RemoteProtocolError:
@@ -184,9 +184,9 @@ async def _introduced(
 
 
 async def listed_connections(server: Server) -> set[str]:
-    """The far ends of the server's connections, as it names them itself, without the one that asks.
+    """The remote ends of the server's connections, in its own spelling, without this one.
 
-    Raises OtherAddresses if this one is not among them, else OSError or RemoteProtocolError.
+    Raises OtherAddresses if this one is not among them, and OSError or RemoteProtocolError.
     """
     reader, writer = await _connect(server)
     try:
@@ -204,15 +204,15 @@ async def listed_connections(server: Server) -> set[str]:
 
 
 async def unix_connections(server: Server) -> tuple[str, int]:
-    """The process behind a unix socket, as `spell_end` spells it, and how many clients it lists there.
+    """The process behind a unix socket, in the spelling of `spell_end`, and the number of clients it lists.
 
-    Without the one that asks. Raises OSError or RemoteProtocolError.
+    Does not count this connection. Raises OSError or RemoteProtocolError.
     """
     reader, writer = await _connect(server)
     try:
         process = spell_end(*local_end(writer.transport))
         rows = await _stats(server, reader, writer, b"conns")
-        # Their own names are empty; a row of this kind is one of a client.
+        # Clients of a unix socket have no names; each has one row of this kind.
         count = sum(
             name.endswith(b":listen_addr") and value.startswith(b"unix:") for name, value in rows.items()
         )
@@ -247,11 +247,11 @@ async def _stats(
     counts: dict[bytes, bytes] = {}
     rest, size = b"", 0
     while chunk := await reader.read(READ_SIZE):
-        # Not line by line: there are a hundred of them, and a thousand servers may be asked.
+        # Not line by line: there are a hundred lines, and a thousand servers may be asked.
         *lines, rest = (rest + chunk).split(b"\r\n")
         size += len(chunk)
         for line in lines:
-            # `stats reset` and the like have one line of their own.
+            # `stats reset` and the like have one line.
             if line in (b"END", b"RESET", b"OK"):
                 return counts
             kind, _, row = line.partition(b" ")
@@ -275,5 +275,5 @@ async def _ask(server: Server, command: bytes, expected: bytes) -> bytes:
             raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
         return line
     finally:
-        # Nobody waits for an orderly end, and a close could hang on a server that does not read.
+        # An orderly close could hang on a server that does not read.
         writer.transport.abort()

@@ -55,7 +55,7 @@ class AsyncioDriver:
         self.engine_loop.on_stats = on_stats
 
     def begin(self) -> None:
-        """It is under way."""
+        """Nothing to do: the loop is running."""
 
     def hear(self) -> None:
         self._host.tell()
@@ -122,9 +122,9 @@ def asyncio_routing(
     rng: Random | None = None,
     on_results: Callable[[list[Result]], None] | None = None,
 ) -> tuple[Routing, EngineLoop]:
-    """The plan at work on the running loop, and what moves its bytes.
+    """A routing on the running loop, and its driver.
 
-    `rng` is where all chance comes from: the engine's seed, the jitter of retries.
+    `rng` is the only source of randomness: the seed of the engine, jitter of retries.
     """
     rng = rng or Random()
     driver = AsyncioDriver(plan, rng, on_results)

@@ -1,4 +1,4 @@
-"""The engine on an asyncio loop: bytes and the time go in, and what it has to say goes out once a turn."""
+"""An engine on an asyncio loop: passes bytes and the time to it, and sends its output once a turn."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ __all__ = (
 
 log: logging.Logger = logging.getLogger("mcroute")
 
-# What became of a submitted request: its number, its Outcome as an int, and what `Engine.take_results` says.
+# The result of a submitted request: its number, its Outcome as an int, and the object of
+# `Engine.take_results`.
 Result = tuple[int, int, object]
 
 
-# Our system closes a connection on which the server's acknowledges nothing: an idle one after 5 + 3 x 1 s,
-# one with something to send after 3 s. Where a system has these options; as in _loop/system.pxd.
+# The system closes a connection without acknowledgements: an idle one after 5 + 3 x 1 s, one with unsent data
+# after 3 s. Not every system has these options; as in _loop/system.pxd.
 _SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 3000}
 
 
 def notice_silence(transport: asyncio.BaseTransport) -> None:
-    """For connections to servers: a firewall that has forgotten an idle one tells nobody."""
+    """For connections to servers: a firewall that drops an idle connection notifies nobody."""
     sock = transport.get_extra_info("socket")
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -47,20 +48,20 @@ def notice_silence(transport: asyncio.BaseTransport) -> None:
 
 
 def notice_silent_end(transport: asyncio.BaseTransport) -> None:
-    """Lets the system find out when the peer's host has gone. TCP_NODELAY is set by asyncio and uvloop."""
+    """The system notices when the peer's host is gone. asyncio and uvloop set TCP_NODELAY."""
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def discard_at_close(transport: asyncio.BaseTransport) -> None:
-    """Closing is a reset, so that the system does not go on sending what the peer has not taken."""
+    """Closing sends a reset, so that the system discards unsent data."""
     linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def sender(transport: asyncio.Transport) -> Callable[[list[bytes | memoryview]], None]:
-    """What sends several pieces on it, in one system call if it can."""
+    """A function that sends several pieces on the transport, in one system call if possible."""
     if type(transport).__module__.startswith("asyncio."):
-        # Its own writelines is a join too before 3.12, and in 3.12.0 to 3.12.8 it never pauses its protocol.
+        # Before 3.12 writelines joins too, and in 3.12.0 to 3.12.8 it never pauses its protocol.
         return lambda pieces: transport.write(b"".join(pieces))
     return transport.writelines
 
@@ -69,17 +70,18 @@ def _unnoticed() -> None:
     pass
 
 
-# Answers a stats command: is given the line, without its end, and what to call with the reply, now or later.
+# Answers a stats command: gets the line, without its end, and a function to call with the reply, now or
+# later.
 OnStats = Callable[[bytes, Callable[[bytes], None]], None]
 
 
 def _no_stats(line: bytes, answer: Callable[[bytes], None]) -> None:
-    # Clients read on until they see it.
+    # Clients read on until they see END.
     answer(b"END\r\n")
 
 
 def ask_for_stats(on_stats: OnStats, line: bytes, answer: Callable[[bytes], None]) -> None:
-    """Its client is answered also if that fails."""
+    """Answers the client also if `on_stats` fails."""
     try:
         on_stats(line, answer)
     except Exception:
@@ -88,34 +90,34 @@ def ask_for_stats(on_stats: OnStats, line: bytes, answer: Callable[[bytes], None
 
 
 class Connection(Protocol):
-    """What the driver needs of a session's or a link's protocol."""
+    """The driver's interface to the protocol of a session or a link."""
 
     def flush(self) -> None:
-        """Send what the engine has for the connection, and close it if the engine says so."""
+        """Sends the engine's output for the connection, and closes it if the engine requires that."""
 
     def abort(self) -> None:
-        """Close it without sending any more."""
+        """Closes the connection without sending more."""
 
 
 class LinkWork(Protocol):
-    """What links want of each turn."""
+    """The links' interface to each turn."""
 
     def tell(self) -> None:
-        """Tells the supervisor what has happened to links."""
+        """Reports events of links to the supervisor."""
 
     def check(self, now: float) -> None:
-        """Begins attempts that are due, ends those that take too long."""
+        """Begins attempts that are due, ends those that time out."""
 
     def next_wakeup(self) -> float:
-        """When `check` is due."""
+        """The time of the next `check`."""
 
 
 class EngineLoop:
     """One engine on one loop.
 
-    `on_alarm` is to be set; it is called when the engine has taken servers out of service, or spared them.
-    `on_results` is handed, at the end of a turn, what became of submitted requests in it. `on_stats`, which
-    may be set, answers stats commands.
+    Set `on_alarm`: it is called when the engine has ejected servers, or spared them. `on_results` gets, at
+    the end of a turn, the results of submitted requests. `on_stats`, which is optional, answers stats
+    commands.
     """
 
     def __init__(
@@ -138,27 +140,27 @@ class EngineLoop:
         self._due = math.inf
 
     def receive(self, number: int, data: bytes) -> bool:
-        """Hands bytes to the engine. Returns whether to read on: see `Engine.receive`."""
+        """Passes bytes to the engine. Returns whether to read on: see `Engine.receive`."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self.loop.call_soon(self._flush)
         return self.engine.receive(number, data, self.loop.time())
 
     def received(self, number: int, size: int) -> None:
-        """So many bytes are in what the engine has lent."""
+        """So many bytes were read into the engine's buffer."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self.loop.call_soon(self._flush)
         self.engine.received(number, size, self.loop.time())
 
     def schedule(self) -> None:
-        """The engine was changed: see at the end of this turn what it has to send."""
+        """The engine has changed: its output is sent at the end of this turn."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self.loop.call_soon(self._flush)
 
     def close(self) -> None:
-        """Nothing is sent and nothing is overdue any more."""
+        """Ends sending and timers."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -168,10 +170,10 @@ class EngineLoop:
         if self._is_closed:
             return
         if self.links is not None:
-            # First: errors that clients are told next say why.
+            # First: the errors for clients below contain the reasons.
             self.links.tell()
         self._answer_stats()
-        # Flushing makes work itself: a paused session goes on, and asks servers, or for stats.
+        # Flushing makes more work: a paused session resumes, and sends requests or asks for stats.
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 self._flush_one(self.connections[number])
@@ -185,7 +187,7 @@ class EngineLoop:
         try:
             connection.flush()
         except Exception:
-            # The others have something to send too.
+            # The other connections have output too.
             log.exception("a connection is closed")
             connection.abort()
 
@@ -202,7 +204,7 @@ class EngineLoop:
         if alarms > self._alarms:
             self._alarms = alarms
             self.on_alarm()
-            # What waited on a server that went out of service goes on elsewhere.
+            # Requests that waited for an ejected server fail over.
             self.schedule()
 
     def _arm(self) -> None:
@@ -210,7 +212,7 @@ class EngineLoop:
         if self.links is not None:
             due = min(due, self.links.next_wakeup())
         if due >= self._due:
-            # What began since the timer was armed is rarely due before it.
+            # Requests begun after the timer was armed are rarely due before it.
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -21,23 +21,23 @@ log: logging.Logger = logging.getLogger("mcroute")
 
 
 class LinkObserver(Protocol):
-    """Hears what became of the connections that links were told to make."""
+    """Gets the results of connections that links were told to make."""
 
     def made(self, link: Link, host: str, port: int) -> None:
         """The connection is made; `host` and `port` are our end, as `LinkRunner.made` takes them."""
 
     def not_made(self, link: Link, error: int) -> None:
-        """It was refused, by errno."""
+        """The connection failed, by errno."""
 
     def received(self, link: Link) -> None:
-        """The engine has taken in bytes, and the handshake was not answered before."""
+        """The engine has taken bytes before the handshake was answered."""
 
     def ended(self, link: Link, error: int) -> None:
-        """The connection is gone, by errno; 0 if the server has closed it."""
+        """The connection is closed, by errno; 0 if the server has closed it."""
 
 
 class Link:
-    """A link of the engine, and its connection while it has one. `number` is the link's in the engine."""
+    """A link of the engine, with its connection if it has one. `number` is the link's in the engine."""
 
     def __init__(
         self, engine_loop: EngineLoop, observer: LinkObserver, server: int, index: int, number: int
@@ -49,7 +49,7 @@ class Link:
         self.number = number
         self.address: LoopAddress = ""
         self.connection: LinkConnection | None = None
-        # Those that were closed stay until their transports have reported their end.
+        # Closed connections stay until their transports have reported the end.
         self.ending: set[LinkConnection] = set()
         engine_loop.connections[number] = self
 
@@ -72,7 +72,7 @@ class Link:
         self.connection = LinkConnection(self, address)
 
     def close(self) -> None:
-        """Nothing more is heard of the connection, or of the attempt."""
+        """Drops the connection or the attempt; its end is not reported."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -82,7 +82,7 @@ class Link:
             self.connection.flush()
 
     def abort(self) -> None:
-        """Closes the connection; its end is heard of as if the server had closed it."""
+        """Closes the connection; its end is reported as if the server had closed it."""
         if self.connection is not None:
             self.connection.abort()
 
@@ -114,7 +114,7 @@ class LinkConnection(asyncio.BufferedProtocol):
             else:
                 await loop.create_connection(lambda: self, *address)
         except OSError as failure:
-            # Some have no number, and several at once have none either.
+            # Some failures have no errno, nor do several failures at once.
             error = failure.errno or errno.EHOSTUNREACH
         except Exception:
             log.exception("a connection to %s is given up, and tried again", address)
@@ -137,9 +137,9 @@ class LinkConnection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def detach(self) -> None:
-        """In a forked child: the connection goes on being the parent's, and ends when the parent ends it.
+        """In a forked child: the connection belongs to the parent, and ends when the parent ends it.
 
-        Its number now means the null device, so that whoever closes it later closes nothing of anybody's.
+        Its descriptor leads to the null device now, so that a later close affects no other descriptor.
         """
         if self._transport is None or self._transport.is_closing():
             return
@@ -160,10 +160,10 @@ class LinkConnection(asyncio.BufferedProtocol):
             self._send = sender(self._transport)
             discard_at_close(transport)
             self._link.observer.made(self._link, *local_end(transport))
-            # The handshake goes out now.
+            # Sends the handshake now.
             self.flush()
         except OSError as failure:
-            # A connection may be lost before it is looked at.
+            # A connection may be lost before its socket options are set.
             self._link.observer.ended(self._link, failure.errno or errno.ECONNRESET)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -173,7 +173,7 @@ class LinkConnection(asyncio.BufferedProtocol):
             self._link.observer.ended(self._link, exc.errno or 0 if isinstance(exc, OSError) else 0)
 
     def get_buffer(self, sizehint: int) -> bytearray | memoryview:
-        # Large values come straight into the engine's memory. After the end there is nobody who wants them.
+        # Large values are read straight into the engine's memory. After the end, the bytes are discarded.
         if self._is_closed:
             return bytearray(DISCARD_SIZE)
         return self._engine.get_buffer(self._link.number) or bytearray(DISCARD_SIZE)

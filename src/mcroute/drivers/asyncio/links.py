@@ -1,4 +1,4 @@
-"""The links of one engine, connected by asyncio as their state machine orders."""
+"""The links of one engine: asyncio runs the orders of their state machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _unheard(event: LinkEvent) -> None:
 
 
 class AsyncioLinks:
-    """A `LinkHost` on the engine's loop. `on_event` is to be set; it hears what happens to links."""
+    """A `LinkHost` on the engine's loop. Set `on_event`: it gets the events of links."""
 
     def __init__(self, engine_loop: EngineLoop, seed: int) -> None:
         self.on_event: Callable[[LinkEvent], None] = _unheard
@@ -99,12 +99,12 @@ class AsyncioLinks:
         return self._runner.next_wakeup()
 
     def check(self, now: float) -> None:
-        """Begins attempts that are due, ends those that take too long."""
+        """Begins attempts that are due, ends those that time out."""
         self._runner.check(now)
         self._carry_out()
 
     def tell(self) -> None:
-        """Tells all events that there are."""
+        """Reports all pending events."""
         events = self._events()
         while events:
             for event in events:
@@ -117,7 +117,7 @@ class AsyncioLinks:
     # ---- the end ----
 
     async def closed(self, server: int) -> None:
-        """Returns when none of the server's connections is left."""
+        """Returns when all connections of the server are closed."""
         links = [link for link in self._links.values() if link.server == server]
         while any(link.ending for link in links):
             # Transports report their end in the next turn of the loop.
@@ -125,6 +125,6 @@ class AsyncioLinks:
         self.tell()
 
     def detach(self) -> None:
-        """In a forked child: the connections are the parent's alone from now on."""
+        """In a forked child: the connections belong to the parent only."""
         for link in self._links.values():
             link.detach()

@@ -1,6 +1,6 @@
-"""Names of hosts, looked up in a few threads of their own: a silent name server holds nothing else up.
+"""Host names, resolved in a few separate threads: a silent name server delays nothing else.
 
-The system's lookup cannot be cancelled, and may outlive the interest in its answer: so the threads are
+The system's lookup cannot be cancelled, and may outlast the wait for it. So the threads are
 daemons, and each name is looked up once at a time.
 """
 
@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 
 __all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "failure", "find")
 
-# How long one waits for an answer. What comes later serves the next one.
+# The timeout of a wait. A later answer serves the next one.
 LOOKUP_TIMEOUT_S = 0.5
-# A name that was found before has its old addresses meanwhile.
+# For a name that was resolved before: its old addresses are used meanwhile.
 REFRESH_TIMEOUT_S = 0.05
 THREADS_MAX = 8
-# A name that was not found is looked up again after this time, then after twice that ...
+# A name that was not resolved is looked up again after this time, then after twice that ...
 RETRY_BASE_S = 0.25
 RETRY_CAP_S = 30.0
-# Names of earlier configurations are forgotten beyond so many.
+# The number of remembered names; older ones, of earlier configurations, are dropped.
 NAMES_MAX = 4096
 
 
@@ -35,7 +35,7 @@ NAMES_MAX = 4096
 class _Name:
     host: str
     pending: Future[None] | None = None
-    addresses: tuple[str, ...] = ()  # the last that were found
+    addresses: tuple[str, ...] = ()  # the last result
     failures: int = 0  # in a row
     retry_at: float = 0.0
     error: OSError = field(default_factory=OSError)
@@ -54,22 +54,22 @@ def _numeric(host: str | int, port: int | bytes, flow: int = 0, scope: int = 0) 
 
 
 class Lookups:
-    """Looks names up by `look`, which may block, in at most `threads` threads at once; for any loop."""
+    """Resolves names by `look`, which may block, in at most `threads` threads at once; for any loop."""
 
     def __init__(self, look: Callable[[str], Sequence[str]] = _system, threads: int = THREADS_MAX) -> None:
         self._look = look
         self._threads_max = threads
         self._lock = threading.Lock()
         self._names: dict[str, _Name] = {}
-        # Names that were found wait before those that were not: these may keep a thread for long.
+        # Resolved names come before unresolved ones, which may occupy a thread for long.
         self._waiting: list[tuple[int, int, _Name]] = []
         self._serials = itertools.count()
         self._running = 0
 
     async def find(self, host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
-        """The numeric addresses of a host, in the order of preference; those found before if need be.
+        """The numeric addresses of a host, in order of preference; earlier ones if there is no new answer.
 
-        Raises OSError after `timeout_s` seconds without an answer, and for a name that is not known.
+        Raises OSError after `timeout_s` seconds without an answer, and for an unknown name.
         """
         with self._lock:
             name = self._named(host)
@@ -90,7 +90,7 @@ class Lookups:
         raise name.error
 
     def failure(self, host: str) -> OSError | None:
-        """Why the host has no address; None if it has some, or was not looked up."""
+        """The reason why the host has no address; None if it has one, or was not looked up."""
         with self._lock:
             name = self._names.get(host)
             if name is None or name.addresses:
@@ -107,7 +107,7 @@ class Lookups:
 
     def _begin(self, name: _Name) -> None:
         name.pending = Future()
-        # Whoever waits for it in vain does not cancel it for others.
+        # A caller that times out must not cancel the lookup for others.
         name.pending.set_running_or_notify_cancel()
         heapq.heappush(self._waiting, (name.failures, next(self._serials), name))
         if self._running < self._threads_max:

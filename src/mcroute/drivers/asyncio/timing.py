@@ -1,4 +1,4 @@
-"""Waiting for at most so long."""
+"""Waits with a timeout."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ T = TypeVar("T")
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float | None) -> T:
-    """asyncio.wait_for, but cancelled it always ends so. Raises TimeoutError; None is for ever.
+    """Like asyncio.wait_for, but a cancelled call always ends as cancelled. Raises TimeoutError; None is no
+    timeout.
 
-    Until Python 3.12 that one forgets its own cancellation when what it waits for ends in the same turn.
+    Until Python 3.12, wait_for drops its own cancellation if the awaited object ends in the same turn.
     """
     task = asyncio.ensure_future(awaitable)
     try:
@@ -24,6 +25,6 @@ async def in_time(awaitable: Awaitable[T], seconds: float | None) -> T:
             task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     if task.cancelled():
-        # asyncio's own is another class until Python 3.11.
+        # asyncio's own TimeoutError is another class until Python 3.11.
         raise TimeoutError
     return task.result()

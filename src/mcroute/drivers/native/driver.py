@@ -27,7 +27,7 @@ from .engine import NativeEngine
 
 __all__ = ("NativeDriver",)
 
-# Told to stop, a thread ends with its turn.
+# A thread that was told to stop ends with its turn.
 STOP_S = 5.0
 RETRY_S = 1.0
 
@@ -37,8 +37,8 @@ log: logging.Logger = logging.getLogger("mcroute")
 class NativeDriver:
     """A `Driver` of `count` threads that need no interpreter; the running asyncio loop reads their events.
 
-    `on_stats` is to be set: it answers stats commands. `begin` starts the threads, `close` ends them.
-    The servers' words lie in `memory` if there is one. Raises OSError when there are no descriptors left.
+    Set `on_stats`: it answers stats commands. `begin` starts the threads, `close` ends them. The servers'
+    words are in `memory` if it is given. Raises OSError when no descriptors are left.
     """
 
     def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
@@ -53,7 +53,7 @@ class NativeDriver:
         self.engine.install(plan)
         self.on_stats: OnStats
         self._is_closed = False
-        self._timers: dict[int, asyncio.TimerHandle] = {}  # of routes that wait, by thread
+        self._timers: dict[int, asyncio.TimerHandle] = {}  # of waiting custom routes, by thread
         self._retrying: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
         self._links: dict[int, ServerLinks] = {}
@@ -61,10 +61,10 @@ class NativeDriver:
         self._loop.add_reader(self._notify_fd, self._on_notify)
 
     def begin(self) -> None:
-        """Nothing is carried before."""
+        """Starts the threads; nothing is served before."""
         for number, thread in enumerate(self.threads):
             thread.will_run()
-            # Daemons: a process that forgets to close its proxy still ends.
+            # Daemons: a process ends even if its proxy was not closed.
             running = threading.Thread(target=thread.run, name=f"mcroute-{number}", daemon=True)
             try:
                 running.start()
@@ -79,17 +79,17 @@ class NativeDriver:
     # ---- events of the threads ----
 
     def hear(self) -> None:
-        """Takes all events that there are."""
+        """Handles all pending events."""
         while self._hear_some():
             pass
 
     def _on_notify(self) -> None:
-        """Takes some of the events: a thousand servers may have failed, and this loop has other work."""
+        """Handles some events: a thousand servers may have failed, and this loop has other work."""
         if self._hear_some():
             self._loop.call_soon(self._on_notify)
 
     def _hear_some(self) -> bool:
-        """Whether there may be more."""
+        """Returns whether there may be more."""
         if self._is_closed:
             return False
         with contextlib.suppress(BlockingIOError):
@@ -130,8 +130,8 @@ class NativeDriver:
         try:
             thread.answer(number, reply)
         except RuntimeError:
-            # Its client is told at the deadline that there was no answer in time.
-            log.exception("a thread is not told what its client's stats are")
+            # At the deadline its client gets a timeout error.
+            log.exception("a thread did not take a reply to stats")
 
     def _run_routes(self, index: int) -> None:
         due = self.threads[index].run_routes(self._loop.time())
@@ -144,8 +144,8 @@ class NativeDriver:
         try:
             tell(self._supervision, event, self._links, lookups.failure)
         except Exception:
-            # Nobody tells the other events again.
-            log.exception("not dealt with: %r", event)
+            # The other events are not reported again.
+            log.exception("an event of a link is lost: %r", event)
 
     # ---- links ----
 
@@ -174,7 +174,7 @@ class NativeDriver:
         return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
-        """Nothing: a thread flushes by itself after each job."""
+        """Nothing to do: a thread flushes by itself after each job."""
 
     # ---- for links ----
 
@@ -188,7 +188,7 @@ class NativeDriver:
         return await resolve(server)
 
     async def closed(self, server: int) -> None:
-        # Threads have closed the connections when they have been asked to: what is left are the events.
+        # Threads have closed the connections on request; only the events are left.
         self.hear()
 
     # ---- the end ----
@@ -205,10 +205,10 @@ class NativeDriver:
             try:
                 thread.stop()
             except RuntimeError:
-                log.exception("a thread is left to itself")
+                log.exception("a thread did not stop")
         for running in self._running:
             running.join(STOP_S)
-        # A thread that hangs may still write to it: the number must not become another descriptor's.
+        # A hanging thread may still write to it: the number must not become another descriptor's.
         if not any(running.is_alive() for running in self._running):
             os.close(self._notify_fd)
         self._running.clear()
@@ -217,7 +217,7 @@ class NativeDriver:
         at_fork(detach)
 
     def detach(self) -> None:
-        # The running loop's epoll set is the parent's too: nothing is taken out of it.
+        # The running loop's epoll set is shared with the parent: nothing is removed from it.
         self._is_closed = True
         for thread in self.threads:
             thread.detach()

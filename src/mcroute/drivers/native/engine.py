@@ -1,4 +1,4 @@
-"""The engines of the native loop's threads as one: the same plan in all, and one word for each server."""
+"""The engines of all native threads as one: one plan, and one word per server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log: logging.Logger = logging.getLogger("mcroute")
 
 
 class NativeEngine:
-    """A `RoutedEngine` of several."""
+    """A `RoutedEngine` of several engines."""
 
     def __init__(self, threads: Sequence[LoopThread], memory: memoryview | None = None) -> None:
         self._threads = threads
@@ -29,12 +29,12 @@ class NativeEngine:
         self._ids: dict[str, int] = {}
         self._admitted: Plan | None = None
         self._admitted_ids: dict[str, int] = {}
-        self._are_late = False  # some threads, for the installed plan
+        self._are_late = False  # whether some threads lack the installed plan
 
     # ---- plans ----
 
     def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] = NO_RENAMES) -> Mapping[str, int]:
-        """As `Engine.admit`; requests go on meanwhile."""
+        """As `Engine.admit`; requests continue meanwhile."""
         self._admitted = None
         servers = self._server_ids.admit(plan, self._is_free, renamed)
         for server in servers:
@@ -56,9 +56,9 @@ class NativeEngine:
             log.error("a thread still uses the previous configuration")
 
     def forget_plans(self) -> int:
-        """Frees plans that no request is on any more. Returns how many older ones there still are.
+        """Frees plans without requests. Returns the number of older plans that are left.
 
-        A thread that was late for the installed plan is asked again.
+        Posts the installed plan again to threads that were late for it.
         """
         if self._are_late:
             self._are_late = not install_plans(list(self._threads))
@@ -77,14 +77,14 @@ class NativeEngine:
         return dict(self._ids)
 
     def server_in_use(self, server: int) -> bool:
-        """Also if nobody can tell, because a thread does not answer."""
+        """True also if a thread does not answer."""
         try:
             return any(thread.server_in_use(server) for thread in self._threads)
         except RuntimeError:
             return True
 
     def snapshot(self) -> Snapshot:
-        """Of all threads together."""
+        """Sums over all threads."""
         return sum((thread.snapshot() for thread in self._threads), Snapshot())
 
     # ---- servers ----
@@ -95,7 +95,7 @@ class NativeEngine:
     def set_server_state(
         self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
     ) -> None:
-        """As `Engine.set_server_state`; the threads go on meanwhile, and may count more missed writes."""
+        """As `Engine.set_server_state`; the threads continue meanwhile, and may count more missed writes."""
         is_put = True
         if unless_stale:
             is_put = self._shared.lift(server)
@@ -106,11 +106,11 @@ class NativeEngine:
         if not is_put:
             self._shared.put(server, ServerState.EJECTED)
         if state == ServerState.EJECTED:
-            # The thread that it tripped on has seen to its own requests there already.
+            # The thread that tripped has failed over its own requests already.
             self._shared.fail_over(server)
 
     def _tell_each(self, job: Callable[[LoopThread], None]) -> None:
-        """Also if one hangs: what it does not hear is about its own clients."""
+        """Posts a job to each thread; a hanging thread misses only data about its own clients."""
         for thread in self._threads:
             try:
                 job(thread)
@@ -118,16 +118,16 @@ class NativeEngine:
                 log.exception("a thread has not been told of a limit")
 
     def set_limits(self, limits: Limits) -> None:
-        """The process's, which the threads share."""
+        """The limits of the process, which the threads share."""
         share = limits.share(len(self._threads))
         self._tell_each(lambda thread: thread.set_limits(share))
 
     def set_clients_max(self, clients_max: int) -> None:
-        """Of all threads together."""
+        """The sum over all threads."""
         self._shared.set_clients_max(clients_max)
 
     def clients_held(self) -> int:
-        """How often a listener was held because so many were connected."""
+        """How often a listener was paused because of the bound on clients."""
         return self._shared.clients_held()
 
     def losses(self) -> Losses:
@@ -160,11 +160,11 @@ class NativeEngine:
         return self._shared.stale()
 
     def hurry(self, server: int) -> None:
-        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        """Links that wait for their next attempt to the server connect now, in every thread."""
         self._shared.hurry(server)
 
     def troubles(self) -> Mapping[int, tuple[int, int]]:
-        """As `Engine.troubles`, of all threads together."""
+        """As `Engine.troubles`, summed over all threads."""
         total: dict[int, tuple[int, int]] = {}
         for thread in self._threads:
             for server, (late, refused) in thread.troubles().items():
