@@ -88,6 +88,7 @@ def group_in_the_engine(line: bytes) -> Group:
         pools=plan.pools,
         servers=plan.servers,
         merge=plan.merge,
+        missed=plan.missed,
         server_ids=plan.server_ids,
         server_options=plan.server_options,
     )

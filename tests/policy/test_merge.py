@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcroute.policy import Group, Outcome, merge, merge_table
-from mcroute.policy.merge import MERGE_ORDER
+from mcroute.policy import Group, Outcome, merge, merge_table, missed_table
+from mcroute.policy.merge import MERGE_ORDER, MISSED_WRITE
 
 
 def test_every_row_ranks_every_outcome_once():
@@ -43,3 +43,13 @@ def test_the_order_of_replies_does_not_matter_and_any_answer_beats_failure(group
     answer = merge(group, outcomes)
     assert answer is merge(group, reversed(outcomes))
     assert (answer >= Outcome.REFUSED_BY_SERVER) == all(o >= Outcome.REFUSED_BY_SERVER for o in outcomes)
+
+
+@pytest.mark.parametrize("group", list(Group))
+def test_the_outcomes_by_which_a_copy_has_missed_a_write(group):
+    missed = {outcome for outcome in Outcome if missed_table()[group] >> outcome & 1}
+    assert missed == MISSED_WRITE[group]
+    assert missed >= {Outcome.EJECTED, Outcome.LOST, Outcome.OVERLOADED}
+    assert Outcome.TIMEOUT not in missed
+    assert (Outcome.REFUSED_BY_SERVER in missed) == (group is Group.DELETE)
+    assert all(outcome >= Outcome.REFUSED_BY_SERVER for outcome in missed)

@@ -111,6 +111,7 @@ cdef class CompiledPlan:
         self.table.retry_share = plan.retry_share
         self.table.retry_floor = plan.retry_floor_per_s
         for group in range(<int>GROUP_COUNT):
+            self.table.missed[group] = plan.missed[group]
             for outcome in range(<int>OUTCOME_COUNT):
                 self.table.merge[group][outcome] = plan.merge[group][outcome]
 

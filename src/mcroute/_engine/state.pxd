@@ -104,6 +104,7 @@ cdef struct PlanTable:
     double deadline             # of a request: the longest of the pools'
     double shortest             # of all timeouts: nothing is overdue sooner than that after it began
     uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
+    uint32_t missed[GROUP_COUNT]    # a bit for each outcome by which a copy has missed a write
     bint has_copies             # more than one server may be asked for a key
     bint answers_early          # a write may be answered before all servers that it went to have answered
     WalkEnds part_ends          # of a multiget: a walk for keys of one link

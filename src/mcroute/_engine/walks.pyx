@@ -206,18 +206,13 @@ cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcep
         parent.request.plan.nodes[parent.node].child_ends(parent, walk.number, outcome, reply)
 
 
-cdef bint _is_missed(int outcome) noexcept nogil:
-    """A copy that did not get a write holds an older value from now on.
-
-    After a timeout the write still stands on the link, before whatever is asked next: see link_input.pyx, trips.pyx.
-    """
-    return outcome > REFUSED_BY_SERVER and outcome != TIMEOUT
-
-
-cdef bint _keeps_its_value(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    """A server in trouble did not delete. What a CLIENT_ERROR says is the request's fault, on every copy."""
-    return (outcome == REFUSED_BY_SERVER and (walk.purpose == UNDO or walk.request.group == GROUP_DELETE)
-            and reply.block != NULL and reply.block.data[reply.offset] == b'S')
+cdef bint _has_missed(Walk* walk, int outcome, Slice reply) noexcept nogil:
+    """Whether the copy holds an older value from now on. An undo is a delete."""
+    cdef int group = GROUP_DELETE if walk.purpose == UNDO else walk.request.group
+    if not walk.request.plan.missed[group] >> outcome & 1:
+        return False
+    # A CLIENT_ERROR is the request's fault, on every copy.
+    return outcome != REFUSED_BY_SERVER or (reply.block != NULL and reply.block.data[reply.offset] == b'S')
 
 
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
@@ -228,7 +223,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.is_group:
         walk.request.plan.part_ends(walk, outcome, reply)
         return
-    if walk.server >= 0 and (_is_missed(outcome) or _keeps_its_value(walk, outcome, reply)) and walk_is_copied(walk):
+    if walk.server >= 0 and _has_missed(walk, outcome, reply) and walk_is_copied(walk):
         server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
     # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
     walk_carry(walk, walk.parent, outcome, reply)

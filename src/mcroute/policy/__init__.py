@@ -7,7 +7,7 @@ from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
 from .limits import Authentication, Limits
-from .merge import merge, merge_table
+from .merge import merge, merge_table, missed_table
 from .nodes import Group, Outcome, Plan
 from .pasts import Past
 from .places import Place, Places
@@ -104,4 +104,5 @@ __all__ = (
     "kinship",
     "merge",
     "merge_table",
+    "missed_table",
 )

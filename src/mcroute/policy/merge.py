@@ -11,7 +11,7 @@ from functools import cache
 
 from .nodes import Group, Outcome
 
-__all__ = ("MERGE_ORDER", "merge", "merge_table")
+__all__ = ("MERGE_ORDER", "MISSED_WRITE", "merge", "merge_table", "missed_table")
 
 O = Outcome  # noqa: E741  a table is read better in short words
 
@@ -67,6 +67,23 @@ MERGE_ORDER: dict[Group, tuple[Outcome, ...]] = {
         *_WRITE_FAILED,
     ),
 }  # fmt: skip
+
+
+# Not done: the copy holds an older value than a copy that did the write.
+_NOT_DONE = frozenset({O.EJECTED, O.LOST, O.OVERLOADED})
+
+# The outcomes of a write that cost a copy its trust: it goes out of service, until the supervisor has put it in order.
+# Not TIMEOUT: such a write still stands on the link, before all later requests. Not a refused store: the engine
+# deletes the value then, or the refusal is the request's own fault. But a SERVER_ERROR to a delete keeps the value.
+MISSED_WRITE: dict[Group, frozenset[Outcome]] = {
+    group: _NOT_DONE | {O.REFUSED_BY_SERVER} if group is Group.DELETE else _NOT_DONE for group in Group
+}
+
+
+@cache
+def missed_table() -> tuple[int, ...]:
+    """The table for `Plan.missed`: [group] -> a bit for each outcome in MISSED_WRITE."""
+    return tuple(sum(1 << outcome for outcome in MISSED_WRITE[group]) for group in Group)
 
 
 @cache

@@ -186,6 +186,8 @@ class Plan:
     servers: tuple[Server, ...]  # the union of the pools' servers; a server's id is its index here
     # merge[group][outcome] is a rank: of several copies' outcomes, the one of least rank is answered.
     merge: tuple[tuple[int, ...], ...]
+    # missed[group] has a bit for each outcome by which a copy has missed a write.
+    missed: tuple[int, ...]
     # A failover after a timeout takes a token. Requests add this share of a token, seconds add the floor.
     retry_share: float = 0.2
     retry_floor_per_s: float = 10.0

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError
 from . import routes as r
-from .merge import merge_table
+from .merge import merge_table, missed_table
 from .nodes import (
     All,
     Ask,
@@ -56,6 +56,7 @@ def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: f
         pools=tuple(compiler.pools),
         servers=tuple(compiler.servers.values()),
         merge=merge_table(),
+        missed=missed_table(),
         retry_share=retry_share,
         retry_floor_per_s=retry_floor_per_s,
         server_ids={name: i for i, name in enumerate(compiler.servers)},
