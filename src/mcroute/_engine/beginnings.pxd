@@ -1,9 +1,9 @@
 """Requests begin: as they come, or when what they have waited for is over."""
 
-from mcroute._engine.state cimport Engine, Request
+from mcroute._engine.state cimport ClientRequest, Engine
 
 # Begins the request at the root of its plan. The request may be answered, and gone, on return.
-cdef void request_begin(Request* request) noexcept nogil
+cdef void request_begin(ClientRequest* request) noexcept nogil
 # Begins what has waited behind a key that is held no more, and goes on with multigets whose turn it is; due at the end
 # of whatever may have ended a request.
 cdef void requests_resume(Engine* engine) noexcept nogil

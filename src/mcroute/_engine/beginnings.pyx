@@ -9,7 +9,7 @@ from mcroute._engine.walks cimport walk_plan
 from mcroute._protocol cimport CMD_GATS, REQ_OPEN, REQ_RESUMED
 
 
-cdef void request_begin(Request* request) noexcept nogil:
+cdef void request_begin(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     # What waited for other engines has passed the holds of before; those of since then are of later requests.
     if engine.hold_count > 0 and request.hold == NULL and not engine.is_resuming and hold_waits(request):
@@ -24,7 +24,7 @@ cdef void request_begin(Request* request) noexcept nogil:
 
 
 cdef void requests_resume(Engine* engine) noexcept nogil:
-    cdef Request* request
+    cdef ClientRequest* request
     while engine.released != NULL:
         request = engine.released
         engine.released = request.next_waiting
@@ -39,8 +39,8 @@ cdef void requests_resume(Engine* engine) noexcept nogil:
 
 
 cdef void claims_resume(Engine* engine) noexcept nogil:
-    cdef Request* waiting = engine.waiting
-    cdef Request* request
+    cdef ClientRequest* waiting = engine.waiting
+    cdef ClientRequest* request
     engine.waiting = NULL
     engine.last_waiting = NULL
     engine.is_resuming = True

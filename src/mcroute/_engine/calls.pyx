@@ -37,11 +37,11 @@ cdef int _parse(Engine* engine, bytes data, RequestView* view) except -1:
     return group
 
 
-cdef Request* call_begin(Engine* engine, bytes data) except NULL:
+cdef ClientRequest* call_begin(Engine* engine, bytes data) except NULL:
     cdef RequestView view
     cdef int group = _parse(engine, data, &view)
     cdef Block* block
-    cdef Request* request
+    cdef ClientRequest* request
     if engine.calls >= engine.calls_max:
         raise OverflowError(f"{engine.calls} calls are in flight already")
     if engine_is_short(engine):
@@ -86,12 +86,12 @@ cdef object _items(Slice piece):
     return items
 
 
-cdef bytes _error(Request* request, int outcome):
+cdef bytes _error(ClientRequest* request, int outcome):
     cdef char[ERROR_LINE_MAX] line
     return line[:request_error_line(request, outcome, line) - 2]
 
 
-cdef object _reply(Request* request):
+cdef object _reply(ClientRequest* request):
     """A reply of one line; an int if it is a number."""
     cdef Slice piece = request.reply
     cdef const char* text
@@ -106,7 +106,7 @@ cdef object _reply(Request* request):
     return line.removesuffix(b"\r\n")
 
 
-cdef object _result(Request* request):
+cdef object _result(ClientRequest* request):
     cdef uint32_t i
     if request.failure == REFUSED_BY_SERVER and request.reply.block != NULL:
         return (request.call, request.failure, _reply(request))
@@ -124,7 +124,7 @@ cdef object _result(Request* request):
 
 
 cdef list calls_take(Engine* engine, dict culprits):
-    cdef Request* request
+    cdef ClientRequest* request
     cdef int outcome, culprit
     results = []
     while engine.finished != NULL:

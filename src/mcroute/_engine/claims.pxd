@@ -17,7 +17,7 @@ be had waits in the engine, and is tried again when another engine has released 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
 
-from mcroute._engine.state cimport Claims, Engine, Request, Walk
+from mcroute._engine.state cimport Claims, ClientRequest, Engine, Walk
 
 cdef enum:
     CLAIM_SLOTS = 1 << 16
@@ -36,12 +36,12 @@ cdef void claims_open(Claims* claims) noexcept nogil
 
 # A write to the key is about to begin, or a claim about to be given back: the table is seldom in the processor's cache.
 cdef void claim_expect(Engine* engine, const uint8_t* key, size_t size) noexcept nogil
-cdef void claim_expect_release(Request* request) noexcept nogil
+cdef void claim_expect_release(ClientRequest* request) noexcept nogil
 
 # Whether the request, which has not begun, has to wait for another engine; then claims_resume begins it.
-cdef bint claim_waits(Request* request) noexcept nogil
+cdef bint claim_waits(ClientRequest* request) noexcept nogil
 # The last walk of a request that has a claim has ended.
-cdef void claim_release(Request* request) noexcept nogil
+cdef void claim_release(ClientRequest* request) noexcept nogil
 # When the next engine_check is due at the latest; infinity if nothing waits.
 cdef double claims_due(Engine* engine) noexcept nogil
 # The walk's request may be executed though nobody waits for it. Returns the slot, for claim_unhaunt.

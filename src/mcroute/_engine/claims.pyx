@@ -62,7 +62,7 @@ cdef inline uint32_t _slot(const uint8_t* key, size_t size) noexcept nogil:
     return hash_murmur3_32(key, size, SEED) & (CLAIM_SLOTS - 1)
 
 
-cdef uint32_t _slot_of(Request* request) noexcept nogil:
+cdef uint32_t _slot_of(ClientRequest* request) noexcept nogil:
     return _slot(request.block.data + request.offset + request.view.key_offset, request.view.key_size)
 
 
@@ -71,7 +71,7 @@ cdef void claim_expect(Engine* engine, const uint8_t* key, size_t size) noexcept
         prefetch(&engine.claims.slots[_slot(key, size)])
 
 
-cdef void claim_expect_release(Request* request) noexcept nogil:
+cdef void claim_expect_release(ClientRequest* request) noexcept nogil:
     if request.claim != 0:
         prefetch(&request.plan.engine.claims.slots[request.claim - 1])
 
@@ -105,7 +105,7 @@ cdef bint _has_others_ghosts(Engine* engine, uint32_t slot) noexcept nogil:
     return mcroute_load(&engine.claims.slots[slot]) >> GHOSTS_SHIFT > engine.slot_ghosts[slot]
 
 
-cdef bint _any_slot(Request* request, bint (*holds)(Engine*, uint32_t) noexcept nogil) noexcept nogil:
+cdef bint _any_slot(ClientRequest* request, bint (*holds)(Engine*, uint32_t) noexcept nogil) noexcept nogil:
     """Whether this holds for the slot of any of the request's keys."""
     cdef Engine* engine = request.plan.engine
     cdef const uint8_t* data = request.block.data + request.offset
@@ -138,7 +138,7 @@ cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
     return False
 
 
-cdef bint _is_about(Request* request, uint32_t slot) noexcept nogil:
+cdef bint _is_about(ClientRequest* request, uint32_t slot) noexcept nogil:
     """Whether this is the slot of any of the request's keys."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t offset = request.view.key_offset
@@ -154,7 +154,7 @@ cdef bint _is_about(Request* request, uint32_t slot) noexcept nogil:
             return True
 
 
-cdef bint _is_haunted(Request* request) noexcept nogil:
+cdef bint _is_haunted(ClientRequest* request) noexcept nogil:
     """Whether another engine has a ghost of one of the request's keys."""
     cdef Engine* engine = request.plan.engine
     if mcroute_load(&engine.claims.ghosts) == engine.ghosts:
@@ -173,7 +173,7 @@ cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
     return False
 
 
-cdef bint _waits_for_ghosts(Request* request) noexcept nogil:
+cdef bint _waits_for_ghosts(ClientRequest* request) noexcept nogil:
     """For as long as a reply may take. Then the server that is silent has missed this write."""
     cdef PlanTable* plan = request.plan
     return (plan.engine.now < request.deadline.at - plan.deadline + plan.shortest and _is_haunted(request)
@@ -185,7 +185,7 @@ cdef bint _is_anothers_turn(Engine* engine, uint64_t bits) noexcept nogil:
     return bits & WAITED != 0 and (_claims(bits) > 0 or not engine.is_resuming)
 
 
-cdef bint _take(Request* request) noexcept nogil:
+cdef bint _take(ClientRequest* request) noexcept nogil:
     """Takes the slot of the request's key; else leaves word that somebody waits for it."""
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = _slot_of(request)
@@ -202,7 +202,7 @@ cdef bint _take(Request* request) noexcept nogil:
         bits = mcroute_load(at)
 
 
-cdef bint _awaits_ghosts(Request* request) noexcept nogil:
+cdef bint _awaits_ghosts(ClientRequest* request) noexcept nogil:
     """The same for a write that claims nothing: whoever hears the late reply tells."""
     cdef uint64_t* at
     if not _waits_for_ghosts(request):
@@ -214,7 +214,7 @@ cdef bint _awaits_ghosts(Request* request) noexcept nogil:
 
 
 cdef bint _is_awaited_here(Engine* engine, uint32_t slot) noexcept nogil:
-    cdef Request* request = engine.waiting
+    cdef ClientRequest* request = engine.waiting
     while request != NULL:
         if _is_about(request, slot):
             return True
@@ -233,7 +233,7 @@ cdef void _wake_if_waited(Engine* engine, uint32_t slot) noexcept nogil:
         bits = mcroute_load(at)
 
 
-cdef void claim_release(Request* request) noexcept nogil:
+cdef void claim_release(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = request.claim - 1
     _add(&engine.claims.slots[slot], 0 - ONE_CLAIM)
@@ -244,7 +244,7 @@ cdef void claim_release(Request* request) noexcept nogil:
 
 # ---- waiting ----
 
-cdef void _wait(Request* request) noexcept nogil:
+cdef void _wait(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     # It must not be freed while it waits, also when its deadline has come meanwhile.
     request.walks += 1
@@ -258,15 +258,15 @@ cdef void _wait(Request* request) noexcept nogil:
     engine.next_check = min(engine.next_check, claims_due(engine))
 
 
-cdef bint _writes_a_key(Request* request) noexcept nogil:
+cdef bint _writes_a_key(ClientRequest* request) noexcept nogil:
     if request.group == GROUP_READ_TOUCH:
         return request.view.key_count <= 1
     return request.group > GROUP_LAST_READ and request.group != GROUP_FLUSH
 
 
-cdef bint _would_pass_a_read(Request* request) noexcept nogil:
+cdef bint _would_pass_a_read(ClientRequest* request) noexcept nogil:
     """Reads that wait hold nothing: their sessions' later writes would come before them."""
-    cdef Request* earlier = request.plan.engine.waiting
+    cdef ClientRequest* earlier = request.plan.engine.waiting
     if request.plan.engine.waiting_reads == 0:
         return False
     while earlier != NULL:
@@ -276,7 +276,7 @@ cdef bint _would_pass_a_read(Request* request) noexcept nogil:
     return False
 
 
-cdef bint claim_waits(Request* request) noexcept nogil:
+cdef bint claim_waits(ClientRequest* request) noexcept nogil:
     cdef PlanTable* plan = request.plan
     if plan.engine.is_ending:
         return False
@@ -301,7 +301,7 @@ cdef double claims_due(Engine* engine) noexcept nogil:
 # ---- ghosts ----
 
 cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = EVERY_KEY
     cdef const uint8_t* key

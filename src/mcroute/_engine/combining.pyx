@@ -14,7 +14,7 @@ from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
     CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
-    TIMEOUT, Engine, Request, Text,
+    TIMEOUT, ClientRequest, Engine, Text,
 )
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
@@ -163,7 +163,7 @@ cdef void all_child_ends(Walk* walk, int child, int outcome, Slice reply) noexce
 
 cdef void detach_begins(Walk* walk, PlanNode* node) noexcept nogil:
     """The answer first; the child then runs as a walk whose outcome nobody takes."""
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef Walk* child = walk_new(request, NULL, request.plan.children[node.children])
     if child != NULL:
         child.first_key = walk.first_key

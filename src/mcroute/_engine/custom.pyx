@@ -14,7 +14,7 @@ from mcroute._engine.clock cimport engine_began
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note, deadlines_next
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
-    LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, Request, Route, RouteOrder, walk_key,
+    LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, ClientRequest, Route, RouteOrder, walk_key,
 )
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
@@ -54,7 +54,7 @@ cdef void _free_event(RouteEvent* event) noexcept nogil:
 # ---- a route's life ----
 
 cdef Route* _route_new(Walk* walk, PlanNode* node) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef Engine* engine = request.plan.engine
     cdef Route* route = <Route*>calloc(1, sizeof(Route))
     if route == NULL:

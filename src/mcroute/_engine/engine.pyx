@@ -24,8 +24,8 @@ from mcroute._engine.plans cimport AdmittedServer, CompiledPlan, servers_admit
 from mcroute._engine.requests cimport call_forget
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
-    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, Link, Request,
-    RouteEvent, Server, Session, Text,
+    CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, ClientRequest, Link, RouteEvent,
+    Server, Session, Text,
 )
 from mcroute._engine.words cimport ServerWord
 
@@ -452,7 +452,7 @@ cdef class Engine(EngineServers):
         memcached's words, for anything else, and for what is not routed by a key or wants no reply (version,
         stats, noreply, quiet modes); OverflowError when 65536 are in flight.
         """
-        cdef Request* begun
+        cdef ClientRequest* begun
         engine_began(self.own(), now)
         begun = call_begin(self.state, request)
         number = begun.call
@@ -463,7 +463,7 @@ cdef class Engine(EngineServers):
     def forget(self, number):
         """Nobody waits for this request any more; it runs on, and has no result. KeyError if it had one."""
         self.own()
-        call_forget(<Request*><uintptr_t>self.calls.pop(number))
+        call_forget(<ClientRequest*><uintptr_t>self.calls.pop(number))
 
     @cython.critical_section
     def take_results(self):

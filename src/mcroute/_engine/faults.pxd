@@ -6,7 +6,7 @@ read only to make the line of an error, and as it was before or after a change, 
 
 from libc.stddef cimport size_t
 
-from mcroute._engine.state cimport FAULT_MAX, NAME_MAX, Description, Request
+from mcroute._engine.state cimport FAULT_MAX, NAME_MAX, ClientRequest, Description
 
 cdef enum:
     ERROR_LINE_MAX = 64 + NAME_MAX + FAULT_MAX
@@ -15,8 +15,8 @@ cdef enum:
 cdef int description_write(Description* description, str name, str fault) except -1
 
 # An ask of this server has ended in one of the outcomes that are failures.
-cdef void request_blame(Request* request, int server, int outcome) noexcept nogil
+cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil
 # The server whose outcome is the request's, -1 if it is none's.
-cdef int request_culprit(const Request* request, int outcome) noexcept nogil
+cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nogil
 # The line that the client is told, with the server's name if that is known; returns its size.
-cdef size_t request_error_line(const Request* request, int outcome, char* out) noexcept nogil
+cdef size_t request_error_line(const ClientRequest* request, int outcome, char* out) noexcept nogil

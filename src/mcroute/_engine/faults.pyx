@@ -50,7 +50,7 @@ cdef bint _read(Description* description, uint64_t* words) noexcept nogil:
     return False
 
 
-cdef void request_blame(Request* request, int server, int outcome) noexcept nogil:
+cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = request.plan.merge[request.group]
     # As the outcomes of copies are merged: the one of least rank is answered.
     if request.blamed == 0 or ranks[outcome] <= ranks[request.blamed_for]:
@@ -58,7 +58,7 @@ cdef void request_blame(Request* request, int server, int outcome) noexcept nogi
         request.blamed_for = <uint8_t>outcome
 
 
-cdef int request_culprit(const Request* request, int outcome) noexcept nogil:
+cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nogil:
     if request.blamed > 0 and request.blamed_for == outcome:
         return <int>request.blamed - 1
     # The deadline has come while the only server that was asked had not answered.
@@ -89,7 +89,7 @@ cdef int _named_line(int outcome, const char* name, const char* fault, int lost_
     return _lost_line(name, lost_error, out) if outcome == LOST else 0
 
 
-cdef size_t request_error_line(const Request* request, int outcome, char* out) noexcept nogil:
+cdef size_t request_error_line(const ClientRequest* request, int outcome, char* out) noexcept nogil:
     cdef uint64_t[TEXT_WORDS] words
     cdef const char* name = <const char*>words
     cdef const char* plain = error_line(outcome)

@@ -54,7 +54,7 @@ cdef int request_group(const uint8_t* data, RequestView* view) noexcept nogil:
     return group if view.command < CMD_META_GET else _meta_group(group, data, view)
 
 
-cdef int meta_variant(Request* request) noexcept nogil:
+cdef int meta_variant(ClientRequest* request) noexcept nogil:
     cdef RequestView* view = &request.view
     if view.command == CMD_META_GET and request.group == GROUP_READ_TOUCH:
         return VARIANT_TOUCH
@@ -71,7 +71,7 @@ cdef int meta_variant(Request* request) noexcept nogil:
     return -1
 
 
-cdef bint meta_vivifies(Request* request) noexcept nogil:
+cdef bint meta_vivifies(ClientRequest* request) noexcept nogil:
     cdef RequestView* view = &request.view
     if view.command != CMD_META_ARITHMETIC and (view.command != CMD_META_SET or view.meta_mode not in (b'a', b'p')):
         return False

@@ -8,11 +8,11 @@ thread; what they hand out belongs to whoever took it.
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
-from mcroute._engine.state cimport Engine, Handed, Request
+from mcroute._engine.state cimport ClientRequest, Engine, Handed
 
 # The request waits for the driver's answer; at its deadline it ends as any other does. When Engine.handed_max wait,
 # it is refused.
-cdef void request_hand_over(Request* request) noexcept nogil
+cdef void request_hand_over(ClientRequest* request) noexcept nogil
 # The requests handed over since the last time, in this order; NULL if there are none.
 cdef Handed* handed_take(Engine* engine) noexcept nogil
 # Answers one of them, once; False if it has been answered, or never was.

@@ -12,7 +12,7 @@ from mcroute._engine.state cimport OVERLOADED
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
 
-cdef void request_hand_over(Request* request) noexcept nogil:
+cdef void request_hand_over(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef const char* line = error_line(OVERLOADED)
     if engine.handed_count >= engine.handed_max:
@@ -30,12 +30,12 @@ cdef void request_hand_over(Request* request) noexcept nogil:
     engine.last_handed = request
 
 
-cdef void _leave(Request* request) noexcept nogil:
+cdef void _leave(ClientRequest* request) noexcept nogil:
     request.plan.engine.handed_count -= 1
     request_walk_ended(request)
 
 
-cdef Handed* _copy(Request* request) noexcept nogil:
+cdef Handed* _copy(ClientRequest* request) noexcept nogil:
     cdef const char* line = <const char*>request.block.data + request.offset
     cdef size_t size = request.view.line_size
     cdef Handed* copy
@@ -53,7 +53,7 @@ cdef Handed* _copy(Request* request) noexcept nogil:
 cdef Handed* handed_take(Engine* engine) noexcept nogil:
     cdef Handed* first = NULL
     cdef Handed** end = &first
-    cdef Request* request
+    cdef ClientRequest* request
     while engine.handed != NULL:
         request = engine.handed
         if request.is_done:
@@ -75,8 +75,8 @@ cdef Handed* handed_take(Engine* engine) noexcept nogil:
 
 
 cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil:
-    cdef Request** place = &engine.taken
-    cdef Request* request
+    cdef ClientRequest** place = &engine.taken
+    cdef ClientRequest* request
     while place[0] != NULL and place[0].handed != number:
         place = &place[0].next_handed
     request = place[0]
@@ -89,7 +89,7 @@ cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, s
     return True
 
 
-cdef void _forget(Request* request) noexcept nogil:
+cdef void _forget(ClientRequest* request) noexcept nogil:
     # Only what has been answered is freed.
     if not request.is_done:
         request_answer(request, NOTHING)
@@ -97,7 +97,7 @@ cdef void _forget(Request* request) noexcept nogil:
 
 
 cdef void handed_forget(Engine* engine) noexcept nogil:
-    cdef Request* request
+    cdef ClientRequest* request
     while engine.handed != NULL:
         request = engine.handed
         engine.handed = request.next_handed

@@ -14,7 +14,7 @@ cdef Hold** _bucket(Engine* engine, uint32_t key_hash) noexcept nogil:
     return &engine.holds[key_hash & (HOLD_BUCKETS - 1)]
 
 
-cdef void hold_key(Request* request) noexcept nogil:
+cdef void hold_key(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Hold* hold
     cdef Hold** bucket
@@ -38,7 +38,7 @@ cdef void hold_key(Request* request) noexcept nogil:
 cdef Hold* _find(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
     cdef uint32_t key_hash = hash_murmur3_32(key, size, 0)
     cdef Hold* hold = _bucket(engine, key_hash)[0]
-    cdef Request* holder
+    cdef ClientRequest* holder
     while hold != NULL:
         holder = hold.request
         if (hold.key_hash == key_hash and holder.view.key_size == size
@@ -48,7 +48,7 @@ cdef Hold* _find(Engine* engine, const uint8_t* key, size_t size) noexcept nogil
     return NULL
 
 
-cdef Hold* _find_any(Request* request) noexcept nogil:
+cdef Hold* _find_any(ClientRequest* request) noexcept nogil:
     """The first of the request's keys that is held."""
     cdef Engine* engine = request.plan.engine
     cdef const uint8_t* data = request.block.data + request.offset
@@ -67,7 +67,7 @@ cdef Hold* _find_any(Request* request) noexcept nogil:
             return hold
 
 
-cdef bint hold_waits(Request* request) noexcept nogil:
+cdef bint hold_waits(ClientRequest* request) noexcept nogil:
     cdef Hold* hold = _find_any(request)
     if hold == NULL:
         return False
@@ -82,7 +82,7 @@ cdef bint hold_waits(Request* request) noexcept nogil:
     return True
 
 
-cdef void release_requests(Engine* engine, Request* first, Request* last) noexcept nogil:
+cdef void release_requests(Engine* engine, ClientRequest* first, ClientRequest* last) noexcept nogil:
     if engine.released == NULL:
         engine.released = first
     else:
@@ -90,7 +90,7 @@ cdef void release_requests(Engine* engine, Request* first, Request* last) noexce
     engine.last_released = last
 
 
-cdef void hold_release(Request* request) noexcept nogil:
+cdef void hold_release(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Hold* hold = request.hold
     cdef Hold** place = _bucket(engine, hold.key_hash)

@@ -20,7 +20,7 @@ from mcroute._engine.requests cimport request_taken
 from mcroute._engine.session_output cimport session_abandon
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, NOT_LOST, RETRIES_MAX,
-    SCRIPT_MAX, VALUE_MAX_UNKNOWN, Conn, Request, Walk,
+    SCRIPT_MAX, VALUE_MAX_UNKNOWN, ClientRequest, Conn, Walk,
 )
 from mcroute._engine.trips cimport link_drop_expected
 from mcroute._protocol cimport default_limits
@@ -88,7 +88,7 @@ cdef Server* server_add(Engine* engine) noexcept nogil:
 
 
 cdef void _free_spares(Engine* engine) noexcept nogil:
-    cdef Request* request
+    cdef ClientRequest* request
     cdef Walk* walk
     while engine.spare_requests != NULL:
         request = engine.spare_requests

@@ -8,9 +8,7 @@ from libc.string cimport memcmp, memcpy
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.meta cimport put_meta
-from mcroute._engine.state cimport (
-    LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, Engine, Request, walk_key,
-)
+from mcroute._engine.state cimport LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, ClientRequest, Engine, walk_key
 from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_INCR, CMD_META_DEBUG,
@@ -46,7 +44,7 @@ cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
     return out_copy(out, &engine.outbound, <const uint8_t*>word, size)
 
 
-cdef size_t _keys_size(const Request* request, int32_t key, bint only_one) noexcept nogil:
+cdef size_t _keys_size(const ClientRequest* request, int32_t key, bint only_one) noexcept nogil:
     """Of the keys in a line, each with a space."""
     cdef size_t size = 0
     while key >= 0:
@@ -56,7 +54,7 @@ cdef size_t _keys_size(const Request* request, int32_t key, bint only_one) noexc
 
 
 cdef bint _put_keys(
-    OutQueue* out, Engine* engine, Request* request, int32_t key, bint only_one
+    OutQueue* out, Engine* engine, ClientRequest* request, int32_t key, bint only_one
 ) noexcept nogil:
     """One get line for a chain of keys of a multiget."""
     cdef const uint8_t* data = request.block.data + request.offset
@@ -114,7 +112,7 @@ cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_
     return snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
 
 
-cdef bint _put_encoded(OutQueue* out, Engine* engine, Request* request, bint tags_cas) noexcept nogil:
+cdef bint _put_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bint tags_cas) noexcept nogil:
     """The request's line from its parsed fields, and its value from where it stands."""
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
@@ -172,7 +170,7 @@ cdef bint _may_go_verbatim(Walk* walk) noexcept nogil:
 
 
 cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef Engine* engine = link.conn.engine
     cdef OutQueue* out = &link.conn.out
     cdef int command = request.view.command

@@ -10,7 +10,7 @@ from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.relief cimport links_have_room
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
-    Request, walk_is_copied,
+    ClientRequest, walk_is_copied,
 )
 from mcroute._engine.words cimport word_haunt
 from mcroute._hashing.caching cimport prefetch_all
@@ -121,7 +121,7 @@ cdef bint link_advance(Link* link) noexcept nogil:
 
 cdef inline void _prefetch_request(const Walk* walk) noexcept nogil:
     """Most walks are their request's own, and stand at its end; some requests have none any more."""
-    prefetch_all(<uintptr_t>walk + sizeof(Walk) - sizeof(Request), sizeof(Request))
+    prefetch_all(<uintptr_t>walk + sizeof(Walk) - sizeof(ClientRequest), sizeof(ClientRequest))
 
 
 cdef void link_arrived(Link* link) noexcept nogil:

@@ -1,15 +1,16 @@
 """Meta commands on their way to a server and back: the client's opaque gives way to one of ours meanwhile."""
 
 from mcroute._engine.blocks cimport Block, OutQueue
-from mcroute._engine.state cimport Engine, Expected, Request
+from mcroute._engine.state cimport ClientRequest, Engine, Expected
 from mcroute._protocol cimport ReplyView
 
 # Queues the request with `opaque` in place of the client's, without q, and with the
 # server's own CAS token if tokens are tagged. False without memory.
-cdef bint put_meta(OutQueue* out, Engine* engine, Request* request, unsigned int opaque, bint tags_cas) noexcept nogil
+cdef bint put_meta(OutQueue* out, Engine* engine, ClientRequest* request, unsigned int opaque,
+                   bint tags_cas) noexcept nogil
 # Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
 cdef bint meta_matches(Expected* expected, const unsigned char* data, const ReplyView* view) noexcept nogil
 # A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.
-cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil
+cdef Block* meta_reply(ClientRequest* request, const char* letters) noexcept nogil
 # The reply with the client's opaque put back, in a block of its own; NULL without memory.
-cdef Block* meta_restore(Request* request, const unsigned char* data, ReplyView* view) noexcept nogil
+cdef Block* meta_restore(ClientRequest* request, const unsigned char* data, ReplyView* view) noexcept nogil

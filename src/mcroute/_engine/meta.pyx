@@ -22,7 +22,7 @@ cdef enum:
     OPAQUE_ROOM = 16            # " O", ten digits, and the zero that snprintf adds
 
 
-cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexcept nogil:
+cdef bint _put_own_token(OutQueue* out, Engine* engine, ClientRequest* request) noexcept nogil:
     """The CAS token as the server knows it."""
     cdef char[TOKEN_ROOM] text
     cdef uint64_t token = 0
@@ -32,7 +32,8 @@ cdef bint _put_own_token(OutQueue* out, Engine* engine, Request* request) noexce
     return out_copy(out, &engine.outbound, <uint8_t*>text, size)
 
 
-cdef bint _put_flags(OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas) noexcept nogil:
+cdef bint _put_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque,
+                     bint tags_cas) noexcept nogil:
     """Ours stands where the client's opaque stood, or last."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = request.view.flags_offset
@@ -61,7 +62,7 @@ cdef bint _put_flags(OutQueue* out, Engine* engine, Request* request, uint32_t o
 
 
 cdef bint put_meta(
-    OutQueue* out, Engine* engine, Request* request, uint32_t opaque, bint tags_cas
+    OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque, bint tags_cas
 ) noexcept nogil:
     cdef RequestView* view = &request.view
     cdef const uint8_t* data = request.block.data + request.offset
@@ -91,7 +92,7 @@ cdef bint meta_matches(Expected* expected, const uint8_t* data, const ReplyView*
     return view.opaque_size == <uint32_t>size and memcmp(data + view.opaque_offset, ours, size) == 0
 
 
-cdef Block* meta_reply(Request* request, const char* letters) noexcept nogil:
+cdef Block* meta_reply(ClientRequest* request, const char* letters) noexcept nogil:
     cdef RequestView* view = &request.view
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = view.flags_offset
@@ -124,7 +125,7 @@ cdef void _append(Block* block, const char* text, size_t size) noexcept nogil:
     block.fill += size
 
 
-cdef Block* meta_restore(Request* request, const uint8_t* data, ReplyView* view) noexcept nogil:
+cdef Block* meta_restore(ClientRequest* request, const uint8_t* data, ReplyView* view) noexcept nogil:
     cdef RequestView* asked = &request.view
     # From where to where our token is cut out: with its letter, and with the blank before it if nothing replaces it.
     cdef size_t start = view.opaque_offset - 1

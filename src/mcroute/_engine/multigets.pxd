@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.blocks cimport Block, Slice
-from mcroute._engine.state cimport Request, Session, Walk
+from mcroute._engine.state cimport ClientRequest, Session, Walk
 
 cdef enum:
     ROUND_KEYS_MAX = 128        # that are asked for at first, of however many there are
@@ -13,11 +13,11 @@ cdef enum:
 
 
 # Goes on with a get whose round is over, if it is its turn and its client has taken enough.
-cdef void multiget_go_on(Request* request) noexcept nogil
+cdef void multiget_go_on(ClientRequest* request) noexcept nogil
 # The same with the session's first request, if that waits: bytes have been sent.
 cdef void session_go_on(Session* session) noexcept nogil
 # Begins the request's parts. The request may be answered, and gone, on return.
-cdef void multiget_begin(Request* request) noexcept nogil
+cdef void multiget_begin(ClientRequest* request) noexcept nogil
 # A VALUE has come for a part. False when its key is not one of those that are still to come.
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil
 # The size of the item of the key that comes next, kept, if the block has the whole of it from `start` on; else 0.

@@ -36,7 +36,7 @@ cdef enum:
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
 
-cdef inline const uint8_t* _text(const Request* request, const KeyState* state) noexcept nogil:
+cdef inline const uint8_t* _text(const ClientRequest* request, const KeyState* state) noexcept nogil:
     return request.block.data + request.offset + state.offset
 
 
@@ -59,7 +59,7 @@ cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
 
 
 cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size, size_t value_max) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef const KeyState* state
     if walk.cursor < 0:
         return 0
@@ -100,7 +100,7 @@ cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept no
 
 
 cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     if outcome == HIT and reply.block != NULL:
         # Up to, and without, the END behind the item.
         _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - 5))
@@ -109,14 +109,14 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
         _note_refusal(request, outcome, reply)
     _part_ended(request)
 
-cdef void _note_refusal(Request* request, int outcome, Slice reply) noexcept nogil:
+cdef void _note_refusal(ClientRequest* request, int outcome, Slice reply) noexcept nogil:
     """The first server's line is passed on, as of a get of one key."""
     if outcome == REFUSED_BY_SERVER == request.failure and reply.block != NULL and request.reply.block == NULL:
         block_keep(reply.block)
         request.reply = reply
 
 
-cdef void _part_ended(Request* request) noexcept nogil:
+cdef void _part_ended(ClientRequest* request) noexcept nogil:
     request.groups_open -= 1
     if request.groups_open > 0 or request.is_done:
         return
@@ -127,7 +127,7 @@ cdef void _part_ended(Request* request) noexcept nogil:
         request_answer_joined(request)
 
 
-cdef bint _has_more_rounds(Request* request) noexcept nogil:
+cdef bint _has_more_rounds(ClientRequest* request) noexcept nogil:
     return (request.session != NULL and request.failure == HIT
             and request_rounds(request).end < request.key_count)
 
@@ -138,19 +138,19 @@ cdef bint _is_switch(PlanNode* node) noexcept nogil:
     return node.kind == NODE_SWITCH_PREFIX or node.kind == NODE_SWITCH_COMMAND
 
 
-cdef int _key_node(Request* request, int node, const KeyState* state) noexcept nogil:
+cdef int _key_node(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
     """Behind the switches, which only some plans have."""
     if not _is_switch(&request.plan.nodes[node]):
         return node
     return walk_resolve(request, node, _text(request, state), state.size)
 
 
-cdef int _child(Request* request, PlanNode* first, const KeyState* state) noexcept nogil:
+cdef int _child(ClientRequest* request, PlanNode* first, const KeyState* state) noexcept nogil:
     cdef uint32_t start = request.start if first.random_start else 0
     return <int>((start + state.tried) % <uint32_t>first.child_count)
 
 
-cdef PlanNode* _shared_ask(Request* request, int node, const KeyState* state) noexcept nogil:
+cdef PlanNode* _shared_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
     """The ask that the key has come to, if it can be asked together with others; else NULL."""
     cdef PlanNode* ask = &request.plan.nodes[node]
     if ask.kind == NODE_FIRST:
@@ -158,20 +158,20 @@ cdef PlanNode* _shared_ask(Request* request, int node, const KeyState* state) no
     return ask if ask.kind == NODE_ASK else NULL
 
 
-cdef bint _has_another(Request* request, int node, const KeyState* state, bint is_error) noexcept nogil:
+cdef bint _has_another(ClientRequest* request, int node, const KeyState* state, bint is_error) noexcept nogil:
     """Whether the node has one more child for the key after an error, or a miss."""
     cdef PlanNode* first = &request.plan.nodes[node]
     return (first.kind == NODE_FIRST and state.tried + 1 < <uint32_t>first.child_count and not request.is_done
             and (is_error or first.on_miss) and not request_is_over(request))
 
 
-cdef int _best(Request* request, const KeyState* state, int outcome) noexcept nogil:
+cdef int _best(ClientRequest* request, const KeyState* state, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = &request.plan.merge[request.group][0]
     return state.best if state.tried > 0 and ranks[state.best] < ranks[outcome] else outcome
 
 
 cdef bint multiget_may_move(Walk* part) noexcept nogil:
-    cdef Request* request = part.request
+    cdef ClientRequest* request = part.request
     cdef int32_t key = part.first_key
     cdef KeyState* state
     while key >= 0:
@@ -184,7 +184,7 @@ cdef bint multiget_may_move(Walk* part) noexcept nogil:
 
 # ---- parts ----
 
-cdef void _walk_key(Request* request, int32_t key, int node) noexcept nogil:
+cdef void _walk_key(ClientRequest* request, int32_t key, int node) noexcept nogil:
     """Walks one key of a multiget by itself, from the child on that it has come to."""
     cdef KeyState* state = &request.keys[key]
     cdef Walk* walk = walk_new(request, NULL, node)
@@ -200,7 +200,7 @@ cdef void _walk_key(Request* request, int32_t key, int node) noexcept nogil:
         walk_run(walk)
 
 
-cdef Walk* _new_part(Request* request, Link* link, PlanNode* ask) noexcept nogil:
+cdef Walk* _new_part(ClientRequest* request, Link* link, PlanNode* ask) noexcept nogil:
     cdef Walk* part = walk_new(request, NULL, request.plan.root)
     if part == NULL:
         return NULL
@@ -215,7 +215,7 @@ cdef Walk* _new_part(Request* request, Link* link, PlanNode* ask) noexcept nogil
     return part
 
 
-cdef void _join(Request* request, int32_t key, int node) noexcept nogil:
+cdef void _join(ClientRequest* request, int32_t key, int node) noexcept nogil:
     cdef KeyState* state = &request.keys[key]
     cdef const uint8_t* text = _text(request, state)
     cdef PlanNode* ask = _shared_ask(request, node, state)
@@ -225,7 +225,7 @@ cdef void _join(Request* request, int32_t key, int node) noexcept nogil:
     _join_part(request, key, node, ask, link)
 
 
-cdef void _join_part(Request* request, int32_t key, int node, PlanNode* ask, Link* link) noexcept nogil:
+cdef void _join_part(ClientRequest* request, int32_t key, int node, PlanNode* ask, Link* link) noexcept nogil:
     """Makes the key one of its link's part; it is walked by itself where it cannot be."""
     cdef Walk* part
     if link == NULL or (link.group != NULL and link.group.tags_cas != ask.tags_cas):
@@ -244,7 +244,7 @@ cdef void _join_part(Request* request, int32_t key, int node, PlanNode* ask, Lin
     part.absent += 1
 
 
-cdef const RingTable* _ring_of_owner(Request* request, PlanNode* ask) noexcept nogil:
+cdef const RingTable* _ring_of_owner(ClientRequest* request, PlanNode* ask) noexcept nogil:
     """The ring that says which server the ask is for; NULL where the key's owner is not enough, or not needed."""
     cdef PlanPool* pool
     if ask == NULL or ask.rank > 0:
@@ -254,7 +254,7 @@ cdef const RingTable* _ring_of_owner(Request* request, PlanNode* ask) noexcept n
     return pool.ring if pool.size > 1 else NULL
 
 
-cdef void _join_owners(Request* request, int32_t first, int count, const RingTable* ring, int node,
+cdef void _join_owners(ClientRequest* request, int32_t first, int count, const RingTable* ring, int node,
                        PlanNode* ask, const int* nodes) noexcept nogil:
     """The keys go to their owners on one ring. `nodes` are those that each has come to; NULL: all to this one."""
     cdef (const uint8_t*)[KEYS_A_ROUND] texts
@@ -274,7 +274,7 @@ cdef void _join_owners(Request* request, int32_t first, int count, const RingTab
         _join_part(request, first + i, node, ask, walk_link(server, texts[i], sizes[i]))
 
 
-cdef void _join_all(Request* request, int node, int32_t first, int32_t count) noexcept nogil:
+cdef void _join_all(ClientRequest* request, int node, int32_t first, int32_t count) noexcept nogil:
     """The keys from the first on, up to `count`, to one node."""
     cdef PlanNode* ask = _shared_ask(request, node, &request.keys[first])
     cdef const RingTable* ring = _ring_of_owner(request, ask)
@@ -287,7 +287,7 @@ cdef void _join_all(Request* request, int node, int32_t first, int32_t count) no
             first += KEYS_A_ROUND
 
 
-cdef void _join_switched(Request* request, int switch, int32_t first, int32_t end) noexcept nogil:
+cdef void _join_switched(ClientRequest* request, int switch, int32_t first, int32_t end) noexcept nogil:
     """Each key to the node that the switch says. Those in a row are looked up together if their pools share a ring."""
     cdef int[KEYS_A_ROUND] nodes
     cdef int count = 0
@@ -321,7 +321,7 @@ cdef void _ask_part(Walk** at) noexcept nogil:
     walk_ask(part, link.server, link)
 
 
-cdef void _ask_parts(Request* request) noexcept nogil:
+cdef void _ask_parts(ClientRequest* request) noexcept nogil:
     """What fails at once goes first: its keys may join the parts of other servers."""
     cdef Walk** at = &request.parts
     if request.is_asking:
@@ -339,7 +339,7 @@ cdef void _ask_parts(Request* request) noexcept nogil:
 
 # ---- beginning ----
 
-cdef bint _lay_out_keys(Request* request) noexcept nogil:
+cdef bint _lay_out_keys(ClientRequest* request) noexcept nogil:
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = request.view.key_offset
     cdef uint32_t count = request.view.key_count
@@ -364,7 +364,7 @@ cdef bint _lay_out_keys(Request* request) noexcept nogil:
     return True
 
 
-cdef void multiget_begin(Request* request) noexcept nogil:
+cdef void multiget_begin(ClientRequest* request) noexcept nogil:
     if not _lay_out_keys(request):
         request.outcome = OVERLOADED
         request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
@@ -376,7 +376,7 @@ cdef void multiget_begin(Request* request) noexcept nogil:
         _ask_keys(request, 0, <int32_t>request.key_count)
 
 
-cdef void _ask_keys(Request* request, int32_t first, int32_t end) noexcept nogil:
+cdef void _ask_keys(ClientRequest* request, int32_t first, int32_t end) noexcept nogil:
     cdef PlanTable* plan = request.plan
     cdef int root = plan.root
     # Held open until every key has been looked at, so that parts which end at once do not end the request.
@@ -402,7 +402,7 @@ cdef uint32_t _next_count(Engine* engine, uint32_t keys, uint64_t bytes) noexcep
     return <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>KEYS_AT_ONCE))
 
 
-cdef void multiget_go_on(Request* request) noexcept nogil:
+cdef void multiget_go_on(ClientRequest* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Rounds* rounds = request_rounds(request)
     cdef uint64_t before
@@ -421,7 +421,7 @@ cdef void multiget_go_on(Request* request) noexcept nogil:
 
 
 cdef void session_go_on(Session* session) noexcept nogil:
-    cdef Request* request = session.head
+    cdef ClientRequest* request = session.head
     while request != NULL and not request.is_stalled:
         request = request.next
     session.has_rounds = request != NULL
@@ -432,7 +432,7 @@ cdef void session_go_on(Session* session) noexcept nogil:
 
 cdef void _go_on(Walk* part, int outcome) noexcept nogil:
     """Keys without an item are asked of their next child, if their plan has one for them."""
-    cdef Request* request = part.request
+    cdef ClientRequest* request = part.request
     cdef int32_t key = part.first_key
     cdef KeyState* state
     cdef int node
@@ -460,7 +460,7 @@ cdef void _go_on(Walk* part, int outcome) noexcept nogil:
         key = state.next
 
 
-cdef int32_t _next_child(Request* request, int32_t key, int node) noexcept nogil:
+cdef int32_t _next_child(ClientRequest* request, int32_t key, int node) noexcept nogil:
     """Returns the key that stood behind it in its part."""
     cdef KeyState* state = &request.keys[key]
     cdef int32_t following = state.next
@@ -471,7 +471,7 @@ cdef int32_t _next_child(Request* request, int32_t key, int node) noexcept nogil
 
 
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     if walk.absent > 0:
         _go_on(walk, outcome)
         _note_refusal(request, outcome, reply)

@@ -17,9 +17,9 @@ from mcroute._engine.holds cimport hold_key
 from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
-    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND,
-    NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, Link, PlanTable, Request,
-    Server, walk_key,
+    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND, NOT_STORED,
+    NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, ClientRequest, Link, PlanTable, Server,
+    walk_key,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_bits, undo_children, undo_ended
@@ -39,11 +39,11 @@ cdef Slice NOTHING = Slice(NULL, 0, 0)
 
 # ---- starting ----
 
-cdef bint _adds(Request* request) noexcept nogil:
+cdef bint _adds(ClientRequest* request) noexcept nogil:
     return request.view.command == CMD_ADD or (request.view.command == CMD_META_SET and request.view.meta_mode == b'e')
 
 
-cdef bint _creates(Request* request) noexcept nogil:
+cdef bint _creates(ClientRequest* request) noexcept nogil:
     return _adds(request) or meta_vivifies(request)
 
 
@@ -126,7 +126,7 @@ cdef void once_child_ends(Walk* walk, int child, int outcome, Slice reply) noexc
 
 # ---- one after the other ----
 
-cdef bint _is_success(Request* request, int outcome) noexcept nogil:
+cdef bint _is_success(ClientRequest* request, int outcome) noexcept nogil:
     """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
     if outcome == HIT:
         return request.group == GROUP_READ_TOUCH

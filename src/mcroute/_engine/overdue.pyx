@@ -18,7 +18,7 @@ from mcroute._engine.multigets cimport multiget_may_move
 from mcroute._engine.retries cimport retry_is_refused
 from mcroute._engine.state cimport (
     CARRY_OUT, GROUP_LAST_READ, LINK_READY, NODE_ALL, NODE_PYTHON, NODE_THEN, OUTCOME_COUNT, TIMEOUT, UNDO,
-    Link, PlanNode, PlanPool, Request, Server, Walk,
+    ClientRequest, Link, PlanNode, PlanPool, Server, Walk,
 )
 from mcroute._engine.trips cimport server_count_failures, server_fail_over, server_trip
 from mcroute._engine.walks cimport walk_end, walk_expire
@@ -102,7 +102,7 @@ cdef bint _is_the_network(Engine* engine, Server* server, double since) noexcept
 # so where the plan has one that comes next, the reply is not expected in time, and the budget lasts; a write that must
 # not happen twice stays. A route in Python is told in any case.
 cdef bint _may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef Walk* parent = walk.parent
     cdef PlanNode* node
     if request.is_done and not walk.is_detached:
@@ -283,20 +283,20 @@ cdef void _haunt(Engine* engine) noexcept nogil:
 
 cdef bint _expire(Engine* engine, double now) noexcept nogil:
     """Answers requests whose deadline has come. Whether any of them may change something."""
-    cdef Request* request = <Request*>engine.requests.first
+    cdef ClientRequest* request = <ClientRequest*>engine.requests.first
     cdef Link* link
     cdef bint may_haunt = False
     cdef int i, j
     while request != NULL and request.deadline.at <= now and not may_haunt:
         may_haunt = command_changes(request.view.command)
-        request = <Request*>request.deadline.next
+        request = <ClientRequest*>request.deadline.next
     for i in range(engine.server_count):
         for j in range(engine.servers[i].link_count):
             link = engine.servers[i].links[j]
             if may_haunt or link.waiting > 0:
                 _expire_link(link, now, may_haunt)
     while deadlines_next(&engine.requests) <= now:
-        walk_expire(<Request*>engine.requests.first)
+        walk_expire(<ClientRequest*>engine.requests.first)
     return may_haunt
 
 

@@ -3,7 +3,7 @@
 from mcroute._engine.blocks cimport out_clear, slice_drop
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
-from mcroute._engine.state cimport Request, Session
+from mcroute._engine.state cimport ClientRequest, Session
 
 cdef enum:
     CLOSED_AT_ONCE = 16         # sessions
@@ -27,7 +27,7 @@ cdef Session* _most_unread(Engine* engine) noexcept nogil:
 
 cdef void _close(Session* session) noexcept nogil:
     """Its memory is free at once; the driver closes the connection at the end of its turn."""
-    cdef Request* request = session.head
+    cdef ClientRequest* request = session.head
     counter_add(&session.conn.engine.counts.closed_memory, 1)
     conn_break(&session.conn)
     out_clear(&session.conn.out)

@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 
 from mcroute._engine.state cimport (
     DELETED, EXISTS, HIT, MISS, NOT_FOUND, NOT_STORED, NUMBER, OK, REFUSED_BY_SERVER, STORED, TOUCHED,
-    Request,
+    ClientRequest,
 )
 from mcroute._protocol cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GATS, CMD_INCR, CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_DELETE,
@@ -85,7 +85,7 @@ cdef bint _is_key(const uint8_t* data, const ReplyView* view, const uint8_t* key
 
 
 cdef bint reply_is_asked(Walk* walk, const uint8_t* data, const ReplyView* view) noexcept nogil:
-    cdef Request* request
+    cdef ClientRequest* request
     cdef const uint8_t* asked
     if walk == NULL:
         return True

@@ -12,7 +12,7 @@ from mcroute._engine.holds cimport hold_release
 from mcroute._hashing.caching cimport prefetch_all
 
 
-cdef void _append(Session* session, Request* request) noexcept nogil:
+cdef void _append(Session* session, ClientRequest* request) noexcept nogil:
     if session.tail == NULL:
         session.head = request
     else:
@@ -21,16 +21,16 @@ cdef void _append(Session* session, Request* request) noexcept nogil:
     session.in_flight += 1
 
 
-cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
-    cdef Request* request = engine.spare_requests
+cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil:
+    cdef ClientRequest* request = engine.spare_requests
     if request != NULL:
         engine.spare_requests = request.next
-        prefetch_all(<uintptr_t>request.next, sizeof(Request))
+        prefetch_all(<uintptr_t>request.next, sizeof(ClientRequest))
     else:
-        request = <Request*>malloc(sizeof(Request))
+        request = <ClientRequest*>malloc(sizeof(ClientRequest))
         if request == NULL:
             return NULL
-    memset(request, 0, sizeof(Request))
+    memset(request, 0, sizeof(ClientRequest))
     request.session = session
     request.deadline.at = engine.now + engine.plan.deadline
     request.plan = engine.plan
@@ -42,7 +42,7 @@ cdef Request* request_new(Engine* engine, Session* session) noexcept nogil:
     return request
 
 
-cdef void request_release(Request* request) noexcept nogil:
+cdef void request_release(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef uint32_t i
     if request.keys != NULL:
@@ -58,7 +58,7 @@ cdef void request_release(Request* request) noexcept nogil:
     engine.spare_requests = request
 
 
-cdef void request_walk_ended(Request* request) noexcept nogil:
+cdef void request_walk_ended(ClientRequest* request) noexcept nogil:
     request.walks -= 1
     if request.walks == 0 and request.claim != 0:
         claim_release(request)
@@ -68,7 +68,7 @@ cdef void request_walk_ended(Request* request) noexcept nogil:
         request_release(request)
 
 
-cdef void request_taken(Request* request) noexcept nogil:
+cdef void request_taken(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     engine.finished = request.next
     if request.call != 0:
@@ -78,7 +78,7 @@ cdef void request_taken(Request* request) noexcept nogil:
         request_release(request)
 
 
-cdef void call_forget(Request* request) noexcept nogil:
+cdef void call_forget(ClientRequest* request) noexcept nogil:
     # One that has finished stays in the list; without its number nobody is told.
     request.call = 0
     request.plan.engine.calls -= 1

@@ -16,9 +16,7 @@ from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.requests cimport request_new
 from mcroute._engine.session_output cimport request_answer_text
 from mcroute._engine.session_refusals cimport requests_relieve, session_refuse_password, session_turn_down
-from mcroute._engine.state cimport (
-    GROUP_LAST_READ, NO_COMMAND, OF_ANY_KEY, OF_NO_KEY, OVERLOADED, Engine, Request,
-)
+from mcroute._engine.state cimport GROUP_LAST_READ, NO_COMMAND, OF_ANY_KEY, OF_NO_KEY, OVERLOADED, ClientRequest, Engine
 from mcroute._protocol cimport (
     CMD_META_NOOP, CMD_QUIT, CMD_STATS, CMD_VERBOSITY, CMD_VERSION, ERROR_LINE_LONG, PARSED_CLOSE,
     PARSED_MORE, PARSED_OK, REQ_OPEN, REQ_RESUMED, RequestView, is_authentication, request_binary,
@@ -26,7 +24,7 @@ from mcroute._protocol cimport (
 )
 
 
-cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
+cdef void _answer_locally(Session* session, ClientRequest* request) noexcept nogil:
     cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
     cdef size_t size = 0
     if request.view.command == CMD_VERSION:
@@ -49,7 +47,7 @@ cdef void _answer_locally(Session* session, Request* request) noexcept nogil:
 cdef void _start(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
     cdef const uint8_t* data = block.data + start
     cdef int group = request_group(data, view)
-    cdef Request* request
+    cdef ClientRequest* request
     if group > GROUP_LAST_READ:
         claim_expect(session.conn.engine, data + view.key_offset, view.key_size)
     request = request_new(session.conn.engine, session)
@@ -128,7 +126,7 @@ cdef int _parse(Session* session, const uint8_t* data, size_t size, RequestView*
 
 
 cdef void _start_part(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
-    cdef Request* request
+    cdef ClientRequest* request
     session.has_rest = view.flags & REQ_OPEN != 0
     session.rest_command = view.command
     if view.key_count > 0:

@@ -22,7 +22,7 @@ from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, R
 cdef const char* END = b"END\r\n"
 
 
-cdef bint _write_items(Session* session, Request* request) noexcept nogil:
+cdef bint _write_items(Session* session, ClientRequest* request) noexcept nogil:
     cdef uint32_t i
     for i in range(request.key_count):
         if request.keys[i].block != NULL:
@@ -33,7 +33,7 @@ cdef bint _write_items(Session* session, Request* request) noexcept nogil:
     return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
 
 
-cdef bint _is_hushed(Request* request) noexcept nogil:
+cdef bint _is_hushed(ClientRequest* request) noexcept nogil:
     """Quiet meta commands leave out the reply that is the rule: a get's miss, another's success."""
     if not request.view.flags & REQ_QUIET:
         return False
@@ -48,7 +48,7 @@ cdef void _end_behind_items(Session* session) noexcept nogil:
     session.conn.is_closing = True
 
 
-cdef void _note_part(Session* session, Request* request) noexcept nogil:
+cdef void _note_part(Session* session, ClientRequest* request) noexcept nogil:
     """Of a get in parts, see request_part: whether it has items so far, or has failed."""
     cdef uint32_t i
     cdef bint has_items = request.is_in_rounds and request_rounds(request).hits > 0
@@ -65,7 +65,7 @@ cdef void _note_part(Session* session, Request* request) noexcept nogil:
         _end_behind_items(session)
 
 
-cdef bint _write(Session* session, Request* request) noexcept nogil:
+cdef bint _write(Session* session, ClientRequest* request) noexcept nogil:
     cdef char[ERROR_LINE_MAX] line
     cdef const char* verdict
     cdef size_t size = 0
@@ -89,7 +89,7 @@ cdef bint _write(Session* session, Request* request) noexcept nogil:
     return _write_items(session, request)
 
 
-cdef void request_wait(Request* request) noexcept nogil:
+cdef void request_wait(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     deadline_forget(&engine.requests, &request.deadline)
     request.is_stalled = True
@@ -98,7 +98,7 @@ cdef void request_wait(Request* request) noexcept nogil:
     deadline_note(&engine.stalled, &request.deadline)
 
 
-cdef bint request_write_round(Request* request) noexcept nogil:
+cdef bint request_write_round(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Rounds* rounds = request_rounds(request)
     cdef KeyState* key
@@ -120,7 +120,7 @@ cdef bint request_write_round(Request* request) noexcept nogil:
     return True
 
 
-cdef void _append_finished(Engine* engine, Request* request) noexcept nogil:
+cdef void _append_finished(Engine* engine, ClientRequest* request) noexcept nogil:
     request.next = NULL
     if engine.finished == NULL:
         engine.finished = request
@@ -129,7 +129,7 @@ cdef void _append_finished(Engine* engine, Request* request) noexcept nogil:
     engine.last_finished = request
 
 
-cdef void _count(Request* request, Engine* engine) noexcept nogil:
+cdef void _count(ClientRequest* request, Engine* engine) noexcept nogil:
     cdef int command = request.view.command
     cdef uint64_t* results
     cdef uint32_t hits = request_rounds(request).hits if request.is_in_rounds else 0
@@ -157,7 +157,7 @@ cdef void _count(Request* request, Engine* engine) noexcept nogil:
 
 cdef void _let_go_on(Session* session) noexcept nogil:
     """The session's first request, if it is a multiget between two rounds, goes on at the end of the turn."""
-    cdef Request* request = session.head
+    cdef ClientRequest* request = session.head
     if request == NULL or not request.is_stalled or request.is_released:
         return
     request.is_released = True
@@ -166,7 +166,7 @@ cdef void _let_go_on(Session* session) noexcept nogil:
     release_requests(session.conn.engine, request, request)
 
 
-cdef void _finish(Request* request) noexcept nogil:
+cdef void _finish(ClientRequest* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Engine* engine = request.plan.engine
     request.is_done = True
@@ -198,7 +198,7 @@ cdef void _finish(Request* request) noexcept nogil:
         replies_relieve(engine)
 
 
-cdef void request_answer(Request* request, Slice reply) noexcept nogil:
+cdef void request_answer(ClientRequest* request, Slice reply) noexcept nogil:
     if reply.block != NULL:
         block_keep(reply.block)
     # Of a multiget it may be a server's refusal.
@@ -207,7 +207,7 @@ cdef void request_answer(Request* request, Slice reply) noexcept nogil:
     _finish(request)
 
 
-cdef void request_answer_text(Request* request, const char* text, size_t size) noexcept nogil:
+cdef void request_answer_text(ClientRequest* request, const char* text, size_t size) noexcept nogil:
     cdef Block* block = reply_block(request.plan.engine, size)
     if block == NULL:
         if request.session != NULL:
@@ -220,13 +220,13 @@ cdef void request_answer_text(Request* request, const char* text, size_t size) n
     block_drop(block)
 
 
-cdef void request_answer_joined(Request* request) noexcept nogil:
+cdef void request_answer_joined(ClientRequest* request) noexcept nogil:
     _finish(request)
 
 
 cdef void session_abandon(Session* session) noexcept nogil:
-    cdef Request* request = session.head
-    cdef Request* following
+    cdef ClientRequest* request = session.head
+    cdef ClientRequest* following
     while request != NULL:
         following = request.next
         request.session = NULL

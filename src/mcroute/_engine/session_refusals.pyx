@@ -10,7 +10,7 @@ from mcroute._engine.counts cimport EngineCounts
 from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.requests cimport request_new
 from mcroute._engine.session_output cimport request_answer_text
-from mcroute._engine.state cimport GROUP_DELETE, NO_COMMAND, REFUSED_BY_SERVER, Request
+from mcroute._engine.state cimport GROUP_DELETE, NO_COMMAND, REFUSED_BY_SERVER, ClientRequest
 from mcroute._protocol cimport (
     BINARY_REFUSAL_MAX, CMD_META_SET, CMD_SET, ERROR_AUTHENTICATION, ERROR_BINARY, ERROR_NO_MEMORY,
     ERROR_RESP, ERROR_SSH, ERROR_TLS, ERROR_TOO_LARGE, ERROR_TOO_LARGE_SILENT, PARSED_MORE, REQ_BASE64,
@@ -31,7 +31,7 @@ cdef void _refuse(Session* session, int error, int flags) noexcept nogil:
 
 
 cdef void _answer_refused(Session* session, const char* text, size_t size, int flags) noexcept nogil:
-    cdef Request* request = request_new(session.conn.engine, session)
+    cdef ClientRequest* request = request_new(session.conn.engine, session)
     if request == NULL:
         conn_break(&session.conn)
         return
@@ -63,7 +63,7 @@ cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refu
     cdef Engine* engine = session.conn.engine
     cdef const char* mark = b" b\r\n" if refused.flags & REQ_BASE64 else b"\r\n"
     cdef Block* block = block_new(&engine.uploads, refused.key_size + 8)
-    cdef Request* request = request_new(engine, session) if block != NULL else NULL
+    cdef ClientRequest* request = request_new(engine, session) if block != NULL else NULL
     if request == NULL:
         if block != NULL:
             block_drop(block)

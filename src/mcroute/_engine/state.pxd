@@ -1,10 +1,10 @@
 """The engine's structures: who holds what.
 
-    Engine ─┬─ Session (a client)  ── Request ── Request …      replies leave in this order
+    Engine ─┬─ Session (a client)  ── ClientRequest …            replies leave in this order
             ├─ Server ── Link      ── Expected, Expected …      replies arrive in this order
             └─ PlanTable           ── nodes, pools               shared by the requests that started on it
 
-A Request holds the client's bytes and the reply as far as it is known. For every node of the plan that is at
+A ClientRequest holds the client's bytes and the reply as far as it is known. For every node of the plan that is at
 work for it there is a Walk; the walks of `ask` nodes stand in a link's queue of expected replies.
 
 Times are the driver's, and durations too, in seconds; sizes are in bytes.
@@ -48,7 +48,7 @@ cdef struct Engine
 cdef struct Hold
 cdef struct Link
 cdef struct PlanNode
-cdef struct Request
+cdef struct ClientRequest
 cdef struct Route
 cdef struct RouteEvent
 cdef struct Server
@@ -172,8 +172,8 @@ cdef struct Conn:
 
 cdef struct Session:
     Conn conn
-    Request* head
-    Request* tail
+    ClientRequest* head
+    ClientRequest* tail
     uint32_t in_flight
     bint is_batch               # what is in flight, or answered and not sent, has come all at once
     bint has_rounds             # its first request waits to go on, or will: see Rounds
@@ -253,7 +253,7 @@ cdef inline Slice key_item(const KeyState* key) noexcept nogil:
 
 cdef struct Walk:
     Walk* parent                # NULL: the root
-    Request* request
+    ClientRequest* request
     Link* link                  # ask: where it waits, and under which number
     Slice best_reply
     Walk* spare                 # in the list of spare walks
@@ -274,7 +274,7 @@ cdef struct Walk:
     uint8_t purpose             # Purpose of an ask
     # True or false, in a byte each.
     uint8_t is_group
-    uint8_t is_embedded         # Request.walk
+    uint8_t is_embedded         # ClientRequest.walk
     uint8_t tags_cas            # ask: as its node's
     uint8_t is_detached         # its outcome is nobody's
 
@@ -284,15 +284,15 @@ cdef struct Rounds:             # of a multiget whose items are asked for, and w
     uint32_t hits               # of the rounds before
     bint is_begun               # items have been written: an error closes the session
 
-cdef struct Request:            # small, since thousands are in flight and none of them stays in the cache
+cdef struct ClientRequest:      # small, since thousands are in flight and none of them stays in the cache
     Deadline deadline
-    Request* next               # behind it in its session, or in the list of spare ones
+    ClientRequest* next         # behind it in its session, or in the list of spare ones
     Session* session            # NULL: a call, or nobody waits for the reply any more
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
-    Request* next_handed        # to the driver
+    ClientRequest* next_handed  # to the driver
     uint64_t handed             # its number among these
-    Request* next_waiting       # behind the same hold, for other engines, or to be begun now
+    ClientRequest* next_waiting # behind the same hold, for other engines, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     RequestView view
     Block* block                # the client's bytes, from `offset`
@@ -321,12 +321,12 @@ cdef struct Request:            # small, since thousands are in flight and none 
     uint8_t is_haunted          # another engine's ghost of its key may be executed any time
     Walk walk                   # of the plan's root, or of a multiget's only part
 
-cdef inline Rounds* request_rounds(Request* request) noexcept nogil:
+cdef inline Rounds* request_rounds(ClientRequest* request) noexcept nogil:
     return <Rounds*>(request.keys + request.key_count)
 
 # The key that the walk is about.
 cdef inline const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef inline const uint8_t* data = request.block.data + request.offset
     if walk.first_key >= 0:
         size[0] = request.keys[walk.first_key].size
@@ -341,9 +341,9 @@ cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
 
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket
-    Request* request
-    Request* first              # that waits behind it
-    Request* last
+    ClientRequest* request
+    ClientRequest* first        # that waits behind it
+    ClientRequest* last
     uint32_t key_hash
 
 cdef enum:                      # numbers of route events that are no child's
@@ -419,26 +419,26 @@ cdef struct Engine:
     Deadlines requests          # in flight
     Deadlines stalled           # those of them that wait for their clients, in no order
     uint32_t round_keys         # so many keys of a multiget are asked for at first
-    Request* spare_requests
+    ClientRequest* spare_requests
     Walk* spare_walks
     Session* sessions
-    Request* finished           # calls whose results are to be taken, in the order in which they ended
-    Request* last_finished
-    Request* handed             # for the driver to answer, in the order in which they came
-    Request* last_handed
-    Request* taken              # by the driver, and not answered yet
+    ClientRequest* finished     # calls whose results are to be taken, in the order in which they ended
+    ClientRequest* last_finished
+    ClientRequest* handed       # for the driver to answer, in the order in which they came
+    ClientRequest* last_handed
+    ClientRequest* taken        # by the driver, and not answered yet
     uint32_t handed_count       # in both
     uint32_t handed_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
-    Request* released           # behind holds that are no more, or between rounds, in the order in which they came
-    Request* last_released
+    ClientRequest* released     # behind holds that are no more, or between rounds, in the order in which they came
+    ClientRequest* last_released
     Claims* claims              # shared with the engines of other threads; NULL: there are none
     int claimant                # this engine's number there
     uint32_t* slot_ghosts       # those of this engine, by slot
     uint64_t ghosts             # and of all slots
-    Request* waiting            # for other engines, in the order in which they came
-    Request* last_waiting
+    ClientRequest* waiting      # for other engines, in the order in which they came
+    ClientRequest* last_waiting
     uint32_t waiting_reads      # of these, those that hold no key
     bint is_resuming            # they begin, or wait on
     bint wakes_others           # something that they wait for was released: for the driver to tell them

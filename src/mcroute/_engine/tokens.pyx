@@ -35,7 +35,7 @@ cdef uint64_t _number(const uint8_t* digits, uint32_t size) noexcept nogil:
     return number
 
 
-cdef bint token_of_request(Request* request, uint64_t* token) noexcept nogil:
+cdef bint token_of_request(ClientRequest* request, uint64_t* token) noexcept nogil:
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0

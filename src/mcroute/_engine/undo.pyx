@@ -8,7 +8,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.alarms cimport server_missed
-from mcroute._engine.state cimport NODE_ASK, UNDO, PlanNode, PlanTable, Request, Server, walk_key
+from mcroute._engine.state cimport NODE_ASK, UNDO, ClientRequest, PlanNode, PlanTable, Server, walk_key
 from mcroute._engine.walks cimport walk_end, walk_new, walk_run, walk_server
 
 cdef enum:
@@ -33,7 +33,7 @@ cdef uint32_t undo_bits(Walk* walk) noexcept nogil:
 
 cdef void _miss(Walk* walk, int ask) noexcept nogil:
     """There is no memory for the delete: the copy has missed it."""
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
     cdef Server* server = walk_server(request, &request.plan.nodes[ask], key, size)

@@ -38,7 +38,7 @@ cdef Slice NOTHING = Slice(NULL, 0, 0)
 
 # ---- a walk's life ----
 
-cdef Walk* walk_new(Request* request, Walk* parent, int node) noexcept nogil:
+cdef Walk* walk_new(ClientRequest* request, Walk* parent, int node) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef Walk* walk = engine.spare_walks
     if walk != NULL:
@@ -52,7 +52,7 @@ cdef Walk* walk_new(Request* request, Walk* parent, int node) noexcept nogil:
     return walk
 
 
-cdef void _walk_set(Walk* walk, Request* request, Walk* parent, int node) noexcept nogil:
+cdef void _walk_set(Walk* walk, ClientRequest* request, Walk* parent, int node) noexcept nogil:
     walk.request = request
     walk.parent = parent
     walk.node = node
@@ -64,7 +64,7 @@ cdef void _walk_set(Walk* walk, Request* request, Walk* parent, int node) noexce
 
 
 cdef void walk_free(Walk* walk) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     slice_drop(&walk.best_reply)
     if not walk.is_embedded:
         walk.spare = request.plan.engine.spare_walks
@@ -74,7 +74,7 @@ cdef void walk_free(Walk* walk) noexcept nogil:
 
 # ---- answers that no server gave ----
 
-cdef void _answer_plain(Request* request, const char* line) noexcept nogil:
+cdef void _answer_plain(ClientRequest* request, const char* line) noexcept nogil:
     """Of meta replies only the miss of a get has no flags."""
     cdef Block* block
     if request.view.command < CMD_META_GET or memcmp(line, <const char*>b"EN", 2) == 0:
@@ -88,11 +88,11 @@ cdef void _answer_plain(Request* request, const char* line) noexcept nogil:
     block_drop(block)
 
 
-cdef void _answer_line(Request* request, const char* line) noexcept nogil:
+cdef void _answer_line(ClientRequest* request, const char* line) noexcept nogil:
     request_answer_text(request, line, strlen(line))
 
 
-cdef void _answer_error(Request* request, int outcome) noexcept nogil:
+cdef void _answer_error(ClientRequest* request, int outcome) noexcept nogil:
     cdef char[ERROR_LINE_MAX] line
     request_answer_text(request, line, request_error_line(request, outcome, line))
 
@@ -103,7 +103,7 @@ cdef int _switch_prefix(PlanTable* plan, PlanNode* node, const uint8_t* key, siz
     return plan.children[node.children + prefixes_find(node.prefixes, key, size, node.child_count - 1)]
 
 
-cdef int walk_resolve(Request* request, int node, const uint8_t* key, size_t size) noexcept nogil:
+cdef int walk_resolve(ClientRequest* request, int node, const uint8_t* key, size_t size) noexcept nogil:
     """Goes through switches, which need no walk of their own."""
     cdef PlanTable* plan = request.plan
     while True:
@@ -115,7 +115,7 @@ cdef int walk_resolve(Request* request, int node, const uint8_t* key, size_t siz
             return node
 
 
-cdef Server* walk_server(Request* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil:
+cdef Server* walk_server(ClientRequest* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil:
     """The server of the node's rank for the key; NULL when the pool has fewer servers."""
     cdef PlanPool* pool = &request.plan.pools[node.pool]
     cdef int[COPIES_MAX] owners
@@ -161,7 +161,7 @@ cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
 
 
 cdef void walk_run(Walk* walk) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     cdef PlanNode* node
     cdef Server* server
     cdef size_t size
@@ -176,7 +176,7 @@ cdef void walk_run(Walk* walk) noexcept nogil:
         node.begins(walk, node)
 
 
-cdef void walk_plan(Request* request) noexcept nogil:
+cdef void walk_plan(ClientRequest* request) noexcept nogil:
     request.walk.is_embedded = True
     _walk_set(&request.walk, request, NULL, request.plan.root)
     walk_run(&request.walk)
@@ -185,7 +185,7 @@ cdef void walk_plan(Request* request) noexcept nogil:
 # ---- ending ----
 
 cdef void _root_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    cdef Request* request = walk.request
+    cdef ClientRequest* request = walk.request
     if walk.is_detached or request.is_done:
         return
     request.outcome = outcome
@@ -230,7 +230,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     walk_free(walk)
 
 
-cdef void walk_expire(Request* request) noexcept nogil:
+cdef void walk_expire(ClientRequest* request) noexcept nogil:
     counter_add(&request.plan.engine.counts.timeouts, 1)
     request.outcome = TIMEOUT
     if request.keys != NULL:

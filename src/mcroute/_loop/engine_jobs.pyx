@@ -14,7 +14,7 @@ from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport (
-    GROUP_READ_TOUCH, Engine, Handed, PlanTable, Request, RouteEvent, RouteOrders, Server,
+    GROUP_READ_TOUCH, ClientRequest, Engine, Handed, PlanTable, RouteEvent, RouteOrders, Server,
 )
 from mcroute._engine.words cimport mcroute_load
 from mcroute._loop.jobs cimport Barrier, barrier_await
@@ -34,7 +34,7 @@ cdef bint _has_writes(Engine* engine, PlanTable* plan) noexcept nogil:
     if plan.refs == (plan == engine.plan):
         return False
     while each != NULL:
-        if (<Request*>each).plan == plan and (<Request*>each).group >= GROUP_READ_TOUCH:
+        if (<ClientRequest*>each).plan == plan and (<ClientRequest*>each).group >= GROUP_READ_TOUCH:
             return True
         each = each.next
     return False
