@@ -72,9 +72,10 @@ MERGE_ORDER: dict[Group, tuple[Outcome, ...]] = {
 # Not done: the copy holds an older value than a copy that did the write.
 _NOT_DONE = frozenset({O.EJECTED, O.LOST, O.OVERLOADED})
 
-# The outcomes of a write that cost a copy its trust: it goes out of service until the supervisor has put it in
-# order. Not TIMEOUT: such a write stands on the link, before all later requests. Not a refused store: the engine
-# deletes the value, or the request is at fault. But a server that refuses a delete by SERVER_ERROR keeps the value.
+# The outcomes of a write that cost a copy its trust: the supervisor puts it in order before it serves again.
+# Not TIMEOUT: such a write stands on the link, before all later requests. Not a refused store: the engine
+# deletes the value, or the request is at fault. But a server that refuses a delete by SERVER_ERROR keeps
+# the value.
 MISSED_WRITE: dict[Group, frozenset[Outcome]] = {
     group: _NOT_DONE | {O.REFUSED_BY_SERVER} if group is Group.DELETE else _NOT_DONE for group in Group
 }
