@@ -18,6 +18,7 @@ from mcroute.runtime.link_events import tell
 from mcroute.runtime.link_runner import LinkRunner
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 from mcroute.runtime.server_links import LinkLooks, ServerLinks
+from mcroute.runtime.waiting import ended
 
 from .memory_network import Connection, Network
 from .virtual_clock import VirtualFuture, VirtualTask, VirtualTimer
@@ -145,10 +146,13 @@ class MemoryLinks:
         self._driver.schedule()
 
     def _close(self, key: tuple[int, int]) -> None:
-        if (task := self._tasks.pop(key, None)) is not None:
+        if (task := self._tasks.get(key)) is not None:
             task.cancel()
         if (connection := self.connections.pop(key, None)) is not None:
             connection.close()
+
+    async def closed(self, server: int) -> None:
+        await ended(self._driver.clock, [task for key, task in self._tasks.items() if key[0] == server])
 
     async def _connect(self, key: tuple[int, int], address: Endpoint) -> None:
         try:
@@ -243,6 +247,7 @@ class MemoryDriver:
         return [server.address]
 
     async def closed(self, server: int) -> None:
+        await self.links.closed(server)
         self.hear()
 
     # ---- turns ----

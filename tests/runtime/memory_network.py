@@ -68,6 +68,10 @@ class MemoryServer:
         self._began_at = self._network.clock.now()
         self.store = Store(self._network.clock.now)
 
+    def come_back(self) -> None:
+        """Ends what `kill` began as if the network had failed: the process still has its items."""
+        self.is_up = True
+
     def kill(self) -> None:
         self.is_up = False
         for connection in sorted(self.connections, key=lambda connection: connection.end):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
 
 from mcroute.policy import Outcome, Pool, PoolRoute, Replicate, Server, State, compile_plan
+from mcroute.policy.records import Record
 from mcroute.runtime.routing import Routing
 
 from .memory_driver import MemoryDriver
@@ -25,7 +27,7 @@ class World:
     """Two servers, each key on both, and an engine that routes to them."""
 
     def __init__(self, seed: int) -> None:
-        rng = Random(seed)
+        rng = self.rng = Random(seed)
         plan = compile_plan(Replicate(Pool("main", (A, B)), copies=2))
         self.clock = VirtualClock()
         self.network = Network(self.clock, rng)
@@ -131,10 +133,45 @@ async def other_plans(world: World) -> None:
     assert len(world.servers[0].store.items) == 20
 
 
-SCENARIOS = [quiet, lost_link, server_out_and_back, other_plans]
+async def use(world: World, key: str, rng: Random) -> None:
+    """A client writes and reads its key. No read may return a value from before an acknowledged write."""
+    written = [b""]  # the last acknowledged value, and later ones
+    for turn in range(60):
+        if rng.random() < 0.4:
+            written.append(value := b"%d" % turn)
+            request = b"set %b 0 0 %d\r\n%b\r\n" % (key.encode(), len(value), value)
+            if (await world.driver.ask(request))[0] is Outcome.STORED:
+                written = written[-1:]
+        else:
+            outcome, items = await world.driver.ask(f"get {key}\r\n".encode())
+            assert outcome is not Outcome.HIT or items[0][3] in written
+        await world.clock.sleep(rng.choice([0, 0, 0.001, 0.3]))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+async def faults(world: World) -> None:
+    """Links are lost, servers restarted or cut off, at random, while five clients work."""
+    clients = [world.clock.start(use(world, f"k{i}", Random(world.rng.random()))) for i in range(5)]
+    while not all(client.done() for client in clients):
+        server = world.rng.choice(world.servers)
+        action = world.rng.choice(["lose", "lose", "cut", "restart"])
+        if action == "lose" and server.connections:
+            world.rng.choice(sorted(server.connections, key=lambda connection: connection.end)).lose()
+        elif action != "lose" and server.is_up:
+            server.kill()
+            back = server.come_back if action == "cut" else partial(server.restart, 100)
+            world.clock.call_later(world.rng.uniform(0, 2), back)
+        await world.clock.sleep(world.rng.uniform(0, 1.5))
+    for client in clients:
+        await client
+    await world.serves_again(0)
+    await world.serves_again(1)
+
+
+SCENARIOS = [quiet, lost_link, server_out_and_back, other_plans, faults]
+FAULT_SEEDS = range(20)
+
+
+@pytest.mark.parametrize("scenario", [quiet, lost_link, server_out_and_back, other_plans])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_runtime_serves_on_a_driver_in_memory(
     scenario: Callable[[World], Coroutine[Any, Any, None]], seed: int
@@ -152,3 +189,15 @@ def test_the_runtime_serves_on_a_driver_in_memory(
 def test_one_seed_has_one_history(scenario: Callable[[World], Coroutine[Any, Any, None]]) -> None:
     assert history_of(1, scenario) == history_of(1, scenario)
     assert history_of(1, scenario) != history_of(2, scenario)
+
+
+@pytest.mark.parametrize("seed", FAULT_SEEDS)
+def test_no_fault_lets_a_client_read_an_old_value(seed: int) -> None:
+    history_of(seed, faults)
+
+
+def test_a_return_without_a_flush_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Record, "missed_something", property(lambda record: False))
+    with pytest.raises(AssertionError):
+        for seed in FAULT_SEEDS:
+            history_of(seed, faults)
