@@ -144,7 +144,7 @@ cdef uint8_t* put_repr(uint8_t* to, const Text* text) noexcept nogil:
     to += 2
     for i in range(text.size):
         byte = text.data[i]
-        if byte < 0x20 or byte >= 0x7F:
+        if byte < c" " or byte > c"~":
             to = put_escaped(to, byte)
             continue
         if byte == quote or byte == c"\\":

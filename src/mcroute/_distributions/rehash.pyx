@@ -102,7 +102,7 @@ cdef void retry_places(const RingTable* table, uint8_t* room, const uint8_t* tex
     for i in range(SPYMEMCACHED_PLACES):
         if take(found, points_at(table, place)):
             return
-        room[0] = <uint8_t>(48 + i)
+        room[0] = <uint8_t>(c"0" + i)
         place += <uint32_t>text_hash(table, room, size + 1)
 
 

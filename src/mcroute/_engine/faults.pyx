@@ -18,7 +18,7 @@ cdef int _copy_text(char* out, size_t room, str text) except -1:
     cdef size_t i
     memcpy(out, <const char*>data, len(data))
     for i in range(<size_t>len(data)):
-        if <uint8_t>out[i] < 0x20:
+        if <uint8_t>out[i] < c" ":
             out[i] = c" "
     return 0
 

@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc
-from libc.string cimport memchr, memcmp, memcpy, strlen
+from libc.string cimport memchr, memcpy
 
 from mcroute._engine.alarms cimport server_missed, server_notice
 from mcroute._engine.blocks cimport Block, Slice, block_drop
@@ -26,6 +26,7 @@ from mcroute._protocol cimport (
     CMD_META_GET, COMMAND_COUNT, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REPLY_END,
     REPLY_META_VALUE, REPLY_SERVER_ERROR, REPLY_VALUE, ReplyView, reply_item, reply_parse,
 )
+from mcroute._protocol.literals cimport END_LINE, END_SIZE, text_begins, text_is
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -102,10 +103,10 @@ cdef size_t _take_next_item(Link* link, Block* block, size_t start, size_t size)
         return multiget_next_item(walk, block, start, size, link.server.value_max)
     key = walk_key(walk, &key_size)
     key_size = reply_item(block.data + start, size, key, key_size, link.server.value_max)
-    if key_size == 0 or size < key_size + 5 or memcmp(block.data + start + key_size, b"END\r\n", 5) != 0:
+    if key_size == 0 or not text_begins(block.data + start + key_size, size - key_size, END_LINE):
         return 0
-    _complete(link, HIT, Slice(block, start, key_size + 5))
-    return key_size + 5
+    _complete(link, HIT, Slice(block, start, key_size + END_SIZE))
+    return key_size + END_SIZE
 
 
 cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, ReplyView* view) noexcept nogil:
@@ -123,13 +124,13 @@ cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, Reply
         if expected.skipped:
             view.size = 0
             return 0
-        if size < view.size + 5:
-            view.size += 5
+        if size < view.size + END_SIZE:
+            view.size += END_SIZE
             return 0
-        if memcmp(data + view.size, b"END\r\n", 5) != 0 or not reply_is_asked(walk, data, view):
+        if not text_begins(data + view.size, size - view.size, END_LINE) or not reply_is_asked(walk, data, view):
             view.size = 0
             return 0
-        view.size += 5
+        view.size += END_SIZE
         _complete_tagged(link, HIT, Slice(block, start, view.size))
         return view.size
     if view.kind == REPLY_END and expected.skipped:
@@ -165,15 +166,11 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     return view.size
 
 
-cdef bint _equals(const uint8_t* data, size_t size, const char* text) noexcept nogil:
-    return size == strlen(text) and memcmp(data, text, size) == 0
-
-
 cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept nogil:
     """Memcached says this after it has dropped unsent replies: the line cannot be matched to a request."""
-    if _equals(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
+    if text_is(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
         return link.count > 1
-    return _equals(line, size, b"SERVER_ERROR out of memory reading request\r\n")
+    return text_is(line, size, b"SERVER_ERROR out of memory reading request\r\n")
 
 
 cdef void _desynced(Link* link, const uint8_t* data, size_t size) noexcept nogil:
@@ -195,7 +192,7 @@ cdef void _note_desync(Desync* desync, Link* link, const uint8_t* data, size_t s
 
 cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
     """A line of the handshake, in whatever language. Behind the last one nothing can come: nothing was asked."""
-    cdef const uint8_t* end = <const uint8_t*>memchr(data, 10, size)
+    cdef const uint8_t* end = <const uint8_t*>memchr(data, c"\n", size)
     cdef size_t line = size if end == NULL else <size_t>(end + 1 - data)
     if end == NULL and size < GREETING_MAX:
         need[0] = size + 1

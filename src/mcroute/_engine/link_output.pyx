@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
@@ -15,6 +15,7 @@ from mcroute._protocol cimport (
     CMD_META_DELETE, CMD_META_GET, CMD_PREPEND, CMD_SET, CMD_TOUCH, KEY_MAX, REQ_BASE64, REQ_CANONICAL,
     REQ_NOREPLY, RequestView, command_text,
 )
+from mcroute._protocol.literals cimport CRLF, CRLF_SIZE, text_is
 
 cdef enum:
     LINE_MAX = KEY_MAX + 128    # a command word, a key and four numbers of at most 20 digits
@@ -27,7 +28,7 @@ cdef const char* _word(int command) noexcept nogil:
 
 cdef bint _is_noreply(RequestView* view, const char* key) noexcept nogil:
     """A key that memcached would take for the word, standing last in a line."""
-    return view.key_size == 7 and memcmp(key, b"noreply", 7) == 0
+    return text_is(<const uint8_t*>key, view.key_size, b"noreply")
 
 
 cdef int _shape(int command) noexcept nogil:
@@ -68,7 +69,7 @@ cdef bint _put_keys(
             return False
     elif not _put_word(out, engine, request.view.command):
         return False
-    room = out_room(out, &engine.outbound, _keys_size(request, key, only_one) + 2)
+    room = out_room(out, &engine.outbound, _keys_size(request, key, only_one) + CRLF_SIZE)
     if room == NULL:
         return False
     while key >= 0:
@@ -76,7 +77,7 @@ cdef bint _put_keys(
         memcpy(room, data + request.keys[key].offset - 1, request.keys[key].size + 1)
         room += request.keys[key].size + 1
         key = -1 if only_one else request.keys[key].next
-    memcpy(room, b"\r\n", 2)
+    memcpy(room, CRLF, CRLF_SIZE)
     return True
 
 
@@ -124,7 +125,7 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bi
     if not CMD_SET <= view.command <= CMD_CAS:
         return True
     value = Slice(request.block, request.offset + view.value_offset, view.value_size)
-    return out_slice(out, &engine.outbound, value) and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2)
+    return out_slice(out, &engine.outbound, value) and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE)
 
 
 cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:

@@ -7,7 +7,7 @@ nothing else), and quiet modes cannot be left to the server, because each reques
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, strlen
 
 from mcroute._engine.blocks cimport Slice, out_copy, out_slice
 from mcroute._engine.relief cimport reply_block
@@ -16,6 +16,7 @@ from mcroute._protocol cimport (
     CMD_META_DEBUG, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR, REPLY_META_MISS, REPLY_SERVER_ERROR,
     REQ_BASE64, REQ_HAS_OPAQUE, RequestView, request_next_key,
 )
+from mcroute._protocol.literals cimport CRLF, CRLF_SIZE
 
 cdef enum:
     TOKEN_ROOM = 32             # " C", twenty digits, and a zero
@@ -55,7 +56,7 @@ cdef bint _put_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint
         elif data[start] == b'C' and tags_cas:
             is_put = _put_own_token(out, engine, request)
         else:
-            is_put = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", 1)
+            is_put = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", strlen(b" "))
                       and out_copy(out, &engine.outbound, data + start, size))
         if not is_put:
             return False
@@ -72,12 +73,12 @@ cdef bint put_meta(
         head -= 1
     if not (out_copy(out, &engine.outbound, data, head)
             and _put_flags(out, engine, request, opaque, tags_cas)
-            and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2)):
+            and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE)):
         return False
     if view.command != CMD_META_SET:
         return True
     return (out_slice(out, &engine.outbound, Slice(request.block, request.offset + view.value_offset, view.value_size))
-            and out_copy(out, &engine.outbound, <const uint8_t*>b"\r\n", 2))
+            and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE))
 
 
 cdef bint meta_matches(Expected* expected, const uint8_t* data, const ReplyView* view) noexcept nogil:
@@ -109,20 +110,24 @@ cdef Block* meta_reply(ClientRequest* request, const char* letters) noexcept nog
         if at == 0:
             break
         if data[start] == b'O':
-            _append(block, b" ", 1)
+            _append_text(block, b" ")
             _append(block, <const char*>data + start, size)
         elif data[start] == b'k':
-            _append(block, b" k", 2)
+            _append_text(block, b" k")
             _append(block, <const char*>data + view.key_offset, view.key_size)
             if view.flags & REQ_BASE64:
-                _append(block, b" b", 2)
-    _append(block, b"\r\n", 2)
+                _append_text(block, b" b")
+    _append_text(block, CRLF)
     return block
 
 
 cdef void _append(Block* block, const char* text, size_t size) noexcept nogil:
     memcpy(block.data + block.fill, text, size)
     block.fill += size
+
+
+cdef inline void _append_text(Block* block, const char* text) noexcept nogil:
+    _append(block, text, strlen(text))
 
 
 cdef Block* meta_restore(ClientRequest* request, const uint8_t* data, ReplyView* view) noexcept nogil:

@@ -14,7 +14,7 @@ from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.requests cimport request_is_over, request_walk_ended
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.session_output cimport (
-    request_answer_joined, request_answer_text, request_wait, request_write_round,
+    request_answer_joined, request_answer_line, request_wait, request_write_round,
 )
 from mcroute._engine.state cimport (
     HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED, REFUSED_BY_SERVER,
@@ -25,6 +25,7 @@ from mcroute._engine.walks cimport (
 )
 from mcroute._hashing.caching cimport prefetch
 from mcroute._protocol cimport reply_item, request_next_key
+from mcroute._protocol.literals cimport END_SIZE, NO_MEMORY_LINE
 from mcroute._ring cimport RingTable, ring_owner_each
 
 cdef enum:
@@ -103,7 +104,7 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
     cdef ClientRequest* request = walk.request
     if outcome == HIT and reply.block != NULL:
         # Up to, and without, the END behind the item.
-        _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - 5))
+        _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - END_SIZE))
     elif outcome >= REFUSED_BY_SERVER:
         request.failure = outcome
         _note_refusal(request, outcome, reply)
@@ -367,7 +368,7 @@ cdef bint _lay_out_keys(ClientRequest* request) noexcept nogil:
 cdef void multiget_begin(ClientRequest* request) noexcept nogil:
     if not _lay_out_keys(request):
         request.outcome = OVERLOADED
-        request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
+        request_answer_line(request, NO_MEMORY_LINE)
         return
     request.start = <uint32_t>random_number(request.plan.engine)
     if request.is_in_rounds:

@@ -14,7 +14,7 @@ from mcroute._engine.handed cimport request_hand_over
 from mcroute._engine.multigets cimport UNREAD_BYTES
 from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.requests cimport request_new
-from mcroute._engine.session_output cimport request_answer_text
+from mcroute._engine.session_output cimport request_answer_line, request_answer_text
 from mcroute._engine.session_refusals cimport requests_relieve, session_refuse_password, session_turn_down
 from mcroute._engine.state cimport GROUP_LAST_READ, NO_COMMAND, OF_ANY_KEY, OF_NO_KEY, OVERLOADED, ClientRequest, Engine
 from mcroute._protocol cimport (
@@ -22,26 +22,27 @@ from mcroute._protocol cimport (
     PARSED_MORE, PARSED_OK, REQ_OPEN, REQ_RESUMED, RequestView, is_authentication, request_binary,
     request_part, request_resume, version_line,
 )
+from mcroute._protocol.literals cimport END_LINE, NO_MEMORY_LINE
 
 
 cdef void _answer_locally(Session* session, ClientRequest* request) noexcept nogil:
-    cdef const char* line = b"SERVER_ERROR command is not routed\r\n"
+    cdef const char* line
     cdef size_t size = 0
     if request.view.command == CMD_VERSION:
         line = version_line(&size)
         request_answer_text(request, line, size)
     elif request.view.command == CMD_VERBOSITY:
         # A proxy has no such verbosity; clients that set it expect to be heard.
-        request_answer_text(request, b"OK\r\n", 4)
+        request_answer_line(request, b"OK\r\n")
     elif request.view.command == CMD_META_NOOP:
-        request_answer_text(request, b"MN\r\n", 4)
+        request_answer_line(request, b"MN\r\n")
     elif request.view.command == CMD_STATS:
         request_hand_over(request)
     elif request.view.command == CMD_QUIT:
         session.conn.is_closing = True
-        request_answer_text(request, b"", 0)
+        request_answer_line(request, b"")
     else:
-        request_answer_text(request, line, 36)
+        request_answer_line(request, b"SERVER_ERROR command is not routed\r\n")
 
 
 cdef void _start(Session* session, Block* block, size_t start, RequestView* view) noexcept nogil:
@@ -66,7 +67,7 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
         # Before any server is asked: no copy misses what another one has.
         counter_add(&session.conn.engine.counts.refused_memory, 1)
         request.outcome = OVERLOADED
-        request_answer_text(request, b"SERVER_ERROR out of memory\r\n", 28)
+        request_answer_line(request, NO_MEMORY_LINE)
         return
     request_begin(request)
 
@@ -94,7 +95,7 @@ cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
 
 cdef size_t _skip_rest(Session* session, const uint8_t* data, size_t size) noexcept nogil:
     """How many of the bytes are still the line's of a get that has failed."""
-    cdef const uint8_t* newline = <const uint8_t*>memchr(data, 10, size)
+    cdef const uint8_t* newline = <const uint8_t*>memchr(data, c"\n", size)
     if newline == NULL:
         return size
     session.has_rest = session.rest_is_void = False
@@ -138,7 +139,7 @@ cdef void _start_part(Session* session, Block* block, size_t start, RequestView*
             return
         request.view.command = NO_COMMAND
         request.view.flags = view.flags
-        request_answer_text(request, b"END\r\n", 5)
+        request_answer_line(request, END_LINE)
 
 
 cdef bint _is_full(Session* session) noexcept nogil:

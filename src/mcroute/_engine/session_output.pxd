@@ -1,6 +1,7 @@
 """Output of sessions: from known replies to bytes, in the order of the requests. Calls get their results here too."""
 
 from libc.stddef cimport size_t
+from libc.string cimport strlen
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport ClientRequest, Session
@@ -8,6 +9,10 @@ from mcroute._engine.state cimport ClientRequest, Session
 # The reply is known. The slice is referred to, not taken over.
 cdef void request_answer(ClientRequest* request, Slice reply) noexcept nogil
 cdef void request_answer_text(ClientRequest* request, const char* text, size_t size) noexcept nogil
+
+cdef inline void request_answer_line(ClientRequest* request, const char* line) noexcept nogil:
+    request_answer_text(request, line, strlen(line))
+
 # Every part of a multiget has ended.
 cdef void request_answer_joined(ClientRequest* request) noexcept nogil
 # The client has gone: what is in flight for it runs on unobserved.

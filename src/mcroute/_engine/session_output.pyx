@@ -18,8 +18,7 @@ from mcroute._engine.state cimport (
     key_item, request_rounds,
 )
 from mcroute._protocol cimport CMD_META_GET, REQ_NOREPLY, REQ_OPEN, REQ_QUIET, REQ_RESUMED, error_text
-
-cdef const char* END = b"END\r\n"
+from mcroute._protocol.literals cimport END_LINE, END_SIZE
 
 
 cdef bint _write_items(Session* session, ClientRequest* request) noexcept nogil:
@@ -30,7 +29,7 @@ cdef bint _write_items(Session* session, ClientRequest* request) noexcept nogil:
                 return False
     if request.view.flags & REQ_OPEN:
         return True
-    return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END, 5)
+    return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END_LINE, END_SIZE)
 
 
 cdef bint _is_hushed(ClientRequest* request) noexcept nogil:

@@ -71,10 +71,12 @@ cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refu
     counter_add(&engine.counts.refused, 1)
     request.verdict = <uint8_t>refused.error
     # In the meta form, because only that has keys in base64, and none that is taken for a noreply.
-    memcpy(block.data, b"md ", 3)
-    memcpy(block.data + 3, data + refused.key_offset, refused.key_size)
-    memcpy(block.data + 3 + refused.key_size, mark, strlen(mark))
-    block.fill = 3 + refused.key_size + strlen(mark)
+    memcpy(block.data, b"md ", strlen(b"md "))
+    block.fill = strlen(b"md ")
+    memcpy(block.data + block.fill, data + refused.key_offset, refused.key_size)
+    block.fill += refused.key_size
+    memcpy(block.data + block.fill, mark, strlen(mark))
+    block.fill += strlen(mark)
     request.block = block
     request_parse(block.data, block.fill, &engine.limits, False, &request.view)
     request.group = GROUP_DELETE

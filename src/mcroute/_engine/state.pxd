@@ -292,7 +292,7 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     PlanTable* plan
     ClientRequest* next_handed  # to the driver
     uint64_t handed             # its number among these
-    ClientRequest* next_waiting # behind the same hold, for other engines, or to be begun now
+    ClientRequest* next_waiting  # behind the same hold, for other engines, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     RequestView view
     Block* block                # the client's bytes, from `offset`

@@ -31,7 +31,7 @@ cdef uint64_t _number(const uint8_t* digits, uint32_t size) noexcept nogil:
     cdef uint64_t number = 0
     cdef uint32_t i
     for i in range(size):
-        number = number * 10 + (digits[i] - 48)
+        number = number * 10 + (digits[i] - c"0")
     return number
 
 

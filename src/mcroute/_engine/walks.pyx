@@ -6,7 +6,7 @@ the answer. Plans have no cycles and few levels, so the recursion is as deep as 
 """
 
 from libc.stdlib cimport malloc
-from libc.string cimport memcmp, memset, strlen
+from libc.string cimport memset, strlen
 
 from mcroute._engine.alarms cimport server_missed
 from mcroute._engine.blocks cimport Block, block_drop, slice_drop
@@ -19,7 +19,7 @@ from mcroute._engine.links cimport link_takes
 from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.prefixes cimport prefixes_find
 from mcroute._engine.requests cimport request_walk_ended
-from mcroute._engine.session_output cimport request_answer, request_answer_text
+from mcroute._engine.session_output cimport request_answer, request_answer_line, request_answer_text
 from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
     NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, PlanPool, PlanTable, walk_is_copied,
@@ -27,6 +27,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_state
 from mcroute._protocol cimport CMD_META_GET
+from mcroute._protocol.literals cimport text_begins
 from mcroute._ring cimport ring_owner, ring_owners
 
 cdef enum:
@@ -77,19 +78,15 @@ cdef void walk_free(Walk* walk) noexcept nogil:
 cdef void _answer_plain(ClientRequest* request, const char* line) noexcept nogil:
     """Of meta replies only the miss of a get has no flags."""
     cdef Block* block
-    if request.view.command < CMD_META_GET or memcmp(line, <const char*>b"EN", 2) == 0:
-        _answer_line(request, line)
+    if request.view.command < CMD_META_GET or text_begins(<const uint8_t*>line, strlen(line), b"EN"):
+        request_answer_line(request, line)
         return
     block = meta_reply(request, line)
     if block == NULL:
-        _answer_line(request, line)
+        request_answer_line(request, line)
         return
     request_answer(request, Slice(block, 0, block.fill))
     block_drop(block)
-
-
-cdef void _answer_line(ClientRequest* request, const char* line) noexcept nogil:
-    request_answer_text(request, line, strlen(line))
 
 
 cdef void _answer_error(ClientRequest* request, int outcome) noexcept nogil:

@@ -1,7 +1,8 @@
 """To memcached the key and the numbers mean nothing there; clients write `auth`, folsom `ASCII_AUTH`."""
 
-from libc.string cimport memcmp
+from libc.stddef cimport size_t
 
+from mcroute._protocol.literals cimport DEL, text_is
 from mcroute._protocol.views cimport CMD_SET, REQ_NOREPLY
 
 cdef enum:
@@ -9,8 +10,7 @@ cdef enum:
 
 
 cdef bint _is_known(const uint8_t* key, size_t size) noexcept nogil:
-    return (size == 4 and memcmp(key, <const char*>b"auth", 4) == 0
-            or size == 10 and memcmp(key, <const char*>b"ASCII_AUTH", 10) == 0)
+    return text_is(key, size, b"auth") or text_is(key, size, b"ASCII_AUTH")
 
 
 cdef bint _are_two_words(const uint8_t* value, size_t size) noexcept nogil:
@@ -18,9 +18,9 @@ cdef bint _are_two_words(const uint8_t* value, size_t size) noexcept nogil:
     cdef size_t blank = 0
     cdef size_t i
     for i in range(size):
-        if value[i] == 32 and blank == 0:
+        if value[i] == c" " and blank == 0:
             blank = i
-        elif value[i] <= 32 or value[i] == 127:
+        elif value[i] <= c" " or value[i] == DEL:
             return False
     return 0 < blank < size - 1
 

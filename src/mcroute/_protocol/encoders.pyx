@@ -1,9 +1,10 @@
 """Encoders of canonical requests."""
 
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy, strlen
 
 from mcroute._hashing.words cimport store_decimal
 from mcroute._protocol.commands cimport command_text
+from mcroute._protocol.literals cimport CRLF, CRLF_SIZE, text_is
 from mcroute._protocol.views cimport CMD_CAS, CMD_DELETE, CMD_GET, CMD_GETS, CMD_TOUCH
 
 
@@ -13,7 +14,7 @@ cdef inline uint8_t* _put(uint8_t* out, const void* text, size_t size) noexcept 
 
 
 cdef uint8_t* _put_number(uint8_t* out, uint64_t number) noexcept nogil:
-    out[0] = 32
+    out[0] = c" "
     return out + 1 + store_decimal(out + 1, number)
 
 
@@ -22,8 +23,8 @@ cdef uint8_t* _put_signed(uint8_t* out, int64_t number) noexcept nogil:
     if number >= 0:
         return _put_number(out, number)
     end = _put_number(out + 1, <uint64_t>0 - <uint64_t>number)
-    out[0] = 32
-    out[1] = 45
+    out[0] = c" "
+    out[1] = c"-"
     return end
 
 
@@ -31,12 +32,12 @@ cdef uint8_t* _put_head(uint8_t* out, int command, const uint8_t* key, size_t ke
     cdef size_t size = 0
     cdef const char* word = command_text(command, &size)
     out = _put(out, word, size)
-    out[0] = 32
+    out[0] = c" "
     return _put(out + 1, key, key_size)
 
 
 cdef size_t encode_get(uint8_t* out, const uint8_t* key, size_t key_size, bint with_cas) noexcept nogil:
-    return _put(_put_head(out, CMD_GETS if with_cas else CMD_GET, key, key_size), b"\r\n", 2) - out
+    return _put(_put_head(out, CMD_GETS if with_cas else CMD_GET, key, key_size), CRLF, CRLF_SIZE) - out
 
 
 cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t key_size, uint64_t client_flags,
@@ -45,21 +46,21 @@ cdef size_t encode_store(uint8_t* out, int command, const uint8_t* key, size_t k
     at = _put_number(_put_signed(at, exptime), value_size)
     if command == CMD_CAS:
         at = _put_number(at, unique)
-    return _put(at, b"\r\n", 2) - out
+    return _put(at, CRLF, CRLF_SIZE) - out
 
 
 cdef size_t encode_delete(uint8_t* out, const uint8_t* key, size_t key_size) noexcept nogil:
     cdef uint8_t* at = _put_head(out, CMD_DELETE, key, key_size)
-    if key_size == 7 and memcmp(key, b"noreply", 7) == 0:
+    if text_is(key, key_size, b"noreply"):
         # memcached takes this key for the word, unless it is followed by the 0 that nobody heeds any more.
-        at = _put(at, b" 0", 2)
-    return _put(at, b"\r\n", 2) - out
+        at = _put(at, b" 0", strlen(b" 0"))
+    return _put(at, CRLF, CRLF_SIZE) - out
 
 
 cdef size_t encode_arithmetic(uint8_t* out, int command, const uint8_t* key, size_t key_size,
                               uint64_t delta) noexcept nogil:
-    return _put(_put_number(_put_head(out, command, key, key_size), delta), b"\r\n", 2) - out
+    return _put(_put_number(_put_head(out, command, key, key_size), delta), CRLF, CRLF_SIZE) - out
 
 
 cdef size_t encode_touch(uint8_t* out, const uint8_t* key, size_t key_size, int64_t exptime) noexcept nogil:
-    return _put(_put_signed(_put_head(out, CMD_TOUCH, key, key_size), exptime), b"\r\n", 2) - out
+    return _put(_put_signed(_put_head(out, CMD_TOUCH, key, key_size), exptime), CRLF, CRLF_SIZE) - out

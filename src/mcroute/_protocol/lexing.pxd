@@ -2,9 +2,9 @@
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from mcroute._hashing.words cimport load64, low_bit
+from mcroute._protocol.literals cimport DEL, text_is
 from mcroute._protocol.views cimport KEY_MAX
 
 cdef enum:
@@ -47,7 +47,7 @@ cdef inline const uint8_t* space_at(const uint8_t* at, const uint8_t* end) noexc
         if marks:
             return at + (low_bit(marks) >> 3)
         at += 8
-    while at < end and at[0] != 32:
+    while at < end and at[0] != c" ":
         at += 1
     return at
 
@@ -60,7 +60,7 @@ cdef inline const uint8_t* key_end(const uint8_t* at, const uint8_t* end) noexce
         if marks:
             return at + (low_bit(marks) >> 3)
         at += 8
-    while at < end and at[0] > 32 and at[0] != 127:
+    while at < end and at[0] > c" " and at[0] != DEL:
         at += 1
     return at
 
@@ -73,8 +73,8 @@ cdef inline bint key_is_valid(const uint8_t* key, size_t size) noexcept nogil:
     return size - 1 < KEY_MAX and key_end(key, key + size) == key + size
 
 
-cdef inline bint word_is(const Word* word, const char* text, size_t size) noexcept nogil:
-    return word.size == size and memcmp(word.start, text, size) == 0
+cdef inline bint word_is(const Word* word, const char* text) noexcept nogil:
+    return text_is(word.start, word.size, text)
 
 
 cdef inline bint read_u64(const uint8_t* at, size_t size, uint64_t* number, bint* tidy) noexcept nogil:
@@ -85,11 +85,11 @@ cdef inline bint read_u64(const uint8_t* at, size_t size, uint64_t* number, bint
     if size == 0:
         return False
     for i in range(size):
-        digit = at[i] - 48
+        digit = at[i] - c"0"
         if digit > 9 or value > 1844674407370955161ULL or (value == 1844674407370955161ULL and digit > 5):
             return False
         value = value * 10 + digit
-    if size > 1 and at[0] == 48:
+    if size > 1 and at[0] == c"0":
         tidy[0] = False
     number[0] = value
     return True
@@ -97,7 +97,7 @@ cdef inline bint read_u64(const uint8_t* at, size_t size, uint64_t* number, bint
 
 cdef inline bint read_i64(const uint8_t* at, size_t size, int64_t* number, bint* tidy) noexcept nogil:
     cdef uint64_t value
-    cdef bint negative = size > 0 and at[0] == 45
+    cdef bint negative = size > 0 and at[0] == c"-"
     if not read_u64(at + negative, size - negative, &value, tidy) or value > 9223372036854775807ULL:
         return False
     if negative and value == 0:
@@ -112,7 +112,7 @@ cdef inline void split_line(Line* line) noexcept nogil:
     line.count = 0
     line.last.size = 0
     while at < line.end:
-        if at[0] == 32:
+        if at[0] == c" ":
             line.tidy = False
             at += 1
             continue
@@ -130,7 +130,7 @@ cdef inline void split_line(Line* line) noexcept nogil:
 
 
 cdef inline uint32_t skip_spaces(const uint8_t* data, uint32_t offset, uint32_t end) noexcept nogil:
-    while offset < end and data[offset] == 32:
+    while offset < end and data[offset] == c" ":
         offset += 1
     return offset
 

@@ -7,9 +7,10 @@ the length of the opaque. `ma` has but one sentence for all that its reading fin
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, strlen
 
 from mcroute._protocol.lexing cimport key_is_valid, read_i64, read_u64, request_next_key
+from mcroute._protocol.literals cimport DEL, is_digit
 from mcroute._protocol.refusals cimport (
     ERROR_DELTA_VALUE, ERROR_FLAG, ERROR_FLAG_EITHER, ERROR_FLAG_TWICE, ERROR_FORMAT, ERROR_INITIAL_VALUE,
     ERROR_KEY_CODE, ERROR_MODE_ARITHMETIC, ERROR_MODE_SET, ERROR_NONE, ERROR_NOT_OFFERED, ERROR_OPAQUE,
@@ -28,18 +29,18 @@ cdef const char* KNOWN = b"bcfhklqstuvxCDEFIJLMNOPRT"
 
 
 cdef uint64_t _bit(uint8_t letter) noexcept nogil:
-    return 1ULL << (letter - 65)
+    return 1ULL << (letter - c"A")
 
 
 cdef uint8_t _base64_digit(uint8_t letter) noexcept nogil:
     """Its value, or 64."""
-    if 65 <= letter <= 90:
-        return letter - 65
-    if 97 <= letter <= 122:
-        return letter - 71
-    if 48 <= letter <= 57:
-        return letter + 4
-    return 62 if letter == 43 else 63 if letter == 47 else 64
+    if c"A" <= letter <= c"Z":
+        return letter - c"A"
+    if c"a" <= letter <= c"z":
+        return letter - c"a" + 26
+    if is_digit(letter):
+        return letter - c"0" + 52
+    return 62 if letter == c"+" else 63 if letter == c"/" else 64
 
 
 cdef bint _is_base64(const uint8_t* at, size_t size) noexcept nogil:
@@ -49,7 +50,7 @@ cdef bint _is_base64(const uint8_t* at, size_t size) noexcept nogil:
     cdef uint8_t unused
     if size == 0 or size % 4:
         return False
-    while size - body < 2 and at[body - 1] == 61:
+    while size - body < 2 and at[body - 1] == c"=":
         body -= 1
     for i in range(body):
         if _base64_digit(at[i]) == 64:
@@ -65,14 +66,14 @@ cdef bint _hides_blanks(const uint8_t* at, size_t size) noexcept nogil:
     cdef size_t i
     cdef uint8_t byte
     for i in range(size):
-        if at[i] == 61:
+        if at[i] == c"=":
             break
         bits = bits << 6 | _base64_digit(at[i])
         filled += 6
         if filled >= 8:
             filled -= 8
             byte = bits >> filled & 0xFF
-            if byte <= 0x20 or byte == 0x7F:
+            if byte <= c" " or byte == DEL:
                 return True
     return False
 
@@ -80,10 +81,10 @@ cdef bint _hides_blanks(const uint8_t* at, size_t size) noexcept nogil:
 cdef uint8_t _mode(uint8_t letter, bint is_arithmetic) noexcept nogil:
     """The mode's own letter, small; 0 for none."""
     if is_arithmetic:
-        if letter == 43 or letter == 73:    # + and I
-            return 105
-        return 100 if letter == 45 or letter == 68 else 0
-    return letter | 32 if memchr(b"EARPS", letter, 5) != NULL else 0
+        if letter == c"+" or letter == c"I":
+            return c"i"
+        return c"d" if letter == c"-" or letter == c"D" else 0
+    return letter - c"A" + c"a" if memchr(b"EARPS", letter, strlen(b"EARPS")) != NULL else 0
 
 
 cdef int _take_number(uint8_t letter, const uint8_t* token, size_t size, RequestView* view) noexcept nogil:
@@ -170,7 +171,7 @@ cdef bint _has_sign(const uint8_t* data, RequestView* view) noexcept nogil:
         at = request_next_key(data, at, view.flags_end, &start, &size)
         if at == 0:
             return False
-        if not (48 <= data[start] <= 57 or 65 <= data[start] <= 122):
+        if not (is_digit(data[start]) or c"A" <= data[start] <= c"z"):
             return True
 
 

@@ -5,14 +5,14 @@ its words, and as many bytes are swallowed. docs/differences.md lists where mcro
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memset
+from libc.string cimport memchr, memset, strlen
 
 from mcroute._protocol.binary cimport BINARY_HEADER, BINARY_MAGIC, binary_quits, binary_size
 from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
-    Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line,
-    word_is,
+    Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line, word_is,
 )
+from mcroute._protocol.literals cimport is_digit, text_begins, text_is
 from mcroute._protocol.meta_flags cimport meta_flags_take
 from mcroute._protocol.refusals cimport (
     ERROR_BINARY, ERROR_CHUNK, ERROR_DELTA, ERROR_EXPTIME, ERROR_FLAG_EITHER, ERROR_FORMAT, ERROR_LINE_LONG,
@@ -49,23 +49,15 @@ cdef inline int _more(RequestView* view, uint64_t size) noexcept nogil:
     return PARSED_MORE
 
 
-cdef bint _begins(const uint8_t* data, size_t size, const char* text, size_t text_size) noexcept nogil:
-    return size >= text_size and memcmp(data, text, text_size) == 0
-
-
-cdef bint _equals(const uint8_t* data, size_t size, const char* text, size_t text_size) noexcept nogil:
-    return size == text_size and memcmp(data, text, size) == 0
-
-
 cdef bint _is_foreign(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
     """TLS, RESP, SSH, the header that some proxies send ahead, and what only a binary server says."""
     if size >= 2 and data[0] == 0x16 and data[1] == 0x03:
         view.error = ERROR_TLS
-    elif size >= 2 and data[0] == 42 and 48 <= data[1] <= 57:
+    elif size >= 2 and data[0] == c"*" and is_digit(data[1]):
         view.error = ERROR_RESP
-    elif _begins(data, size, b"SSH-", 4):
+    elif text_begins(data, size, b"SSH-"):
         view.error = ERROR_SSH
-    return view.error != ERROR_NONE or data[0] == 0x81 or _begins(data, size, b"PROXY ", 6)
+    return view.error != ERROR_NONE or data[0] == 0x81 or text_begins(data, size, b"PROXY ")
 
 
 cdef int request_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
@@ -103,7 +95,7 @@ cdef int _parse_get(const uint8_t* data, uint32_t at, Line* line, RequestView* v
             return _refuse(view, ERROR_EXPTIME)
         at = key_end(data + key_at, data + end) - data
         key_size = at - key_at
-        if key_size - 1 >= KEY_MAX or (at < end and data[at] != 32):
+        if key_size - 1 >= KEY_MAX or (at < end and data[at] != c" "):
             return _refuse(view, ERROR_FORMAT)
         if view.key_count == 0:
             view.key_offset = key_at
@@ -137,7 +129,7 @@ cdef int _take_value(const uint8_t* data, size_t size, const Limits* limits, int
         return _refuse(view, ERROR_TOO_LARGE)
     if size < view.size:
         return PARSED_MORE
-    if data[view.size - 2] != 13 or data[view.size - 1] != 10:
+    if data[view.size - 2] != c"\r" or data[view.size - 1] != c"\n":
         return _refuse(view, ERROR_CHUNK)
     return PARSED_OK
 
@@ -220,7 +212,7 @@ cdef int _parse_debug(const uint8_t* data, Line* line, RequestView* view) noexce
         return _refuse(view, ERROR_FORMAT)
     view.flags_offset = view.keys_end
     view.flags_end = view.keys_end
-    if line.count > 2 and word_is(&line.words[2], b"b", 1):
+    if line.count > 2 and word_is(&line.words[2], b"b"):
         view.flags |= REQ_BASE64
         view.flags_offset = line.words[2].start - data
         view.flags_end = view.flags_offset + 1
@@ -267,20 +259,20 @@ cdef int _parse_unknown(const uint8_t* data, size_t word_size, Line* line, Reque
     if view.line_size < 4:
         return _refuse(view, ERROR_FORMAT)
     split_line(line)
-    if line.count > 1 and _begins(line.last.start, line.last.size, b"HTTP/", 5):
+    if line.count > 1 and text_begins(line.last.start, line.last.size, b"HTTP/"):
         return PARSED_CLOSE
-    if line.count > 1 and word_is(&line.last, b"noreply", 7) and not (
-            _equals(data, word_size, b"watch", 5) or _equals(data, word_size, b"refresh_certs", 13)):
+    if line.count > 1 and word_is(&line.last, b"noreply") and not (
+            text_is(data, word_size, b"watch") or text_is(data, word_size, b"refresh_certs")):
         return _refuse(view, ERROR_NONE)
     return _refuse(view, ERROR_NOT_OFFERED if command_is_withheld(data, word_size) else ERROR_UNKNOWN)
 
 
 cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Line* line,
                      RequestView* view) noexcept nogil:
-    cdef const uint8_t* gap = <const uint8_t*>memchr(data, 32, line.end - data)
+    cdef const uint8_t* gap = <const uint8_t*>memchr(data, c" ", line.end - data)
     cdef uint32_t word_size = (gap if gap != NULL else line.end) - data
     # Most requests are gets: they are spared the search.
-    cdef int command = CMD_GET if word_size == 3 and memcmp(data, b"get", 3) == 0 else command_find(data, word_size)
+    cdef int command = CMD_GET if text_is(data, word_size, b"get") else command_find(data, word_size)
     if command < 0:
         return _parse_unknown(data, word_size, line, view)
     view.command = command
@@ -290,7 +282,7 @@ cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Lin
     if command >= CMD_META_GET:
         return _parse_meta(data, size, limits, line, view)
     if line.count > 1 and command <= CMD_VERBOSITY and command != CMD_VERSION and (
-            word_is(&line.last, b"noreply", 7)):
+            word_is(&line.last, b"noreply")):
         view.flags |= REQ_NOREPLY
     if command <= CMD_CAS:
         return _parse_store(data, size, limits, line, view)
@@ -301,7 +293,7 @@ cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Lin
 
 cdef int _refuse_line(const uint8_t* data, bint is_get, RequestView* view) noexcept nogil:
     if is_get:
-        view.command = CMD_GET if data[3] == 32 else CMD_GETS
+        view.command = CMD_GET if data[strlen(b"get")] == c" " else CMD_GETS
         view.error = ERROR_LINE_LONG
     return PARSED_CLOSE
 
@@ -320,18 +312,18 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
         return request_binary(data, size, view)
     if first and _is_foreign(data, size, view):
         return PARSED_CLOSE
-    is_get = _begins(data, size, b"get ", 4) or _begins(data, size, b"gets ", 5)
+    is_get = text_begins(data, size, b"get ") or text_begins(data, size, b"gets ")
     line_max = limits.get_line_max if is_get else limits.line_max
     if end > line_max + 1:
         end = line_max + 1
-    newline = <const uint8_t*>memchr(data + scanned, 10, end - scanned) if scanned < end else NULL
+    newline = <const uint8_t*>memchr(data + scanned, c"\n", end - scanned) if scanned < end else NULL
     if newline == NULL:
         return _more(view, size + 1) if size <= line_max else _refuse_line(data, is_get, view)
     view.line_size = newline - data + 1
     view.size = view.line_size
     line.start = data
     line.end = newline
-    line.tidy = newline > data and (newline - 1)[0] == 13
+    line.tidy = newline > data and (newline - 1)[0] == c"\r"
     if line.tidy:
         line.end -= 1
     return _parse_line(data, size, limits, &line, view)
@@ -344,7 +336,7 @@ cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Li
     cdef uint32_t at = 0
     cdef size_t end = min(size, <size_t>limits.get_line_max + 1)
     memset(view, 0, sizeof(RequestView))
-    newline = <const uint8_t*>memchr(data + scanned, 10, end - scanned) if scanned < end else NULL
+    newline = <const uint8_t*>memchr(data + scanned, c"\n", end - scanned) if scanned < end else NULL
     if newline == NULL and size <= limits.get_line_max:
         return _more(view, size + 1)
     view.command = command
@@ -352,17 +344,17 @@ cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Li
     if newline != NULL:
         end = newline - data
         view.size = end + 1
-        if end > 0 and data[end - 1] == 13:
+        if end > 0 and data[end - 1] == c"\r":
             end -= 1
     else:
         # Up to the last key that is certainly whole.
-        while end > 0 and data[end - 1] != 32:
+        while end > 0 and data[end - 1] != c" ":
             end -= 1
         end = end - 1 if end > 0 else 0
         view.size = end
         view.flags |= REQ_OPEN
     if not resumed:
-        at = 3 if command == CMD_GET else 4
+        at = strlen(b"get") if command == CMD_GET else strlen(b"gets")
     if end < at or view.size == 0:
         # One word as long as that.
         view.size = max(<size_t>view.size, <size_t>1)
