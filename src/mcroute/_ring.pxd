@@ -1,4 +1,4 @@
-"""Consistent-hash ring: which server owns a key."""
+"""Consistent-hash ring: the server of a key."""
 
 cimport cython
 from libc.stddef cimport size_t
@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._distributions.table cimport RingTable
 
 cdef enum:
-    MCROUTE_RING_API = 1        # raised when anything below changes
+    MCROUTE_RING_API = 1        # increased when anything below changes
 
 
 @cython.final
@@ -17,7 +17,7 @@ cdef class Ring:
     cdef readonly tuple weights
     cdef readonly str distribution
     cdef readonly object inherited      # None for a distribution of mcroute's own
-    cdef readonly object placement      # its bytes are what the table points to
+    cdef readonly object placement      # the table points to its bytes
     cdef object rebuilt                 # (servers that are out, the ring without them)
     cdef object __weakref__
 

@@ -13,11 +13,11 @@ _Skip: TypeAlias = Iterable[int] | None
 class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
 
-    Keys are bytes-like or str (hashed as UTF-8). Servers are answered as indices into `servers`; `skip` is an
-    iterable of indices to pass over: these take no keys, and no other key moves. Ties go to the server that comes
-    first by (length, bytes) of its name.
+    Keys are bytes-like or str (hashed as UTF-8). Methods return indices into `servers`; `skip` is an iterable of
+    indices: skipped servers get no keys, and the other servers keep theirs. Ties go to the server that comes first
+    by (length, bytes) of its name.
 
-    `Ring.like` places keys as another client or proxy does; what it makes may also be given as `servers`.
+    `Ring.like` places keys as another client or proxy does; its placement may also be given as `servers`.
 
     Raises ValueError or TypeError naming the place, as in `servers[2]`; MemoryError.
     """
@@ -53,16 +53,16 @@ class Ring:
         keys: str = "client",
         **options: Any,
     ) -> Ring:
-        """A ring that places keys as `system` does, with its own names of options and its own defaults.
+        """A ring that places keys as `system` does, with the system's names of options and its defaults.
 
-        `servers` are in its notation, or tuples (host, port, weight, name), or objects with these attributes; for
-        systems that only count them, their number. `out` says what happens when a server is skipped: "skip" goes
-        on to the next candidate, "theirs" does what the system does: it may move other keys too, or answer
-        nobody. `keys` are as the application gives them to its "client", or as they go over the "wire", where
-        they begin with the client's prefix.
+        `servers` are in the system's notation, or tuples (host, port, weight, name), or objects with these
+        attributes; for systems that only count them, their number. With `out` "skip", a skipped server's keys go to the
+        next candidate; with "theirs", the system's own rule applies: it may move other keys too, or give no server.
+        `keys` are those of the application ("client"), or those on the "wire", where they begin with the client's
+        prefix.
 
-        Raises ConfigError, a ValueError, for what the system does not know or refuses, with its reason. Warns
-        with PlacementWarning of what it does and people do not expect. docs/placement.md has every system.
+        Raises ConfigError, a ValueError, with the reason, for anything that the system does not support or refuses.
+        Issues PlacementWarning for surprising behaviour. docs/placement.md has every system.
         """
     def owner(self, key: _Key, skip: _Skip = None) -> int:
         """Index of the server that owns `key`.
@@ -88,7 +88,7 @@ class Ring:
     def shares(self) -> list[float] | None:
         """The share of each server, from 0 to 1: of the points on the circle, or of the slots.
 
-        None for distributions without points: theirs are as even as chance, or as the weights.
+        None for distributions without points, whose shares are even, or follow the weights.
         """
     def __len__(self) -> int: ...
     def __sizeof__(self) -> int: ...

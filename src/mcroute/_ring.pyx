@@ -1,7 +1,7 @@
-"""Which server owns a key: `Ring`, and its functions for other C code: `from mcroute._ring cimport Ring, ring_owner`.
+"""The ring, which maps a key to its server: `Ring`, and functions for C code: `from mcroute._ring cimport ring_owner`.
 
-A table is built once from a placement (see `mcroute.placement`). Ejecting a server never changes it: a lookup is
-given the indices to skip, and walks on to the next server of the key's failover order.
+A table is built once from a placement (see `mcroute.placement`). Ejections never change it: a lookup skips the
+given indices, and continues with the next server of the key's failover order.
 """
 
 cimport cython
@@ -123,7 +123,7 @@ cdef inline int borrow_key(object key, const uint8_t** data, size_t* size) excep
     return 1
 
 
-# A copy as exactly bytes or str of what borrow_key does not take.
+# The key as exactly bytes or str, for types that borrow_key does not accept.
 cdef object owned_key(object key):
     if isinstance(key, str):
         return str.__str__(key)
@@ -132,7 +132,7 @@ cdef object owned_key(object key):
     raise TypeError(f"key: expected str or bytes-like, got {type(key).__name__}")
 
 
-# The mask of what is to be skipped, as bytes.
+# The mask of skipped servers, as bytes.
 cdef bytearray mark(const RingTable* table, object skip):
     cdef bytearray held = bytearray(mask_words(table) * sizeof(uint64_t))
     cdef uint64_t* mask = <uint64_t*><char*>held
@@ -181,7 +181,7 @@ cdef int route_held(const RingTable* table, tuple held, const uint8_t** data, si
     return 0
 
 
-# The ring to ask when these servers are out: the system's own, if it recomputes its points. The last is kept.
+# The ring without these servers: the system's own, if it recomputes its points. The latest one is kept.
 cdef Ring ring_without(Ring ring, bytearray mask):
     cdef const uint64_t* words = words_of(mask)
     cdef int i
@@ -196,12 +196,12 @@ cdef Ring ring_without(Ring ring, bytearray mask):
             left = ring.inherited.without(out)
             has_points = any([groups for _, _, groups in left.placement.laid])
             rebuilt = ring.rebuilt = (out, Ring(left) if has_points else None)
-    # Where nobody who is left has a share of the keys, those who have one are skipped.
+    # If no remaining server has a share of the keys, the others are skipped in the usual way.
     return ring if rebuilt[1] is None else rebuilt[1]
 
 
 cdef object inherited_type():
-    # Imported late: mcroute's own distributions do without the table of systems.
+    # Imported late: mcroute's own distributions do not need the table of systems.
     from mcroute.placement import Inherited
 
     return Inherited
@@ -211,11 +211,11 @@ cdef object inherited_type():
 cdef class Ring:
     """An immutable ring: `servers` (names), a `distribution` and, if not all 1, `weights` (positive ints).
 
-    Keys are bytes-like or str (hashed as UTF-8). Servers are answered as indices into `servers`; `skip` is an
-    iterable of indices to pass over: these take no keys, and no other key moves. Ties go to the server that comes
-    first by (length, bytes) of its name.
+    Keys are bytes-like or str (hashed as UTF-8). Methods return indices into `servers`; `skip` is an iterable of
+    indices: skipped servers get no keys, and the other servers keep theirs. Ties go to the server that comes first
+    by (length, bytes) of its name.
 
-    `Ring.like` places keys as another client or proxy does; what it makes may also be given as `servers`.
+    `Ring.like` places keys as another client or proxy does; its placement may also be given as `servers`.
 
     Raises ValueError or TypeError naming the place, as in `servers[2]`; MemoryError.
     """
@@ -242,16 +242,16 @@ cdef class Ring:
 
     @classmethod
     def like(cls, str system, servers, *, str out="skip", str keys="client", **options):
-        """A ring that places keys as `system` does, with its own names of options and its own defaults.
+        """A ring that places keys as `system` does, with the system's names of options and its defaults.
 
-        `servers` are in its notation, or tuples (host, port, weight, name), or objects with these attributes; for
-        systems that only count them, their number. `out` says what happens when a server is skipped: "skip" goes
-        on to the next candidate, "theirs" does what the system does: it may move other keys too, or answer
-        nobody. `keys` are as the application gives them to its "client", or as they go over the "wire", where
-        they begin with the client's prefix.
+        `servers` are in the system's notation, or tuples (host, port, weight, name), or objects with these
+        attributes; for systems that only count them, their number. With `out` "skip", a skipped server's keys go to the
+        next candidate; with "theirs", the system's own rule applies: it may move other keys too, or give no server.
+        `keys` are those of the application ("client"), or those on the "wire", where they begin with the client's
+        prefix.
 
-        Raises ConfigError, a ValueError, for what the system does not know or refuses, with its reason. Warns
-        with PlacementWarning of what it does and people do not expect. docs/placement.md has every system.
+        Raises ConfigError, a ValueError, with the reason, for anything that the system does not support or refuses.
+        Issues PlacementWarning for surprising behaviour. docs/placement.md has every system.
         """
         from mcroute.placement import inherit
 
@@ -332,7 +332,7 @@ cdef class Ring:
     def shares(self):
         """The share of each server, from 0 to 1: of the points on the circle, or of the slots.
 
-        None for distributions without points: theirs are as even as chance, or as the weights.
+        None for distributions without points, whose shares are even, or follow the weights.
         """
         cdef uint64_t total = 0
         cdef size_t i
@@ -351,7 +351,7 @@ cdef class Ring:
         return self.table.size
 
     def __sizeof__(self):
-        """Bytes of the ring's table. Names and addresses, which are Python objects, are not counted."""
+        """Bytes of the ring's table, without Python objects such as names and addresses."""
         return object.__sizeof__(self) + table_bytes(self.table)
 
     def __eq__(self, other):

@@ -1,1 +1,1 @@
-"""How keys are distributed over servers: the algorithms, and the table that `mcroute._ring` looks up in."""
+"""Distributions of keys over servers: the algorithms, and the table of `mcroute._ring`."""

@@ -2,7 +2,8 @@
 
 from mcroute._distributions.table cimport RingTable
 
-# Fills an empty table from a mcroute.placement.Placement, which has to live as long. What was allocated when it
+# Fills an empty table from a mcroute.placement.Placement, which must live as long. If it raises, allocated memory
+# belongs to the table: call table_free.
 # raises is the table's: table_free.
 cdef int table_fill(RingTable* table, placement) except -1
 cdef void table_free(RingTable* table) noexcept

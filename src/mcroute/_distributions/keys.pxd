@@ -1,4 +1,4 @@
-"""What of a key is hashed."""
+"""The hashed part of a key."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
@@ -9,14 +9,14 @@ cdef enum:
     ROOM = 1536                 # bytes: the longest key of memcached in its longest spelling, and a prefix
 
 
-# The text that a rule made of a key. It may point into the key: it ends with that, and with key_drop.
+# The text that a rule makes of a key. It may point into the key: it is valid as long as the key, until key_drop.
 cdef struct KeyText:
     const uint8_t* data
     size_t size
     uint8_t* owned              # NULL while `room` suffices
     uint8_t[ROOM] room
 
-# Without memory for it, the text is the key itself.
+# Without memory for the text, it is the key itself.
 cdef void key_read(const KeyRule* rule, const uint8_t* key, size_t size, KeyText* text) noexcept nogil
 cdef void key_drop(KeyText* text) noexcept nogil
 

@@ -1,19 +1,19 @@
-"""What of a key is hashed: a part of it, in a spelling, with something before and behind it.
+"""The hashed part of a key, in a spelling, with a prefix and a suffix.
 
 The cuts, by the name that `mcroute.placement` has for them:
 
     whole       the key
     tag         between the first opening mark and the first closing one behind it, if there is anything
-    empty_tag   the same, and what is there may be nothing
-    stop        what stands before the first mark, at the front too
-    before      what stands before the first mark, unless the key begins with it
-    routing     without `/region/cluster/`, and what stands before `|#|`
+    empty_tag   the same, but the part may be empty
+    stop        the part before the first mark, also if that is empty
+    before      the part before the first mark, unless the key begins with the mark
+    routing     without `/region/cluster/`, and up to `|#|`
 
 The forms:
 
     bytes       as it is
     characters  UTF-8 in, one byte a character out: the low eight bits of its code point
-    repr        as Python writes a bytes object: b'key', quotes and backslashes included
+    repr        as Python's repr of a bytes object: b'key', quotes and backslashes included
 """
 
 from libc.stddef cimport size_t
@@ -45,7 +45,7 @@ cdef const uint8_t* HEX = b"0123456789abcdef"
 
 # ---- cutting
 
-# Where `what` begins in the text; the text's end when it is not in it.
+# The offset of `what` in the text; the text's end if it is not found.
 cdef size_t find(const Text* text, const Text* what) noexcept nogil:
     cdef size_t at = 0
     cdef const void* found

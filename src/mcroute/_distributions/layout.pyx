@@ -36,7 +36,7 @@ cdef void murmur3_digest(const uint8_t* data, size_t size, uint8_t* digest) noex
     store64(digest + 8, halves[1])
 
 
-# NULL for what is no digest, but a hash by name.
+# NULL for a hash by name that is no digest.
 cdef Digest digest_find(str name) except? NULL:
     if name in ("md5", "md5_128"):
         return hash_md5
@@ -94,7 +94,8 @@ cdef Point* add_numbers(Point* end, KeyHash function, bytes name, uint32_t serve
     return end
 
 
-# Stable, two bytes a pass: equal points stay in the order in which they were laid. `spare` is as long. Two
+# Stable, two bytes per pass: equal points stay in the order in which they were laid. `spare` has the same length. With
+# two passes, the result is in `points` again.
 # passes, so the result is in `points` again.
 cdef void sort_points(Point* points, Point* spare, uint32_t count, uint32_t* starts) noexcept nogil:
     cdef int shift = 0

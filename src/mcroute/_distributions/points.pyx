@@ -26,7 +26,7 @@ cdef inline uint32_t point_at(const RingTable* table, uint32_t place) noexcept n
     return i
 
 
-# Whether a point of 128 bits is passed by; those whose top 32 bits differ never come here.
+# Whether a point of 128 bits lies before the digest; only called if their top 32 bits are equal.
 cdef bint is_before(const RingTable* table, uint32_t i, const uint8_t* digest) noexcept nogil:
     cdef const uint64_t* wide = table.wide + 2 * <size_t>i
     cdef uint64_t high = load64_big(digest)
@@ -61,7 +61,7 @@ cdef void points_owners(const RingTable* table, const uint8_t** texts, size_t* s
                         int* owners) noexcept nogil:
     cdef uint32_t[PLACES_A_ROUND] places
     cdef size_t i, round_size
-    # Each lookup waits twice for memory, once for the bucket and once for the point: all of a round wait together.
+    # Each lookup waits for memory twice, for the bucket and for the point: all lookups of a round wait together.
     while count > 0:
         round_size = min(count, <size_t>PLACES_A_ROUND)
         for i in range(round_size):

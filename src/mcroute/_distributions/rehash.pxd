@@ -1,4 +1,4 @@
-"""Where clients look next when the owner is out: orders of their own, which end before every server was tried."""
+"""Stand-ins of other clients when the owner is out: orders that end before every server was tried."""
 
 from mcroute._distributions.table cimport WalkRule
 

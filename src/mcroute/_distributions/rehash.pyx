@@ -1,6 +1,6 @@
-"""Where clients look next when the owner is out: orders of their own, which end before every server was tried.
+"""Stand-ins of other clients when the owner is out: orders that end before every server was tried.
 
-    fail                nowhere
+    fail                no server
     python_memcached    the slot of hash("<hash><try>"), ten slots in all
     pecl_memcache       the owner of "key-<try>", twenty-one owners in all
     spymemcached        the point of the sum of hashes of "<try>key", seven places in all
@@ -25,7 +25,7 @@ cdef enum:
 WALKS = ("fail", "python_memcached", "pecl_memcache", "spymemcached")
 
 
-# What has been found: servers that are in nobody's mask, each once.
+# The servers found so far: not in a mask, each once.
 cdef struct Found:
     uint64_t* taken
     int* out
@@ -33,7 +33,7 @@ cdef struct Found:
     int wanted
 
 
-# Returns whether that is all that was asked for.
+# Returns whether the requested number is reached.
 cdef inline bint take(Found* found, int server) noexcept nogil:
     if not in_mask(found.taken, server):
         put_in_mask(found.taken, server)

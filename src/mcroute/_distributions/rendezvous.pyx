@@ -169,7 +169,7 @@ cdef ScoreRule score_rule_find(str name) except NULL:
 
 # ---- building
 
-# What stands for each server beside its score.
+# The number of each server that decides between equal scores.
 cdef uint64_t number_of(str rule, bytes name, dict ranked) except? 0:
     cdef const uint8_t* data = <const uint8_t*><const char*>name
     if rule == "mixed":

@@ -1,4 +1,4 @@
-"""The table of a ring in C: what a lookup reads, and the kinds of function that it is made of."""
+"""The table of a ring in C, which a lookup reads, and the types of its functions."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -14,15 +14,15 @@ cdef struct Text:
     size_t size
 
 
-# What of a key is hashed: `cut` says which part, `form` how it is spelled; then prefix and suffix are added.
+# The hashed part of a key: `cut` selects it, `form` is its spelling; then prefix and suffix are added.
 cdef struct KeyRule:
     int cut
     int form
-    Text strip                  # taken off the front first, where it is there
+    Text strip                  # removed from the front first, if it is there
     Text marks                  # of the cut: the two of a tag, or the text to stop at
     Text prefix
     Text suffix
-    Text lead                   # where a key begins with it, it stays in front of the prefix
+    Text lead                   # at the front of a key, it stays before the prefix
 
 
 cdef struct Point:
@@ -30,7 +30,7 @@ cdef struct Point:
     uint32_t server
 
 
-# `text` is what the rule made of a key. Index of the owner, nobody being out.
+# `text` is the rule's text of a key. Returns the owner's index, with no server skipped.
 ctypedef int (*OwnerRule)(const RingTable* table, const uint8_t* text, size_t size) noexcept nogil
 # Writes the first `count` distinct servers that are not in the mask `taken` to out, adds them to the mask, and
 # returns how many there were.
@@ -50,7 +50,7 @@ cdef struct RingTable:
     ScoreRule score             # of distributions by score
     KeyHash hash
     uint64_t seed
-    uint64_t text_max           # of longer texts the hash is 0
+    uint64_t text_max           # longer texts hash to 0
     uint32_t count              # points, or slots
     bint above                  # the owner is the first point above the key's place, not at or above
     # Sorted, with one more point at 2**32 - 1 that stands for the first one, so that the search needs no end
@@ -61,7 +61,7 @@ cdef struct RingTable:
     int shift
     uint64_t* wide              # of points of 128 bits: two words each, high and low; `at` is their top
     uint32_t* slots             # NULL: slot i is server i
-    uint64_t* numbers           # one a server: what its name hashes to, or its rank
+    uint64_t* numbers           # one per server: the hash of its name, or its rank
     double* weights
     Text* labels                # names as they are hashed with keys
     size_t label_max

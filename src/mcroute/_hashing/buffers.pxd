@@ -1,4 +1,4 @@
-"""Bytes-like objects, handed to functions that hash what they hold."""
+"""Bytes-like objects for the hash functions."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t

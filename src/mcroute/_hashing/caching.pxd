@@ -1,7 +1,7 @@
-"""What the processor can be told about memory that is needed soon.
+"""Prefetching: asks the processor to load memory that is needed soon.
 
-Between a request and its reply, and from one turn to the next, other processes have the processor's cache: what a
-connection or a request consists of is far away again when it is looked at.
+Between a request and its reply, and between two turns, other processes fill the processor's cache, so the memory
+of a connection or a request is no longer in it.
 """
 
 from libc.stddef cimport size_t

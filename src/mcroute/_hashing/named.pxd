@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
-# What has no seed ignores it. Results of fewer bits have zeros above.
+# A hash without a seed ignores it. Results of fewer bits have zeros above.
 ctypedef uint64_t (*KeyHash)(const uint8_t* data, size_t size, uint64_t seed) noexcept nogil
 
 # Raises ValueError for a name that is not in HASHES.

@@ -1,7 +1,6 @@
 """Every hash that places keys, by name, under one signature.
 
-One row a hash. Names say what is computed, not who calls it what: the systems' own words for them stand in
-`mcroute.placement`.
+One row per hash. Names say what is computed; the systems' own names are in `mcroute.placement`.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer

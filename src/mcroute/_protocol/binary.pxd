@@ -1,4 +1,4 @@
-"""The one thing that is said in the binary protocol: that it is not spoken here."""
+"""The binary protocol is refused; this is its only reply."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t

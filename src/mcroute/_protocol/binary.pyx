@@ -1,10 +1,10 @@
-"""Clients of the binary protocol read nothing else: to a line, or a closed connection, some wait without end."""
+"""Refusals for the binary protocol: some of its clients wait without end for any other reply, or after a close."""
 
 from libc.string cimport memcpy, memset, strlen
 
 cdef enum:
     REPLY_MAGIC = 0x81
-    UNKNOWN_COMMAND = 0x81      # a status, as memcached has it
+    UNKNOWN_COMMAND = 0x81      # a status of memcached
     QUIT = 0x07
     QUIT_QUIETLY = 0x17
 

@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t
 cdef int command_find(const uint8_t* word, size_t size) noexcept nogil
 # The word of a command; *size receives its length.
 cdef const char* command_text(int command, size_t* size) noexcept nogil
-# What is answered to version; *size receives its length.
+# The reply to version; *size receives its length.
 cdef const char* version_line(size_t* size) noexcept nogil
 # True for memcached's words of administration, which a proxy does not pass on: shutdown, watch, slabs ...
 cdef bint command_is_withheld(const uint8_t* word, size_t size) noexcept nogil

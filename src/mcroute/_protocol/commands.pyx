@@ -10,7 +10,7 @@ from mcroute._protocol.views cimport (
 
 __all__ = ("COMMAND_NAMES", "MEMCACHED_VERSION")
 
-# Clients read a number here, and take from it which commands they may use; some can read nothing behind its digits.
+# Clients parse a number here, and choose commands by it; some cannot read anything behind its digits.
 MEMCACHED_VERSION = "1.6.45"
 _version_line = b"VERSION %b\r\n" % MEMCACHED_VERSION.encode()
 cdef const char* VERSION_LINE = _version_line

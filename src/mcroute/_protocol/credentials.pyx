@@ -1,4 +1,4 @@
-"""To memcached the key and the numbers mean nothing there; clients write `auth`, folsom `ASCII_AUTH`."""
+"""memcached ignores key and numbers of such a set; clients write the key `auth`, folsom `ASCII_AUTH`."""
 
 from libc.stddef cimport size_t
 

@@ -28,7 +28,7 @@ class Request:
     raw: Final[bytes]
     @property
     def command(self) -> str:
-        """Its word, one of COMMAND_NAMES, as in `get` or `mg`."""
+        """The command word, one of COMMAND_NAMES, as in `get` or `mg`."""
     @property
     def key(self) -> bytes:
         """The first key, as it was sent (a base64 key encoded); empty for commands without one."""
@@ -52,10 +52,10 @@ class Request:
         """Whether a classic request wants no reply."""
     @property
     def quiet(self) -> bool:
-        """Whether a meta request has the flag q: only what is not the rule is answered."""
+        """Whether a meta request has the flag q, which suppresses the usual reply."""
     @property
     def canonical(self) -> bool:
-        """Whether `raw` is what the encoder would write, and may be forwarded as it is."""
+        """Whether `raw` is the canonical encoding, and may be forwarded unchanged."""
     @property
     def opaque(self) -> bytes:
         """The token of a meta request's flag O, without the letter; empty without one."""
@@ -89,7 +89,7 @@ class Reply:
         """The client flags of VALUE, or of a meta reply with the flag f; else 0. 64 bits at most."""
     @property
     def number(self) -> int:
-        """What incr or decr answered, or the token that `cas` tells, 64 bits; else 0."""
+        """The number of incr or decr, or the token in the reply to `cas`, 64 bits; else 0."""
     @property
     def cas(self) -> int | None:
         """The token of VALUE to gets and gats, or of a meta reply with the flag c; else None."""
@@ -117,7 +117,7 @@ class ReplyParser:
     def feed(self, data: bytes) -> None:
         """Adds bytes, as many or few as there are, behind those not consumed yet; they are copied."""
     def next_message(self) -> Reply | _NeedData:
-        """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is no reply."""
+        """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is not a reply."""
 
 def count_requests(data: bytes) -> int:
     """Whole requests at the start of the bytes; refused ones end the count."""
@@ -132,7 +132,7 @@ def encode_request(
 
     `command` is get, gets, set, add, replace, append, prepend, cas, delete, incr, decr or touch. `value` and
     `flags` are those of a store, `exptime` (seconds) that of a store or touch, `number` the token of cas or the
-    delta of incr and decr; what a command has no place for is left out.
+    delta of incr and decr; options that the command does not have are ignored.
 
     Raises LocalProtocolError for a bad key, ValueError for another command, OverflowError for a number out of
     range (`flags` 64 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.

@@ -38,7 +38,7 @@ __all__ = (
 
 
 class _NeedData(Enum):
-    """The sentinel NEED_DATA: no whole message is there yet. An enum, by which type checkers narrow."""
+    """The sentinel NEED_DATA: the message is incomplete. An enum, so that type checkers narrow the type."""
 
     NEED_DATA = "NEED_DATA"
 
@@ -53,7 +53,7 @@ REPLY_NAMES = (
     "BUSY",
 )
 
-# What parsers hold beside the largest message: room for a driver's pieces.
+# A parser's room beside the largest message, for a driver's pieces.
 HELD_MORE = 1 << 20
 HELD_MOST = 1 << 63
 
@@ -76,7 +76,7 @@ cdef class Request:
 
     @property
     def command(self):
-        """Its word, one of COMMAND_NAMES, as in `get` or `mg`."""
+        """The command word, one of COMMAND_NAMES, as in `get` or `mg`."""
         return COMMAND_NAMES[self.view.command]
 
     @property
@@ -118,12 +118,12 @@ cdef class Request:
 
     @property
     def quiet(self):
-        """Whether a meta request has the flag q: only what is not the rule is answered."""
+        """Whether a meta request has the flag q, which suppresses the usual reply."""
         return bool(self.view.flags & REQ_QUIET)
 
     @property
     def canonical(self):
-        """Whether `raw` is what the encoder would write, and may be forwarded as it is."""
+        """Whether `raw` is the canonical encoding, and may be forwarded unchanged."""
         return bool(self.view.flags & REQ_CANONICAL)
 
     @property
@@ -178,7 +178,7 @@ cdef class Reply:
 
     @property
     def number(self):
-        """What incr or decr answered, or the token that `cas` tells, 64 bits; else 0."""
+        """The number of incr or decr, or the token in the reply to `cas`, 64 bits; else 0."""
         return self.view.number
 
     @property
@@ -197,7 +197,7 @@ cdef class _Feed:
 
     cdef bytearray held
     cdef uint64_t held_max  # above the size of any message
-    cdef bint closed        # nothing that comes is looked at any more
+    cdef bint closed        # later bytes are ignored
     cdef size_t at
     cdef uint64_t drop
     cdef uint64_t wanted
@@ -207,7 +207,7 @@ cdef class _Feed:
 
     @cython.critical_section
     def feed(self, data):
-        """Adds bytes behind those held; they are copied. Take messages until NEED_DATA before the next call.
+        """Adds a copy of the bytes to those held. Take messages until NEED_DATA before the next call.
 
         Raises BufferError, and adds nothing, while more bytes are held than the largest message has.
         """
@@ -308,7 +308,7 @@ cdef class ReplyParser(_Feed):
 
     @cython.critical_section
     def next_message(self):
-        """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is no reply."""
+        """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is not a reply."""
         cdef Reply reply
         cdef ReplyView view
         cdef int parsed
@@ -359,7 +359,7 @@ def encode_request(str command, bytes key, *, value=b"", flags=0, exptime=0, num
 
     `command` is get, gets, set, add, replace, append, prepend, cas, delete, incr, decr or touch. `value` and
     `flags` are those of a store, `exptime` (seconds) that of a store or touch, `number` the token of cas or the
-    delta of incr and decr; what a command has no place for is left out.
+    delta of incr and decr; options that the command does not have are ignored.
 
     Raises LocalProtocolError for a bad key, ValueError for another command, OverflowError for a number out of
     range (`flags` 64 bits, `exptime` signed 64, `number` 64), TypeError for a `value` that is not bytes.

@@ -1,4 +1,4 @@
-"""The flags of meta requests, with what memcached says about bad ones.
+"""The flags of meta requests, and memcached's errors for bad ones.
 
 Of several faults memcached names one: a sign where a letter belongs comes before all others; an unknown or a
 repeated flag ends its reading; of unreadable ones it remembers the last; only then does it look at the mode, and at
@@ -24,7 +24,7 @@ from mcroute._protocol.views cimport (
 cdef enum:
     META_WORDS_MAX = 20     # words of the whole line
 
-# What memcached 1.6.45 knows. An older server refuses by itself what is too new for it.
+# The flags of memcached 1.6.45. An older server itself refuses flags that it does not support.
 cdef const char* KNOWN = b"bcfhklqstuvxCDEFIJLMNOPRT"
 
 
@@ -44,7 +44,7 @@ cdef uint8_t _base64_digit(uint8_t letter) noexcept nogil:
 
 
 cdef bint _is_base64(const uint8_t* at, size_t size) noexcept nogil:
-    """Whether it is how an encoder spells it: one key must not have two spellings, they would have two owners."""
+    """Whether it is the encoder's spelling: with two spellings, one key would have two owners."""
     cdef size_t i
     cdef size_t body = size
     cdef uint8_t unused
@@ -88,7 +88,7 @@ cdef uint8_t _mode(uint8_t letter, bint is_arithmetic) noexcept nogil:
 
 
 cdef int _take_number(uint8_t letter, const uint8_t* token, size_t size, RequestView* view) noexcept nogil:
-    """T N R C E D J F; returns an ErrorText. Other flags have nothing that could be wrong here."""
+    """T N R C E D J F; returns an ErrorText. No other flag can have a bad token."""
     cdef bint tidy = True
     cdef uint64_t number = 0
     cdef int64_t seconds = 0
@@ -163,7 +163,7 @@ cdef int _read(const uint8_t* data, RequestView* view, uint64_t* seen, uint32_t*
 
 
 cdef bint _has_sign(const uint8_t* data, RequestView* view) noexcept nogil:
-    """Whether a flag begins with what is neither letter nor digit."""
+    """Whether a flag begins with neither a letter nor a digit."""
     cdef uint32_t at = view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
@@ -186,11 +186,11 @@ cdef int meta_flags_take(const uint8_t* data, Line* line, RequestView* view) noe
         return ERROR_FLAG_EITHER if is_arithmetic else error
     if seen & _bit(78) and view.command != CMD_META_SET and view.flags & REQ_BASE64 and (
             _hides_blanks(data + view.key_offset, view.key_size)):
-        # What memcached creates for N forgets that its key is binary: later replies carry the key as it is, line
-        # feeds and all, which is whatever the client wants a server to have said.
+        # An item that memcached creates for N loses the mark that its key is binary: later replies carry the raw
+        # key, line feeds included, so that the client could forge replies.
         return ERROR_NOT_OFFERED
     if mode > 0 and (is_arithmetic or view.command == CMD_META_SET):
-        # The byte behind a bare M is a blank or the line's end: no mode either.
+        # The byte after a bare M is a blank or the line's end: this is no mode either.
         view.meta_mode = _mode(data[mode + 1], is_arithmetic)
         if not view.meta_mode:
             return ERROR_MODE_ARITHMETIC if is_arithmetic else ERROR_MODE_SET

@@ -1,4 +1,4 @@
-"""The lines that refused requests are answered with: memcached 1.6.45's words, where it has any."""
+"""The replies to refused requests: memcached 1.6.45's, where it has any."""
 
 from libc.stddef cimport size_t
 
@@ -8,7 +8,7 @@ cdef enum ErrorText:
     ERROR_FORMAT
     ERROR_CHUNK
     ERROR_TOO_LARGE
-    ERROR_LINE_LONG         # of a reply, or a get, see request_part; a client is hung up on, as by memcached
+    ERROR_LINE_LONG         # of a reply, or a get, see request_part; a client is closed, as by memcached
     ERROR_EXPTIME
     ERROR_DELTA
     ERROR_FLAG
@@ -27,7 +27,7 @@ cdef enum ErrorText:
     ERROR_NO_MEMORY
     ERROR_AUTHENTICATION
     ERROR_BINARY            # the reply is none of these lines, see binary.pxd
-    ERROR_TLS               # a connection begins so; nothing that its client could read is known
+    ERROR_TLS               # a connection begins so; its client could not read any reply
     ERROR_RESP
     ERROR_SSH
     ERROR_TEXT_COUNT

@@ -1,4 +1,4 @@
-"""The incremental parser of replies: whatever memcached does not say is out of step."""
+"""The incremental parser of replies: anything that memcached never sends is a desync."""
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memset, strlen

@@ -1,7 +1,7 @@
 """The incremental parser of requests.
 
-Its grammar is that of memcached 1.6.45: what that would execute is a request, what it would refuse is refused in
-its words, and as many bytes are swallowed. docs/differences.md lists where mcroute is stricter on purpose.
+Its grammar is that of memcached 1.6.45: it accepts what that version executes, refuses the rest with the same
+replies, and skips the same number of bytes. docs/differences.md lists where mcroute is stricter on purpose.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -50,7 +50,7 @@ cdef inline int _more(RequestView* view, uint64_t size) noexcept nogil:
 
 
 cdef bint _is_foreign(const uint8_t* data, size_t size, RequestView* view) noexcept nogil:
-    """TLS, RESP, SSH, the header that some proxies send ahead, and what only a binary server says."""
+    """TLS, RESP, SSH, the PROXY header, and a byte that only a server of the binary protocol sends."""
     if size >= 2 and data[0] == 0x16 and data[1] == 0x03:
         view.error = ERROR_TLS
     elif size >= 2 and data[0] == c"*" and is_digit(data[1]):

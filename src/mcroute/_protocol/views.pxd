@@ -1,4 +1,4 @@
-"""What parsers tell about a message: the vocabulary of the protocol in C.
+"""Results of the parsers for a message: the vocabulary of the protocol in C.
 
 Views hold offsets into the caller's buffer, counted from the start of the message; nothing is copied.
 """
@@ -6,7 +6,7 @@ Views hold offsets into the caller's buffer, counted from the start of the messa
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    MCROUTE_PROTOCOL_API = 2    # raised when anything below changes
+    MCROUTE_PROTOCOL_API = 2    # increased when anything below changes
     KEY_MAX = 250               # bytes; also of a base64 key, encoded
     OPAQUE_MAX = 31             # without the letter O
 
