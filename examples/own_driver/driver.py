@@ -268,7 +268,7 @@ class Driver:
             self._answer_stats()
 
     def _answer_stats(self) -> None:
-        for number, _ in self.engine.take_handed():
+        for number, _ in self.engine.take_deferred():
             self.engine.answer(number, self.supervision.stats())
 
     def _accept(self, events: int) -> None:

@@ -245,7 +245,7 @@ def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
                     with pytest.raises(RuntimeError):
                         await proxy.reload(plan)
                 await proxy.reload(plan)
-                proxy.engine._shared.put(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
+                proxy.engine._shared.set_state(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
                 name = server.address.encode()
                 # Without an await: the supervisor would put the last one back.
                 for _ in range(8):

@@ -68,7 +68,7 @@ class LoopEngine(NativeEngine):
         super().__init__((loop,))
         self._loop = loop
         self._net = weakref.ref(net)
-        self.take_handed, self.answer = loop.take_handed, loop.answer
+        self.take_deferred, self.answer = loop.take_deferred, loop.answer
 
     def __getattr__(self, name: str) -> object:
         pytest.skip(f"Engine.{name} is of the engine's Python face")

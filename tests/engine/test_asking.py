@@ -206,7 +206,7 @@ def test_after_three_failures_in_a_row_the_server_is_asked_no_more(one: Network)
 
 def test_a_server_that_is_kept_is_asked_on_however_often_it_fails(one: Network) -> None:
     client = one.client()
-    one.engine.keep(0, True)
+    one.engine.protect(0, True)
     one.send(client, b"get a\r\nget b\r\nget c\r\nget d\r\n")
     one.wait(0.6)
     assert one.got(client) == b"SERVER_ERROR timeout\r\n" * 4
@@ -220,7 +220,7 @@ def test_a_server_that_is_kept_is_asked_on_however_often_it_fails(one: Network) 
     # Whoever supervises has seen it, and begins to count anew.
     one.engine.set_server_state(0, 0)
     assert not one.engine.is_spared(0)
-    one.engine.keep(0, False)
+    one.engine.protect(0, False)
     one.send(client, b"get a\r\nget b\r\n")
     one.wait(0.6)
     assert one.engine.server_state(0) == 0
@@ -231,10 +231,10 @@ def test_a_server_that_is_kept_is_asked_on_however_often_it_fails(one: Network) 
 
 def test_a_server_that_was_spared_and_is_kept_no_more_trips(one: Network) -> None:
     client = one.client()
-    one.engine.keep(0, True)
+    one.engine.protect(0, True)
     one.send(client, b"get a\r\nget b\r\nget c\r\n")
     one.wait(0.6)
-    one.engine.keep(0, False)
+    one.engine.protect(0, False)
     one.send(client, b"get d\r\n")
     one.wait(0.6)
     assert one.engine.server_state(0) == 1

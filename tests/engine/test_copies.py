@@ -225,7 +225,7 @@ def test_a_copy_that_missed_a_write_does_not_serve_its_old_value(net: Network, i
 
 def test_a_copy_that_missed_a_write_does_not_serve_though_it_is_kept(net: Network) -> None:
     client = net.client()
-    net.engine.keep(OWNERS[0], True)
+    net.engine.protect(OWNERS[0], True)
     net.lose(OWNERS[0])
     net.send(client, b"set k1 0 0 1\r\nx\r\n")
     net.reply(OWNERS[1], b"STORED\r\n")

@@ -172,7 +172,7 @@ def test_silent_requests_that_come_one_by_one_cost_what_is_not_failed_over_toget
 
 def test_a_server_that_is_silent_and_kept_is_spared_a_retry_storm() -> None:
     net = two(retry_share=0.0, retry_floor_per_s=1.0)
-    net.engine.keep(FIRST, True)
+    net.engine.protect(FIRST, True)
     client = net.client()
     net.send(client, GET * 400)
     net.wait(0.6)

@@ -18,7 +18,7 @@ from .network import Network
 
 C_TEXT = "\n".join(
     (Path(mcroute._engine.__path__[0]) / name).read_text(encoding="utf-8")
-    for name in ("vocabulary.pxd", "words.pxd")
+    for name in ("vocabulary.pxd", "server_words.pxd")
 )
 
 LINES = {

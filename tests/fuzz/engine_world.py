@@ -91,7 +91,7 @@ class World:
         self.writer = Writer(self.choices)
         self.values_are_ours = True  # until a server has sent anything
         self.calls: dict[int, tuple[bytes, float]] = {}  # key and deadline of what was submitted
-        self.handed: list[int] = []
+        self.deferred: list[int] = []
         self.clients: list[Client | None] = [Client(self.engine.open_session()) for _ in range(CLIENTS)]
         memcacheds = [Memcached() for _ in range(SERVERS)]
         self.links = [Link(memcacheds[i // LINKS]) for i in range(SERVERS * LINKS)]
@@ -149,7 +149,7 @@ class World:
                 self.flush(number)
             for client in self.clients:
                 self.push(client)
-        self.handed += [number for number, _ in self.engine.take_handed()]
+        self.deferred += [number for number, _ in self.engine.take_deferred()]
         self.take_results()
         for client in self.clients:
             if client is not None:
@@ -269,8 +269,8 @@ class World:
                     require(key in KEYS and is_ours, "no alien values", (key, value[:80]))
 
     def answer_handed(self) -> None:
-        while self.handed:
-            self.engine.answer(self.handed.pop(self.choices.below(len(self.handed))), b"END\r\n")
+        while self.deferred:
+            self.engine.answer(self.deferred.pop(self.choices.below(len(self.deferred))), b"END\r\n")
 
     # ---- servers ----
 
@@ -351,7 +351,7 @@ class World:
         for key, deadline in self.calls.values():
             require(deadline > self.now, "every call ends within its deadline", key)
         # The driver's own debts are not the engine's.
-        for client in () if self.handed else self.clients:
+        for client in () if self.deferred else self.clients:
             if client is not None and client.is_honest:
                 late = [request for request in client.owed() if request.deadline <= self.now]
                 require(not late, "every request ends within its deadline", late)

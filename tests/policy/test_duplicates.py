@@ -120,7 +120,7 @@ def test_a_duplicate_is_no_sign_of_a_bad_network_and_no_panic_brings_it_back():
 def test_the_original_stays_as_the_last_one():
     s = supervisor("ab")
     s.compared(1, 0, True, 0.0)
-    assert s.kept() == {0}
+    assert s.protected() == {0}
 
 
 def test_a_duplicate_returns_when_it_is_compared_and_is_none():

@@ -105,7 +105,7 @@ def test_a_foreign_process_takes_the_server_out_until_the_right_one_answers():
 
 def test_the_last_one_of_a_pool_goes_out_too():
     s = supervisor("same", size=1)
-    assert s.is_kept(0)
+    assert s.is_protected(0)
     s.identified(0, seen(11, 5000, 60.0))
     assert SetState(0, ServerState.EJECTED) in s.estranged(0, 60.0)
     assert s.state(0) is State.EJECTED

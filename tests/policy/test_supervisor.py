@@ -230,24 +230,24 @@ def test_of_two_servers_only_one_is_ejected():
 
 def test_whom_the_cap_keeps_is_known_before_it_fails():
     s = supervisor(size=3)
-    assert s.kept() == frozenset()
+    assert s.protected() == frozenset()
     s.connect_failed(0, 0.0)
-    assert s.kept() == frozenset()
+    assert s.protected() == frozenset()
     s.connect_failed(1, 0.0)
-    assert s.kept() == {2}
+    assert s.protected() == {2}
     s.connected(1)
     now = s.next_wakeup()
     s.tick(now)
     s.probe_answered(1, now)
     s.fence_answered(1, (), now)
     assert s.is_panic("main")
-    assert s.kept() == {1, 2}
+    assert s.protected() == {1, 2}
 
 
 def test_the_last_server_of_any_pool_is_kept():
     pools = PoolRoute(Pool.of("one", ["s0:1"])), PoolRoute(Pool.of("other", ["s0:1", "s1:1", "s2:1"]))
     s = Supervisor(compile_plan(Failover(pools)), Random(1), SETTINGS)
-    assert s.kept() == {0}
+    assert s.protected() == {0}
     assert s.tripped(0, 0.0) == (PanicChanged("one", True), SetState(0, UP))
 
 
@@ -289,16 +289,16 @@ def test_in_a_panic_a_server_that_missed_a_write_is_put_in_order_first():
     decisions = s.tripped(2, 0.1)
     assert SetState(0, RETURNING) in decisions
     assert SetState(1, UP, unless_stale=True) in decisions
-    assert s.kept() == {1, 2, 3}
+    assert s.protected() == {1, 2, 3}
     s.stale(2)
-    assert s.kept() == {1, 3}
+    assert s.protected() == {1, 3}
     assert s.tripped(2, 0.2) == (SetState(2, EJECTED),)
     # In order, it is protected again.
     now = s.next_wakeup()
     s.missed_writes(0, 1)
     s.fence_answered(0, (), now)
     s.flush_answered(0, EXACT, now)
-    assert 0 in s.kept()
+    assert 0 in s.protected()
 
 
 def test_the_last_server_stays_also_if_it_missed_a_write():

@@ -50,9 +50,9 @@ class Plain(Supervisor):
             yield from (self._census.suspicion_ends_at(r) for r in up if r.suspect_at is not None)
 
     def kept(self):
-        return frozenset(server for server in self._records if self.is_kept(server))
+        return frozenset(server for server in self._records if self.is_protected(server))
 
-    def is_kept(self, server):
+    def is_protected(self, server):
         pools = [pool for pool in self._census.pools if server in pool.members]
         in_panic = any(pool.name in self._panics for pool in pools)
         return self._is_last(server) or (in_panic and self._records[server].is_only_slow)
@@ -140,7 +140,7 @@ RETURN = [("recall", 1, 0.0), ("tick", 0, 0.0), ("tripped", 0, None), ("tick", 0
 @settings(max_examples=300, deadline=None)
 def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
     ours, plain = Supervisor(plan, Random(1), SETTINGS), Plain(plan, Random(1), SETTINGS)
-    told, now = set(ours.kept()), 0.0
+    told, now = set(ours.protected()), 0.0
     ours.take_touched()
     for name, server, pause in steps:
         # None: until something is due.
@@ -150,8 +150,8 @@ def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
         assert EVENTS[name](ours, server, now) == EVENTS[name](plain, server, now), name
         assert (ours.next_wakeup(), ours._panics) == (plain.next_wakeup(), plain._panics), name
         for touched in ours.take_touched():
-            (told.add if ours.is_kept(touched) else told.discard)(touched)
-        assert told & ours._records.keys() == ours.kept() == plain.kept(), name
+            (told.add if ours.is_protected(touched) else told.discard)(touched)
+        assert told & ours._records.keys() == ours.protected() == plain.protected(), name
         assert ours.pools(now) == plain.pools(now)
         assert set(ours.serving) == {s for s in ours._records if ours.state(s) is State.UP}
         assert set(ours.unsuspicious) == {s for s, record in ours._records.items() if not record.is_stale}
@@ -198,7 +198,7 @@ def most_looks(size: int) -> int:
         pending.extend(decisions)
         s.next_wakeup()
         for server in s.take_touched():
-            s.is_kept(server)
+            s.is_protected(server)
         looks.append(records.looks)
         records.looks = 0
 
@@ -248,4 +248,4 @@ def test_alarms_without_any():
 def test_what_a_server_that_is_not_in_the_plan_is_told_changes_nothing(name):
     s = Supervisor(plan_of("ab"), Random(1), SETTINGS)
     EVENTS[name](s, 7, 0.0)
-    assert s.kept() == frozenset()
+    assert s.protected() == frozenset()

@@ -41,9 +41,9 @@ class Watched(Engine):
 
     notes: list[tuple[str, int, int]]
 
-    def keep(self, server: int, is_kept: bool) -> None:
-        self.notes.append(("keep", server, is_kept))
-        super().keep(server, is_kept)
+    def protect(self, server: int, is_protected: bool) -> None:
+        self.notes.append(("protect", server, is_protected))
+        super().protect(server, is_protected)
 
     def set_server_state(
         self, server: int, state: int, missed: int | None = None, unless_stale: bool = False
@@ -91,7 +91,7 @@ def test_the_engine_is_told_who_is_the_last_one() -> None:
         assert engine.notes == []
         supervision.connect_failed(0, "it is away")
         # A thread could trip between the two, and none of the pool would serve.
-        assert engine.notes == [("keep", 1, True), ("state", 0, 1)]
+        assert engine.notes == [("protect", 1, True), ("state", 0, 1)]
 
     supervised(plan("a", "b"), scenario)
 
@@ -104,19 +104,19 @@ def test_the_last_one_is_kept_until_another_one_serves() -> None:
         supervision.supervisor.tick(now)
         supervision.supervisor.probe_answered(0, now)
         supervision._carry_out(supervision.supervisor.fence_answered(0, (), now))
-        assert engine.notes[-2:] == [("state", 0, 0), ("keep", 1, False)]
+        assert engine.notes[-2:] == [("state", 0, 0), ("protect", 1, False)]
 
     supervised(plan("a", "b"), scenario)
 
 
 def test_another_plan_keeps_others() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
-        for names, kept in ((("a", "b"), [("keep", 0, False)]), (("b",), [("keep", 1, True)])):
+        for names, kept in ((("a", "b"), [("protect", 0, False)]), (("b",), [("protect", 1, True)])):
             engine.notes.clear()
             another = plan(*names)
             supervision.install(another, engine.admit(another), (), None)
             engine.install(another)
-            assert [note for note in engine.notes if note[0] == "keep"] == kept
+            assert [note for note in engine.notes if note[0] == "protect"] == kept
 
     supervised(plan("a"), scenario)
 

@@ -1,6 +1,6 @@
 """Writes that a server has missed."""
 
-from mcroute._engine.words cimport word_miss
+from mcroute._engine.server_words cimport word_miss
 
 
 cdef void server_missed(Server* server, Engine* engine) noexcept nogil:

@@ -55,17 +55,17 @@ cdef Block* block_of_share(BlockPool* pool, size_t capacity) noexcept nogil
 cdef Block* block_always(BlockPool* pool, size_t capacity) noexcept nogil
 cdef void block_free(Block* block) noexcept nogil
 
-cdef inline void block_keep(Block* block) noexcept nogil:
+cdef inline void block_ref(Block* block) noexcept nogil:
     block.refs += 1
 
-cdef inline void block_drop(Block* block) noexcept nogil:
+cdef inline void block_unref(Block* block) noexcept nogil:
     block.refs -= 1
     if block.refs == 0:
         block_free(block)
 
-cdef inline void slice_drop(Slice* piece) noexcept nogil:
+cdef inline void slice_unref(Slice* piece) noexcept nogil:
     if piece.block != NULL:
-        block_drop(piece.block)
+        block_unref(piece.block)
         piece.block = NULL
 
 # Room for `size` bytes at the end of the queue, to be filled by the caller at once; NULL without memory.

@@ -122,7 +122,7 @@ cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept n
 cdef bint out_refer(OutQueue* out, Slice piece) noexcept nogil:
     if out.count == out.slots and not _widen(out):
         return False
-    block_keep(piece.block)
+    block_ref(piece.block)
     out.ring[(out.head + out.count) & (out.slots - 1)] = piece
     out.count += 1
     out.bytes += piece.size
@@ -142,7 +142,7 @@ cdef void out_sent(OutQueue* out, size_t size) noexcept nogil:
             piece.size -= size
             return
         size -= piece.size
-        slice_drop(piece)
+        slice_unref(piece)
         out.head = (out.head + 1) & (out.slots - 1)
         out.count -= 1
     if out.count == 0:
@@ -158,7 +158,7 @@ cdef void out_cut(OutQueue* out, size_t size) noexcept nogil:
             out.bytes = size
             break
         out.bytes -= last.size
-        slice_drop(last)
+        slice_unref(last)
         out.count -= 1
     # What comes next begins a block of its own.
     out.open = False
@@ -166,7 +166,7 @@ cdef void out_cut(OutQueue* out, size_t size) noexcept nogil:
 
 cdef void out_clear(OutQueue* out) noexcept nogil:
     while out.count > 0:
-        slice_drop(&out.ring[out.head])
+        slice_unref(&out.ring[out.head])
         out.head = (out.head + 1) & (out.slots - 1)
         out.count -= 1
     free(out.ring)

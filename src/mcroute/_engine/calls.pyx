@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from mcroute._engine.beginnings cimport request_begin
-from mcroute._engine.blocks cimport Block, Slice, block_drop, block_new
+from mcroute._engine.blocks cimport Block, Slice, block_unref, block_new
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_culprit, request_error_line
 from mcroute._engine.groups cimport request_group
 from mcroute._engine.relief cimport engine_is_short
@@ -50,7 +50,7 @@ cdef ClientRequest* call_begin(Engine* engine, bytes data) except NULL:
     request = request_new(engine, NULL) if block != NULL else NULL
     if request == NULL:
         if block != NULL:
-            block_drop(block)
+            block_unref(block)
         raise MemoryError
     memcpy(block.data, <const uint8_t*>data, len(data))
     block.fill = len(data)

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free
 
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport GROUP_FLUSH, GROUP_LAST_READ, GROUP_READ_TOUCH, PlanTable, Server, walk_key
-from mcroute._engine.words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
+from mcroute._engine.server_words cimport SERVER_UP, mcroute_load, mcroute_swap, word_has_others_ghosts, word_state
 from mcroute._hashing cimport hash_murmur3_32
 from mcroute._hashing.caching cimport prefetch
 from mcroute._protocol cimport request_next_key

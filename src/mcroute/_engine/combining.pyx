@@ -6,7 +6,7 @@ What must not run twice has a module of its own, once.pyx.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.blocks cimport Block, block_unref, block_ref, block_new, slice_unref
 from mcroute._engine.chance cimport random_number
 from mcroute._engine.claims cimport claim_expect_release
 from mcroute._engine.holds cimport hold_key
@@ -97,8 +97,8 @@ cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint alwa
     if rank >= walk.best_rank and not always:
         return
     if reply.block != NULL:
-        block_keep(reply.block)
-    slice_drop(&walk.best_reply)
+        block_ref(reply.block)
+    slice_unref(&walk.best_reply)
     walk.best_reply = reply
     walk.best = outcome
     walk.best_rank = rank
@@ -187,4 +187,4 @@ cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil:
     memcpy(block.data, text.data, text.size)
     block.fill = text.size
     walk_end(walk, REFUSED_BY_SERVER, Slice(block, 0, text.size))
-    block_drop(block)
+    block_unref(block)

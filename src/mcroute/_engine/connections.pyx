@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 
 from mcroute._engine.beginnings cimport engine_resume
 from mcroute._engine.blocks cimport (
-    Block, BlockPool, block_always, block_drop, block_new, block_of_share, out_sent,
+    Block, BlockPool, block_always, block_unref, block_new, block_of_share, out_sent,
 )
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add
@@ -36,7 +36,7 @@ cdef bint _renew_scratch(Engine* engine) noexcept nogil:
             return True
         if block.capacity - block.fill >= READ_MIN:
             return True
-        block_drop(block)
+        block_unref(block)
     engine.scratch = block_always(&engine.uploads, SCRATCH_SIZE)
     return engine.scratch != NULL
 
@@ -90,7 +90,7 @@ cdef void _keep_nothing(Conn* conn, bint is_shared) noexcept nogil:
     if is_shared or conn.input.end < LARGE:
         conn.input.large = 0
     if not is_shared:
-        block_drop(conn.input.block)
+        block_unref(conn.input.block)
     conn.input.block = NULL
 
 
@@ -156,7 +156,7 @@ cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
         return
     memcpy(own.data, block.data + conn.input.start, rest)
     if not is_shared:
-        block_drop(block)
+        block_unref(block)
     conn.input.block = own
     conn.input.start = 0
     conn.input.end = rest

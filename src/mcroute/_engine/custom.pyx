@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mcroute._engine.beginnings cimport engine_resume
-from mcroute._engine.blocks cimport Block, block_drop, block_keep, block_new, slice_drop
+from mcroute._engine.blocks cimport Block, block_unref, block_ref, block_new, slice_unref
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note, deadlines_next
 from mcroute._engine.holds cimport hold_key
@@ -47,7 +47,7 @@ cdef RouteEvent* routes_take(Engine* engine) noexcept nogil:
 
 
 cdef void _free_event(RouteEvent* event) noexcept nogil:
-    slice_drop(&event.piece)
+    slice_unref(&event.piece)
     free(event)
 
 
@@ -99,7 +99,7 @@ cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil:
     deadline_note(&engine.routes, &route.deadline)
     event.route = route
     event.piece = Slice(walk.request.block, key - walk.request.block.data, size)
-    block_keep(event.piece.block)
+    block_ref(event.piece.block)
     _append(engine, event)
     # It begins at the end of the turn: what comes later in this turn must not overtake a write.
     hold_key(walk.request)
@@ -119,7 +119,7 @@ cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noe
     event.outcome = outcome
     event.piece = reply
     if reply.block != NULL:
-        block_keep(reply.block)
+        block_ref(reply.block)
     _append(walk.request.plan.engine, event)
 
 
@@ -185,7 +185,7 @@ cdef void _end(RouteOrder* order) noexcept nogil:
     memcpy(block.data, order.data, order.size)
     block.fill = order.size
     _end_walk(order.route, order.outcome, Slice(block, 0, order.size))
-    block_drop(block)
+    block_unref(block)
 
 
 cdef void _carry_out(RouteOrder* order) noexcept nogil:

@@ -118,13 +118,13 @@ class Engine(EngineServers):
 
         Requests that no server has failed, such as those refused before one was asked, are not there.
         """
-    def take_handed(self) -> list[tuple[int, bytes]]:
+    def take_deferred(self) -> list[tuple[int, bytes]]:
         """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
 
         That is `stats`, whose answer is about the process as much as about the engine.
         """
     def answer(self, number: int, reply: bytes) -> None:
-        """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
+        """The reply to a request from `take_deferred`, with its line ends. KeyError if it was answered."""
     def end_input(self, number: int) -> None:
         """The client sends no more: the session is to be closed when all that came is answered."""
     def unanswered(self, number: int) -> int:

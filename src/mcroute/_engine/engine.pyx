@@ -12,7 +12,7 @@ from mcroute._engine.connections cimport conn_received
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.generators cimport RouteRunner
-from mcroute._engine.handed cimport handed_answer, handed_lines, handed_take
+from mcroute._engine.deferred cimport deferred_answer, deferred_lines, deferred_take
 from mcroute._engine.lifetimes cimport (
     engine_free, engine_install, link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
     session_close, session_open,
@@ -27,7 +27,7 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, ClientRequest, Link, RouteEvent,
     Server, Session, Text,
 )
-from mcroute._engine.words cimport ServerWord
+from mcroute._engine.server_words cimport ServerWord
 
 from mcroute._engine.server_ids import ServerIds
 
@@ -488,17 +488,17 @@ cdef class Engine(EngineServers):
         return dict(self.culprits)
 
     @cython.critical_section
-    def take_handed(self):
+    def take_deferred(self):
         """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
 
         That is `stats`, whose answer is about the process as much as about the engine.
         """
-        return handed_lines(handed_take(self.own()))
+        return deferred_lines(deferred_take(self.own()))
 
     @cython.critical_section
     def answer(self, uint64_t number, bytes reply not None):
-        """The reply to a request from `take_handed`, with its line ends. KeyError if it was answered."""
-        if not handed_answer(self.own(), number, reply, len(reply)):
+        """The reply to a request from `take_deferred`, with its line ends. KeyError if it was answered."""
+        if not deferred_answer(self.own(), number, reply, len(reply)):
             raise KeyError(number)
 
     @cython.critical_section

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset, strerror, strlen
 
 from mcroute._engine.lines cimport error_line
 from mcroute._engine.state cimport EJECTED, LOST, NOT_LOST, OVERLOADED, TEXT_WORDS, TIMEOUT, Server
-from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
+from mcroute._engine.server_words cimport mcroute_load, mcroute_more, mcroute_swap
 
 cdef enum:
     TRIES_MAX = 8               # to read what is being written meanwhile

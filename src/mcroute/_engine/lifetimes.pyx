@@ -7,13 +7,13 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from mcroute._engine.beginnings cimport claims_abandon, engine_resume, requests_resume
-from mcroute._engine.blocks cimport block_drop, out_clear, out_copy, pool_clear, pool_init, pool_set_share
+from mcroute._engine.blocks cimport block_unref, out_clear, out_copy, pool_clear, pool_init, pool_set_share
 from mcroute._engine.bounds cimport engine_bound_values
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_abandon
 from mcroute._engine.dirty cimport conn_mark
-from mcroute._engine.handed cimport handed_forget
+from mcroute._engine.deferred cimport deferred_forget
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.requests cimport request_taken
@@ -48,7 +48,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     engine.queue_max = 64 * 1024
     engine.calls_max = 64 * 1024
     engine.routes_max = 16 * 1024
-    engine.handed_max = 1024
+    engine.deferred_max = 1024
     engine.link_out_max = 64 << 20
     engine.orphans_max = 32 * 1024
     engine.orphan_age = 10.0
@@ -124,7 +124,7 @@ cdef void _end_all(Engine* engine) noexcept nogil:
         routes_abandon(engine)
         requests_resume(engine)
     routes_abandon(engine)
-    handed_forget(engine)
+    deferred_forget(engine)
     while engine.finished != NULL:
         request_taken(engine.finished)
 
@@ -137,7 +137,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
     free(engine.servers)
     _free_spares(engine)
     if engine.scratch != NULL:
-        block_drop(engine.scratch)
+        block_unref(engine.scratch)
     if engine.plan != NULL:
         engine.plan.refs -= 1
     pool_clear(&engine.pool)
@@ -163,7 +163,7 @@ cdef void _conn_clear(Conn* conn) noexcept nogil:
     cdef unsigned int i
     cdef Engine* engine = conn.engine
     if conn.input.block != NULL:
-        block_drop(conn.input.block)
+        block_unref(conn.input.block)
     memset(&conn.input, 0, sizeof(conn.input))
     out_clear(&conn.out)
     if conn.is_dirty:

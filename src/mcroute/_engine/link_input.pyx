@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memchr, memcpy
 
 from mcroute._engine.alarms cimport server_missed, server_notice
-from mcroute._engine.blocks cimport Block, Slice, block_drop
+from mcroute._engine.blocks cimport Block, Slice, block_unref
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.counts cimport DESYNC_MAX, Desync
 from mcroute._engine.dirty cimport conn_break
@@ -72,7 +72,7 @@ cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
         _complete(link, outcome, reply)
         return
     _complete(link, outcome, Slice(tagged, 0, tagged.fill))
-    block_drop(tagged)
+    block_unref(tagged)
 
 
 cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
@@ -87,7 +87,7 @@ cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyVi
     if tagged == NULL:
         return multiget_item(walk, key, view.key_size, Slice(block, start, view.size))
     is_asked = multiget_item(walk, key, view.key_size, Slice(tagged, 0, tagged.fill))
-    block_drop(tagged)
+    block_unref(tagged)
     return is_asked
 
 
@@ -160,7 +160,7 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
             _complete(link, REFUSED_BY_SERVER if outcome in (HIT, NUMBER) else outcome, NOTHING)
             return <size_t>view.size
         _complete_tagged(link, outcome, Slice(restored, 0, restored.fill))
-        block_drop(restored)
+        block_unref(restored)
         return <size_t>view.size
     _complete(link, outcome, Slice(block, start, view.size))
     return view.size
@@ -254,7 +254,7 @@ cdef void _skip_ended(Link* link) noexcept nogil:
         _complete(link, REFUSED_BY_SERVER, NOTHING)
         return
     _complete(link, REFUSED_BY_SERVER, Slice(refusal, 0, refusal.fill))
-    block_drop(refusal)
+    block_unref(refusal)
 
 
 cdef void _skip(Link* link, const uint8_t* data, size_t size) noexcept nogil:

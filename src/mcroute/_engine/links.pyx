@@ -12,7 +12,7 @@ from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
     ClientRequest, walk_is_copied,
 )
-from mcroute._engine.words cimport word_haunt
+from mcroute._engine.server_words cimport word_haunt
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 

@@ -7,7 +7,7 @@ again. Keys that cannot share a walk, because they have come to a node that is n
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from mcroute._engine.blocks cimport block_keep, block_new
+from mcroute._engine.blocks cimport block_ref, block_new
 from mcroute._engine.chance cimport random_number
 from mcroute._engine.combining cimport first_go_on
 from mcroute._engine.dirty cimport conn_break, conn_mark
@@ -42,7 +42,7 @@ cdef inline const uint8_t* _text(const ClientRequest* request, const KeyState* s
 
 
 cdef inline void _keep_item(KeyState* state, Slice item) noexcept nogil:
-    block_keep(item.block)
+    block_ref(item.block)
     state.block = item.block
     state.item_offset = <uint32_t>item.offset
     state.item_size = <uint32_t>item.size
@@ -113,7 +113,7 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
 cdef void _note_refusal(ClientRequest* request, int outcome, Slice reply) noexcept nogil:
     """The first server's line is passed on, as of a get of one key."""
     if outcome == REFUSED_BY_SERVER == request.failure and reply.block != NULL and request.reply.block == NULL:
-        block_keep(reply.block)
+        block_ref(reply.block)
         request.reply = reply
 
 

@@ -22,7 +22,7 @@ from mcroute._engine.state cimport (
 )
 from mcroute._engine.trips cimport server_count_failures, server_fail_over, server_trip
 from mcroute._engine.walks cimport walk_end, walk_expire
-from mcroute._engine.words cimport SERVER_UP, word_state
+from mcroute._engine.server_words cimport SERVER_UP, word_state
 
 cdef enum:
     NETWORK_TIMEOUTS = 4        # reply timeouts of silence, where no server of the pool answers

@@ -7,7 +7,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from mcroute._engine.blocks cimport COPY_MAX, Slice, block_drop, block_keep
+from mcroute._engine.blocks cimport COPY_MAX, Slice, block_unref, block_ref
 from mcroute._engine.connections cimport conn_buffer, conn_received, conn_sendable, conn_sent
 
 
@@ -26,7 +26,7 @@ cdef class Piece:
             return
         # Perhaps in another thread than the engine's, which counts in the same block.
         with cython.critical_section(self.engine):
-            block_drop(self.slice.block)
+            block_unref(self.slice.block)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, self.slice.block.data + self.slice.offset, self.slice.size,
@@ -38,7 +38,7 @@ cdef object _lend(Slice slice, object engine, bint is_read_only):
     piece.engine = engine
     piece.slice = slice
     piece.is_read_only = is_read_only
-    block_keep(slice.block)
+    block_ref(slice.block)
     return memoryview(piece)
 
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from mcroute._engine.state cimport Description, Engine, PlanTable
-from mcroute._engine.words cimport ServerWord
+from mcroute._engine.server_words cimport ServerWord
 
 cdef struct AdmittedServer:     # server_ids.AdmittedServer in C
     int id

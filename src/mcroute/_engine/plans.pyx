@@ -18,7 +18,7 @@ from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
-from mcroute._engine.words cimport word_outs, word_ups
+from mcroute._engine.server_words cimport word_outs, word_ups
 from mcroute._ring cimport Ring, ring_table
 
 from mcroute.policy import nodes

@@ -1,6 +1,6 @@
 """Looked for only when a share is used up: the sessions are gone along each time, which is rare."""
 
-from mcroute._engine.blocks cimport out_clear, slice_drop
+from mcroute._engine.blocks cimport out_clear, slice_unref
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.state cimport ClientRequest, Session
@@ -33,7 +33,7 @@ cdef void _close(Session* session) noexcept nogil:
     out_clear(&session.conn.out)
     while request != NULL:
         if request.is_done:
-            slice_drop(&request.reply)
+            slice_unref(&request.reply)
         request = request.next
 
 

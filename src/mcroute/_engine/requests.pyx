@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uintptr_t
 from libc.stdlib cimport malloc
 from libc.string cimport memset
 
-from mcroute._engine.blocks cimport block_drop, slice_drop
+from mcroute._engine.blocks cimport block_unref, slice_unref
 from mcroute._engine.claims cimport claim_release
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_note
@@ -48,11 +48,11 @@ cdef void request_release(ClientRequest* request) noexcept nogil:
     if request.keys != NULL:
         for i in range(request.key_count):
             if request.keys[i].block != NULL:
-                block_drop(request.keys[i].block)
-        block_drop(request.key_block)
+                block_unref(request.keys[i].block)
+        block_unref(request.key_block)
     if request.block != NULL:
-        block_drop(request.block)
-    slice_drop(&request.reply)
+        block_unref(request.block)
+    slice_unref(&request.reply)
     request.plan.refs -= 1
     request.next = engine.spare_requests
     engine.spare_requests = request

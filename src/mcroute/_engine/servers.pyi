@@ -15,7 +15,7 @@ class EngineServers:
         With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
         `unless_stale`, if `is_stale` does not hold. What waits on a server that is ejected fails over.
         """
-    def keep(self, server: int, is_kept: bool) -> None:
+    def protect(self, server: int, is_protected: bool) -> None:
         """Whether failures in a row leave the server in service; a write that it missed never does."""
     def out(self) -> set[int]:
         """The ids of the servers that are out of service, or would be if they were not kept: a set."""

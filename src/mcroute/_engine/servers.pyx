@@ -11,9 +11,9 @@ from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.trips cimport server_fail_over
-from mcroute._engine.words cimport (
-    SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state,
-    word_trust,
+from mcroute._engine.server_words cimport (
+    SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
+    word_missed, word_set_state, word_state, word_restore,
 )
 
 
@@ -66,21 +66,21 @@ cdef class EngineServers:
         cdef Server* target = self.server(server)
         cdef bint is_put = True
         if unless_stale:
-            is_put = word_lift(target.word)
+            is_put = word_restore_unless_stale(target.word)
         elif missed is not None:
-            is_put = word_trust(target.word, missed)
+            is_put = word_restore(target.word, missed)
         else:
-            word_put(target.word, state)
+            word_set_state(target.word, state)
         if not is_put:
-            word_put(target.word, SERVER_EJECTED)
+            word_set_state(target.word, SERVER_EJECTED)
         if state == SERVER_EJECTED:
             engine_began(self.own(), self.state.now)
             server_fail_over(target)
 
     @cython.critical_section
-    def keep(self, int server, bint is_kept):
+    def protect(self, int server, bint is_protected):
         """Whether failures in a row leave the server in service; a write that it missed never does."""
-        word_keep(self.server(server).word, is_kept)
+        word_protect(self.server(server).word, is_protected)
 
     @cython.critical_section
     def out(self):

@@ -5,12 +5,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memchr
 
 from mcroute._engine.beginnings cimport request_begin
-from mcroute._engine.blocks cimport Block, block_keep
+from mcroute._engine.blocks cimport Block, block_ref
 from mcroute._engine.claims cimport claim_expect
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.groups cimport request_group
-from mcroute._engine.handed cimport request_hand_over
+from mcroute._engine.deferred cimport request_hand_over
 from mcroute._engine.multigets cimport UNREAD_BYTES
 from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.requests cimport request_new
@@ -56,7 +56,7 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
         conn_break(&session.conn)
         return
     request.view = view[0]
-    block_keep(block)
+    block_ref(block)
     request.block = block
     request.offset = start
     if group < 0:

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from mcroute._engine.blocks cimport Block, block_drop, block_keep, out_copy, out_slice, slice_drop
+from mcroute._engine.blocks cimport Block, block_unref, block_ref, out_copy, out_slice, slice_unref
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.deadlines cimport deadline_forget, deadline_note
 from mcroute._engine.dirty cimport conn_break, conn_mark
@@ -108,7 +108,7 @@ cdef bint request_write_round(ClientRequest* request) noexcept nogil:
             continue
         if not out_slice(&request.session.conn.out, &engine.pool, key_item(key)):
             return False
-        block_drop(key.block)
+        block_unref(key.block)
         key.block = NULL
         rounds.hits += 1
         rounds.is_begun = True
@@ -199,9 +199,9 @@ cdef void _finish(ClientRequest* request) noexcept nogil:
 
 cdef void request_answer(ClientRequest* request, Slice reply) noexcept nogil:
     if reply.block != NULL:
-        block_keep(reply.block)
+        block_ref(reply.block)
     # Of a multiget it may be a server's refusal.
-    slice_drop(&request.reply)
+    slice_unref(&request.reply)
     request.reply = reply
     _finish(request)
 
@@ -216,7 +216,7 @@ cdef void request_answer_text(ClientRequest* request, const char* text, size_t s
     memcpy(block.data, text, size)
     block.fill = size
     request_answer(request, Slice(block, 0, size))
-    block_drop(block)
+    block_unref(block)
 
 
 cdef void request_answer_joined(ClientRequest* request) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcpy, strlen
 
 from mcroute._engine.beginnings cimport request_begin
-from mcroute._engine.blocks cimport Block, block_drop, block_new
+from mcroute._engine.blocks cimport Block, block_unref, block_new
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.counts cimport EngineCounts
 from mcroute._engine.dirty cimport conn_break, conn_mark
@@ -66,7 +66,7 @@ cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refu
     cdef ClientRequest* request = request_new(engine, session) if block != NULL else NULL
     if request == NULL:
         if block != NULL:
-            block_drop(block)
+            block_unref(block)
         return False
     counter_add(&engine.counts.refused, 1)
     request.verdict = <uint8_t>refused.error
@@ -162,6 +162,6 @@ cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexce
         if not session_refuse(largest):
             counter_add(&engine.counts.closed_memory, 1)
             conn_break(&largest.conn)
-        block_drop(largest.conn.input.block)
+        block_unref(largest.conn.input.block)
         largest.conn.input.block = NULL
     return engine.uploads.used_bytes + wanted <= engine.uploads.used_share

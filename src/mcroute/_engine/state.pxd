@@ -27,7 +27,7 @@ from mcroute._engine.vocabulary cimport (
     NODE_CONSTANT, NODE_PYTHON, VARIANT_TOUCH, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_COUNT,
     OF_KNOWN_KEYS, OF_ANY_KEY, OF_NO_KEY, Authentication, Group, Outcome, Purpose, NodeKind, Variant,
 )
-from mcroute._engine.words cimport ServerWord
+from mcroute._engine.server_words cimport ServerWord
 from mcroute._protocol cimport COMMAND_COUNT, Limits, RequestView
 from mcroute._ring cimport RingTable
 
@@ -290,8 +290,8 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     Session* session            # NULL: a call, or nobody waits for the reply any more
     uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
     PlanTable* plan
-    ClientRequest* next_handed  # to the driver
-    uint64_t handed             # its number among these
+    ClientRequest* next_deferred  # to the driver
+    uint64_t deferred           # its number among those that wait for the driver; 0: it is none
     ClientRequest* next_waiting  # behind the same hold, for other engines, or to be begun now
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     RequestView view
@@ -387,8 +387,8 @@ cdef struct Route:              # a user's route at work for one request
     PlanTable* plan             # keeps `source` alive
     RouteEvent* over            # to come; made at the beginning, so that it comes without memory too
 
-cdef struct Handed:             # a request that the driver is to answer, as it is told
-    Handed* next
+cdef struct Deferred:             # a request that the driver is to answer, as it is told
+    Deferred* next
     uint64_t number
     size_t size
     char[1] line                # `size` bytes: the command line without its end
@@ -424,11 +424,11 @@ cdef struct Engine:
     Session* sessions
     ClientRequest* finished     # calls whose results are to be taken, in the order in which they ended
     ClientRequest* last_finished
-    ClientRequest* handed       # for the driver to answer, in the order in which they came
+    ClientRequest* deferred     # for the driver to answer, in the order in which they came
     ClientRequest* last_handed
     ClientRequest* taken        # by the driver, and not answered yet
-    uint32_t handed_count       # in both
-    uint32_t handed_max
+    uint32_t deferred_count       # in both
+    uint32_t deferred_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
     ClientRequest* released     # behind holds that are no more, or between rounds, in the order in which they came

@@ -10,7 +10,7 @@ from mcroute._engine.state cimport (
     EJECTED, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, LINK_READY, LOST, TIMEOUT, Engine, Walk,
 )
 from mcroute._engine.walks cimport walk_end
-from mcroute._engine.words cimport (
+from mcroute._engine.server_words cimport (
     SERVER_EJECTED, SERVER_UP, SPARED, word_outs, word_state, word_trip, word_ups,
 )
 

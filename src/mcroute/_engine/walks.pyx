@@ -9,7 +9,7 @@ from libc.stdlib cimport malloc
 from libc.string cimport memset, strlen
 
 from mcroute._engine.alarms cimport server_missed
-from mcroute._engine.blocks cimport Block, block_drop, slice_drop
+from mcroute._engine.blocks cimport Block, block_unref, slice_unref
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_blame, request_error_line
@@ -25,7 +25,7 @@ from mcroute._engine.state cimport (
     NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, PlanPool, PlanTable, walk_is_copied,
     walk_key,
 )
-from mcroute._engine.words cimport SERVER_UP, word_has_others_ghosts, word_state
+from mcroute._engine.server_words cimport SERVER_UP, word_has_others_ghosts, word_state
 from mcroute._protocol cimport CMD_META_GET
 from mcroute._protocol.literals cimport text_begins
 from mcroute._ring cimport ring_owner, ring_owners
@@ -66,7 +66,7 @@ cdef void _walk_set(Walk* walk, ClientRequest* request, Walk* parent, int node) 
 
 cdef void walk_free(Walk* walk) noexcept nogil:
     cdef ClientRequest* request = walk.request
-    slice_drop(&walk.best_reply)
+    slice_unref(&walk.best_reply)
     if not walk.is_embedded:
         walk.spare = request.plan.engine.spare_walks
         request.plan.engine.spare_walks = walk
@@ -86,7 +86,7 @@ cdef void _answer_plain(ClientRequest* request, const char* line) noexcept nogil
         request_answer_line(request, line)
         return
     request_answer(request, Slice(block, 0, block.fill))
-    block_drop(block)
+    block_unref(block)
 
 
 cdef void _answer_error(ClientRequest* request, int outcome) noexcept nogil:

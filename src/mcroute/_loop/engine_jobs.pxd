@@ -36,8 +36,8 @@ cdef void engine_limit(Loop* loop, void* bounds) noexcept nogil             # Bo
 cdef void sessions_count(Loop* loop, void* argument) noexcept nogil         # uint32_t
 cdef void route_events_take(Loop* loop, void* argument) noexcept nogil      # RouteEvent*
 cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil     # RouteOrders
-cdef void deferred_take(Loop* loop, void* argument) noexcept nogil      # Handed*
-cdef void deferred_reply(Loop* loop, void* argument) noexcept nogil           # Answer
+cdef void deferred_lines_take(Loop* loop, void* argument) noexcept nogil      # Deferred*
+cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil           # Answer
 
 # Called by the loop, not as jobs: each turn checks whether unsettled plans still are.
 cdef void plans_settle(Loop* loop) noexcept nogil

@@ -7,16 +7,16 @@ from mcroute._engine.claims cimport claims_close, claims_open
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.deadlines cimport Deadline
-from mcroute._engine.handed cimport handed_answer, handed_take
+from mcroute._engine.deferred cimport deferred_answer, deferred_take
 from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport (
-    GROUP_READ_TOUCH, ClientRequest, Engine, Handed, PlanTable, RouteEvent, RouteOrders, Server,
+    GROUP_READ_TOUCH, ClientRequest, Engine, Deferred, PlanTable, RouteEvent, RouteOrders, Server,
 )
-from mcroute._engine.words cimport mcroute_load
+from mcroute._engine.server_words cimport mcroute_load
 from mcroute._loop.jobs cimport Barrier, barrier_await
 from mcroute.runtime.links cimport Upstream
 
@@ -137,10 +137,10 @@ cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil:
     routes_apply(loop.engine, <RouteOrders*>argument, loop.now)
 
 
-cdef void deferred_take(Loop* loop, void* argument) noexcept nogil:
-    (<Handed**>argument)[0] = handed_take(loop.engine)
+cdef void deferred_lines_take(Loop* loop, void* argument) noexcept nogil:
+    (<Deferred**>argument)[0] = deferred_take(loop.engine)
 
 
-cdef void deferred_reply(Loop* loop, void* argument) noexcept nogil:
+cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil:
     cdef Answer* answer = <Answer*>argument
-    handed_answer(loop.engine, answer.number, answer.reply, answer.size)
+    deferred_answer(loop.engine, answer.number, answer.reply, answer.size)

@@ -8,7 +8,7 @@ from libc.stdlib cimport calloc, free
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.lifetimes cimport session_close, session_open
 from mcroute._engine.state cimport Session
-from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
+from mcroute._engine.server_words cimport mcroute_load, mcroute_more, mcroute_swap
 from mcroute._loop.endpoints cimport endpoint_close, endpoint_open, endpoint_watch
 from mcroute._loop.state cimport END_LISTENER, END_SESSION, LISTENERS_MAX, Room
 from mcroute._loop.system cimport (

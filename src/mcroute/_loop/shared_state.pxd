@@ -1,7 +1,7 @@
 """What the loops of one proxy share: words of each server, the table of claimed keys, the room for clients."""
 
 from mcroute._engine.state cimport Claims, Description
-from mcroute._engine.words cimport ServerWord
+from mcroute._engine.server_words cimport ServerWord
 from mcroute.runtime.sharing cimport SharedUpstream, Signals
 from mcroute._loop.state cimport Room
 

@@ -27,10 +27,10 @@ class SharedState:
         """As `Engine.set_item_size_max`, for every thread."""
     def state(self, server: int) -> int:
         """As `Engine.server_state`."""
-    def put(self, server: int, state: int) -> None:
+    def set_state(self, server: int, state: int) -> None:
         """As `Engine.set_server_state`."""
-    def keep(self, server: int, is_kept: bool) -> None:
-        """As `Engine.keep`."""
+    def protect(self, server: int, is_protected: bool) -> None:
+        """As `Engine.protect`."""
     def is_spared(self, server: int) -> bool:
         """As `Engine.is_spared`."""
     def is_stale(self, server: int) -> bool:
@@ -41,9 +41,9 @@ class SharedState:
         """As `Engine.stale`."""
     def missed(self, server: int) -> int:
         """As `Engine.missed_writes`."""
-    def trust(self, server: int, missed: int) -> bool:
+    def restore(self, server: int, missed: int) -> bool:
         """Puts the server into service unless it has missed more than so many writes. Whether it did."""
-    def lift(self, server: int) -> bool:
+    def restore_unless_stale(self, server: int) -> bool:
         """Puts the server into service unless it is stale. Whether it did."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...

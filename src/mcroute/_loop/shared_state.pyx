@@ -7,9 +7,9 @@ from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.faults cimport description_write
-from mcroute._engine.words cimport (
-    mcroute_load, mcroute_more, mcroute_swap,
-    SERVER_UP, word_is_spared, word_is_stale, word_keep, word_lift, word_missed, word_put, word_state, word_trust,
+from mcroute._engine.server_words cimport (
+    mcroute_load, mcroute_more, mcroute_swap, SERVER_UP, word_is_spared, word_is_stale, word_protect,
+    word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
 )
 from mcroute._loop.system cimport close, write
 from mcroute.runtime.sharing cimport shared_restart, shared_set_size
@@ -168,13 +168,13 @@ cdef class SharedState:
         """As `Engine.server_state`."""
         return word_state(self.word(server))
 
-    def put(self, int server, int state):
+    def set_state(self, int server, int state):
         """As `Engine.set_server_state`."""
-        word_put(self.word(server), state)
+        word_set_state(self.word(server), state)
 
-    def keep(self, int server, bint is_kept):
-        """As `Engine.keep`."""
-        word_keep(self.word(server), is_kept)
+    def protect(self, int server, bint is_protected):
+        """As `Engine.protect`."""
+        word_protect(self.word(server), is_protected)
 
     def is_spared(self, int server):
         """As `Engine.is_spared`."""
@@ -199,10 +199,10 @@ cdef class SharedState:
         """As `Engine.missed_writes`."""
         return word_missed(self.word(server))
 
-    def trust(self, int server, unsigned long long missed):
+    def restore(self, int server, unsigned long long missed):
         """Puts the server into service unless it has missed more than so many writes. Whether it did."""
-        return word_trust(self.word(server), missed)
+        return word_restore(self.word(server), missed)
 
-    def lift(self, int server):
+    def restore_unless_stale(self, int server):
         """Puts the server into service unless it is stale. Whether it did."""
-        return word_lift(self.word(server))
+        return word_restore_unless_stale(self.word(server))

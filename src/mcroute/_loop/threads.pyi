@@ -59,8 +59,8 @@ class LoopThread:
 
         Returns when the next call is due; infinity if it is due only when `notify_fd` is written.
         """
-    def take_handed(self) -> list[tuple[int, bytes]]:
-        """As `Engine.take_handed`."""
+    def take_deferred(self) -> list[tuple[int, bytes]]:
+        """As `Engine.take_deferred`."""
     def answer(self, number: int, reply: bytes) -> None:
         """As `Engine.answer`; without effect when the client has gone."""
     def snapshot(self) -> Snapshot:

@@ -14,13 +14,13 @@ from mcroute._engine.bounds cimport Bounds, bounds_of
 from mcroute._engine.claims cimport claims_join
 from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
-from mcroute._engine.handed cimport handed_lines
+from mcroute._engine.deferred cimport deferred_lines
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_troubles
 from mcroute._engine.plans cimport CompiledPlan
-from mcroute._engine.state cimport Handed, RouteEvent
+from mcroute._engine.state cimport Deferred, RouteEvent
 from mcroute._loop.engine_jobs cimport (
-    Admission, Answer, Idleness, Usage, engine_limit, deferred_take, deferred_reply, plan_admit,
+    Admission, Answer, Idleness, Usage, engine_limit, deferred_lines_take, deferred_lines_answer, plan_admit,
     plan_count_refs, plan_install, route_events_take, route_orders_apply,
     server_desyncs, server_see_if_idle, sessions_count,
 )
@@ -249,16 +249,16 @@ cdef class LoopThread:
             self.runs_routes = False
         return self.routes.next_due()
 
-    def take_handed(self):
-        """As `Engine.take_handed`."""
-        cdef Handed* taken = NULL
-        self._do(deferred_take, &taken)
-        return handed_lines(taken)
+    def take_deferred(self):
+        """As `Engine.take_deferred`."""
+        cdef Deferred* taken = NULL
+        self._do(deferred_lines_take, &taken)
+        return deferred_lines(taken)
 
     def answer(self, number, bytes reply not None):
         """As `Engine.answer`; without effect when the client has gone."""
         cdef Answer answer = Answer(number, reply, len(reply))
-        self._do(deferred_reply, &answer)
+        self._do(deferred_lines_answer, &answer)
 
     @cython.critical_section
     def snapshot(self):

@@ -15,7 +15,7 @@ from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.state cimport Engine, Session
-from mcroute._engine.words cimport mcroute_load
+from mcroute._engine.server_words cimport mcroute_load
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
@@ -60,7 +60,7 @@ cdef void _notify(Loop* loop) noexcept nogil:
     """Wakes the supervising thread if there are events of which it was not notified."""
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
-    if (loop.links.reports == NULL and engine.events == NULL and engine.handed == NULL
+    if (loop.links.reports == NULL and engine.events == NULL and engine.deferred == NULL
             and engine_alarms(engine) == loop.told_alarms):
         return
     loop.has_notified = True

@@ -273,7 +273,7 @@ class Supervisor:
         record.is_unreachable = reason.cause is Cause.UNREACHABLE
         self._census.count(server)
         decisions = self._watch_panics(now)
-        if was_up and self.is_kept(server):
+        if was_up and self.is_protected(server):
             # The engine may have tripped already: restore its state.
             record.tally.kept += 1
             # Stale values are better than no server, and worse than a late answer.
@@ -286,11 +286,11 @@ class Supervisor:
             decisions += self._watch_panics(now)
         return tuple(decisions)
 
-    def kept(self) -> frozenset[int]:
+    def protected(self) -> frozenset[int]:
         """The servers in service that no failure ejects at present."""
-        return frozenset(filter(self.is_kept, self._records))
+        return frozenset(filter(self.is_protected, self._records))
 
-    def is_kept(self, server: int) -> bool:
+    def is_protected(self, server: int) -> bool:
         if server not in self._census.up:
             return False
         pools = (self._census.pools[index].name for index in self._census.pools_with[server])
@@ -299,7 +299,7 @@ class Supervisor:
         )
 
     def take_touched(self) -> set[int]:
-        """The servers whose `is_kept` may have changed since the last call."""
+        """The servers whose `is_protected` may have changed since the last call."""
         return self._census.take_touched()
 
     # ---- panic ----

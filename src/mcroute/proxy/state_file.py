@@ -30,7 +30,7 @@ WORDS_MAX = 4096
 LINE = 64  # bytes: the size of the head, and of each word
 MAGIC = b"mcroute\n"
 SIZE_MAX = 16 << 20
-# As in _engine/words.pxd: state 0 is in service; STALE; ghosts; the other bits count missed writes.
+# As in _engine/server_words.pxd: state 0 is in service; STALE; ghosts; the other bits count missed writes.
 STATE_AND_STALE = 3 | 16
 GHOSTS = 0xFFFFFF << 5
 MISSED_SHIFT = 29

@@ -185,7 +185,7 @@ class SupervisedEngine(Protocol):
     ) -> None:
         """Carries out a `SetState`."""
 
-    def keep(self, server: int, is_kept: bool) -> None:
+    def protect(self, server: int, is_protected: bool) -> None:
         """Protects the server from ejection by failures, or no longer does."""
 
     def is_spared(self, server: int) -> bool:

@@ -20,7 +20,7 @@ from mcroute._engine.lifetimes cimport (
 )
 from mcroute._engine.links cimport link_silent_since, link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
-from mcroute._engine.words cimport SERVER_UP, mcroute_more, word_eject, word_missed, word_state
+from mcroute._engine.server_words cimport SERVER_UP, mcroute_more, word_eject, word_missed, word_state
 from mcroute.runtime.sharing cimport (
     shared_fail, shared_failures, shared_restart, shared_retry_at, shared_retry_out_at, shared_trial_until,
     shared_tried, shared_try,

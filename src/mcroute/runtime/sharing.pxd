@@ -12,7 +12,7 @@ loop, and however much it says before a loop comes to it, that is one turn's wor
 
 from libc.stdint cimport uint64_t
 
-from mcroute._engine.words cimport mcroute_load, mcroute_more, mcroute_swap
+from mcroute._engine.server_words cimport mcroute_load, mcroute_more, mcroute_swap
 
 cdef enum:
     TIME_BITS = 56

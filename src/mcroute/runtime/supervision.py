@@ -89,8 +89,8 @@ class Supervision:
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _unheard  # called when the state file must change
-        self._kept: set[int] = set()  # the servers that the engine keeps
-        self._keep(self.supervisor.kept(), True)
+        self._protected: set[int] = set()  # the servers that the engine keeps
+        self._protect(self.supervisor.protected(), True)
 
     def close(self) -> None:
         """Cancels all questions to servers. Later reports are ignored."""
@@ -146,7 +146,7 @@ class Supervision:
         servers = self._supervised.servers = {ids[server.name]: server for server in plan.servers}
         joining = {number for number, server in servers.items() if server.name not in stays}
         # A reused id does not inherit protection.
-        self._keep(self._kept - (servers.keys() - joining), False)
+        self._protect(self._protected - (servers.keys() - joining), False)
         self._lines.retain(servers, joining)
         self.faults.retain(joining, names)
         for number in joining:
@@ -292,12 +292,12 @@ class Supervision:
         if self._supervised.is_closed:
             return
         touched = self.supervisor.take_touched()
-        kept = {server for server in touched if self.supervisor.is_kept(server)}
+        kept = {server for server in touched if self.supervisor.is_protected(server)}
         # Protect the old and the new last server while decisions are applied.
-        self._keep(kept - self._kept, True)
+        self._protect(kept - self._protected, True)
         for decision in decisions:
             self._carry_out_one(decision)
-        self._keep(self._kept & (touched - kept), False)
+        self._protect(self._protected & (touched - kept), False)
         self._arm()
         if any(isinstance(decision, SetState) for decision in decisions):
             self.on_change()
@@ -318,10 +318,10 @@ class Supervision:
             bad, size = self.supervisor.bad(decision.pool)
             self._lines.panic(decision.pool, decision.is_panic, bad, size)
 
-    def _keep(self, servers: Collection[int], is_kept: bool) -> None:
+    def _protect(self, servers: Collection[int], is_protected: bool) -> None:
         for server in servers:
-            self._engine.keep(server, is_kept)
-        (self._kept.update if is_kept else self._kept.difference_update)(servers)
+            self._engine.protect(server, is_protected)
+        (self._protected.update if is_protected else self._protected.difference_update)(servers)
 
     def _set_state(self, decision: SetState) -> None:
         self._engine.set_server_state(decision.server, decision.state, decision.missed, decision.unless_stale)

@@ -192,7 +192,7 @@ class EngineLoop:
             connection.abort()
 
     def _answer_stats(self) -> None:
-        for number, line in self.engine.take_handed():
+        for number, line in self.engine.take_deferred():
             ask_for_stats(self.on_stats, line, partial(self._answer, number))
 
     def _answer(self, number: int, reply: bytes) -> None:

@@ -117,7 +117,7 @@ class NativeDriver:
             events = thread.events()
             for event in events:
                 self._tell(event)
-            for number, line in thread.take_handed():
+            for number, line in thread.take_deferred():
                 ask_for_stats(self.on_stats, line, partial(self._answer, thread, number))
             self._run_routes(index)
         finally:

@@ -98,13 +98,13 @@ class NativeEngine:
         """As `Engine.set_server_state`; the threads continue meanwhile, and may count more missed writes."""
         is_put = True
         if unless_stale:
-            is_put = self._shared.lift(server)
+            is_put = self._shared.restore_unless_stale(server)
         elif missed is not None:
-            is_put = self._shared.trust(server, missed)
+            is_put = self._shared.restore(server, missed)
         else:
-            self._shared.put(server, state)
+            self._shared.set_state(server, state)
         if not is_put:
-            self._shared.put(server, ServerState.EJECTED)
+            self._shared.set_state(server, ServerState.EJECTED)
         if state == ServerState.EJECTED:
             # The thread that tripped has failed over its own requests already.
             self._shared.fail_over(server)
@@ -144,8 +144,8 @@ class NativeEngine:
     def describe(self, server: int, name: str, fault: str = "") -> None:
         self._shared.describe(server, name, fault)
 
-    def keep(self, server: int, is_kept: bool) -> None:
-        self._shared.keep(server, is_kept)
+    def protect(self, server: int, is_protected: bool) -> None:
+        self._shared.protect(server, is_protected)
 
     def is_spared(self, server: int) -> bool:
         return self._shared.is_spared(server)

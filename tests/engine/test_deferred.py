@@ -18,9 +18,9 @@ def net() -> Network:
 def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
     client = net.client()
     net.send(client, b"get a\r\nstats\r\nstats servers \r\nversion\r\n")
-    (first, line), (second, other) = net.engine.take_handed()
+    (first, line), (second, other) = net.engine.take_deferred()
     assert (line, other) == (b"stats", b"stats servers ")
-    assert net.engine.take_handed() == []
+    assert net.engine.take_deferred() == []
     net.engine.answer(second, b"END\r\n")
     net.engine.answer(first, b"STAT a 1\r\nEND\r\n")
     with pytest.raises(KeyError):
@@ -34,7 +34,7 @@ def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
 def test_what_is_not_answered_ends_at_its_deadline(net: Network) -> None:
     client = net.client()
     net.send(client, b"stats\r\n")
-    ((number, _),) = net.engine.take_handed()
+    ((number, _),) = net.engine.take_deferred()
     net.wait(1.1)
     assert net.got(client) == b"SERVER_ERROR timeout\r\n"
     net.engine.answer(number, b"END\r\n")
@@ -48,19 +48,19 @@ def test_a_driver_that_comes_too_late_is_not_bothered(net: Network) -> None:
     net.wait(0.9)
     net.send(client, b"stats servers\r\n")
     net.wait(0.2)
-    assert [line for _, line in net.engine.take_handed()] == [b"stats servers"]
+    assert [line for _, line in net.engine.take_deferred()] == [b"stats servers"]
 
 
 @pytest.mark.parametrize("is_taken", [False, True])
 def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
     client = net.client()
     net.send(client, b"stats\r\n")
-    taken = net.engine.take_handed() if is_taken else []
+    taken = net.engine.take_deferred() if is_taken else []
     net.engine.close(client, net.now)
     for number, _ in taken:
         net.engine.answer(number, b"END\r\n")
     net.send(net.client(), b"stats\r\nstats\r\n")
-    net.engine.take_handed()
+    net.engine.take_deferred()
     net.send(net.client(), b"stats\r\n")
     del net
 
@@ -69,10 +69,10 @@ def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
 def test_an_answer_to_one_that_has_gone_reaches_nobody_else(net: Network) -> None:
     gone, other = net.client(), net.client()
     net.send(gone, b"stats\r\n")
-    ((number, _),) = net.engine.take_handed()
+    ((number, _),) = net.engine.take_deferred()
     net.engine.close(gone, net.now)
     net.send(other, b"stats\r\n")
-    ((following, _),) = net.engine.take_handed()
+    ((following, _),) = net.engine.take_deferred()
     assert following != number
     net.engine.answer(number, b"STAT a 1\r\nEND\r\n")
     net.turn()
@@ -90,7 +90,7 @@ def test_no_more_than_so_many_wait_for_the_driver(net: Network) -> None:
     net.send(second, b"stats\r\n")
     assert net.got(second) == b"SERVER_ERROR too many requests wait for the server\r\n"
     # Ended, but the driver knows them still.
-    taken = net.engine.take_handed()
+    taken = net.engine.take_deferred()
     net.wait(1.1)
     assert net.got(first) == b"SERVER_ERROR timeout\r\n" * 1024
     net.send(second, b"stats\r\n")
@@ -98,4 +98,4 @@ def test_no_more_than_so_many_wait_for_the_driver(net: Network) -> None:
     for number, _ in taken:
         net.engine.answer(number, b"END\r\n")
     net.send(second, b"stats\r\n")
-    assert [line for _, line in net.engine.take_handed()] == [b"stats"]
+    assert [line for _, line in net.engine.take_deferred()] == [b"stats"]

@@ -15,74 +15,74 @@ cdef Slice NOTHING = Slice(NULL, 0, 0)
 cdef void request_hand_over(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef const char* line = error_line(OVERLOADED)
-    if engine.handed_count >= engine.handed_max:
+    if engine.deferred_count >= engine.deferred_max:
         request.outcome = OVERLOADED
         request_answer_text(request, line, strlen(line))
         return
-    engine.handed_count += 1
+    engine.deferred_count += 1
     # Held until it is answered, as if a walk were under way.
     request.walks += 1
-    request.next_handed = NULL
-    if engine.handed == NULL:
-        engine.handed = request
+    request.next_deferred = NULL
+    if engine.deferred == NULL:
+        engine.deferred = request
     else:
-        engine.last_handed.next_handed = request
+        engine.last_handed.next_deferred = request
     engine.last_handed = request
 
 
 cdef void _leave(ClientRequest* request) noexcept nogil:
-    request.plan.engine.handed_count -= 1
+    request.plan.engine.deferred_count -= 1
     request_walk_ended(request)
 
 
-cdef Handed* _copy(ClientRequest* request) noexcept nogil:
+cdef Deferred* _copy(ClientRequest* request) noexcept nogil:
     cdef const char* line = <const char*>request.block.data + request.offset
     cdef size_t size = request.view.line_size
-    cdef Handed* copy
+    cdef Deferred* copy
     while size > 0 and (line[size - 1] == c"\n" or line[size - 1] == c"\r"):
         size -= 1
-    copy = <Handed*>malloc(sizeof(Handed) + size)
+    copy = <Deferred*>malloc(sizeof(Deferred) + size)
     if copy != NULL:
         copy.next = NULL
-        copy.number = request.handed
+        copy.number = request.deferred
         copy.size = size
         memcpy(copy.line, line, size)
     return copy
 
 
-cdef Handed* handed_take(Engine* engine) noexcept nogil:
-    cdef Handed* first = NULL
-    cdef Handed** end = &first
+cdef Deferred* deferred_take(Engine* engine) noexcept nogil:
+    cdef Deferred* first = NULL
+    cdef Deferred** end = &first
     cdef ClientRequest* request
-    while engine.handed != NULL:
-        request = engine.handed
+    while engine.deferred != NULL:
+        request = engine.deferred
         if request.is_done:
             # Its deadline came first.
-            engine.handed = request.next_handed
+            engine.deferred = request.next_deferred
             _leave(request)
             continue
         engine.next_id += 1
-        request.handed = engine.next_id
+        request.deferred = engine.next_id
         end[0] = _copy(request)
         if end[0] == NULL:
             # The rest is taken another time, or ends at its deadline.
             break
         end = &end[0].next
-        engine.handed = request.next_handed
-        request.next_handed = engine.taken
+        engine.deferred = request.next_deferred
+        request.next_deferred = engine.taken
         engine.taken = request
     return first
 
 
-cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil:
+cdef bint deferred_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil:
     cdef ClientRequest** place = &engine.taken
     cdef ClientRequest* request
-    while place[0] != NULL and place[0].handed != number:
-        place = &place[0].next_handed
+    while place[0] != NULL and place[0].deferred != number:
+        place = &place[0].next_deferred
     request = place[0]
     if request == NULL:
         return False
-    place[0] = request.next_handed
+    place[0] = request.next_deferred
     if not request.is_done:
         request_answer_text(request, <const char*>reply, size)
     _leave(request)
@@ -96,20 +96,20 @@ cdef void _forget(ClientRequest* request) noexcept nogil:
     _leave(request)
 
 
-cdef void handed_forget(Engine* engine) noexcept nogil:
+cdef void deferred_forget(Engine* engine) noexcept nogil:
     cdef ClientRequest* request
-    while engine.handed != NULL:
-        request = engine.handed
-        engine.handed = request.next_handed
+    while engine.deferred != NULL:
+        request = engine.deferred
+        engine.deferred = request.next_deferred
         _forget(request)
     while engine.taken != NULL:
         request = engine.taken
-        engine.taken = request.next_handed
+        engine.taken = request.next_deferred
         _forget(request)
 
 
-cdef list handed_lines(Handed* taken):
-    cdef Handed* following
+cdef list deferred_lines(Deferred* taken):
+    cdef Deferred* following
     lines = []
     while taken != NULL:
         lines.append((taken.number, (<const char*>taken.line)[:taken.size]))

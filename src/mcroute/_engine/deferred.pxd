@@ -8,17 +8,17 @@ thread; what they hand out belongs to whoever took it.
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
-from mcroute._engine.state cimport ClientRequest, Engine, Handed
+from mcroute._engine.state cimport ClientRequest, Engine, Deferred
 
-# The request waits for the driver's answer; at its deadline it ends as any other does. When Engine.handed_max wait,
+# The request waits for the driver's answer; at its deadline it ends as any other does. When Engine.deferred_max wait,
 # it is refused.
 cdef void request_hand_over(ClientRequest* request) noexcept nogil
 # The requests handed over since the last time, in this order; NULL if there are none.
-cdef Handed* handed_take(Engine* engine) noexcept nogil
+cdef Deferred* deferred_take(Engine* engine) noexcept nogil
 # Answers one of them, once; False if it has been answered, or never was.
-cdef bint handed_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil
+cdef bint deferred_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil
 # Nobody answers them any more, and nobody waits: the sessions have gone.
-cdef void handed_forget(Engine* engine) noexcept nogil
+cdef void deferred_forget(Engine* engine) noexcept nogil
 
 # What was taken as a list of (number, command line without its end); frees it. In the interpreter's thread.
-cdef list handed_lines(Handed* taken)
+cdef list deferred_lines(Deferred* taken)

@@ -1,26 +1,26 @@
-"""A server's word: its state, its ghosts and its missed writes in 64 bits, which engines on several threads share.
+"""A server's state word: its state, its ghosts and its missed writes in 64 bits, shared by the engines of all threads.
 
     bits 0-1    ServerState
-    bit 2       KEPT: the trip rule does not take it out of service
-    bit 3       SPARED: it has not, and the supervisor is to know
+    bit 2       PROTECTED: the trip rule does not take it out of service
+    bit 3       SPARED: PROTECTED has prevented a trip; the supervisor has not read this yet
     bit 4       STALE: it may hold old values, since it was last put into service
     bits 5-28   ghosts: writes that timed out on some engine's link and may still be executed
     bits 29-63  missed writes: not delivered here while another copy may have taken them; only grows
 
-One word, because what is decided on one part depends on the others: a server serves again only if it has missed
-nothing since it was put in order, and nobody may see the one without the other. A write that a copy missed is in
-the word before its client hears of it, so no engine reads that copy afterwards.
+One word, because its parts depend on each other: a server returns to service only if it has missed no write since the
+supervisor put it in order. A write that a copy missed is in the word before its client gets an answer, so no engine
+reads that copy afterwards.
 
-A ghost on a link of our own is no danger: what is asked next stands behind it. One on another engine's link may
-be executed at any time. Until it is answered, or its link is fenced, the server is not asked for the ghost's key;
+A ghost on a link of our own is harmless: later requests queue behind it. A ghost on another engine's link may be
+executed at any time. Until it is answered, or its link is fenced, the server gets no request for the ghost's key;
 claims.pxd says which keys have ghosts.
 
-Ejections have a cap, which the supervisor knows and publishes as KEPT: nobody gains by a trip that it would lift at
-once. The bit is about failures alone. What may hold old values goes out of service also if it is kept, until the
-supervisor has looked: whether another copy serves by now is not in this word.
+The supervisor limits ejections, and publishes the limit as PROTECTED: a trip that the supervisor would undo at once
+helps nobody. The bit is about failures alone. A server that may hold old values goes out of service even if it is
+protected, until the supervisor has looked: the word does not say whether another copy serves by now.
 
-A write that timed out is not missed: it stands on its link before whatever is asked next. It is when that link is lost
-with it, or when the server refuses it at last.
+A write that timed out is not missed: it stands on its link before all later requests. It becomes missed when that link
+is lost with it, or when the server refuses it in the end.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -59,7 +59,7 @@ cdef struct ServerWord:
 
 cdef enum:
     STATE_MASK = 3
-    KEPT = 4
+    PROTECTED = 4
     SPARED = 8
     STALE = 16
     GHOST = 32                  # one of them
@@ -93,7 +93,7 @@ cdef inline int word_trip(ServerWord* word) noexcept nogil:
     if bits & STATE_MASK == SERVER_UP:
         mcroute_more(&word.outs)
     while bits & STATE_MASK == SERVER_UP:
-        mark = SPARED if bits & KEPT else SERVER_EJECTED
+        mark = SPARED if bits & PROTECTED else SERVER_EJECTED
         if bits & <uint64_t>mark:
             return 0
         if mcroute_swap(&word.bits, bits, bits | <uint64_t>mark):
@@ -139,12 +139,12 @@ cdef inline void word_haunt(ServerWord* word, bint is_more) noexcept nogil:
     while not mcroute_swap(&word.bits, bits, bits + GHOST if is_more else bits - GHOST):
         bits = mcroute_load(&word.bits)
 
-cdef inline void word_keep(ServerWord* word, bint is_kept) noexcept nogil:
+cdef inline void word_protect(ServerWord* word, bint is_protected) noexcept nogil:
     cdef uint64_t bits = mcroute_load(&word.bits)
-    while not mcroute_swap(&word.bits, bits, bits | KEPT if is_kept else bits & ~<uint64_t>KEPT):
+    while not mcroute_swap(&word.bits, bits, bits | PROTECTED if is_protected else bits & ~<uint64_t>PROTECTED):
         bits = mcroute_load(&word.bits)
 
-cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
+cdef inline void word_set_state(ServerWord* word, int state) noexcept nogil:
     """Sets the supervisor's state and clears SPARED, which the supervisor has read."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t gone = STATE_MASK | SPARED | STALE if state == SERVER_UP else STATE_MASK | SPARED
@@ -153,7 +153,7 @@ cdef inline void word_put(ServerWord* word, int state) noexcept nogil:
     while not mcroute_swap(&word.bits, bits, (bits & ~gone) | <uint64_t>state):
         bits = mcroute_load(&word.bits)
 
-cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
+cdef inline bint word_restore(ServerWord* word, uint64_t missed) noexcept nogil:
     """Puts the server into service if it has missed no more than that. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     mcroute_more(&word.ups)
@@ -163,7 +163,7 @@ cdef inline bint word_trust(ServerWord* word, uint64_t missed) noexcept nogil:
         bits = mcroute_load(&word.bits)
     return False
 
-cdef inline bint word_lift(ServerWord* word) noexcept nogil:
+cdef inline bint word_restore_unless_stale(ServerWord* word) noexcept nogil:
     """Puts the server into service unless it is stale. Whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     mcroute_more(&word.ups)

@@ -1,1 +1,0 @@
-# Only for use from Cython: see handed.pxd.
