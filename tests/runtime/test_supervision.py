@@ -89,7 +89,7 @@ def supervised(
 def test_the_engine_is_told_who_is_the_last_one() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         assert engine.notes == []
-        supervision.connect_failed(0, "it is away")
+        supervision.connect_failed(0, Reason(Cause.UNREACHABLE))
         # A thread could trip between the two, and none of the pool would serve.
         assert engine.notes == [("protect", 1, True), ("state", 0, 1)]
 
@@ -98,7 +98,7 @@ def test_the_engine_is_told_who_is_the_last_one() -> None:
 
 def test_the_last_one_is_kept_until_another_one_serves() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
-        supervision.connect_failed(0, "it is away")
+        supervision.connect_failed(0, Reason(Cause.UNREACHABLE))
         engine.notes.clear()
         now = supervision.supervisor.next_wakeup()
         supervision.supervisor.tick(now)

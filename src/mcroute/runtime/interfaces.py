@@ -13,7 +13,7 @@ from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
 from ..errors import RemoteProtocolError
-from ..policy import Backoff, Limits, Past, Place, Plan, Server, ServerOptions, ServerStats
+from ..policy import Backoff, Limits, Past, Place, Plan, Reason, Server, ServerOptions, ServerStats
 from ..policy.places import Endpoint
 
 __all__ = (
@@ -253,7 +253,7 @@ class LinksWatcher(Protocol):
     def connected(self, server: int) -> None:
         """A connection was made, and the server has answered the handshake."""
 
-    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+    def connect_failed(self, server: int, reason: Reason, error: Exception | None = None) -> None:
         """A connection could not be made. `error` is the system's, if there is one."""
 
     def starved(self, server: int) -> None:

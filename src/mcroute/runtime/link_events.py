@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 
+from ..policy import Cause, Reason
 from ..policy.places import spell_end
 from .handshakes import NO_ADDRESS, why_failed, why_lost
 from .interfaces import LinksWatcher
@@ -49,7 +50,8 @@ def _tell_failed(
     unknown = lookup_failure(links.server.host) if links is not None and event.error == NO_ADDRESS else None
     lookup = "" if unknown is None else unknown.strerror or str(unknown)
     why = why_failed(event.error, event.is_late, event.greeting, lookup)
-    supervision.connect_failed(event.server, why, unknown or _failure(event, why))
+    reason = Reason(Cause.UNREACHABLE, (why,))
+    supervision.connect_failed(event.server, reason, unknown or _failure(event, why))
     if links is not None:
         links.look_up_again()
 

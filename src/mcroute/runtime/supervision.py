@@ -185,17 +185,16 @@ class Supervision:
         if server in self.links and self.links[server].are_connected:
             self._missed_before_loss.pop(server, None)
 
-    def connect_failed(self, server: int, why: str, error: Exception | None = None) -> None:
+    def connect_failed(self, server: int, reason: Reason, error: Exception | None = None) -> None:
         """A connection to the server could not be made. `error` is the exception of the system, if any."""
         # Note the fault before the ejection, which answers the waiting requests with it.
-        self.faults.note(server, why, error)
+        self.faults.note(server, str(reason), error)
         was_out = self._lines.is_out(server)
         self._tell_who_is_stale(server)
-        reason = Reason(Cause.UNREACHABLE, (why,))
         self._carry_out(self.supervisor.connect_failed(server, self._clock.now(), reason))
         if server in self._supervised.servers:
             is_told = self._lines.is_out(server) and not was_out
-            self._lines.cannot_be_used(server, self._clock.now(), why, is_told)
+            self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_told)
 
     def starved(self, server: int) -> None:
         """This process had no descriptor or memory for a connection. The server has not failed."""
