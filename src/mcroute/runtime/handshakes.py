@@ -1,18 +1,12 @@
-"""The handshake of connections to servers, and the texts of its failures."""
+"""The texts for connections that could not be made, or were lost."""
 
 from __future__ import annotations
 
-import errno
 import os
 
-__all__ = ("HANDSHAKE", "NO_ADDRESS", "OURS", "why_failed", "why_lost")
+from .link_values import HELLO_REPLY, NO_ADDRESS
 
-# Pairs of a command and the beginning of its reply. No request is sent before the last reply.
-HANDSHAKE = ((b"version\r\n", b"VERSION "),)
-# In place of an errno: the server's name has no known address.
-NO_ADDRESS = -1
-# The errno of failures of this process or machine, which are not the server's.
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+__all__ = ("why_failed", "why_lost")
 
 
 def why_lost(error: int) -> str:
@@ -39,6 +33,6 @@ def why_failed(error: int, is_late: bool, greeting: bytes, lookup: str = "") -> 
         return f"its connection limit is reached: {said}"
     if b"unauthenticated" in greeting or greeting.startswith((b"CLIENT_ERROR auth", b"-NOAUTH")):
         return f"it wants a password: {said}"
-    if greeting.startswith(HANDSHAKE[0][1]):
+    if greeting.startswith(HELLO_REPLY):
         return f"it answers more than it was asked: {said}"
     return f"it is no memcached: {said}"

@@ -262,15 +262,19 @@ class LinksWatcher(Protocol):
     def located(self, server: int, place: Place) -> None:
         """The server's address means this place from now on."""
 
-    def losing(self, server: int, why: str, error: Exception | None = None) -> None:
-        """A connection was lost. `link_lost` follows when its requests have been answered."""
-
     def link_lost(
-        self, server: int, local_address: str, writes_in_flight: int, missed: int, reason: str = ""
-    ) -> bool:
-        """The requests of a lost connection have been answered. Returns whether the server may go on serving.
+        self,
+        server: int,
+        local_address: str,
+        writes_in_flight: int,
+        missed: int,
+        why: str = "",
+        error: Exception | None = None,
+    ) -> None:
+        """A connection was lost, and its requests have been answered. `error` is the system's, if any.
 
-        `missed` counts the writes that the server had missed at that time.
+        The server may still execute the `writes_in_flight`. `missed` counts the writes that the server had
+        missed at that time.
         """
 
     def look_for_trips(self) -> None:

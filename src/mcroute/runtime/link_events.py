@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 from ..policy import Cause, Reason
 from ..policy.places import spell_end
-from .handshakes import NO_ADDRESS, why_failed, why_lost
+from .handshakes import why_failed, why_lost
 from .interfaces import LinksWatcher
-from .link_values import LinkEvent
+from .link_values import NO_ADDRESS, LinkEvent
 from .server_links import ServerLinks
 
 __all__ = ("tell",)
@@ -36,9 +36,8 @@ def tell(
 def _tell_lost(supervision: LinksWatcher, event: LinkEvent) -> None:
     why = why_lost(event.lost_error)
     error = OSError(event.lost_error, why) if event.lost_error else ConnectionResetError(why)
-    supervision.losing(event.server, why, error)
     address = spell_end(*event.lost_end) if event.lost_end else ""
-    supervision.link_lost(event.server, address, event.lost_writes, event.missed, why)
+    supervision.link_lost(event.server, address, event.lost_writes, event.missed, why, error)
 
 
 def _tell_failed(

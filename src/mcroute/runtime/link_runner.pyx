@@ -7,9 +7,9 @@ from libc.string cimport memcpy
 from mcroute._engine.engine cimport Engine
 from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport (
-    HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made, link_not_made,
-    link_received, links_check, links_close, links_connect, links_drop_silent, links_free, links_leave, links_look,
-    links_report, links_restart, links_settle, links_upstream,
+    HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made,
+    link_not_made, link_received, links_check, links_close, links_connect, links_drop_silent, links_free,
+    links_leave, links_look, links_report, links_restart, links_settle, links_upstream,
 )
 from mcroute.runtime.sharing cimport SharedUpstream, shared_restart
 

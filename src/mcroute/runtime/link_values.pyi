@@ -1,6 +1,8 @@
 from typing import NamedTuple
 
 EVENTS_MAX: int
+NO_ADDRESS: int
+HELLO_REPLY: bytes
 
 class LinkEvent(NamedTuple):
     """What has happened to a link since the last event of it."""

@@ -1,13 +1,18 @@
 """Links as values, for the supervisor."""
 
 from mcroute.runtime.links cimport (
-    CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_STARVED, REPORTS_MAX, STAGE_CONNECTED, LocalEnd,
+    CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_STARVED, HELLO_PREFIX, REPORTS_MAX, STAGE_CONNECTED, LocalEnd,
 )
+from mcroute.runtime.links cimport NO_ADDRESS as LINK_NO_ADDRESS
 
 from typing import NamedTuple
 
 # That are told at a time.
 EVENTS_MAX = REPORTS_MAX
+# In place of errno: the server's name has no known address.
+NO_ADDRESS = LINK_NO_ADDRESS
+# A server that answers the handshake otherwise is no memcached.
+HELLO_REPLY = <bytes>HELLO_PREFIX
 
 
 class LinkEvent(NamedTuple):

@@ -113,6 +113,10 @@ cdef struct LinkTable:          # the links of one engine
     Signals* signals            # for the other engines; NULL: there are none
     bint wakes_others           # there is a signal for them
 
+# The handshake, and the beginning of the reply to it.
+cdef const char* HELLO
+cdef const char* HELLO_PREFIX
+
 # ---- what a driver tells ----
 
 # The connection is made; `link.end` is set by the driver before. The handshake goes out when the engine is flushed.

@@ -210,20 +210,22 @@ class Supervision:
         if decisions:
             self._carry_out(decisions)
 
-    def losing(self, server: int, why: str, error: Exception | None = None) -> None:
-        """A connection was lost. Call before its requests are answered; `link_lost` follows after that."""
-        self.faults.note(server, f"its connection was lost: {why}", error)
-
     def link_lost(
-        self, server: int, local_address: str, writes_in_flight: int, missed: int, reason: str = ""
-    ) -> bool:
-        """A connection was lost. Returns whether the server serves on, over its next connection.
+        self,
+        server: int,
+        local_address: str,
+        writes_in_flight: int,
+        missed: int,
+        why: str = "",
+        error: Exception | None = None,
+    ) -> None:
+        """A connection was lost, and its requests have been answered. `error` is the system's, if any.
 
-        Not with `writes_in_flight`, which the server may still execute. `missed` counts the server's missed
-        writes at the time of the loss.
+        The server may still execute the `writes_in_flight`. `missed` counts the server's missed writes at the
+        time of the loss.
         """
-        if reason and self.faults.get(server) is None:
-            self.losing(server, reason)
+        if why:
+            self.faults.note(server, f"its connection was lost: {why}", error)
         if server in self._supervised.servers:
             before = self._missed_before_loss.get(server, missed)
             self._missed_before_loss[server] = min(before, missed)
@@ -232,9 +234,8 @@ class Supervision:
         self.on_change()
         self.look_for_trips()
         if writes_in_flight:
-            what = f"({writes_in_flight})" + (f": {reason}" if reason else "")
+            what = f"({writes_in_flight})" + (f": {why}" if why else "")
             self._tripped(server, Reason(Cause.LOST_WRITES, (what,)))
-        return self.supervisor.state(server) is State.UP
 
     def look_for_trips(self) -> None:
         """Reads the engine's ejections. Call whenever the engine may have counted a failure."""
