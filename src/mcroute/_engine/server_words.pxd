@@ -105,7 +105,7 @@ cdef inline bint word_is_stale(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) & STALE != 0
 
 cdef inline bint word_eject(ServerWord* word) noexcept nogil:
-    """The server may hold old values, and is not to serve them, even if it is protected. False if it was out already."""
+    """The server may hold old values: it is not to serve, even if it is protected. False if it was out already."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t after
     while True:
