@@ -8,7 +8,6 @@ from mcroute._engine.state cimport ClientRequest, Session, Walk
 
 cdef enum:
     ROUND_KEYS_MAX = 128        # that are asked for at first, of however many there are
-    ROUND_BYTES = 8 << 20       # of items in the rounds behind it, as many as one can tell
     UNREAD_BYTES = 4 << 20      # of the rounds before, while the next one is asked for
 
 

@@ -29,6 +29,7 @@ from mcroute._protocol.literals cimport END_SIZE, NO_MEMORY_LINE
 from mcroute._ring cimport RingTable, ring_owner_each
 
 cdef enum:
+    ROUND_BYTES = 8 << 20       # of items in the rounds behind the first, as many as one can tell
     KEYS_A_ROUND = 32           # that are looked up together
     ROUND_KEYS_MIN = 8          # of a round of the request, however large their items are
     KEYS_AT_ONCE = 64 * 1024    # and at most

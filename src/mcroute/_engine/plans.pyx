@@ -155,14 +155,13 @@ cdef class CompiledPlan:
             pool = &self.table.pools[i]
             pool.ring = ring_table(<Ring?>self.rings[i])
             pool.size = <int>len(source.servers)
-            pool.deadline = source.deadline_s
             pool.server_ids = <int*>malloc(pool.size * sizeof(int))
             if pool.server_ids == NULL:
                 raise MemoryError
             for j, server in enumerate(source.servers):
                 pool.server_ids[j] = self.ids[server.name]
-            self.table.deadline = max(self.table.deadline, pool.deadline)
-            self.table.shortest = min(self.table.shortest, source.reply_timeout_s, pool.deadline)
+            self.table.deadline = max(self.table.deadline, source.deadline_s)
+            self.table.shortest = min(self.table.shortest, source.reply_timeout_s, source.deadline_s)
         if not plan.pools:
             self.table.deadline = 1.0
 

@@ -87,7 +87,6 @@ cdef struct PlanPool:
     const RingTable* ring
     int* server_ids             # ring index -> server id
     int size
-    double deadline
 
 cdef struct PlanTable:
     uint32_t refs               # requests that started on it, and the engine while it is installed
@@ -190,7 +189,6 @@ cdef struct Session:
 cdef enum ReplyShape:
     SHAPE_LINE                  # one line
     SHAPE_GET                   # VALUE items until END
-    SHAPE_STATS                 # STAT lines until END
     SHAPE_META_GET              # one line, and a data block behind VA
 
 cdef enum Skipped:

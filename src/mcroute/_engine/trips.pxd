@@ -4,10 +4,6 @@ from libc.stdint cimport uint32_t
 
 from mcroute._engine.state cimport Link, Server
 
-# One more failure: too many in a row, and the server is out until the supervisor says otherwise.
-cdef void server_failed(Server* server) noexcept nogil
-# The oldest expected reply will not come: LOST, or EJECTED if the request was not sent.
-cdef void link_drop_oldest(Link* link, int outcome) noexcept nogil
 # What waits on a server that has tripped, on whatever engine, fails over, unless the server is in service again.
 cdef void server_fail_over(Server* server) noexcept nogil
 # So many failures at once, which are counted alone; whether it is out by them is server_trip's caller's to see.

@@ -39,7 +39,8 @@ cdef void server_count_failures(Server* server, uint32_t more) noexcept nogil:
     server.failures += more
 
 
-cdef void server_failed(Server* server) noexcept nogil:
+# One more failure: too many in a row, and the server is out until the supervisor says otherwise.
+cdef void _failed(Server* server) noexcept nogil:
     server_count_failures(server, 1)
     if server.failures >= server.trip_after:
         server_trip(server)
@@ -64,7 +65,8 @@ cdef void server_fail_over(Server* server) noexcept nogil:
     engine.is_failing_over = before
 
 
-cdef void link_drop_oldest(Link* link, int outcome) noexcept nogil:
+# The oldest expected reply will not come: LOST, or EJECTED if the request was not sent.
+cdef void _drop_oldest(Link* link, int outcome) noexcept nogil:
     cdef Walk* walk = link_oldest(link).walk
     counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
     if walk == NULL and link_oldest(link).is_copied:
@@ -87,7 +89,7 @@ cdef void _drop_unsent(Link* link) noexcept nogil:
         left += link_expected(link, i).step == 0
     # Not what comes meanwhile, from walks that end here.
     while left > 0 and link_advance(link):
-        link_drop_oldest(link, EJECTED)
+        _drop_oldest(link, EJECTED)
         left -= 1
 
 
@@ -115,7 +117,7 @@ cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil:
     link.state = LINK_CLOSED
     while link.count > 0:
         # What has waited for the end of a handshake was certainly not executed.
-        link_drop_oldest(link, EJECTED if was_made else LOST)
+        _drop_oldest(link, EJECTED if was_made else LOST)
     out_clear(&link.conn.out)
     if is_failure:
-        server_failed(link.server)
+        _failed(link.server)

@@ -23,7 +23,10 @@ NEED_DATA: Final = _NeedData.NEED_DATA
 
 @final
 class Request:
-    """One whole request. `raw` holds its bytes, line and data block."""
+    """One whole request of a client. `raw` holds its bytes: the line, and the data block with its line end.
+
+    Only `RequestParser` makes requests. All properties are read from `raw` at each access.
+    """
 
     raw: Final[bytes]
     @property
@@ -31,48 +34,57 @@ class Request:
         """The command word, one of COMMAND_NAMES, as in `get` or `mg`."""
     @property
     def key(self) -> bytes:
-        """The first key, as it was sent (a base64 key encoded); empty for commands without one."""
+        """The first key, 1 to 250 bytes as sent (a base64 key is not decoded); empty for commands without a key."""
     @property
     def keys(self) -> list[bytes]:
-        """All keys of get, gets, gat and gats, in their order; of other commands the one, if any."""
+        """All keys of get, gets, gat and gats, as in the line; for other commands a list of one key or none."""
     @property
     def value(self) -> bytes | None:
-        """The data block without its line end; None for commands without one."""
+        """The bytes of the data block, without its line end; None for commands without a data block."""
     @property
     def flags(self) -> int:
-        """The client flags of a store, classic or by the meta flag F, 32 bits; else 0."""
+        """The client flags of a store (meta flag F), an unsigned integer of 32 bits; 0 for other commands."""
     @property
     def exptime(self) -> int:
-        """Seconds as sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
+        """The lifetime of a store, gat, touch or the meta flag T, or the delay of flush_all, in seconds; else 0.
+
+        As sent: memcached takes more than 30 days for a Unix time, and a negative lifetime for expired.
+        """
     @property
     def number(self) -> int:
-        """The token of cas and the meta flag C, or the delta of incr, decr and ma, 64 bits; else 0."""
+        """The CAS token of cas or the meta flag C, or the delta of incr, decr and ma; 64 bits, unsigned; else 0."""
     @property
     def noreply(self) -> bool:
-        """Whether a classic request wants no reply."""
+        """Whether a classic request ends in `noreply`: the client expects no reply."""
     @property
     def quiet(self) -> bool:
-        """Whether a meta request has the flag q, which suppresses the usual reply."""
+        """Whether a meta request has the flag q: no reply to a miss of mg, nor to a success of ms, md and ma."""
     @property
     def canonical(self) -> bool:
-        """Whether `raw` is the canonical encoding, and may be forwarded unchanged."""
+        """Whether `raw` equals what the encoder writes for this request, so that a proxy may forward `raw`."""
     @property
     def opaque(self) -> bytes:
-        """The token of a meta request's flag O, without the letter; empty without one."""
+        """The token of a meta request's flag O, at most 31 bytes without the letter; empty without the flag."""
     @property
     def meta_flags(self) -> list[bytes]:
-        """A meta request's flags with their tokens, as they were sent; the words behind stats."""
+        """A list of a meta request's flags, each with its token as sent (`[b"v", b"T30"]`); for stats its arguments."""
 
 @final
 class Refusal:
-    """A refused request: answer `reply` (may be empty), and hang up if `close`."""
+    """A refused request. `reply` is the line to answer, with its line end, or empty: then nothing is answered.
+
+    `close` is true where the parser cannot find the next request: answer, and close the connection.
+    """
 
     reply: Final[bytes]
     close: Final[bool]
 
 @final
 class Reply:
-    """One reply line with its data block; `raw` holds the bytes."""
+    """One reply line of a server with its data block, if it has one. `raw` holds the bytes, with all line ends.
+
+    Only `ReplyParser` makes replies. A get is answered by one reply for each VALUE, and by END.
+    """
 
     raw: Final[bytes]
     @property
@@ -80,22 +92,22 @@ class Reply:
         """The kind of reply, one of REPLY_NAMES: its first word, or NUMBER for a line that is a number."""
     @property
     def key(self) -> bytes:
-        """The key of VALUE and ME, or of a meta reply with the flag k; else empty."""
+        """The key of VALUE and ME, or of a meta reply with the flag k, as sent; else empty."""
     @property
     def value(self) -> bytes | None:
-        """The data block of VALUE or VA, without its line end; None for other kinds."""
+        """The bytes of the data block of VALUE or VA, without its line end; None for other kinds."""
     @property
     def flags(self) -> int:
-        """The client flags of VALUE, or of a meta reply with the flag f; else 0. 64 bits at most."""
+        """The client flags of VALUE, or of a meta reply with the flag f; at most 64 bits, unsigned; else 0."""
     @property
     def number(self) -> int:
-        """The number of incr or decr, or the token in the reply to `cas`, 64 bits; else 0."""
+        """The new number after incr or decr, or the CAS token as in `cas`; 64 bits, unsigned; else 0."""
     @property
     def cas(self) -> int | None:
-        """The token of VALUE to gets and gats, or of a meta reply with the flag c; else None."""
+        """The CAS token of VALUE after gets or gats, or of a meta reply with the flag c: 64 bits; else None."""
     @property
     def opaque(self) -> bytes:
-        """The token of a meta reply's flag O, without the letter; empty without one."""
+        """The token of a meta reply's flag O, at most 31 bytes without the letter; empty without the flag."""
 
 class RequestParser:
     """Turns a client's bytes into Request and Refusal objects. Limits are in bytes.
@@ -106,7 +118,10 @@ class RequestParser:
 
     def __init__(self, value_max: int = ..., line_max: int = ..., get_line_max: int = ...) -> None: ...
     def feed(self, data: bytes) -> None:
-        """Adds bytes, as many or few as there are, behind those not consumed yet; they are copied."""
+        """Adds bytes behind those held; they are copied. Take messages until NEED_DATA before the next call.
+
+        Raises BufferError, and adds nothing, while more bytes are held than the largest message has.
+        """
     def next_message(self) -> Request | Refusal | _NeedData:
         """The next Request or Refusal, or NEED_DATA; always NEED_DATA behind a Refusal that closes."""
 
@@ -115,7 +130,10 @@ class ReplyParser:
 
     def __init__(self, value_max: int = ...) -> None: ...
     def feed(self, data: bytes) -> None:
-        """Adds bytes, as many or few as there are, behind those not consumed yet; they are copied."""
+        """Adds bytes behind those held; they are copied. Take messages until NEED_DATA before the next call.
+
+        Raises BufferError, and adds nothing, while more bytes are held than the largest message has.
+        """
     def next_message(self) -> Reply | _NeedData:
         """The next Reply, or NEED_DATA. Raises RemoteProtocolError on anything that is not a reply."""
 

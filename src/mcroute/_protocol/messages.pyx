@@ -69,7 +69,10 @@ cdef Limits _limits_of(value_max, line_max, get_line_max):
 @cython.final
 @cython.freelist(64)
 cdef class Request:
-    """One whole request. `raw` holds its bytes, line and data block."""
+    """One whole request of a client. `raw` holds its bytes: the line, and the data block with its line end.
+
+    Only `RequestParser` makes requests. All properties are read from `raw` at each access.
+    """
 
     cdef RequestView view
     cdef readonly bytes raw
@@ -81,66 +84,72 @@ cdef class Request:
 
     @property
     def key(self):
-        """The first key, as it was sent (a base64 key encoded); empty for commands without one."""
+        """The first key, 1 to 250 bytes as sent (a base64 key is not decoded); empty for commands without a key."""
         return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
 
     @property
     def keys(self):
-        """All keys of get, gets, gat and gats, in their order; of other commands the one, if any."""
+        """All keys of get, gets, gat and gats, as in the line; for other commands a list of one key or none."""
         return self.raw[self.view.key_offset:self.view.keys_end].split()
 
     @property
     def value(self):
-        """The data block without its line end; None for commands without one."""
+        """The bytes of the data block, without its line end; None for commands without a data block."""
         if not self.view.value_offset:
             return None
         return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
 
     @property
     def flags(self):
-        """The client flags of a store, classic or by the meta flag F, 32 bits; else 0."""
+        """The client flags of a store (meta flag F), an unsigned integer of 32 bits; 0 for other commands."""
         return self.view.client_flags
 
     @property
     def exptime(self):
-        """Seconds as sent: the lifetime of a store, gat, touch or the meta flag T, flush_all's delay; else 0."""
+        """The lifetime of a store, gat, touch or the meta flag T, or the delay of flush_all, in seconds; else 0.
+
+        As sent: memcached takes more than 30 days for a Unix time, and a negative lifetime for expired.
+        """
         return self.view.exptime
 
     @property
     def number(self):
-        """The token of cas and the meta flag C, or the delta of incr, decr and ma, 64 bits; else 0."""
+        """The CAS token of cas or the meta flag C, or the delta of incr, decr and ma; 64 bits, unsigned; else 0."""
         return self.view.number
 
     @property
     def noreply(self):
-        """Whether a classic request wants no reply."""
+        """Whether a classic request ends in `noreply`: the client expects no reply."""
         return bool(self.view.flags & REQ_NOREPLY)
 
     @property
     def quiet(self):
-        """Whether a meta request has the flag q, which suppresses the usual reply."""
+        """Whether a meta request has the flag q: no reply to a miss of mg, nor to a success of ms, md and ma."""
         return bool(self.view.flags & REQ_QUIET)
 
     @property
     def canonical(self):
-        """Whether `raw` is the canonical encoding, and may be forwarded unchanged."""
+        """Whether `raw` equals what the encoder writes for this request, so that a proxy may forward `raw`."""
         return bool(self.view.flags & REQ_CANONICAL)
 
     @property
     def opaque(self):
-        """The token of a meta request's flag O, without the letter; empty without one."""
+        """The token of a meta request's flag O, at most 31 bytes without the letter; empty without the flag."""
         return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
 
     @property
     def meta_flags(self):
-        """A meta request's flags with their tokens, as they were sent; the words behind stats."""
+        """A list of a meta request's flags, each with its token as sent (`[b"v", b"T30"]`); for stats its arguments."""
         return self.raw[self.view.flags_offset:self.view.flags_end].split()
 
 
 @cython.final
 @cython.freelist(64)
 cdef class Refusal:
-    """A refused request: answer `reply` (may be empty), and hang up if `close`."""
+    """A refused request. `reply` is the line to answer, with its line end, or empty: then nothing is answered.
+
+    `close` is true where the parser cannot find the next request: answer, and close the connection.
+    """
 
     cdef readonly bytes reply
     cdef readonly bint close
@@ -149,7 +158,10 @@ cdef class Refusal:
 @cython.final
 @cython.freelist(64)
 cdef class Reply:
-    """One reply line with its data block; `raw` holds the bytes."""
+    """One reply line of a server with its data block, if it has one. `raw` holds the bytes, with all line ends.
+
+    Only `ReplyParser` makes replies. A get is answered by one reply for each VALUE, and by END.
+    """
 
     cdef ReplyView view
     cdef readonly bytes raw
@@ -161,34 +173,34 @@ cdef class Reply:
 
     @property
     def key(self):
-        """The key of VALUE and ME, or of a meta reply with the flag k; else empty."""
+        """The key of VALUE and ME, or of a meta reply with the flag k, as sent; else empty."""
         return self.raw[self.view.key_offset:self.view.key_offset + self.view.key_size]
 
     @property
     def value(self):
-        """The data block of VALUE or VA, without its line end; None for other kinds."""
+        """The bytes of the data block of VALUE or VA, without its line end; None for other kinds."""
         if not self.view.value_offset:
             return None
         return self.raw[self.view.value_offset:self.view.value_offset + self.view.value_size]
 
     @property
     def flags(self):
-        """The client flags of VALUE, or of a meta reply with the flag f; else 0. 64 bits at most."""
+        """The client flags of VALUE, or of a meta reply with the flag f; at most 64 bits, unsigned; else 0."""
         return self.view.client_flags
 
     @property
     def number(self):
-        """The number of incr or decr, or the token in the reply to `cas`, 64 bits; else 0."""
+        """The new number after incr or decr, or the CAS token as in `cas`; 64 bits, unsigned; else 0."""
         return self.view.number
 
     @property
     def cas(self):
-        """The token of VALUE to gets and gats, or of a meta reply with the flag c; else None."""
+        """The CAS token of VALUE after gets or gats, or of a meta reply with the flag c: 64 bits; else None."""
         return self.view.number if self.view.has_cas else None
 
     @property
     def opaque(self):
-        """The token of a meta reply's flag O, without the letter; empty without one."""
+        """The token of a meta reply's flag O, at most 31 bytes without the letter; empty without the flag."""
         return self.raw[self.view.opaque_offset:self.view.opaque_offset + self.view.opaque_size]
 
 
