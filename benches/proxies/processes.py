@@ -24,7 +24,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Cores:
-    """Where things run: the proxy, and everything else."""
+    """The cores of programs: the proxy, and everything else."""
 
     proxy: frozenset[int]
     rest: frozenset[int]

@@ -67,7 +67,7 @@ class Fleet:
         return Pool("demo", tuple(Server(name, server.host, server.port) for name, server in named))
 
     def describe(self, fault: Fault) -> str:
-        """What `strike` does, in a word or two for the audience."""
+        """The effect of `strike`, in a word or two for the display."""
         if self.is_embedded:
             return "killed" if fault is Fault.KILL else "stopped"
         return "killed (kill -9)" if fault is Fault.KILL else "stopped (SIGSTOP)"
