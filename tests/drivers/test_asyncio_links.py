@@ -18,7 +18,7 @@ from mcroute.drivers.asyncio.addresses import LoopAddress
 from mcroute.drivers.asyncio.clock import AsyncioClock
 from mcroute.drivers.asyncio.driver import AsyncioDriver, asyncio_routing
 from mcroute.drivers.asyncio.engine_loop import EngineLoop
-from mcroute.drivers.asyncio.link import Link
+from mcroute.drivers.asyncio.link import LinkConnection
 from mcroute.drivers.asyncio.links import AsyncioLinks
 from mcroute.errors import ServerFailure
 from mcroute.policy import (
@@ -227,11 +227,13 @@ def test_no_memory_for_what_a_server_sends_ends_its_connection_and_no_more(
 ) -> None:
     async def scenario() -> None:
         async with world() as w:
-            links = [each for each in w.engine_loop.connections.values() if isinstance(each, Link)]
+            connections = [
+                each for each in w.engine_loop.connections.values() if isinstance(each, LinkConnection)
+            ]
+            assert len(connections) == LINKS
             failing = Failing(w.engine, "get_buffer")
-            for link in links:
-                assert link.connection is not None
-                monkeypatch.setattr(link.connection, "_engine", failing)
+            for connection in connections:
+                monkeypatch.setattr(connection, "_engine", failing)
             for writer in list(w.got):
                 writer.write(b"?\r\n")
             # What the others have heard is no reply of a request: they are out of step, and closed too.

@@ -10,7 +10,7 @@ import pytest
 from mcroute import Engine
 from mcroute.asyncio import Client, start_proxy
 from mcroute.drivers.asyncio.driver import AsyncioDriver
-from mcroute.drivers.asyncio.link import Link
+from mcroute.drivers.asyncio.link import LinkConnection
 from mcroute.policy import Pool, PoolRoute, compile_plan
 from mcroute.testing import EmbeddedServer
 
@@ -26,7 +26,9 @@ def test_a_client_and_its_links() -> None:
                 routing = client._calls.routing
                 assert isinstance(routing.driver, AsyncioDriver)
                 links = [
-                    link for link in routing.driver.engine_loop.connections.values() if isinstance(link, Link)
+                    each.link
+                    for each in routing.driver.engine_loop.connections.values()
+                    if isinstance(each, LinkConnection)
                 ]
                 assert {repr(link) for link in links} == {
                     f"<Link 0 to {server.address}: ready, 0 requests unanswered>" for server in (one, other)

@@ -13,7 +13,7 @@ from .addresses import LoopAddress
 from .control import local_end
 from .engine_loop import EngineLoop, discard_at_close, notice_silence, notice_silent_end, sender
 
-__all__ = ("Link", "LinkObserver")
+__all__ = ("Link", "LinkConnection", "LinkObserver")
 
 DISCARD_SIZE = 4096
 
@@ -76,15 +76,13 @@ class Link:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+            self.engine_loop.connections[self.number] = self
 
     def flush(self) -> None:
-        if self.connection is not None:
-            self.connection.flush()
+        """Nothing: there is no connection."""
 
     def abort(self) -> None:
-        """Closes the connection; its end is reported as if the server had closed it."""
-        if self.connection is not None:
-            self.connection.abort()
+        """Nothing, likewise."""
 
     def detach(self) -> None:
         for connection in self.ending | ({self.connection} if self.connection is not None else set()):
@@ -95,7 +93,8 @@ class LinkConnection(asyncio.BufferedProtocol):
     """One connection to a server: attempted, made, lost."""
 
     def __init__(self, link: Link, address: LoopAddress) -> None:
-        self._link = link
+        self.link = link
+        self._number = link.number
         self._engine_loop = link.engine_loop
         self._engine = link.engine_loop.engine
         self._transport: asyncio.Transport | None = None
@@ -106,7 +105,7 @@ class LinkConnection(asyncio.BufferedProtocol):
 
     async def _make(self, address: LoopAddress) -> None:
         loop = self._engine_loop.loop
-        self._link.ending.add(self)
+        self.link.ending.add(self)
         error = 0
         try:
             if isinstance(address, str):
@@ -121,9 +120,9 @@ class LinkConnection(asyncio.BufferedProtocol):
             error = errno.ECONNABORTED
         finally:
             if self._transport is None:
-                self._link.ending.discard(self)
+                self.link.ending.discard(self)
         if error and not self._is_closed:
-            self._link.observer.not_made(self._link, error)
+            self.link.observer.not_made(self.link, error)
 
     def close(self) -> None:
         self._is_closed = True
@@ -157,34 +156,38 @@ class LinkConnection(asyncio.BufferedProtocol):
         try:
             notice_silent_end(transport)
             notice_silence(transport)
-            self._send = sender(self._transport)
             discard_at_close(transport)
-            self._link.observer.made(self._link, *local_end(transport))
-            # Sends the handshake now.
-            self.flush()
+            end = local_end(transport)
         except OSError as failure:
             # A connection may be lost before its socket options are set.
-            self._link.observer.ended(self._link, failure.errno or errno.ECONNRESET)
+            self.link.observer.not_made(self.link, failure.errno or errno.ECONNRESET)
+            return
+        self._send = sender(self._transport)
+        # Not by way of the link: each turn of the loop flushes.
+        self._engine_loop.connections[self._number] = self
+        self.link.observer.made(self.link, *end)
+        # Sends the handshake now.
+        self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._link.ending.discard(self)
+        self.link.ending.discard(self)
         if not self._is_closed:
-            self._link.observer.ended(self._link, exc.errno or 0 if isinstance(exc, OSError) else 0)
+            self.link.observer.ended(self.link, exc.errno or 0 if isinstance(exc, OSError) else 0)
 
     def get_buffer(self, sizehint: int) -> bytearray | memoryview:
         # Large values are read straight into the engine's memory. After the end, the bytes are discarded.
         if self._is_closed:
             return bytearray(DISCARD_SIZE)
-        return self._engine.get_buffer(self._link.number) or bytearray(DISCARD_SIZE)
+        return self._engine.get_buffer(self._number) or bytearray(DISCARD_SIZE)
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._is_closed:
             return
-        self._engine_loop.received(self._link.number, nbytes)
-        if not self._is_greeted and self._engine.is_ready(self._link.number):
+        self._engine_loop.received(self._number, nbytes)
+        if not self._is_greeted and self._engine.is_ready(self._number):
             self._is_greeted = True
-            self._link.observer.received(self._link)
+            self.link.observer.received(self.link)
 
     def pause_writing(self) -> None:
         self._is_held = True
@@ -196,8 +199,8 @@ class LinkConnection(asyncio.BufferedProtocol):
     def flush(self) -> None:
         if self._transport is None or self._is_closed or self._is_held:
             return
-        pieces = self._engine.take_pieces(self._link.number)
+        pieces = self._engine.take_pieces(self._number)
         if pieces:
             self._send(pieces)
-        if self._engine.must_close(self._link.number):
+        if self._engine.must_close(self._number):
             self._transport.abort()
