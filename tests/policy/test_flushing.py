@@ -49,59 +49,59 @@ NEW = ServerStats(version="1.6.45", pid=1, uptime=100, items=7, passes=50, has_c
 def test_which_servers_are_empty_after_one_flush(changes, is_certain):
     stats = replace(NEW, **changes)
     assert is_flushed_at_once(stats) is is_certain
-    assert (Flushing(SETTINGS).heard(stats, 0.0) is FlushStep.DONE) is is_certain
+    assert (Flushing(SETTINGS).answered(stats, 0.0) is FlushStep.DONE) is is_certain
 
 
 def test_a_flush_is_repeated_until_queued_bumps_are_carried_out_and_once_more():
     flushing = Flushing(SETTINGS)
     assert (flushing.step, flushing.delay_s) == (FlushStep.FLUSH, 0)
-    assert flushing.heard(NEW, 0.0) is FlushStep.FLUSH
+    assert flushing.answered(NEW, 0.0) is FlushStep.FLUSH
     assert flushing.delay_s == 1
-    assert flushing.heard(replace(NEW, passes=52, uptime=101), 0.0) is FlushStep.FLUSH
-    assert flushing.heard(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.FLUSH_NOW
-    assert flushing.heard(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.LOOK
+    assert flushing.answered(replace(NEW, passes=52, uptime=101), 0.0) is FlushStep.FLUSH
+    assert flushing.answered(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.FLUSH_NOW
+    assert flushing.answered(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.LOOK
     # The rest of the second in which it was flushed forgets what is stored.
-    assert flushing.heard(replace(NEW, passes=54, uptime=101), 0.0) is FlushStep.LOOK
-    assert flushing.heard(replace(NEW, passes=54, uptime=102), 0.0) is FlushStep.DONE
+    assert flushing.answered(replace(NEW, passes=54, uptime=101), 0.0) is FlushStep.LOOK
+    assert flushing.answered(replace(NEW, passes=54, uptime=102), 0.0) is FlushStep.DONE
 
 
 @pytest.mark.parametrize("broken", [{"uptime": 102}, {"uptime": 99}, {"pid": 2}, {"uptime": None}])
 def test_a_second_without_a_flush_or_another_process_begins_anew(broken):
     flushing = Flushing(SETTINGS)
-    flushing.heard(NEW, 0.0)
-    assert flushing.heard(replace(NEW, passes=60, **broken), 0.0) is FlushStep.FLUSH
-    assert flushing.heard(replace(NEW, passes=62, **broken), 0.0) is FlushStep.FLUSH
+    flushing.answered(NEW, 0.0)
+    assert flushing.answered(replace(NEW, passes=60, **broken), 0.0) is FlushStep.FLUSH
+    assert flushing.answered(replace(NEW, passes=62, **broken), 0.0) is FlushStep.FLUSH
 
 
 def test_a_server_that_is_restarted_before_it_serves_is_flushed_again():
     flushing = Flushing(SETTINGS)
     for passes in (50, 53, 53):
-        flushing.heard(replace(NEW, passes=passes), 0.0)
+        flushing.answered(replace(NEW, passes=passes), 0.0)
     assert flushing.step is FlushStep.LOOK
-    assert flushing.heard(replace(NEW, pid=2, uptime=0), 0.0) is FlushStep.FLUSH
+    assert flushing.answered(replace(NEW, pid=2, uptime=0), 0.0) is FlushStep.FLUSH
 
 
 def test_without_an_lru_maintainer_nothing_is_queued():
     flushing = Flushing(SETTINGS)
     stats = replace(NEW, passes=None)
-    assert [flushing.heard(stats, 0.0) for _ in range(3)] == [
+    assert [flushing.answered(stats, 0.0) for _ in range(3)] == [
         FlushStep.FLUSH, FlushStep.FLUSH_NOW, FlushStep.LOOK,
     ]  # fmt: skip
 
 
 def test_a_server_that_tells_no_times_is_flushed_for_a_while():
     flushing = Flushing(SETTINGS)
-    assert flushing.heard(ServerStats(), 0.0) is FlushStep.FLUSH
-    assert flushing.heard(ServerStats(), 4.9) is FlushStep.FLUSH
-    assert flushing.heard(ServerStats(), 5.0) is FlushStep.FLUSH_NOW
-    assert flushing.heard(ServerStats(), 5.0) is FlushStep.LOOK
-    assert flushing.heard(ServerStats(), 7.0) is FlushStep.LOOK
-    assert flushing.heard(ServerStats(), 7.1) is FlushStep.DONE
+    assert flushing.answered(ServerStats(), 0.0) is FlushStep.FLUSH
+    assert flushing.answered(ServerStats(), 4.9) is FlushStep.FLUSH
+    assert flushing.answered(ServerStats(), 5.0) is FlushStep.FLUSH_NOW
+    assert flushing.answered(ServerStats(), 5.0) is FlushStep.LOOK
+    assert flushing.answered(ServerStats(), 7.0) is FlushStep.LOOK
+    assert flushing.answered(ServerStats(), 7.1) is FlushStep.DONE
 
 
 def test_versions_without_cas_ids_compare_whole_seconds_without_an_argument():
     flushing = Flushing(SETTINGS)
-    assert flushing.heard(replace(NEW, version="1.6.18", has_cas=False), 0.0) is FlushStep.FLUSH
+    assert flushing.answered(replace(NEW, version="1.6.18", has_cas=False), 0.0) is FlushStep.FLUSH
     assert flushing.delay_s == 0
 
 
@@ -151,7 +151,7 @@ def flushed(server: Memcached, events: list[tuple[str, int]]) -> None:
     while flushing.step is not FlushStep.DONE:
         if flushing.step is not FlushStep.LOOK:
             server.flush(flushing.delay_s)
-        flushing.heard(server.stats(), 0.0)
+        flushing.answered(server.stats(), 0.0)
         name, item = next(happening, ("both", 0))
         if name in ("tick", "both"):
             server.clock += 1

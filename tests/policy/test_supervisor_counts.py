@@ -81,7 +81,7 @@ class Plain(Supervisor):
             if is_panic is not (pool.name in self._panics):
                 self._panics ^= {pool.name}
                 decisions.append(PanicChanged(pool.name, is_panic))
-                decisions += self._lift_all(pool.members, now) if is_panic else []
+                decisions += self._restore_all(pool.members, now) if is_panic else []
         return decisions
 
     def tick(self, now):

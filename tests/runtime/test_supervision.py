@@ -353,7 +353,7 @@ def test_what_was_late_before_a_return_does_not_show_the_server_as_slow() -> Non
     def scenario(engine: Any, supervision: Supervision) -> None:
         supervision._tripped(0, Reason(Cause.FAILURES))
         engine.told = {0: (5, 0)}
-        supervision._carry_out(supervision.supervisor._lift(0, asyncio.get_running_loop().time()))
+        supervision._carry_out(supervision.supervisor._restore(0, asyncio.get_running_loop().time()))
         supervision.look_for_troubles()
         assert supervision.supervisor._records[0].slow_at is None
 

@@ -99,7 +99,7 @@ class Flushing:
         self._last: tuple[ServerStats, float] | None = None  # after the last flush
         self._is_drained = False
 
-    def heard(self, stats: ServerStats, now: float) -> FlushStep:
+    def answered(self, stats: ServerStats, now: float) -> FlushStep:
         """Takes the `stats` that the server sent after the last step. Returns the next step."""
         self.step = self._next(stats, now)
         return self.step

@@ -4,7 +4,7 @@
 
 Rule 1: every change of a state is a row of TRANSITIONS; an event without a row changes nothing, so that late
 reports (an answer to an expired probe) are harmless.
-Rule 2: only the end of a return leads to UP, or LIFTED for a server without debts.
+Rule 2: only the end of a return leads to UP, or RESTORED for a server without debts.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Event(IntEnum):
     FLUSHED = 6
     NOTHING_MISSED = 7  # no flush is needed
     FLUSH_FAILED = 8
-    LIFTED = 9  # panic: restored at once, without debts
-    LIFTED_IN_DEBT = 10  # panic: returns without waiting, through fence and flush
+    RESTORED = 9  # panic: restored at once, without debts
+    RESTORED_IN_DEBT = 10  # panic: returns without waiting, through fence and flush
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.UP: {Event.TRIPPED: State.EJECTED},
     State.EJECTED: {
         Event.RETRY_DUE: State.PROBING,
-        Event.LIFTED: State.UP,
-        Event.LIFTED_IN_DEBT: State.FENCING,
+        Event.RESTORED: State.UP,
+        Event.RESTORED_IN_DEBT: State.FENCING,
     },
     State.PROBING: {
         Event.PROBE_ANSWERED: State.FENCING,

@@ -137,7 +137,7 @@ class Supervisor:
         ]
         # A continuing panic restores servers once more: the new pool may consist of ejected ones.
         panics = (pool for pool in self._census.pools if pool.name in self._panics)
-        lifts = [self._lift_all(pool.members, now) for pool in panics]
+        lifts = [self._restore_all(pool.members, now) for pool in panics]
         return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
 
     def located(self, server: int, place: Place, now: float) -> tuple[Decision, ...]:
@@ -330,19 +330,19 @@ class Supervisor:
         self._panics ^= {pool.name}
         self._census.touch(pool.members)
         decisions: list[Decision] = [PanicChanged(pool.name, is_panic)]
-        return decisions + self._lift_all(pool.members, now) if is_panic else decisions
+        return decisions + self._restore_all(pool.members, now) if is_panic else decisions
 
-    def _lift_all(self, members: tuple[int, ...], now: float) -> list[Decision]:
-        return [decision for server in members for decision in self._lift(server, now)]
+    def _restore_all(self, members: tuple[int, ...], now: float) -> list[Decision]:
+        return [decision for server in members for decision in self._restore(server, now)]
 
-    def _lift(self, server: int, now: float) -> list[Decision]:
+    def _restore(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
         if record.is_unreachable or record.is_foreign or record.health.state is not State.EJECTED:
             return []
         if record.original is not None:
             return []
         record.suspect_at = now
-        return self._move(server, Event.LIFTED_IN_DEBT if record.has_debts else Event.LIFTED, now)
+        return self._move(server, Event.RESTORED_IN_DEBT if record.has_debts else Event.RESTORED, now)
 
     # ---- who answers ----
 
@@ -371,9 +371,9 @@ class Supervisor:
         if record is None or not record.is_foreign:
             return ()
         record.suspect_at = now
-        return self._put_out(server, now, Reason(Cause.FOREIGN))
+        return self._take_out(server, now, Reason(Cause.FOREIGN))
 
-    def _put_out(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
+    def _take_out(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
         """Ejects the server regardless of the cap on ejections."""
         record = self._records[server]
         if record.health.state is State.UP:
@@ -415,7 +415,7 @@ class Supervisor:
         self._census.count(duplicate)
         process = self.process(original)
         details = (self._members.name(original), f" ({process})" if process else "")
-        return self._put_out(duplicate, now, Reason(Cause.DUPLICATE, details))
+        return self._take_out(duplicate, now, Reason(Cause.DUPLICATE, details))
 
     # ---- returning ----
 
@@ -469,7 +469,7 @@ class Supervisor:
             # A link was lost since the fence: its writes may still arrive after the flush.
             return tuple(self._move(server, Event.FLUSH_FAILED, now))
         assert record.flushing is not None
-        step = record.flushing.heard(stats, now)
+        step = record.flushing.answered(stats, now)
         if step is not FlushStep.DONE:
             return self._flush_goes_on(server, step, now)
         record.tally.flushes += 1
@@ -551,7 +551,7 @@ class Supervisor:
         if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
             # Writes missed while it is out are no reason to stay out, if it was emptied before.
             missed = record.missed if event is Event.NOTHING_MISSED else None
-            decisions.append(SetState(server, word, missed, event is Event.LIFTED, record.reason))
+            decisions.append(SetState(server, word, missed, event is Event.RESTORED, record.reason))
         return decisions + self._enter(server, now)
 
     def _enter(self, server: int, now: float) -> list[Decision]:

@@ -248,7 +248,7 @@ class Returns:
         while True:
             delay_s = None if flushing.step is FlushStep.LOOK else flushing.delay_s
             stats = await self._stats_after_flush(server, delay_s, is_trusted)
-            step = flushing.heard(stats, self._clock.now())
+            step = flushing.answered(stats, self._clock.now())
             if step is FlushStep.DONE:
                 return
             await self._clock.sleep(0 if step is FlushStep.FLUSH_NOW else settings.again_s)
