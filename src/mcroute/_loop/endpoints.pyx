@@ -1,4 +1,4 @@
-"""Level-triggered: a socket is asked about once, and again only when a send falls short or a client must wait."""
+"""Sockets in an epoll set, level-triggered: their events change only when a send falls short or a client waits."""
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stddef cimport size_t
@@ -13,10 +13,10 @@ from mcroute._loop.system cimport (
 )
 
 cdef enum:
-    PIECES = 64                 # that one system call sends
+    PIECES = 64                 # for one system call
 
 
-# ---- the plain hook ----
+# ---- the hook without a transformation ----
 
 cdef ssize_t _receive(Endpoint* end, uint8_t* room, size_t size) noexcept nogil:
     return recv(end.fd, room, size, 0)
@@ -64,7 +64,7 @@ cdef bint endpoint_open(Endpoint* end, Loop* loop, int kind, int fd, Conn* conn,
 
 
 cdef void endpoint_close(Endpoint* end) noexcept nogil:
-    # A process that is being forked may hold it open: the system would go on telling of an endpoint that is no more.
+    # A forked child may hold the socket open: without this, epoll would report events of a freed endpoint.
     mcroute_watch(end.loop.epoll, EPOLL_CTL_DEL, end.fd, 0, NULL)
     _note(end.loop, end.fd, False)
     end.io.close(end)
@@ -84,7 +84,7 @@ cdef bint endpoint_receive(Endpoint* end) noexcept nogil:
     cdef uint8_t* buffer = conn_buffer(end.conn, &room)
     cdef ssize_t got
     if buffer == NULL:
-        # A session that has to wait: what it sends stays with the system until some of its replies are gone.
+        # The session is paused: the system keeps its further bytes until some of its replies are sent.
         if not end.conn.is_broken:
             endpoint_watch(end, end.events & ~<uint32_t>EPOLLIN)
         return True
@@ -93,7 +93,7 @@ cdef bint endpoint_receive(Endpoint* end) noexcept nogil:
         conn_received(end.conn, <size_t>got, end.loop.now)
         return True
     if got == 0 and end.kind == END_SESSION:
-        # It may have closed one half only, and still gets its replies.
+        # The client may have closed its sending half only: it still gets its replies.
         end.has_ended = True
         endpoint_watch(end, end.events & ~<uint32_t>EPOLLIN)
         return _session_goes_on(end)
@@ -104,7 +104,7 @@ cdef bint endpoint_receive(Endpoint* end) noexcept nogil:
 
 
 cdef bint _session_goes_on(Endpoint* end) noexcept nogil:
-    """After a send: reads on, or ends when all that came is answered."""
+    """After a send: False if the session ends, because all its requests are answered; else resumes reading."""
     cdef Session* session = <Session*>end.conn
     if end.has_ended and not session.is_paused:
         end.conn.is_closing = True
@@ -124,7 +124,7 @@ cdef bint endpoint_flush(Endpoint* end) noexcept nogil:
         return False
     count = conn_iovecs(conn, pieces, PIECES)
     if count == 0:
-        # Also when there is nothing to send: this is when a paused session goes on.
+        # conn_sent also resumes a paused session, which has nothing to send yet.
         conn_sent(conn, 0)
         count = conn_iovecs(conn, pieces, PIECES)
     while count > 0:

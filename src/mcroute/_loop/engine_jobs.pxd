@@ -11,15 +11,15 @@ cdef struct Admission:
     AdmittedServer* servers
     int count
     PlanTable* table
-    bint is_done                # afterwards; False without memory
+    bint is_done                # result: False without memory
 
 cdef struct Usage:
     PlanTable* table
-    uint32_t refs               # afterwards
+    uint32_t refs               # result
 
 cdef struct Idleness:
     int server
-    bint is_idle                # afterwards: its links are closed, and nothing waits for them
+    bint is_idle                # result: the links are closed, and no request waits for them
 
 cdef struct Answer:
     uint64_t number
@@ -27,7 +27,7 @@ cdef struct Answer:
     size_t size
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil             # Admission
-# Installs the plan that was admitted last, when all loops have arrived at the barrier.
+# Installs the plan that was admitted last, once all loops have reached the barrier or its time is up.
 cdef void plan_install(Loop* loop, void* barrier) noexcept nogil            # Barrier
 cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil        # Usage
 cdef void server_see_if_idle(Loop* loop, void* argument) noexcept nogil     # Idleness
@@ -39,11 +39,11 @@ cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil     # Ro
 cdef void deferred_lines_take(Loop* loop, void* argument) noexcept nogil      # Deferred*
 cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil           # Answer
 
-# Called by the loop, not as jobs: each turn checks whether unsettled plans still are.
+# Not jobs: the loop calls these. Removes plans whose writes have ended from the unsettled plans, and opens claims.
 cdef void plans_settle(Loop* loop) noexcept nogil
-# The loop ends: the others do not wait for its plans.
+# Settles all plans when the loop ends, so that other loops do not wait for them.
 cdef void plans_abandon(Loop* loop) noexcept nogil
-# The supervisor has ejected servers: requests that wait for them fail over.
+# Fails over the requests that wait for servers which the supervisor has ejected.
 cdef void servers_fail_over(Loop* loop) noexcept nogil
-# The largest value of some server is known.
+# Takes the servers' item size limits from the shared state into the engine.
 cdef void servers_limit(Loop* loop) noexcept nogil

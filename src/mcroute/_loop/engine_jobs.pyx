@@ -29,7 +29,7 @@ cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
 
 
 cdef bint _has_writes(Engine* engine, PlanTable* plan) noexcept nogil:
-    """Whether one is under way that began by this plan. One that timed out is a ghost, which claims know of."""
+    """Whether a write that began on this plan is in flight. A write that timed out is a ghost: claims count it."""
     cdef Deadline* each = engine.requests.first
     if plan.refs == (plan == engine.plan):
         return False
@@ -45,7 +45,7 @@ cdef void plan_install(Loop* loop, void* barrier) noexcept nogil:
     cdef PlanTable* before = engine.plan
     if (engine.claims != NULL and before != NULL and loop.next_plan != NULL and loop.next_plan.has_copies
             and not before.has_copies and _has_writes(engine, before)):
-        # Before any loop can begin a write by the next plan.
+        # Closed before any loop can begin a write on the next plan.
         claims_close(engine.claims)
         before.next_unsettled = loop.unsettled
         loop.unsettled = before
@@ -76,7 +76,7 @@ cdef void plans_abandon(Loop* loop) noexcept nogil:
 
 cdef void plan_count_refs(Loop* loop, void* argument) noexcept nogil:
     cdef Usage* usage = <Usage*>argument
-    # One without requests may be freed afterwards.
+    # Settled first: the caller may free a plan without requests.
     plans_settle(loop)
     usage.refs = usage.table.refs
 

@@ -1,7 +1,7 @@
 from mcroute._loop.state cimport Loop
 
 cdef enum:
-    GATHER_MS = 1               # that replies of a batch wait for the others; what epoll_wait can wait at least
+    GATHER_MS = 1               # for replies of a batch to wait for the others: epoll_wait's shortest wait
 
-# Sends what the turn has gathered. `is_quiet`: the system had nothing for it.
+# Sends the turn's output. `is_quiet`: epoll had no event in this turn.
 cdef void loop_flush(Loop* loop, bint is_quiet) noexcept nogil

@@ -1,10 +1,10 @@
-"""The end of a turn: everything that has something to send.
+"""The end of a turn: sends the output of every dirty connection.
 
-A client that sends a batch of requests goes on when all of them are answered. Their replies come from several servers,
-in several turns, and each of these would cost a system call here and another one there. So those that are there wait
-for the others: until these have come, or the system has had nothing for a turn of the loop, or a millisecond has
-passed at the end of a turn, or they are many bytes; whichever is first, and once a batch at most. Who goes on sending
-while replies are due is not kept waiting: that is no batch, but several callers on one connection
+A client that sends a batch of requests goes on when all of them are answered. The replies come from several servers in
+several turns, and sending in each turn would cost the proxy and the client a system call each. So the first replies of
+a batch wait for the others, once per batch at most. The wait ends as soon as all replies are there, epoll has had no
+event for a turn, a turn ends a millisecond later, or the replies have 16 KiB. A client that sends more requests while
+replies are due does not send a batch: several callers share its connection, and its replies do not wait
 (docs/decisions/0009-batches.md).
 """
 
@@ -18,11 +18,11 @@ from mcroute._loop.state cimport Endpoint
 from mcroute._protocol cimport REQ_NOREPLY
 
 cdef enum:
-    GATHER_MAX = 16 * 1024      # bytes: more are worth a system call of their own
+    GATHER_MAX = 16 * 1024      # bytes: more are worth a separate system call
 
 
 cdef bint _gathers(const Conn* conn) noexcept nogil:
-    """Whether there are replies of a batch to send, not much, and others to come."""
+    """Whether replies of a batch wait to be sent, fewer than GATHER_MAX bytes, and the batch has more replies due."""
     cdef const Session* session = <const Session*>conn
     return (conn.kind == CONN_SESSION and session.is_batch and session.in_flight > 0
             and not session.tail.view.flags & REQ_NOREPLY and 0 < conn.out.bytes < GATHER_MAX
@@ -44,7 +44,7 @@ cdef void loop_flush(Loop* loop, bint is_quiet) noexcept nogil:
     cdef uint32_t kept = 0
     cdef uint32_t i = 0
     cdef Conn* conn
-    # Flushing makes work itself: a paused session goes on, and asks.
+    # dirty_count may grow meanwhile: a flush resumes a paused session, whose requests mark links.
     while i < engine.dirty_count:
         conn = engine.dirty[i]
         i += 1

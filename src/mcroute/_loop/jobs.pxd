@@ -1,4 +1,4 @@
-"""Jobs: work that one thread gives to others, which a loop does between two of its turns."""
+"""Jobs: work that one thread posts to other threads' loops; a loop does its job between two of its turns."""
 
 from mcroute._loop.state cimport Job, Loop
 from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t
@@ -7,13 +7,12 @@ cdef struct PostedJob:
     Loop* loop
     Job job
     void* argument
-    bint is_done                # afterwards
+    bint is_done                # result
 
-# Does each job in its loop's thread, or in the calling thread if that loop does not run, and returns when all are done.
-# All are posted before the first is awaited, so that they may wait for each other. A job that its loop does not begin
-# in time is taken back; a job that has begun is awaited to its end.
+# Does each job in its loop's thread, or in the calling thread if that loop does not run. All jobs are posted before the
+# first is awaited: they may wait for each other. A job that its loop does not begin in time is taken back (`is_done`).
 cdef void jobs_do(PostedJob* posted, int count) noexcept nogil
-# One job; whether it was done.
+# Does one job. Returns whether the job was done.
 cdef bint loop_do(Loop* loop, Job job, void* argument) noexcept nogil
 # In the loop's thread: does the posted job.
 cdef void job_run(Loop* loop) noexcept nogil

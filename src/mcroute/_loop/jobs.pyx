@@ -8,7 +8,7 @@ from mcroute._loop.system cimport (
     pthread_mutex_lock, pthread_mutex_unlock, read, write,
 )
 
-# Seconds of one wait. While the process or its machine is stopped, only one of these passes.
+# Seconds of one wait. A stop of the process or its machine uses up only one slice of the timeout.
 cdef double SLICE = 1.0
 # Seconds, far above a turn's duration. If a loop hangs, the clients of the other loops wait this long.
 cdef double BARRIER_TIMEOUT = 1.0
@@ -37,8 +37,8 @@ cdef void _post(PostedJob* posted) noexcept nogil:
 
 
 cdef bint _is_done(Loop* loop) noexcept nogil:
-    """Awaits the job, else takes it back. A job that has begun uses the caller's memory: it is awaited to its end."""
-    # The next caller of a loop that hangs does not wait as long again.
+    """Awaits the job, or takes it back at the timeout. A job that has begun uses the caller's memory: it is awaited."""
+    # After a timeout, the next callers of the same loop do not wait again.
     cdef double left = 0 if loop.is_late else loop.job_timeout
     cdef double slice
     while not loop.is_done:
@@ -90,7 +90,7 @@ cdef void job_run(Loop* loop) noexcept nogil:
     loop.is_late = False
     pthread_mutex_unlock(&loop.post)
     if job == NULL:
-        # The caller has taken it back.
+        # The caller has taken the job back.
         return
     job(loop, loop.argument)
     pthread_mutex_lock(&loop.post)

@@ -1,4 +1,4 @@
-"""The sockets of links, and what another thread asks of links, as jobs. Their life is in runtime/links.pxd."""
+"""The sockets of links, and the jobs that other threads post for links. The state machine is runtime/links.pxd."""
 
 from libc.stdint cimport uint32_t
 
@@ -8,18 +8,18 @@ from mcroute.runtime.sharing cimport SharedUpstream
 
 cdef LinkDriver SOCKETS
 
-# What the link's socket is ready for.
+# Handles the events that epoll reports for the link's socket.
 cdef void link_ready(Endpoint* end, uint32_t events) noexcept nogil
-# Sends what the engine has for the link.
+# Sends the engine's output for the link.
 cdef void link_flush(Endpoint* end) noexcept nogil
-# The addresses of all servers are freed.
+# Frees the addresses of all servers.
 cdef void addresses_free(Loop* loop) noexcept nogil
 
 # ---- jobs ----
 
 cdef struct Connect:            # to one server
     int server
-    int count                   # of links: as many as there are, or more
+    int count                   # of links: never fewer than before
     double timeout
     Backoff backoff
     Address* addresses
@@ -27,12 +27,12 @@ cdef struct Connect:            # to one server
     SharedUpstream* shared      # of the server
     bint is_done                # False: without memory
 
-# Connects to the server, from now on at these addresses; later connections take a changed address or timeout.
+# Connects to the server. Connections that exist stay; later ones use the new addresses and timeout.
 cdef void server_connect(Loop* loop, void* connect) noexcept nogil
-# The argument of these is a pointer to the server's id.
-# Closes the links that are not connected with every request answered; they are connected again.
+# The argument of the next two is a pointer to the server's id.
+# Closes connected links with unanswered requests; they are connected again.
 cdef void server_settle(Loop* loop, void* server) noexcept nogil
-# Closes all links, for good.
+# Closes all links; they stay closed until server_connect.
 cdef void server_leave(Loop* loop, void* server) noexcept nogil
 
 cdef struct Silence:

@@ -20,7 +20,7 @@ from mcroute.runtime.links cimport (
 )
 
 
-# ---- what the link state machine asks for ----
+# ---- operations of the link state machine ----
 
 cdef bint _attach(Connector* link) noexcept nogil:
     cdef Endpoint* end = <Endpoint*>calloc(1, sizeof(Endpoint))
@@ -30,7 +30,7 @@ cdef bint _attach(Connector* link) noexcept nogil:
     end.loop = <Loop*>link.table.owner
     end.fd = -1
     link.connection = end
-    # Also before it is connected: the engine marks it when requests wait.
+    # Set before the connect: the engine marks a connection dirty while it waits.
     link.link.conn.user = end
     return True
 
@@ -67,7 +67,7 @@ cdef void _detach(Connector* link) noexcept nogil:
 cdef LinkDriver SOCKETS = LinkDriver(_attach, _connect, _drain, _close, _detach)
 
 
-# ---- what the system tells ----
+# ---- events of epoll ----
 
 cdef void _made(Endpoint* end) noexcept nogil:
     cdef Connector* link = end.link
@@ -109,7 +109,7 @@ cdef void link_flush(Endpoint* end) noexcept nogil:
 # ---- jobs ----
 
 cdef bint _readdress(Upstream* upstream, const Connect* asked, bint* are_new) noexcept nogil:
-    """Takes the addresses. False without memory."""
+    """Copies the addresses. False without memory."""
     cdef size_t size = max(asked.address_count, 0) * sizeof(Address)
     if upstream.addresses == NULL:
         upstream.addresses = calloc(ADDRESSES_MAX, sizeof(Address))

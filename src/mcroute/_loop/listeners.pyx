@@ -1,4 +1,4 @@
-"""Accepting clients."""
+"""Accepts clients, and divides them among the loops that share a listener."""
 
 from libc.errno cimport errno
 from libc.math cimport INFINITY
@@ -16,9 +16,9 @@ from mcroute._loop.system cimport (
 )
 
 cdef enum:
-    ACCEPTS_A_TURN = 64         # so that clients that come do not hold up those that are there
+    ACCEPTS_A_TURN = 64         # new clients do not delay connected ones
 
-# A listener without a descriptor, or room, to give is always ready: it is not looked at for so long.
+# Seconds without watching a listener that lacks a descriptor or room: epoll would report it in every turn.
 cdef double NO_DESCRIPTORS_PAUSE = 0.1
 
 
@@ -79,7 +79,7 @@ cdef void session_end(Endpoint* end) noexcept nogil:
 
 
 cdef void _hand_over(Loop* loop, int fd) noexcept nogil:
-    """In turn to each loop; one that is too busy to take it leaves it to this one."""
+    """Gives the client to the next loop in turn, or to this loop if that loop's pipe is full."""
     cdef int to
     if loop.share_count == 0:
         _admit(loop, fd)
@@ -104,7 +104,7 @@ cdef void listener_ready(Endpoint* listener) noexcept nogil:
     cdef int i
     for i in range(ACCEPTS_A_TURN):
         if not _room_take(listener.loop):
-            # After the last one that fits perhaps nobody waits: that is seen in the next turn.
+            # Only at the first: after an accepted client, the next turn shows whether another client waits.
             if i == 0:
                 mcroute_more(&listener.loop.room.held)
                 _pause(listener.loop)

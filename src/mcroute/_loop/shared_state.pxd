@@ -1,4 +1,4 @@
-"""What the loops of one proxy share: words of each server, the table of claimed keys, the room for clients."""
+"""State that the loops of one proxy share: servers' state words, the claimed keys, the bound on clients."""
 
 from mcroute._engine.state cimport Claims, Description
 from mcroute._engine.server_words cimport ServerWord
@@ -9,7 +9,7 @@ cdef class SharedState:
     cdef ServerWord** words
     cdef int count
     cdef unsigned char[::1] memory
-    cdef int lent               # words that lie in this memory; the others are our own
+    cdef int lent               # state words in `memory`; the others are allocated here
     cdef Claims* claims         # NULL: there is one engine
     cdef int* wake_fds          # an eventfd for each engine
     cdef int wake_count

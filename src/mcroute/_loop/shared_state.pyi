@@ -2,27 +2,28 @@ from collections.abc import Sequence
 from typing import Any
 
 class SharedState:
-    """One word a server, by its number; made when first asked for, and never moved.
+    """One state word per server, by the server's id; allocated at the first use, and never moved.
 
-    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
-    are duplicated, so that nobody writes to what another has closed. Raises ValueError for more than 255.
+    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of the threads' numbers from 1 on.
+    They are duplicated: the caller may close its own. Raises ValueError for more than 255, MemoryError.
 
-    The first words lie in `memory` if there is one, 64 bytes each: a map of a file outlives a process that is killed.
+    The first state words lie in `memory` if it is given, 64 bytes each. A mapped file keeps them if the process is
+    killed.
     """
 
     def __new__(cls, wake_fds: Sequence[int] = (), memory: memoryview | None = None) -> SharedState: ...
     def set_clients_max(self, size: int) -> None:
-        """So many clients may be connected at once; those that are there stay, the next ones wait."""
+        """Bounds the clients that are connected at once to `size`. Connected clients stay, further ones wait."""
     def clients_held(self) -> int:
-        """How often a listener was held because of that."""
+        """The number of times that a listener was paused because as many clients were connected as are allowed."""
     def forget(self, server: int) -> None:
-        """The number is another server's from now on, which is in service and has missed nothing."""
+        """Resets the state of a reused id: its new server is in service and has no missed writes."""
     def fail_over(self, server: int) -> None:
-        """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
+        """In every thread, fails over the requests that wait for the server, if it is ejected."""
     def hurry(self, server: int) -> None:
-        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        """In every thread, ends the backoff of the server's links: they try to connect now."""
     def describe(self, server: int, name: str, fault: str) -> None:
-        """As `Engine.describe`, for every thread. None of them is woken: it is read when a request fails."""
+        """As `Engine.describe`, for every thread. Wakes none: a thread reads the description when a request fails."""
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """As `Engine.set_item_size_max`, for every thread."""
     def state(self, server: int) -> int:
@@ -42,8 +43,8 @@ class SharedState:
     def missed(self, server: int) -> int:
         """As `Engine.missed_writes`."""
     def restore(self, server: int, missed: int) -> bool:
-        """Puts the server into service unless it has missed more than so many writes. Whether it did."""
+        """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""
     def restore_unless_stale(self, server: int) -> bool:
-        """Puts the server into service unless it is stale. Whether it did."""
+        """Restores the server unless it is stale. Returns whether it was restored."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...

@@ -1,4 +1,4 @@
-"""The servers' words and the claimed keys of one proxy, on which all of its engines act."""
+"""The servers' state words and the claimed keys of one proxy, which all of its engines use."""
 
 cimport cython
 from libc.stdint cimport uint64_t
@@ -20,16 +20,17 @@ cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** out, size_t alignment, size_t size)
 
 cdef enum:
-    CACHE_LINE = 64             # so that the threads that read one word do not wait for writes to another
+    CACHE_LINE = 64             # a state word each: writes to one do not delay readers of another
 
 
 cdef class SharedState:
-    """One word a server, by its number; made when first asked for, and never moved.
+    """One state word per server, by the server's id; allocated at the first use, and never moved.
 
-    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of their numbers from 1 on. They
-    are duplicated, so that nobody writes to what another has closed. Raises ValueError for more than 255.
+    `wake_fds` are eventfds that wake the engines' threads, one each, in the order of the threads' numbers from 1 on.
+    They are duplicated: the caller may close its own. Raises ValueError for more than 255, MemoryError.
 
-    The first words lie in `memory` if there is one, 64 bytes each: a map of a file outlives a process that is killed.
+    The first state words lie in `memory` if it is given, 64 bytes each. A mapped file keeps them if the process is
+    killed.
     """
 
     def __cinit__(self, wake_fds=(), unsigned char[::1] memory=None):
@@ -119,7 +120,7 @@ cdef class SharedState:
             return self.descriptions[server]
 
     cdef int wake(self) except -1:
-        """Every loop looks at the signals with its next turn; it is not waited for."""
+        """Wakes every loop, which looks at the signals in its next turn. Does not wait for the loops."""
         cdef uint64_t one = 1
         cdef int i
         for i in range(self.wake_count):
@@ -127,35 +128,35 @@ cdef class SharedState:
         return 0
 
     def set_clients_max(self, uint64_t size):
-        """So many clients may be connected at once; those that are there stay, the next ones wait."""
+        """Bounds the clients that are connected at once to `size`. Connected clients stay, further ones wait."""
         while not mcroute_swap(&self.room.size, mcroute_load(&self.room.size), size):
             pass
 
     def clients_held(self):
-        """How often a listener was held because of that."""
+        """The number of times that a listener was paused because as many clients were connected as are allowed."""
         return mcroute_load(&self.room.held)
 
     def forget(self, int server):
-        """The number is another server's from now on, which is in service and has missed nothing."""
+        """Resets the state of a reused id: its new server is in service and has no missed writes."""
         self.word(server).bits = 0
         shared_restart(self.upstream(server))
         shared_set_size(self.upstream(server), 0, 0)
         description_write(self.description(server), "", "")
 
     def fail_over(self, int server):
-        """What waits on the server in any thread goes on elsewhere, if the server has tripped and is out."""
+        """In every thread, fails over the requests that wait for the server, if it is ejected."""
         mcroute_more(&self.upstream(server).ejections)
         mcroute_more(&self.signals.ejections)
         self.wake()
 
     def hurry(self, int server):
-        """Links that wait for their next attempt to connect to the server make it now, in every thread."""
+        """In every thread, ends the backoff of the server's links: they try to connect now."""
         shared_restart(self.upstream(server))
         mcroute_more(&self.signals.restarts)
         self.wake()
 
     def describe(self, int server, str name, str fault):
-        """As `Engine.describe`, for every thread. None of them is woken: it is read when a request fails."""
+        """As `Engine.describe`, for every thread. Wakes none: a thread reads the description when a request fails."""
         description_write(self.description(server), name, fault)
 
     def set_item_size_max(self, int server, uint64_t size, unsigned int flags_size=4):
@@ -200,9 +201,9 @@ cdef class SharedState:
         return word_missed(self.word(server))
 
     def restore(self, int server, unsigned long long missed):
-        """Puts the server into service unless it has missed more than so many writes. Whether it did."""
+        """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""
         return word_restore(self.word(server), missed)
 
     def restore_unless_stale(self, int server):
-        """Puts the server into service unless it is stale. Whether it did."""
+        """Restores the server unless it is stale. Returns whether it was restored."""
         return word_restore_unless_stale(self.word(server))

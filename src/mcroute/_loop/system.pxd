@@ -1,4 +1,4 @@
-"""What the loop asks of the system (Linux)."""
+"""The system calls of the loop (Linux)."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -39,16 +39,16 @@ cdef extern from * nogil:
         event.data.ptr = tag;
         return epoll_ctl(epoll, operation, fd, &event);
     }
-    /* Replies are not held back to be sent with others, and a peer whose host has gone is noticed. */
+    /* Sends replies at once (TCP_NODELAY), and finds a peer whose host is down (SO_KEEPALIVE). */
     static inline void mcroute_tune(int fd) {
         int one = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* refused by unix sockets, which need it not */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* unix sockets refuse it, and need none */
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     }
     static inline int mcroute_accept(int listener) {
         return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
-    /* The system closes a connection on which the peer's system acknowledges nothing; refused by unix sockets. As in
+    /* Closes a connection whose peer acknowledges nothing; unix sockets refuse the options. The same values as in
        drivers/asyncio/engine_loop.py. */
     static inline void mcroute_notice_silence(int fd) {
         int idle = 5, every = 1, probes = 3, unacknowledged_ms = 3000;
@@ -64,7 +64,7 @@ cdef extern from * nogil:
             return -1;
         mcroute_tune(fd);
         mcroute_notice_silence(fd);
-        /* Closing is a reset, so that the system does not go on sending what the peer has not taken. */
+        /* A close resets the connection, so that the system discards bytes that it has not sent. */
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
         if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
             int error = errno;
@@ -84,7 +84,7 @@ cdef extern from * nogil:
         memset(name, 0, sizeof *name);
         getsockname(fd, (struct sockaddr *)name, &size);
         if (name->ss_family == AF_UNIX) {
-            /* Ours has no name: the process that listens tells it from those to an earlier one. */
+            /* Our end has no name: the listening process's id distinguishes connections to it from earlier ones. */
             struct ucred peer = {0, 0, 0};
             size = sizeof peer;
             getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
@@ -100,20 +100,20 @@ cdef extern from * nogil:
         pthread_condattr_destroy(&attributes);
         return error;
     }
-    /* Until it is given, or by mcroute_seconds until `until`; then 0. */
+    /* Waits for the signal. 0: the time `until`, in seconds of mcroute_seconds, has come. */
     static inline int mcroute_await(pthread_cond_t *signal, pthread_mutex_t *mutex, double until) {
         struct timespec t;
         t.tv_sec = (time_t)until;
         t.tv_nsec = (long)(1e9 * (until - (double)t.tv_sec));
         return pthread_cond_timedwait(signal, mutex, &t) != ETIMEDOUT;
     }
-    /* All signals are the interpreter's. */
+    /* The interpreter's threads handle all signals. */
     static inline void mcroute_block_signals(void) {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, NULL);
     }
-    /* 1 if it is such an address; one of IPv6 may end in % and the number of an interface. */
+    /* 1 if `host` is a numeric address; an IPv6 address may end in % and the number of an interface. */
     static inline int mcroute_make_address(const char *host, int port, struct sockaddr_storage *out, socklen_t *size) {
         struct sockaddr_in *four = (struct sockaddr_in *)out;
         struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
@@ -151,7 +151,7 @@ cdef extern from * nogil:
         *size = sizeof *un;
         return 1;
     }
-    /* The port, and the host as text; of a unix socket's connection "unix" and the process; -1 for what has none. */
+    /* Returns the port and writes the host; for a unix socket the process's id and "unix"; -1: no such name. */
     static inline int mcroute_name_of(const struct sockaddr_storage *name, char *host, size_t room) {
         const struct sockaddr_in *four = (const struct sockaddr_in *)name;
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)name;

@@ -13,60 +13,61 @@ JOB_TIMEOUT_S: float
 class LoopThread:
     """A loop with an engine of its own. The loop writes to the eventfd `notify_fd` when it has events.
 
-    `seed` starts the engine's random generator; `timeout_s` is how long a job waits to be begun. Raises OSError
-    when the system has no descriptor left.
+    `seed` starts the engine's random generator; a job that the loop has not begun after `timeout_s` seconds is not
+    done. Raises OSError when the system has no descriptor left.
     """
 
     def __new__(cls, notify_fd: int, seed: int, timeout_s: float = 30.0) -> LoopThread: ...
     def run(self) -> None:
-        """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
+        """Serves in the calling thread until `stop`. The thread that starts it calls `will_run` before."""
     def will_run(self, will: bool = True) -> None:
-        """From now on jobs wait for the thread; or do not, if there is none after all."""
+        """Whether jobs wait for the loop's thread from now on; False if the thread could not be started."""
     def step(self, now: float) -> int:
-        """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.
+        """Makes one turn of a loop that does not run, without waiting. Returns the number of ready sockets.
 
-        From the first time on, its time is what it is told here, in seconds; for tests and simulations.
+        From the first call on, `now` is the loop's time, in seconds; for tests and simulations.
         """
     def stop(self) -> None:
-        """The thread ends with this turn, and is to be joined before anything else is asked."""
+        """Ends `run` with the current turn. Join the thread before you call another method."""
     def detach(self) -> None:
-        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
+        """In a forked child: closes the child's copies of the descriptors; the parent's connections stay open.
 
-        Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
+        From then on `stop` and `detach` have no effect; other methods raise RuntimeError.
         """
     def wake_fd(self) -> int:
-        """An eventfd: writing to it makes the loop take a turn."""
+        """An eventfd; a write to it wakes the loop for a turn."""
     def share(self, words: SharedState, number: int) -> None:
-        """Acts on these words from now on, by this number, together with the other threads that do.
+        """Shares the state `words` with other threads, among which this one has `number`, from 1 on.
 
-        Due before the first plan is admitted.
+        Call before the first plan is admitted. Raises MemoryError.
         """
     def admit(self, plan: Plan, servers: list[AdmittedServer]) -> None:
-        """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
+        """Admits the plan: adds its servers to the engine, so that `connect` accepts them; `install_plans` installs it.
 
-        `servers` are what `ServerIds.admit` returned for the plan.
+        `servers` is the list that `ServerIds.admit` returned for the plan. Raises MemoryError.
         """
     def has_admitted(self) -> bool:
-        """Whether there is a plan to be installed."""
+        """Whether a plan is admitted and not installed."""
     def forget_plans(self) -> int:
-        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+        """Frees older plans that no request uses. Returns the number of older plans that remain."""
     def server_in_use(self, server: int) -> bool:
-        """Whether the installed plan or a request on an older one refers to this server."""
+        """Whether the installed plan, or an older plan that requests use, refers to the server."""
     def is_unlinked(self, server: int) -> bool:
-        """Whether the server's links are closed, and nothing waits for them."""
+        """Whether the server's links are closed, and no request waits for them."""
     def run_routes(self, now: float) -> float:
-        """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
+        """Runs the generators of custom routes: passes them their events, and applies their orders to the engine.
 
-        Returns when the next call is due; infinity if it is due only when `notify_fd` is written.
+        `now` and the result are in seconds, monotonic. Returns the time of the next call; infinity if the next call is
+        due only when `notify_fd` is written. Raises RuntimeError if the loop runs routes already.
         """
     def take_deferred(self) -> list[tuple[int, bytes]]:
         """As `Engine.take_deferred`."""
     def answer(self, number: int, reply: bytes) -> None:
-        """As `Engine.answer`; without effect when the client has gone."""
+        """As `Engine.answer`; no effect after the client has closed its connection."""
     def snapshot(self) -> Snapshot:
-        """As `Engine.snapshot`; the loop does not notice."""
+        """As `Engine.snapshot`; posts no job."""
     def troubles(self) -> dict[int, tuple[int, int]]:
-        """As `Engine.troubles`; the thread goes on meanwhile."""
+        """As `Engine.troubles`; posts no job."""
     def connect(
         self,
         server: int,
@@ -74,57 +75,56 @@ class LoopThread:
         addresses: list[tuple[str, int] | str] | None,
         backoff: Backoff,
     ) -> None:
-        """Keeps `options.links` links to the server, at most 16; those that there are stay. `options` are a
-        `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or the path of
-        a unix socket, tried in order. A host may have a numeric scope.
-        With None links wait until the next call, which knows them.
+        """Keeps `options.links` links to the server, at most 16; links that exist stay.
 
-        Raises ValueError for something else.
+        `options` are `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or
+        paths of unix sockets, tried in order; a host may have a numeric scope. None: the addresses are not known yet,
+        and links wait for the next call. Raises ValueError for other addresses, MemoryError.
         """
     def settle(self, server: int) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
     def drop_silent(self, server: int, since: float) -> None:
-        """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
+        """Closes connected links that owe replies and last received bytes before `since` (seconds, monotonic)."""
     def leave(self, server: int) -> None:
-        """Closes all links; they stay closed until `connect`."""
+        """Closes all links of the server; they stay closed until `connect`."""
     def set_limits(self, limits: Limits) -> None:
         """As `Engine.set_limits`: this thread's share."""
     def losses(self) -> Losses:
-        """As `Engine.losses`; the loop does not notice."""
+        """As `Engine.losses`; posts no job."""
     def take_desyncs(self) -> list[ServerDesync]:
         """As `Engine.take_desyncs`."""
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
-        """For each of these servers a list with a `LinkStatus` for each of its links."""
+        """A list for each of these servers, with a `LinkStatus` for each of its links."""
     def events(self) -> list[LinkEvent]:
-        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
+        """Takes a `LinkEvent` for each link that has changed. Links that were held for the supervisor connect again.
 
-        At most EVENTS_MAX: if there are so many there may be more.
+        Returns at most EVENTS_MAX events; after so many, call again.
         """
     def acknowledge(self) -> None:
-        """All events have been taken: `notify_fd` is written for later ones."""
+        """Acknowledges the events so far: the loop writes to `notify_fd` again for later ones."""
     def accepted_in(self) -> int:
-        """The descriptor through which other loops hand clients over to this one."""
+        """The descriptor of a pipe: other loops write accepted sockets to it for this loop."""
     def listen(self, fd: int, share_with: object = None) -> None:
-        """Takes clients from this socket, which listens and does not block; the loop closes it.
+        """Accepts clients from the listening, non-blocking socket `fd`; the loop closes the socket.
 
         `share_with` is a buffer of C ints: the `accepted_in` of the loops among which clients are divided, -1 for this
-        one. Without it all stay here. Raises OSError if it cannot listen on one more.
+        loop. Without it all clients stay on this loop. Raises OSError if the loop cannot listen on one more socket.
         """
     def stop_listening(self) -> None:
         """Closes the listening sockets."""
     def end_sessions(self) -> None:
-        """Takes no more requests: each session ends when those that have come are answered."""
+        """Stops reading from clients: each session ends when its requests are answered."""
     def abort_sessions(self) -> None:
         """Closes all sessions now."""
     def clients(self) -> int:
-        """How many sessions are open."""
+        """The number of open sessions."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...
 
 def install_plans(threads: list[LoopThread]) -> bool:
-    """Requests from now on start on the plans that the threads have admitted last; in all of them at one moment.
+    """Installs the plans that the threads have admitted last, in all threads at one moment.
 
-    Were a request to start on the older plan in one thread after another thread had started one on the newer, a write
-    could be done on a server that nobody reads it from any more. A thread that does not come for a second is not
-    waited for by the others. Returns whether all have come to it; those that have not may be asked again.
+    If a thread could start requests on the older plan after another thread has started one on the newer plan, it might
+    write to a server from which no thread reads the key any more. A thread that does not arrive within a second is not
+    waited for by the others. Returns whether all threads have installed their plans; otherwise call again.
     """

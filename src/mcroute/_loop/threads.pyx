@@ -1,8 +1,9 @@
-"""A loop as a Python object: what the supervising thread may ask of it.
+"""A loop as a Python object, for the supervising thread.
 
-Every method but `run` posts a job to the loop and waits, without the GIL, until the loop has done it between two
-of its turns. That takes microseconds; the loop itself waits for nobody, except for other loops in `install_plans`. A
-loop that does not come to it for very long is an error of its own, RuntimeError, and then the job is not done.
+Every method but `run` posts a job to the loop and waits, without the GIL, until the loop has done the job between two
+of its turns. A job takes microseconds. The loop never waits for another thread, except for other loops in
+`install_plans`. If the loop does not begin the job within `timeout_s`, the method raises RuntimeError, and the job is
+not done.
 """
 
 cimport cython
@@ -41,39 +42,39 @@ from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport LOOKING_UP, Backoff, Look, Reports
 
 
-# Far above what a loop's turn takes on a machine that is out of breath.
+# Far above a turn's duration on an overloaded machine.
 JOB_TIMEOUT_S = 30.0
 
 cdef enum:
-    # Of events and orders, before others may have the interpreter: a route may make work for itself without end.
+    # Rounds of events and orders a call: a route may cause events for itself without end.
     ROUNDS_MAX = 16
-    LOOKS_MAX = 32              # servers whose links are looked at between two turns
+    LOOKS_MAX = 32              # servers a job of `links`: a larger one would delay clients
 
 
 cdef bint _make(address, Address* out) except -1:
-    """(host, port) of numbers, or the path of a unix socket."""
+    """Parses (numeric host, port), or the path of a unix socket. False if it is neither."""
     if isinstance(address, str):
         return mcroute_make_path(address.encode(), &out.name, &out.size)
     return mcroute_make_address(address[0].encode(), address[1], &out.name, &out.size)
 
 
-# Cleared by the garbage collector, a loop in a cycle would lose its plan before it is freed itself.
+# Without this the garbage collector would free the plan of a loop in a cycle before the loop.
 @cython.no_gc_clear
 cdef class LoopThread:
     """A loop with an engine of its own. The loop writes to the eventfd `notify_fd` when it has events.
 
-    `seed` starts the engine's random generator; `timeout_s` is how long a job waits to be begun. Raises OSError
-    when the system has no descriptor left.
+    `seed` starts the engine's random generator; a job that the loop has not begun after `timeout_s` seconds is not
+    done. Raises OSError when the system has no descriptor left.
     """
 
     cdef Loop* loop
-    cdef SharedState words            # which servers refer to, to the end
+    cdef SharedState words            # the engine's servers point into them
     cdef CompiledPlan compiled
     cdef CompiledPlan admitted  # not installed yet; else None
-    cdef list older             # plans that requests may still be on
+    cdef list older             # plans that requests may still use
     cdef RouteRunner routes
-    cdef bint runs_routes       # users' code, which may let other threads go on
-    cdef object share_with         # keeps the descriptors alive that clients are handed over by
+    cdef bint runs_routes       # while `run_routes` runs users' code, which may release the GIL
+    cdef object share_with         # a buffer of descriptors that the loop uses
 
     def __cinit__(self, int notify_fd, uint64_t seed, double timeout_s=JOB_TIMEOUT_S):
         self.older = []
@@ -85,7 +86,7 @@ cdef class LoopThread:
     def __dealloc__(self):
         if self.loop == NULL:
             return
-        # Generators end before the requests that they are for.
+        # Before loop_free: a generator ends before its request.
         self.routes.close()
         routes_apply(self.loop.engine, self.routes.orders(), self.loop.now)
         loop_free(self.loop)
@@ -107,19 +108,19 @@ cdef class LoopThread:
     # ---- life ----
 
     def run(self):
-        """Serves until `stop`, in the thread that calls it; `will_run` is due before, in the one that starts it."""
+        """Serves in the calling thread until `stop`. The thread that starts it calls `will_run` before."""
         cdef Loop* loop = self.own()
         with nogil:
             loop_run(loop)
 
     def will_run(self, bint will=True):
-        """From now on jobs wait for the thread; or do not, if there is none after all."""
+        """Whether jobs wait for the loop's thread from now on; False if the thread could not be started."""
         self.own().is_running = will
 
     def step(self, double now):
-        """Makes one turn of a loop that does not run, without waiting. Returns how many sockets were ready.
+        """Makes one turn of a loop that does not run, without waiting. Returns the number of ready sockets.
 
-        From the first time on, its time is what it is told here, in seconds; for tests and simulations.
+        From the first call on, `now` is the loop's time, in seconds; for tests and simulations.
         """
         cdef Loop* loop = self.own()
         cdef int count
@@ -128,14 +129,14 @@ cdef class LoopThread:
         return count
 
     def stop(self):
-        """The thread ends with this turn, and is to be joined before anything else is asked."""
+        """Ends `run` with the current turn. Join the thread before you call another method."""
         if self.loop != NULL and self.loop.is_running:
             self._do(loop_stop, NULL)
 
     def detach(self):
-        """In a forked child: closes the child's copies of the descriptors, and nothing else, ever.
+        """In a forked child: closes the child's copies of the descriptors; the parent's connections stay open.
 
-        Whatever is asked of it from then on raises RuntimeError; but `stop` and this are without effect.
+        From then on `stop` and `detach` have no effect; other methods raise RuntimeError.
         """
         if self.loop != NULL:
             loop_detach(self.loop)
@@ -144,14 +145,14 @@ cdef class LoopThread:
     # ---- plans ----
 
     def wake_fd(self):
-        """An eventfd: writing to it makes the loop take a turn."""
+        """An eventfd; a write to it wakes the loop for a turn."""
         return self.own().wakeup.fd
 
     @cython.critical_section
     def share(self, SharedState words not None, int number):
-        """Acts on these words from now on, by this number, together with the other threads that do.
+        """Shares the state `words` with other threads, among which this one has `number`, from 1 on.
 
-        Due before the first plan is admitted.
+        Call before the first plan is admitted. Raises MemoryError.
         """
         self.words = words
         if words.claims != NULL and not claims_join(self.own().engine, words.claims, number):
@@ -164,9 +165,9 @@ cdef class LoopThread:
 
     @cython.critical_section
     def admit(self, plan, list servers):
-        """Makes the plan's servers known, so that they may be connected to; `install_plans` is to follow.
+        """Admits the plan: adds its servers to the engine, so that `connect` accepts them; `install_plans` installs it.
 
-        `servers` are what `ServerIds.admit` returned for the plan.
+        `servers` is the list that `ServerIds.admit` returned for the plan. Raises MemoryError.
         """
         cdef CompiledPlan compiled = CompiledPlan(plan, servers)
         cdef Admission admission
@@ -182,7 +183,7 @@ cdef class LoopThread:
 
     @cython.critical_section
     def has_admitted(self):
-        """Whether there is a plan to be installed."""
+        """Whether a plan is admitted and not installed."""
         return self.admitted is not None
 
     cdef void _has_installed(self):
@@ -192,12 +193,12 @@ cdef class LoopThread:
             self.older.append(before)
 
     def forget_plans(self):
-        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+        """Frees older plans that no request uses. Returns the number of older plans that remain."""
         cdef CompiledPlan compiled
         cdef list older, unused
         with cython.critical_section(self):
             older = list(self.older)
-        # Not in the section: while the loop is asked, other threads may add plans and forget these.
+        # Outside the section: during the jobs, other threads may add plans and free these.
         unused = [compiled for compiled in older if self._refs(compiled) == 0]
         with cython.critical_section(self):
             self.older = [compiled for compiled in self.older if compiled not in unused]
@@ -209,7 +210,7 @@ cdef class LoopThread:
         return usage.refs
 
     def server_in_use(self, int server):
-        """Whether the installed plan or a request on an older one refers to this server."""
+        """Whether the installed plan, or an older plan that requests use, refers to the server."""
         cdef CompiledPlan compiled
         self.forget_plans()
         with cython.critical_section(self):
@@ -219,7 +220,7 @@ cdef class LoopThread:
         return False
 
     def is_unlinked(self, int server):
-        """Whether the server's links are closed, and nothing waits for them."""
+        """Whether the server's links are closed, and no request waits for them."""
         cdef Idleness idleness = Idleness(server, True)
         self._do(server_see_if_idle, &idleness)
         return idleness.is_idle
@@ -228,9 +229,10 @@ cdef class LoopThread:
 
     @cython.critical_section
     def run_routes(self, double now):
-        """Tells the users' generators what has happened, and has done what they order. `now` is monotonic time.
+        """Runs the generators of custom routes: passes them their events, and applies their orders to the engine.
 
-        Returns when the next call is due; infinity if it is due only when `notify_fd` is written.
+        `now` and the result are in seconds, monotonic. Returns the time of the next call; infinity if the next call is
+        due only when `notify_fd` is written. Raises RuntimeError if the loop runs routes already.
         """
         cdef RouteEvent* events = NULL
         cdef int done
@@ -256,28 +258,27 @@ cdef class LoopThread:
         return deferred_lines(taken)
 
     def answer(self, number, bytes reply not None):
-        """As `Engine.answer`; without effect when the client has gone."""
+        """As `Engine.answer`; no effect after the client has closed its connection."""
         cdef Answer answer = Answer(number, reply, len(reply))
         self._do(deferred_lines_answer, &answer)
 
     @cython.critical_section
     def snapshot(self):
-        """As `Engine.snapshot`; the loop does not notice."""
+        """As `Engine.snapshot`; posts no job."""
         return engine_snapshot(self.own().engine, self.compiled.ids)
 
     # ---- servers ----
 
     def troubles(self):
-        """As `Engine.troubles`; the thread goes on meanwhile."""
+        """As `Engine.troubles`; posts no job."""
         return engine_troubles(self.own().engine)
 
     def connect(self, int server, options not None, list addresses, backoff not None):
-        """Keeps `options.links` links to the server, at most 16; those that there are stay. `options` are a
-        `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or the path of
-        a unix socket, tried in order. A host may have a numeric scope.
-        With None links wait until the next call, which knows them.
+        """Keeps `options.links` links to the server, at most 16; links that exist stay.
 
-        Raises ValueError for something else.
+        `options` are `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or
+        paths of unix sockets, tried in order; a host may have a numeric scope. None: the addresses are not known yet,
+        and links wait for the next call. Raises ValueError for other addresses, MemoryError.
         """
         cdef Address[ADDRESSES_MAX] known
         cdef Connect asked
@@ -303,12 +304,12 @@ cdef class LoopThread:
         self._do(server_settle, &server)
 
     def drop_silent(self, int server, double since):
-        """Closes connected links that owe replies and were last heard before `since` (seconds, monotonic)."""
+        """Closes connected links that owe replies and last received bytes before `since` (seconds, monotonic)."""
         cdef Silence silence = Silence(server, since)
         self._do(server_drop_silent, &silence)
 
     def leave(self, int server):
-        """Closes all links; they stay closed until `connect`."""
+        """Closes all links of the server; they stay closed until `connect`."""
         self._do(server_leave, &server)
 
     def set_limits(self, limits):
@@ -317,7 +318,7 @@ cdef class LoopThread:
         self._do(engine_limit, &bounds)
 
     def losses(self):
-        """As `Engine.losses`; the loop does not notice."""
+        """As `Engine.losses`; posts no job."""
         return engine_losses(self.own().engine)
 
     def take_desyncs(self):
@@ -327,7 +328,7 @@ cdef class LoopThread:
         return desyncs_as_values(&taken)
 
     def links(self, list servers not None):
-        """For each of these servers a list with a `LinkStatus` for each of its links."""
+        """A list for each of these servers, with a `LinkStatus` for each of its links."""
         cdef Looks looks
         cdef int first, i, j
         facts = []
@@ -335,7 +336,7 @@ cdef class LoopThread:
         if looks.items == NULL:
             raise MemoryError
         try:
-            # Some at a time: clients wait meanwhile.
+            # LOOKS_MAX servers a job: clients of the loop wait during a job.
             for first in range(0, <int>len(servers), <int>LOOKS_MAX):
                 some = servers[first:first + <int>LOOKS_MAX]
                 looks.count = <int>len(some)
@@ -349,9 +350,9 @@ cdef class LoopThread:
         return facts
 
     def events(self):
-        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
+        """Takes a `LinkEvent` for each link that has changed. Links that were held for the supervisor connect again.
 
-        At most EVENTS_MAX: if there are so many there may be more.
+        Returns at most EVENTS_MAX events; after so many, call again.
         """
         cdef Reports reports
         cdef int i
@@ -359,21 +360,21 @@ cdef class LoopThread:
         return [link_event(&reports.items[i]) for i in range(reports.count)]
 
     def acknowledge(self):
-        """All events have been taken: `notify_fd` is written for later ones."""
+        """Acknowledges the events so far: the loop writes to `notify_fd` again for later ones."""
         self._do(loop_acknowledge, NULL)
 
     # ---- clients ----
 
     def accepted_in(self):
-        """The descriptor through which other loops hand clients over to this one."""
+        """The descriptor of a pipe: other loops write accepted sockets to it for this loop."""
         return self.own().accepted_in
 
     @cython.critical_section
     def listen(self, int fd, share_with=None):
-        """Takes clients from this socket, which listens and does not block; the loop closes it.
+        """Accepts clients from the listening, non-blocking socket `fd`; the loop closes the socket.
 
         `share_with` is a buffer of C ints: the `accepted_in` of the loops among which clients are divided, -1 for this
-        one. Without it all stay here. Raises OSError if it cannot listen on one more.
+        loop. Without it all clients stay on this loop. Raises OSError if the loop cannot listen on one more socket.
         """
         cdef Listening listening
         cdef int[::1] pipes
@@ -385,7 +386,7 @@ cdef class LoopThread:
         self._do(listeners_add, &listening)
         if not listening.is_done:
             raise OSError("cannot listen on one more socket")
-        # Not before: until now the loop has used the one of before.
+        # Kept after the job: until then the loop may use the previous buffer.
         self.share_with = share_with
 
     def stop_listening(self):
@@ -393,7 +394,7 @@ cdef class LoopThread:
         self._do(listeners_close, NULL)
 
     def end_sessions(self):
-        """Takes no more requests: each session ends when those that have come are answered."""
+        """Stops reading from clients: each session ends when its requests are answered."""
         self._do(sessions_end, NULL)
 
     def abort_sessions(self):
@@ -401,18 +402,18 @@ cdef class LoopThread:
         self._do(sessions_abort, NULL)
 
     def clients(self):
-        """How many sessions are open."""
+        """The number of open sessions."""
         cdef uint32_t count = 0
         self._do(sessions_count, &count)
         return count
 
 
 def install_plans(list threads not None):
-    """Requests from now on start on the plans that the threads have admitted last; in all of them at one moment.
+    """Installs the plans that the threads have admitted last, in all threads at one moment.
 
-    Were a request to start on the older plan in one thread after another thread had started one on the newer, a write
-    could be done on a server that nobody reads it from any more. A thread that does not come for a second is not
-    waited for by the others. Returns whether all have come to it; those that have not may be asked again.
+    If a thread could start requests on the older plan after another thread has started one on the newer plan, it might
+    write to a server from which no thread reads the key any more. A thread that does not arrive within a second is not
+    waited for by the others. Returns whether all threads have installed their plans; otherwise call again.
     """
     cdef LoopThread thread
     cdef Barrier barrier

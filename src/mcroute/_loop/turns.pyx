@@ -1,7 +1,7 @@
 """One turn: ready sockets, timers, a job, and then the output.
 
-Bytes are sent at the end, so that a turn makes one system call for each connection that has something, however
-many replies or requests it gathered. The clock is read once.
+The loop sends at the end of the turn, so that a turn makes one system call for each connection with output, however
+many replies or requests the output has. A turn reads the clock once.
 """
 
 from libc.math cimport INFINITY, ceil
@@ -57,7 +57,7 @@ cdef void _session_ready(Endpoint* end, uint32_t events) noexcept nogil:
 
 
 cdef void _notify(Loop* loop) noexcept nogil:
-    """Wakes the supervising thread if there are events of which it was not notified."""
+    """Wakes the supervising thread if there are events that it has not acknowledged."""
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
     if (loop.links.reports == NULL and engine.events == NULL and engine.deferred == NULL
@@ -68,7 +68,7 @@ cdef void _notify(Loop* loop) noexcept nogil:
 
 
 cdef int _wait_ms(Loop* loop) noexcept nogil:
-    """Milliseconds to wait for events; -1: for ever."""
+    """Milliseconds to wait for events; -1: without limit."""
     cdef double due = min(min(loop.links.due, loop.listen_again_at), loop.engine.next_check)
     if due == INFINITY:
         return -1
@@ -150,7 +150,7 @@ cdef int _turn(Loop* loop, int wait_ms) noexcept nogil:
     if loop.unsettled != NULL:
         plans_settle(loop)
         _look_at_claims(loop)
-    # A job may have ended a request that others wait for.
+    # A job may have ended a request that other requests wait for.
     engine_resume(loop.engine, loop.now)
     loop_flush(loop, count == 0)
     if loop.engine.wakes_others or loop.links.wakes_others:
@@ -186,7 +186,7 @@ cdef void loop_acknowledge(Loop* loop, void* nothing) noexcept nogil:
 
 
 cdef void _close_accepted(Loop* loop) noexcept nogil:
-    """Clients that were accepted for this loop and not taken in."""
+    """Closes clients that other loops have accepted for this loop and that have no session yet."""
     cdef int fd
     while read(loop.accepted.fd, &fd, sizeof(fd)) == sizeof(fd):
         close(fd)
@@ -201,7 +201,7 @@ cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:
         end = <Endpoint*>session.conn.user
         end.has_ended = True
         endpoint_watch(end, end.events & ~<uint32_t>EPOLLIN)
-        # Whether it is to be closed now is seen when it is flushed.
+        # The flush at the end of the turn closes a session without requests.
         conn_mark(&session.conn)
         session = session.next
 

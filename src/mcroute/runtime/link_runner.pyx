@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 
 class LinkOrder(NamedTuple):
-    """What a driver is to do for a link: close the connection of before, then connect to `address`."""
+    """An order to a driver: close the link's current connection, then connect to `address`."""
 
     server: int
     link: int                   # its index among those of the server
-    closes: bool                # the connection or the attempt; without effect if it has ended already
-    address: int                # index of one of the server's addresses; -1: none for now
+    closes: bool                # the connection or the attempt; no effect if it has ended
+    address: int                # index of one of the server's addresses; -1: do not connect
 
 
 cdef enum:
@@ -67,7 +67,7 @@ cdef int _connect(Connector* link, int address) noexcept nogil:
 
 
 cdef void _drain(Connector* link, double now) noexcept nogil:
-    pass                        # a driver hands over all that has come before it says that a connection is gone
+    pass                        # a driver passes all bytes to the engine before it calls `ended`
 
 
 cdef void _close(Connector* link) noexcept nogil:
@@ -85,11 +85,11 @@ cdef LinkDriver ORDERS = LinkDriver(_attach, _connect, _drain, _close, _detach)
 
 
 cdef class LinkRunner:
-    """Runs the links of `engine`; belongs to one thread, the engine's.
+    """Runs the links of `engine`; belongs to the engine's thread.
 
-    Servers are ids, links have an index among those of their server, `now` is in seconds of the engine's clock. After
-    each call the driver carries out `take_orders`, tells the supervisor of `events`, and calls `check` at
-    `next_wakeup`. `seed` is for the jitter of attempts.
+    `server` is an id, `index` a link's index among the links of its server, `now` is in seconds of the engine's clock.
+    After each call the driver carries out `take_orders`, passes `events` to the supervisor, and calls `check` at
+    `next_wakeup`. `seed` starts the random generator of the backoff's jitter.
     """
 
     cdef Engine engine
@@ -123,15 +123,15 @@ cdef class LinkRunner:
             raise IndexError(f"server {server} has no link {index}")
         return upstream.links[index]
 
-    # ---- what is wanted ----
+    # ---- operations of the supervisor ----
 
     def connect(self, int server, options not None, backoff not None, int address_count, double now,
                 bint are_new=False):
-        """Keeps `options.links` links to the server, at most 16; those that there are stay.
+        """Keeps `options.links` links to the server, at most 16; links that exist stay.
 
-        `options` are a `ServerOptions`, `backoff` is a `Backoff`. The server has so many addresses, `are_new` if they
-        are not those of before; -1: they are not known yet, and links wait for the next call. Raises IndexError if
-        the engine has no such server, MemoryError.
+        `options` are `ServerOptions`, `backoff` is a `Backoff`. `address_count` is the number of the server's
+        addresses; -1: they are not known yet, and links wait for the next call. `are_new` says that the addresses
+        have changed. Raises IndexError if the engine has no such server, MemoryError.
         """
         cdef Upstream* upstream
         cdef Connector* link
@@ -158,7 +158,7 @@ cdef class LinkRunner:
             raise MemoryError
 
     def number(self, int server, int index):
-        """The number that the link's connections go by in the engine."""
+        """The number of the link's connections in the engine."""
         return self.link(server, index).link.conn.id
 
     def settle(self, int server, double now):
@@ -167,7 +167,7 @@ cdef class LinkRunner:
         links_settle(&self.table, server, now)
 
     def drop_silent(self, int server, double since, double now):
-        """Closes connected links that owe replies and were last heard before `since`; they are connected again."""
+        """Closes connected links that owe replies and last received bytes before `since`; they are connected again."""
         self.upstream(server)
         links_drop_silent(&self.table, server, since, now)
 
@@ -177,7 +177,7 @@ cdef class LinkRunner:
         links_leave(&self.table, server, now)
 
     def hurry(self, int server, double now):
-        """Links that wait for their next attempt to connect make it now, as if the server had not failed."""
+        """Ends the backoff of the server's links: they try to connect now."""
         shared_restart(self.upstream(server).shared)
         links_restart(&self.table, now)
 
@@ -185,12 +185,13 @@ cdef class LinkRunner:
         """Closes all links of all servers."""
         links_close(&self.table, now)
 
-    # ---- what the driver tells ----
+    # ---- events of the driver ----
 
     def made(self, int server, int index, str host not None, int port, double now):
-        """The connection is made, and this is our end of it; the engine's output for it is to be sent.
+        """Reports that the connection is made. The driver then sends the engine's output for it, the handshake.
 
-        Of a unix socket `host` is "unix" and `port` the process that listens; an empty host is not known.
+        `host` and `port` are our end of the connection. For a unix socket `host` is "unix" and `port` is the id of the
+        listening process. An empty host: our end is not known.
         """
         cdef Connector* link = self.link(server, index)
         cdef bytes name = host.encode()[:HOST_SIZE - 1]
@@ -200,29 +201,29 @@ cdef class LinkRunner:
         link_made(link, now)
 
     def not_made(self, int server, int index, int error, double now):
-        """The attempt to connect has failed, by this errno."""
+        """Reports that the attempt to connect has failed, with errno `error`."""
         link_not_made(self.link(server, index), error, now)
 
     def received(self, int server, int index, double now):
-        """The engine has taken in bytes of the connection: the handshake may be answered."""
+        """Reports that the engine has received bytes of the connection, perhaps the reply to the handshake."""
         link_received(self.link(server, index), now)
 
     def ended(self, int server, int index, int error, double now):
-        """The connection is gone, by this errno; 0 if the server has closed it."""
+        """Reports that the connection is lost, with errno `error`; 0: the server has closed it."""
         link_ended(self.link(server, index), error, now)
 
     def check(self, double now):
-        """Begins attempts that are due, ends those that take too long."""
+        """Begins attempts to connect that are due, and ends attempts that have timed out."""
         links_check(&self.table, now)
 
     def next_wakeup(self):
-        """When `check` is to be called; infinity: not before something happens."""
+        """The time at which to call `check`, in seconds of the engine's clock; infinity: not before another call."""
         return self.table.due
 
-    # ---- what it has to say ----
+    # ---- results ----
 
     def take_orders(self):
-        """A `LinkOrder` for each link whose connection is to be closed or begun, in the order of their coming."""
+        """Takes the `LinkOrder`s since the last call, one per link, in the order of the links' first orders."""
         cdef Order* order = self.orders.first
         self.orders.first = NULL
         self.orders.end = &self.orders.first
@@ -235,9 +236,9 @@ cdef class LinkRunner:
         return orders
 
     def events(self, double now):
-        """A `LinkEvent` for each link to which something has happened. Links that were held because of it go on.
+        """Takes a `LinkEvent` for each link that has changed. Links that were held for the supervisor connect again.
 
-        At most EVENTS_MAX: if there are so many there may be more.
+        Returns at most EVENTS_MAX events; after so many, call again.
         """
         cdef Reports reports
         cdef int i
@@ -245,7 +246,7 @@ cdef class LinkRunner:
         return [link_event(&reports.items[i]) for i in range(reports.count)]
 
     def links(self, list servers not None):
-        """For each of these servers a list with a `LinkStatus` for each of its links."""
+        """A list for each of these servers, with a `LinkStatus` for each of its links."""
         cdef Look look
         cdef int i
         found = []

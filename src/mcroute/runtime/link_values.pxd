@@ -1,4 +1,4 @@
-"""Links as values: what has happened to them, and how they are."""
+"""Links as values: their events and their status."""
 
 from mcroute.runtime.links cimport LinkLook, LinkReport
 

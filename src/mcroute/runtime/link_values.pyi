@@ -5,7 +5,7 @@ NO_ADDRESS: int
 HELLO_REPLY: bytes
 
 class LinkEvent(NamedTuple):
-    """What has happened to a link since the last event of it."""
+    """The changes of a link since its last event."""
 
     server: int
     link: int
@@ -22,7 +22,7 @@ class LinkEvent(NamedTuple):
     is_connected: bool
 
 class LinkStatus(NamedTuple):
-    """How a link is at this moment."""
+    """The state of a link."""
 
     is_connected: bool
     is_tried: bool

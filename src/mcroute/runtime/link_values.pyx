@@ -7,40 +7,40 @@ from mcroute.runtime.links cimport NO_ADDRESS as LINK_NO_ADDRESS
 
 from typing import NamedTuple
 
-# That are told at a time.
+# Events that one call returns.
 EVENTS_MAX = REPORTS_MAX
-# In place of errno: the server's name has no known address.
+# In place of errno: no address of the server's name is known.
 NO_ADDRESS = LINK_NO_ADDRESS
-# A server that answers the handshake otherwise is no memcached.
+# The reply of a memcached to the handshake begins so.
 HELLO_REPLY = <bytes>HELLO_PREFIX
 
 
 class LinkEvent(NamedTuple):
-    """What has happened to a link since the last event of it."""
+    """The changes of a link since its last event."""
 
     server: int
-    link: int                   # its index among those of the server
+    link: int                   # index among the server's links
     is_lost: bool
-    lost_end: tuple             # (host, port) of our end; ("unix", process) of the other one; empty: not known
+    lost_end: tuple             # (host, port) of our end; ("unix", id of the listening process); empty: not known
     lost_writes: int            # unanswered when it was lost
-    lost_error: int             # errno of that; 0: the server has closed it, or this process
-    missed: int                 # the server's missed writes at that moment, as `Engine.missed_writes`
-    has_failed: bool            # to connect, or in the handshake
-    error: int                  # errno of that, -1: no address is known, 0: the handshake failed
-    is_late: bool               # no answer came in time
+    lost_error: int             # errno of the loss; 0: the server or this process closed the connection
+    missed: int                 # the server's missed writes at the loss, as `Engine.missed_writes`
+    has_failed: bool            # an attempt to connect, or the handshake
+    error: int                  # errno of the failure; -1: no address is known, 0: the handshake failed
+    is_late: bool               # the attempt timed out
     greeting: bytes             # the server's answer to the handshake
-    is_starved: bool            # to connect, for want of descriptors or memory
-    is_connected: bool          # and greeted
+    is_starved: bool            # an attempt failed for want of descriptors or memory
+    is_connected: bool          # handshake included
 
 
 class LinkStatus(NamedTuple):
-    """How a link is at this moment."""
+    """The state of a link."""
 
-    is_connected: bool          # and greeted
+    is_connected: bool          # handshake included
     is_tried: bool              # the first attempt to connect is over
-    unanswered: int             # requests without a reply, whether anybody waits for it or not
+    unanswered: int             # replies that the link owes, orphans included
     greeting: bytes             # the server's answer to the handshake
-    end: tuple                  # ours, as in `LinkEvent`; empty while it is not connected
+    end: tuple                  # our end, as `lost_end` in `LinkEvent`; empty while the link is not connected
 
 
 cdef tuple _end(const LocalEnd* end):

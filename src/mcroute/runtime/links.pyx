@@ -1,11 +1,11 @@
-"""A link's life, without the interpreter; the supervisor hears of it and may say more.
+"""The link state machine, without the interpreter. It reports changes to the supervisor, which may close links.
 
-A connection that is lost with writes in flight takes its server out of service at once, and is made again only
-when the supervisor has taken note: the supervisor finds out whether those writes can still be executed.
+A connection that is lost with writes in flight ejects its server at once. The link connects again only after the
+supervisor has taken the report: the supervisor finds out whether the server can still execute those writes.
 
-A connection is made when the server has answered the handshake; nothing else is sent before. While a server fails, one
-of its links at a time, in all engines of the proxy, tries again, after a time that grows; when that one is connected
-the others follow.
+A link is connected when the server has answered the handshake; no request is sent before. While a server fails, only
+one of its links in all engines of the proxy tries to connect at a time, after a growing backoff. When that link is
+connected, the other links follow.
 """
 
 from libc.errno cimport EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
@@ -26,7 +26,7 @@ from mcroute.runtime.sharing cimport (
     shared_tried, shared_try,
 )
 
-# Only a server that answers so is asked for values.
+# A server that answers otherwise gets no requests: it is no memcached.
 cdef const char* HELLO = b"version\r\n"
 cdef const char* HELLO_PREFIX = b"VERSION "
 
@@ -94,12 +94,12 @@ cdef double _chance(LinkTable* table) noexcept nogil:
 
 
 cdef bint _goes_first(const Connector* link) noexcept nogil:
-    """Requests wait for its connection already: they fail as soon as that does, whatever other links have found."""
+    """Whether the link connects without backoff: requests wait for it already, or the server does not fail."""
     return link.link.state == LINK_CONNECTING or shared_failures(_upstream(link).shared) == 0
 
 
 cdef void _wait(Connector* link, double now) noexcept nogil:
-    """For the next attempt; at once while the server does not fail."""
+    """Waits for the next attempt, which is due now if the link goes first."""
     cdef const Upstream* upstream = _upstream(link)
     link.stage = STAGE_WAITING
     if upstream.address_count == LOOKING_UP:
@@ -109,7 +109,7 @@ cdef void _wait(Connector* link, double now) noexcept nogil:
 
 
 cdef void _wake(Upstream* upstream, double now) noexcept nogil:
-    """Links that wait try again when the next round begins."""
+    """Sets the time of the next attempt for all waiting links of the server."""
     cdef int i
     for i in range(upstream.link_count):
         if upstream.links[i].stage == STAGE_WAITING:
@@ -123,12 +123,12 @@ cdef void _end_trial(Connector* link) noexcept nogil:
 
 
 cdef void _back_off(Connector* link, double now) noexcept nogil:
-    """Longer each time, with jitter so that many proxies do not come at once."""
+    """Exponential backoff, with jitter so that many proxies do not connect at once."""
     cdef Upstream* upstream = _upstream(link)
     cdef const Backoff* backoff = &upstream.backoff
     cdef double most = backoff.base * <double>(1 << min(shared_failures(upstream.shared) + 1, 16))
     cdef double part = 1.0 - 0.5 * _chance(link.table)
-    # Only the first failure of a round counts.
+    # shared_fail counts only the first failure of a round.
     shared_fail(upstream.shared, now, now + min(most, backoff.cap) * part, now + min(most, backoff.cap_out) * part)
     _end_trial(link)
     link.stage = STAGE_WAITING
@@ -151,7 +151,7 @@ cdef void _try_if_due(Connector* link, double now) noexcept nogil:
     elif _goes_first(link):
         _connect(link, now)
     elif now < shared_retry_at(shared):
-        # A link of another engine has failed meanwhile.
+        # Meanwhile a link of another engine has failed.
         link.due = shared_retry_at(shared)
     elif now < shared_retry_out_at(shared) and word_state(link.link.server.word) != SERVER_UP:
         link.due = min(now + upstream.backoff.cap, shared_retry_out_at(shared))
@@ -160,15 +160,15 @@ cdef void _try_if_due(Connector* link, double now) noexcept nogil:
         if link.is_trial:
             _connect(link, now)
         else:
-            # A thread that hangs does not keep the others from it.
+            # A trial ends by its time, so that a thread that hangs does not block the other threads' attempts.
             link.due = max(now, shared_trial_until(shared))
-    # Else it is woken when the other link knows.
+    # Else the end of the other link's attempt wakes this link.
 
 
 # ---- one attempt ----
 
 cdef bint _open(Connector* link, double now) noexcept nogil:
-    """From here on requests wait for the connection. False without memory."""
+    """Lets requests wait for the connection, and queues the handshake. False without memory."""
     if link.link.state != LINK_CLOSED:
         return True
     link_connecting(link.link)
@@ -180,7 +180,7 @@ cdef bint _open(Connector* link, double now) noexcept nogil:
 
 
 cdef int _try(Connector* link, int address, int error) noexcept nogil:
-    """Begins to connect to this address, or a later one of the same server. 0, or why the last one failed."""
+    """Begins to connect to this address or a later one. Returns 0, or the errno of the last address."""
     for address in range(address, _upstream(link).address_count):
         error = link.table.driver.connect(link, address)
         if error == 0:
@@ -202,7 +202,7 @@ cdef void _connect(Connector* link, double now) noexcept nogil:
 
 
 cdef void _failed(Connector* link, int next_address, int error, bint is_late, double now) noexcept nogil:
-    """The next attempt begins with that address."""
+    """Ends an attempt; the next one begins with the address `next_address`."""
     link.address = next_address if next_address < _upstream(link).address_count else 0
     link.is_tried = True
     if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
@@ -215,7 +215,7 @@ cdef void _failed(Connector* link, int next_address, int error, bint is_late, do
 
 
 cdef void _give_up(Connector* link, bint is_late, double now) noexcept nogil:
-    """Another address may do better than one that took too long, or refused the handshake."""
+    """Ends an attempt whose link is not connected in time, or at all; the next one begins with the next address."""
     cdef int error = ETIMEDOUT if link.stage == STAGE_CONNECTING else 0
     if link.stage == STAGE_GREETING and not is_late and not link.link.conn.is_broken:
         link.table.driver.drain(link, now)
@@ -266,8 +266,8 @@ cdef void link_ended(Connector* link, int error, double now) noexcept nogil:
     if writes > 0:
         link.report.lost_writes = writes
         link.report.lost_end = link.end
-        # Before the ghosts of this link are forgotten, and before any client hears of the loss. Also the last one of
-        # a pool: with these writes it may hold old values, and the supervisor says whether another one serves.
+        # Before link_closed discards the link's ghosts and fails its requests. Even a protected server is ejected:
+        # it may hold old values, and the supervisor decides which server of the pool serves.
         if word_eject(server.word):
             counter_add(&link.table.engine.counts.ejections, 1)
         link_closed(link.link, now)
@@ -278,7 +278,7 @@ cdef void link_ended(Connector* link, int error, double now) noexcept nogil:
     link_closed(link.link, now)
     _report_loss(link, error)
     if word_state(server.word) == SERVER_UP:
-        # So that the server misses nothing; without memory the next attempt sees to it.
+        # Requests wait meanwhile, so that the server misses no write. Without memory the next attempt opens the link.
         _open(link, now)
     _wait(link, now)
 
@@ -308,7 +308,7 @@ cdef void links_restart(LinkTable* table, double now) noexcept nogil:
             _wake(table.upstreams[i], now)
 
 
-# ---- what a supervisor wants ----
+# ---- operations of the supervisor ----
 
 cdef Upstream* links_upstream(LinkTable* table, int server) noexcept nogil:
     cdef int count = server + 1
