@@ -73,16 +73,16 @@ async def start_proxy(
     `metrics` is a host and a port for Prometheus, see `Proxy.start`. A configuration gives the defaults of
     all arguments; otherwise the default is a free port of 127.0.0.1, without metrics.
 
-    `state_file` is a path: the file tells this proxy which servers missed writes, and tells the next one.
+    `state_file` is a path: the file keeps the servers' missed writes from one proxy to the next.
     Servers that the file does not list are flushed before use if `first_use` is "flush". A configuration
     without a state file means none here. `descriptors` is the number of descriptors that the proxy may have
-    open at once: the proxy reserves those for connections to servers, and further clients wait.
+    open at once: the proxy reserves some of them for connections to servers, and further clients wait.
 
     Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or the
     state file is not available.
     """
     if isinstance(getattr(route, "plan", None), Plan):
-        # Checked without importing the class: on Python 3.10 without tomli, the import would fail.
+        # Found by its `plan`: on Python 3.10 without tomli, an import of Config would fail.
         config = cast("Config", route)
         host = config.proxy.host if host is None else host
         port = config.proxy.port if port is None else port
@@ -99,7 +99,7 @@ async def start_proxy(
     bound = None
     if descriptors is not None:
         bound = Descriptors(descriptors, 0, has_metrics=metrics is not None)
-        # Checked before anything is opened.
+        # Raises ConfigError before the proxy opens a descriptor.
         bound.clients_max(plan)
     with lent_state(state_file) as state:
         proxy = Proxy(

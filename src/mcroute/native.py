@@ -1,6 +1,6 @@
-"""mcroute in threads that need no interpreter; Linux only.
+"""mcroute on the native loop, whose threads run without the interpreter; Linux only.
 
-`with Proxy(route) as proxy` serves memcached's clients while the process does something else.
+`with Proxy(route) as proxy` serves memcached's clients in its threads, while the calling thread goes on.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Clients in the process: requests in, results out; `mcroute.asyncio.Client` is the face."""
+"""The client in the process: requests in, results out. Its public name is `mcroute.asyncio.Client`."""

@@ -1,4 +1,4 @@
-"""Commands for many keys: made, sent and read a piece at a time, so that other tasks run meanwhile."""
+"""Commands for many keys: encoded, sent and decoded a piece at a time, so that other tasks run meanwhile."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Batch:
-    """Requests to be sent together. With `is_noreply` only those that were not sent have an answer."""
+    """Requests that are sent together. With `is_noreply` only unsent requests get an answer."""
 
     requests: Sequence[bytes]
     is_noreply: bool = False
 
 
 Answers = Sequence[Answer | None]
-# A command for many keys: yields batches, and None when other tasks may run; is sent the answers to each
+# A command for many keys: yields batches, and None to let other tasks run; receives the answers to each
 # batch, in the order of its requests; returns the command's result.
 Batches = Generator[Batch | None, Answers | None, T]
 
-# What is sent for many keys. A piece is let go as it is sent, since freeing very many at once takes time too.
-# It is a tuple: the garbage collector looks through it once, and through a list at each of its rounds.
+# Encoded keys or requests. Each piece is freed when it is sent: to free all of them at once would take long.
+# Pieces are tuples: the garbage collector untracks a tuple of bytes, and scans a list in every collection.
 Pieces = deque[tuple[bytes, ...]]
 
-# Looked at between two turns of the loop, which takes about a millisecond.
+# Keys that are encoded between two turns of the loop, in about a millisecond.
 KEYS_A_TURN = 250
-# Of one call under way at once: enough to hide latency, and few enough for a slow server to answer in time.
+# Requests of one command in flight: enough to hide latency, few enough for a slow server to answer in time.
 BATCH_COUNT = 250
 BATCH_BYTES = 8 << 20
-# So many requests without an answer tell something about all servers.
+# A batch of at least so many requests without any answer stops the command.
 SILENT_COUNT = 8
-# Nobody waits for these, but for the room that they leave to the next ones.
+# The same bound with noreply: only the next batch waits for the answers.
 UNOBSERVED_COUNT = 1000
-# The values of one request have to come before its deadline, and those of a batch share the network.
+# Bounds the values that have to arrive within one request's deadline, and those that share the network.
 KEYS_A_GET = 250
 PIECES_A_BATCH = 4
 
 
 def written(write: Callable[[int, Key], bytes], keys: Sequence[Key]) -> Batches[Pieces]:
-    """What `write` makes of each key and its index. Raises what it does."""
+    """Calls `write` with the index of each key and the key; returns the results. Raises as `write`."""
     pieces = Pieces()
     for start in range(0, len(keys), KEYS_A_TURN):
         if start:
@@ -66,16 +66,16 @@ def fetch_each(
     write: Callable[[Sequence[bytes]], bytes],
     read: Callable[[Key, Item], T],
 ) -> Batches[dict[Key, T]]:
-    """What `read` makes of the items that were found, by their keys.
+    """Gets the items of the keys. Returns the result of `read` for each item that was found, by key.
 
-    `names` are the keys as they are sent, and `write` makes a request for several.
-    Raises what the first request that fails stands for, with all `keys`, and asks for no more of them.
+    `names` are the encoded keys; `write` makes a request for several of them. At the first request that
+    fails, asks for no more keys, and raises that request's exception with all `keys`.
     """
     values: dict[Key, T] = {}
     done = 0
     while names:
         batch = [names.popleft() for _ in range(min(len(names), PIECES_A_BATCH))]
-        # Two spellings of one key are asked for once.
+        # A str and a bytes key may have one encoding: one request asks for it.
         distinct = list(dict.fromkeys(chain.from_iterable(batch)))
         parts = [distinct[i : i + KEYS_A_GET] for i in range(0, len(distinct), KEYS_A_GET)]
         found: dict[bytes, Item] = {}
@@ -99,10 +99,11 @@ def change_each(
     keys: Sequence[Key],
     meanings: Mapping[bytes, bool],
 ) -> Batches[list[Key]]:
-    """The keys for which the reply means no.
+    """Sends all requests. Returns the keys whose reply means False.
 
-    Does what can be done, then raises what the first failure stands for, with the keys of all. When none of a
-    batch is answered in time, nothing more is sent, and the keys of the rest are among those that failed.
+    If requests failed, raises the first failure's exception, with the keys of all failed requests, after the
+    other requests are done. When no request of a batch gets an answer in time, sends no more batches: the
+    remaining keys count as failed.
     """
     refused: list[Key] = []
     failed: list[Key] = []
@@ -131,11 +132,11 @@ def change_each(
 
 
 def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Batches[None]:
-    """Sends without waiting for the last answers; of many requests only so many are under way at once.
+    """Sends all requests, UNOBSERVED_COUNT at a time, and does not wait for the answers to the last batch.
 
-    Raises what the first of those that were not sent stands for, with the keys of all of them: Overloaded, or
-    ServerRefused for a value that no server stores. When none of a batch is answered in time, nothing more is
-    sent: raises RequestTimeout or ServerLost with the other keys.
+    If requests could not be sent, raises Overloaded, or ServerRefused for a value that no server stores: the
+    first one's exception, with the keys of all of them. When no request of a batch gets an answer in time,
+    sends no more batches, and raises RequestTimeout or ServerLost with the remaining keys.
     """
     unsent: list[Key] = []
     refusal: Answer | None = None
@@ -157,12 +158,12 @@ def send_each(command: str, requests: Pieces, keys: Sequence[Key]) -> Batches[No
 
 
 def _asked(requests: Sequence[bytes]) -> Batches[Sequence[Answer]]:
-    """The answers to all of them."""
+    """Yields a batch of the requests. Returns the answers to all of them."""
     return cast("Sequence[Answer]", (yield Batch(requests)))
 
 
 def _is_silent(answers: Answers) -> bool:
-    """Whether no server has answered any of several."""
+    """Whether at least SILENT_COUNT requests were sent and no server has answered one."""
     return len(answers) >= SILENT_COUNT and all(
         answer is not None and answer.outcome in (Outcome.TIMEOUT, Outcome.LOST) for answer in answers
     )

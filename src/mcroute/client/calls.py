@@ -1,4 +1,4 @@
-"""Requests of this process itself: who waits for which, from the first connection to the last."""
+"""The calls of this process: their engine and links, and the futures that wait for their answers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ("Calls",)
 
 T = TypeVar("T")
 
-# Values of this size are stored by servers that do not say what they store.
+# Servers whose value limit is not known store requests of this size; larger ones wait for the limits.
 SURE_SIZE = 1 << 20
 
-# After so many requests that nobody waits for, the loop turns once: else they would only pile up.
+# After so many requests without a waiter the loop gets a turn, or the requests would only pile up.
 SENDS_A_TURN = 250
 
 
 class Calls:
-    """One engine in use by the tasks of one loop. Made connected, ended by `close`, not used again.
+    """The calls of one loop's tasks, and their engine. Connects when it is made; not used after `close`.
 
-    A task may be cancelled at any point: its request runs on unobserved, and its reply goes nowhere.
+    A task may be cancelled at any point: the engine finishes its request and discards the result.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Calls:
         )
         self._engine = self._driver.engine
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        # None: sent without waiting. What was cancelled is not here.
+        # By the request's number; None: no task waits for the answer. Cancelled requests are not here.
         self._waiting: dict[int, asyncio.Future[Answer] | None] = {}
         self._series = 0
         self._sends = 0
@@ -58,13 +58,13 @@ class Calls:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is closed, or was as its loop ended."""
+        """Whether the calls or their loop are closed."""
         return self._is_over or self.loop.is_closed()
 
     # ---- asking ----
 
     async def ask(self, request: bytes) -> Answer:
-        """What becomes of one request. Raises IllegalInput for what is none, ClientClosed."""
+        """Sends one request and returns its answer. Raises IllegalInput if it is no request, ClientClosed."""
         if len(request) > SURE_SIZE:
             await self.routing.tried()
         number = self._submit(request)
@@ -79,9 +79,9 @@ class Calls:
             raise
 
     async def ask_in_batches(self, batch: Batch | None, batches: Batches[T]) -> T:
-        """Carries out a command for many keys, from `batch` on; `close` waits also between two batches.
+        """Runs a command for many keys, from its first batch `batch` on; returns the command's result.
 
-        Raises as `ask`, and what the batches raise.
+        `close` waits for the whole command. Raises as `ask`, and as `batches`.
         """
         self._series += 1
         try:
@@ -100,7 +100,7 @@ class Calls:
             self._tell_idle()
 
     async def _ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
-        """The answers in the order of the requests, which are all under way at once."""
+        """Sends all requests at once. Returns the answers in the order of the requests."""
         await self._sizes_known(requests)
         begun: list[tuple[int, asyncio.Future[Answer]]] = []
         try:
@@ -112,9 +112,10 @@ class Calls:
                 self._leave(number, future)
 
     async def send(self, request: bytes) -> Answer | None:
-        """Nobody waits for the answer; `close` still does. Raises as `ask`.
+        """Sends one request without waiting for its answer; `close` waits for it. Raises as `ask`.
 
-        Returns what refuses a request that was not sent: too many are in flight, or the value is too large.
+        Returns None, or the answer to a request that was not sent: too many requests are in flight, or its
+        value is too large.
         """
         if len(request) > SURE_SIZE:
             await self.routing.tried()
@@ -128,7 +129,7 @@ class Calls:
         return [self._sent(request) for request in requests]
 
     async def _sizes_known(self, requests: Sequence[bytes]) -> None:
-        """Returns when it is known whether servers store the values of these requests."""
+        """If a value is large, waits until the servers' value limits are known."""
         if any(len(request) > SURE_SIZE for request in requests):
             await self.routing.tried()
 
@@ -140,7 +141,7 @@ class Calls:
         return None
 
     def _begin(self, request: bytes) -> tuple[int, asyncio.Future[Answer]]:
-        """The request's number (0: it was not taken, and has its answer) and what its answer comes in."""
+        """Returns the request's number and the future of its answer; 0 if the engine refused the request."""
         future: asyncio.Future[Answer] = self.loop.create_future()
         number = self._submit(request)
         if isinstance(number, Answer):
@@ -150,9 +151,9 @@ class Calls:
         return number, future
 
     def _submit(self, request: bytes) -> int | Answer:
-        """The request's number, or what it is refused with before any server is asked."""
+        """Returns the request's number, or the answer with which the engine refuses it at once."""
         if self._is_over:
-            # Nothing would ever end it.
+            # A closed engine would never answer the request.
             raise _closed()
         try:
             number = self._engine.submit(request, self.loop.time())
@@ -169,7 +170,7 @@ class Calls:
         if number in self._waiting:
             self._forget(number)
         elif future.done() and not future.cancelled():
-            # Who was cancelled as the client closed does not ask for it, and asyncio would complain.
+            # Retrieves the exception: the task was cancelled as the client closed, and asyncio would log it.
             future.exception()
 
     def _forget(self, number: int) -> None:
@@ -196,7 +197,7 @@ class Calls:
     # ---- the end ----
 
     async def close(self, limit_s: float) -> None:
-        """Waits at most so long for what is in flight, then ends the rest with ClientClosed."""
+        """Waits at most `limit_s` seconds for requests in flight, then ends the others with ClientClosed."""
         try:
             if not self._is_idle:
                 self._idle = self._idle or asyncio.Event()
@@ -214,11 +215,11 @@ class Calls:
         await self.routing.close()
 
     async def _close_with_the_loop(self) -> None:
-        """`asyncio.run` cancels all tasks at its end, and waits for them: connections would be left open."""
+        """Closes the connections when `asyncio.run` ends: it cancels this task with all others, and waits."""
         try:
             await self.loop.create_future()
         finally:
-            # Else `close` has cancelled this.
+            # If `close` has cancelled this task, `close` ends the calls.
             if not self._is_closing:
                 await self._end()
 

@@ -1,6 +1,6 @@
-"""A client's commands: each is checked and encoded here, and its answer decoded; whoever waits is elsewhere.
+"""A client's commands: checks and encodes their requests, and decodes the answers, without waiting.
 
-A client that waits in another way has the same commands: it sends what it is given and hands the answer back.
+Clients on other event loops can use the same commands: they send the request and pass the answer back.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _FLUSHED = {b"OK": True}
 
 @dataclass(slots=True)
 class Command(Generic[T]):
-    """One request, and `decode`, which makes the result of its answer, or raises what that stands for.
+    """One request, and `decode`, which returns the result for an answer, or raises the answer's exception.
 
-    With `is_noreply` nobody waits for the answer, and `unanswered` is the result; a request that could not be
-    sent has an answer all the same.
+    With `is_noreply` the client does not wait for the answer, and the result is `unanswered`; but a request
+    that could not be sent has an answer, which `decode` gets.
     """
 
     request: bytes
@@ -41,11 +41,11 @@ class Command(Generic[T]):
 
 
 class Commands:
-    """A client's commands: for one key a `Command`, for many its `Batches`. Arguments are pymemcache's.
+    """A client's commands: a `Command` for one key, `Batches` for many keys. Arguments are pymemcache's.
 
-    `serde` turns values into bytes and back. `default_noreply` is for the writes of which pymemcache says so.
-    `expire` is in seconds, as memcached reads it: 0 is for ever, more than 30 days a Unix time. Every command
-    raises IllegalInput, with the place at fault, before there is anything to send.
+    `serde` converts values to bytes and back. `default_noreply` is the default of `noreply` for the commands
+    for which it is in pymemcache. `expire` is in seconds, as in memcached: 0 is for ever, more than 30 days
+    is a Unix time. Every command raises IllegalInput, which names the argument, before a request is sent.
     """
 
     def __init__(self, write: RequestWriter, serde: Serde, default_noreply: bool) -> None:
@@ -66,18 +66,18 @@ class Commands:
         return _read(request, "gets", key, self._value_and_token, (default, cas_default))
 
     def get_many(self, keys: Iterable[Key]) -> Batches[dict[Key, Any]]:
-        """The values of those keys that were found, by the keys as they were given, in their order.
+        """The values of the keys that were found, in the order of `keys`, by the keys as given.
 
-        If a server that is needed for one of them fails, all fail. Of many keys 1000 are asked for at a time.
+        If the server of one key fails, the whole command fails. Asks for at most 1000 keys at a time.
         """
         return self._fetch(b"get", keys, self._value)
 
     def gets_many(self, keys: Iterable[Key]) -> Batches[dict[Key, tuple[Any, Any]]]:
-        """As `get_many`, values with their tokens."""
+        """As `get_many`; each value with its token for `cas`."""
         return self._fetch(b"gets", keys, self._value_and_token)
 
     def gat(self, key: Key, expire: int = 0, default: Any = None) -> Command[Any]:
-        """Gets the value, which from now on lives for `expire` seconds; or `default`."""
+        """The value, or `default`. From now on the value expires after `expire` seconds."""
         request = self._write.get_and_touch(b"gat", key, expire)
         return _read(request, "gat", key, self._value, default)
 
@@ -109,31 +109,31 @@ class Commands:
     def set(
         self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
     ) -> Command[bool]:
-        """True once it is stored, for `expire` seconds. `flags` go in place of those of the serde."""
+        """Stores the value for `expire` seconds. Returns True. `flags` replace the serde's flags."""
         return self._store(b"set", key, value, expire, noreply, flags)
 
     def add(
         self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
     ) -> Command[bool]:
-        """Whether it was stored, for `expire` seconds: False if the key has a value."""
+        """Stores the value for `expire` seconds if the key has none. Returns whether it was stored."""
         return self._store(b"add", key, value, expire, noreply, flags)
 
     def replace(
         self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
     ) -> Command[bool]:
-        """Whether it was stored, for `expire` seconds: False if the key has no value."""
+        """Stores the value for `expire` seconds if the key has one. Returns whether it was stored."""
         return self._store(b"replace", key, value, expire, noreply, flags)
 
     def append(
         self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
     ) -> Command[bool]:
-        """Whether it was put behind the key's value: False if there is none. Servers ignore `expire`."""
+        """Appends to the key's value. Returns False if the key has none. Servers ignore `expire`."""
         return self._store(b"append", key, value, expire, noreply, flags)
 
     def prepend(
         self, key: Key, value: Any, expire: int = 0, noreply: bool | None = None, flags: int | None = None
     ) -> Command[bool]:
-        """Whether it was put before the key's value: False if there is none. Servers ignore `expire`."""
+        """Prepends to the key's value. Returns False if the key has none. Servers ignore `expire`."""
         return self._store(b"prepend", key, value, expire, noreply, flags)
 
     def cas(
@@ -145,9 +145,9 @@ class Commands:
         noreply: bool = False,
         flags: int | None = None,
     ) -> Command[bool | None]:
-        """Stores, for `expire` seconds, if nobody has since `gets` gave the token `cas`: True.
+        """Stores the value for `expire` seconds if the key's value has the token `cas`, as from `gets`.
 
-        False: somebody has. None: the key has no value.
+        Returns True if the value was stored, False if the key's value has changed, None if it has none.
         """
         request = self._write.store(b"cas", key, value, expire, flags, self._write.token(cas))
         return self._change(request, noreply, _SWAPPED, "cas", key)
@@ -159,15 +159,15 @@ class Commands:
         noreply: bool | None = None,
         flags: int | None = None,
     ) -> Batches[list[Key]]:
-        """Stores all of them, for `expire` seconds. Returns the keys that were not stored.
+        """Stores all values for `expire` seconds. Returns the keys that servers did not store.
 
-        If some failed, the others are stored, and the `keys` of the exception are those that failed. When 250
-        in a row have no answer in time, the rest is not sent, and fails too. Of many keys with `noreply` only
-        the last 1000 are not waited for.
+        If some keys fail, the others are stored, and the exception's `keys` are the failed ones. When no
+        server answers a batch of 250 in time, the remaining keys are not sent, and fail too. With `noreply`
+        the client sends at most 1000 keys at a time, and does not wait for the last batch.
         """
         if not isinstance(values, Mapping):
             raise IllegalInput(f"must be a mapping of keys to values, not {type(values).__name__}", "values")
-        # Others may change it meanwhile.
+        # Copied, because other tasks may change the mapping meanwhile.
         keys, contents = tuple(values), tuple(values.values())
 
         def write(i: int, key: Key) -> bytes:
@@ -185,14 +185,14 @@ class Commands:
     # ---- changing ----
 
     def delete(self, key: Key, noreply: bool | None = None) -> Command[bool]:
-        """Whether there was something to delete."""
+        """Deletes the key's value. Returns whether the key had one."""
         return self._change(self._write.delete(key), noreply, _DELETED, "delete", key)
 
     def delete_many(self, keys: Iterable[Key], noreply: bool | None = None) -> Batches[bool]:
-        """True once none of the keys has a value.
+        """Deletes the values of all keys. Returns True, also if some keys had no value.
 
-        If some failed, the others are deleted, and the `keys` of the exception are those that failed. Of many
-        keys with `noreply` only the last 1000 are not waited for.
+        If some keys fail, the others are deleted, and the exception's `keys` are the failed ones. With
+        `noreply` the client sends at most 1000 keys at a time, and does not wait for the last batch.
         """
         keys = several(keys)
         requests = yield from written(lambda i, key: self._write.delete(key, f"keys[{i}]"), keys)
@@ -200,19 +200,22 @@ class Commands:
         return True
 
     def incr(self, key: Key, value: int, noreply: bool = False) -> Command[int | None]:
-        """The new number, or None if the key has no value. Raises RequestRefused if that is no number."""
+        """Adds `value` to the key's number. Returns the new number, or None if the key has no value.
+
+        Raises RequestRefused if the key's value is no number.
+        """
         return self._count(b"incr", key, value, noreply)
 
     def decr(self, key: Key, value: int, noreply: bool = False) -> Command[int | None]:
-        """The new number, at least 0, or None. Raises RequestRefused for a value that is no number."""
+        """As `incr`, but subtracts; the new number is at least 0."""
         return self._count(b"decr", key, value, noreply)
 
     def touch(self, key: Key, expire: int = 0, noreply: bool | None = None) -> Command[bool]:
-        """Whether the key has a value, which from now on lives for `expire` seconds."""
+        """Lets the key's value expire after `expire` seconds. Returns whether the key has a value."""
         return self._change(self._write.touch(key, expire), noreply, _TOUCHED, "touch", key)
 
     def flush_all(self, delay: int = 0, noreply: bool | None = None) -> Command[bool]:
-        """True once every server has dropped its items, or will after `delay` seconds."""
+        """Flushes every server, now or after `delay` seconds. Returns True when all have accepted that."""
         return self._change(self._write.flush_all(delay), noreply, _FLUSHED, "flush_all")
 
     def _count(self, command: bytes, key: Key, value: int, noreply: bool) -> Command[int | None]:
@@ -227,7 +230,7 @@ class Commands:
         command: str,
         *keys: Key,
     ) -> Command[T | bool]:
-        """A command whose answer is one of a few lines."""
+        """A command whose reply is one of the lines `meanings`."""
         is_noreply = self.default_noreply if noreply is None else noreply
         return Command(request, lambda answer: one_of(answer, meanings, command, *keys), is_noreply, True)
 
@@ -239,7 +242,7 @@ class Commands:
         meanings: Mapping[bytes, bool],
         command: str,
     ) -> Batches[list[Key]]:
-        """The keys for which the reply means no."""
+        """Sends the requests. Returns the keys whose reply means False; none with noreply."""
         if self.default_noreply if noreply is None else noreply:
             yield from send_each(command, requests, keys)
             return []
@@ -249,7 +252,7 @@ class Commands:
 def _read(
     request: bytes, command: str, key: Key, convert: Callable[[Key, Item], T], default: T
 ) -> Command[T]:
-    """A command whose answer is the item of one key, or none."""
+    """A command whose reply is one item or a miss."""
 
     def decode(answer: Answer) -> T:
         found = items(answer, command, key)

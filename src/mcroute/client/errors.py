@@ -1,6 +1,6 @@
-"""What a client raises. Each class is also the one that pymemcache's users, or the standard library's, catch.
+"""The client's exceptions. They derive from pymemcache's or builtin exceptions, which callers already catch.
 
-They stand apart from `mcroute.errors` so that only clients load pymemcache.
+They are not in `mcroute.errors`, so that only clients import pymemcache.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class IllegalInput(LocalProtocolError, MemcacheIllegalInputError):
 
 
 class RequestFailed(ServerFailure, MemcacheServerError):
-    """No server gave an answer to count on, for one of the reasons below.
+    """No server gave an answer to rely on. Each reason has a subclass.
 
-    `keys` are those it concerns, as the caller gave them. A failed write may have been executed after a
-    RequestTimeout or ServerLost, after the others not, at least not by all copies.
+    `keys` are the keys that failed, as the caller wrote them. After a RequestTimeout or ServerLost, a write
+    may have been executed. After the other reasons it was not, at least not by all copies.
     """
 
-    # What the engine calls it; one for each subclass.
+    # The engine's outcome; each subclass has its own.
     OUTCOME: ClassVar[Outcome]
 
     def __init__(self, message: str, keys: Iterable[object] = ()) -> None:
@@ -60,13 +60,13 @@ class RequestFailed(ServerFailure, MemcacheServerError):
 
 
 class RequestTimeout(RequestFailed, TimeoutError):
-    """The request's deadline has come, or no server that could have answered did so in its reply time."""
+    """No server answered before the request's deadline, or within the reply timeout."""
 
     OUTCOME: ClassVar[Outcome] = Outcome.TIMEOUT
 
 
 class ServerLost(RequestFailed, MemcacheUnexpectedCloseError, ConnectionError):
-    """The connection could not be made, or went before the reply came."""
+    """The connection failed, or was lost before the reply came."""
 
     OUTCOME: ClassVar[Outcome] = Outcome.LOST
 
@@ -84,25 +84,25 @@ class Overloaded(RequestFailed):
 
 
 class ServerRefused(RequestFailed):
-    """A server answered SERVER_ERROR, or the route does; the message has its words."""
+    """A server or the route answered SERVER_ERROR; the message is the text of that answer."""
 
     OUTCOME: ClassVar[Outcome] = Outcome.REFUSED_BY_SERVER
 
 
 class RequestRefused(McrouteError, MemcacheClientError):
-    """A server answered CLIENT_ERROR: it understood, and the request does not fit what it holds."""
+    """A server answered CLIENT_ERROR: it cannot apply the command, as incr to a value that is no number."""
 
 
 class UnknownCommand(McrouteError, MemcacheUnknownCommandError):
-    """A server answered ERROR: it is too old for the command, or forbids it."""
+    """A server answered ERROR: it is too old for the command, or has it disabled."""
 
 
 class UnexpectedReply(RemoteProtocolError, MemcacheUnknownError):
-    """A server's reply is none of those that the command has."""
+    """A server's reply is not one of the command's replies."""
 
 
 class ClientClosed(McrouteError, RuntimeError):
-    """The client is closed, or was while the request was under way, whose outcome is then unknown."""
+    """The client is closed. If it was closed during the request, the request's outcome is unknown."""
 
 
 class WrongLoop(McrouteError, RuntimeError):

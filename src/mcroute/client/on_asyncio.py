@@ -36,14 +36,14 @@ __all__ = ("Client",)
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
-# A method that only has its name yet. Type checkers want one for each method of a public class.
+# A method that has only a name. Type checkers need a declaration of each method of a public class.
 Declared = Callable[["Client"], None]
 
 
 def _asking(
     command: Callable[Concatenate[Commands, P], Command[T]],
 ) -> Callable[[Declared], Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]]:
-    """Makes the method that sends the command's request and waits for the answer."""
+    """Decorates a declaration with the method that sends the command's request and waits for the answer."""
 
     async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         asked = command(self._commands, *args, **kwargs)
@@ -58,7 +58,7 @@ def _asking(
 def _asking_in_batches(
     command: Callable[Concatenate[Commands, P], Batches[T]],
 ) -> Callable[[Declared], Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]]:
-    """Makes the method that sends the command's batches, one after the other."""
+    """Decorates a declaration with the method that sends the command's batches, one after the other."""
 
     async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._ask_in_batches(command(self._commands, *args, **kwargs))
@@ -67,7 +67,7 @@ def _asking_in_batches(
 
 
 def _described(method: F, command: Callable[..., object]) -> F:
-    """The method with the command's name, arguments and docstring; it returns what the command stands for."""
+    """Gives the method the command's name, arguments, docstring and result type."""
     wraps(command)(method)
     signature = inspect.signature(command)
     returned = re.sub(r"^\w+\[(.*)\]$", r"\1", signature.return_annotation)
@@ -79,15 +79,15 @@ def _described(method: F, command: Callable[..., object]) -> F:
 
 
 class Client:
-    """A client of many servers, routed as told, without a proxy between. An async context manager.
+    """A client of many servers with a route, without a proxy. An async context manager.
 
-    Methods, arguments and results are pymemcache's. It connects at the first request, or in `connect`, and
-    belongs to the loop on which it did until it is closed, or that loop is. All tasks of that loop may use
-    it at once, and be cancelled at any point. After a fork the child begins with connections of its own.
-    `expire` is in seconds, as memcached reads it: 0 is for ever, more than 30 days a Unix time.
-    Every method raises, besides what is said there: IllegalInput before anything is sent, RequestFailed
-    (RequestTimeout, ServerLost, NoServer, Overloaded, ServerRefused), RequestRefused, UnknownCommand,
-    UnexpectedReply, ClientClosed, WrongLoop. A failure is never taken for a miss.
+    Methods, arguments and results are pymemcache's. The client connects at the first request or in `connect`,
+    and then belongs to the running loop until the client or that loop is closed. All tasks of that loop may
+    use the client at once, and may be cancelled at any point. After a fork the child opens its own
+    connections. `expire` is in seconds, as in memcached: 0 is for ever, more than 30 days is a Unix time.
+    Every method may raise: IllegalInput before a request is sent, RequestFailed (RequestTimeout, ServerLost,
+    NoServer, Overloaded, ServerRefused), RequestRefused, UnknownCommand, UnexpectedReply, ClientClosed,
+    WrongLoop. A failure is never returned as a miss.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Client:
         limits: Limits | None = None,
         rng: Random | None = None,
     ) -> None:
-        """`serde` turns values into bytes and back; without it bytes, str and numbers are stored, and bytes
-        come back. `key_prefix` goes before every key. `default_noreply` is for the writes of which pymemcache
-        says so: they return before they are done, and their failures are not told. `limits` bounds
-        values, and the memory that requests under way take.
+        """`serde` converts values to bytes and back; without it the client stores bytes, str and numbers, and
+        returns bytes. `key_prefix` goes before every key. With `default_noreply`, the commands for which it
+        is in pymemcache return before they are done, and do not report failures. `limits` bounds the size of
+        values and the memory of requests in flight.
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
@@ -142,11 +142,12 @@ class Client:
         limits: Limits | None = None,
         rng: Random | None = None,
     ) -> Client:
-        """A client of one server or several, each key on `copies` of them; the other options are `Client`'s.
+        """A client of one server or several, with `copies` of each key; the other options are `Client`'s.
 
-        An address is "host:port", "/path" of a unix socket, (host, port) or a Server. Times are in seconds:
-        for making a connection, for one server's reply, and for a whole request with all its failovers.
-        Raises ConfigError for addresses that are none, times that are not positive, more copies than servers.
+        An address is "host:port", "/path" of a unix socket, (host, port) or a Server. In seconds:
+        `connect_timeout_s` bounds a connection attempt, `reply_timeout_s` one server's reply, `deadline_s` a
+        whole request with its failovers. Raises ConfigError for an invalid address, a time that is not
+        positive, or more copies than servers.
         """
         pool = Pool.of(
             "main",
@@ -175,20 +176,20 @@ class Client:
 
     @property
     def serde(self) -> Serde:
-        """What turns values into bytes and back."""
+        """Converts values to bytes and back."""
         return self._commands.serde
 
     @property
     def default_noreply(self) -> bool:
-        """Whether writes return before they are done, unless their `noreply` says otherwise."""
+        """Whether writes return before they are done, if their argument `noreply` is None."""
         return self._commands.default_noreply
 
     # ---- life ----
 
     async def connect(self) -> Client:
-        """Returns when every server was tried once; those that cannot be reached are tried on and on.
+        """Returns after one attempt to connect to every server; further attempts go on in the background.
 
-        Not needed before the first request. Opens a closed client again.
+        Optional: the first request connects too. Opens a closed client again.
         """
         if self._calls is None:
             self._is_closed = False
@@ -196,10 +197,10 @@ class Client:
         return self
 
     async def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Goes on with another route, and these settings if given; no request fails for it.
+        """Replaces the route, and the settings if they are given; no request fails because of it.
 
-        Requests that begin once this has returned are routed by it; those under way end as they began.
-        Raises ConfigError for a route that cannot work, and goes on as before.
+        Requests that begin after the return use the new route; requests in flight end on the route that they
+        began on. Raises ConfigError for a route that cannot work, and then keeps the present one.
         """
         plan = route if isinstance(route, Plan) else compile_plan(route)
         await self._running().routing.install(plan, settings)
@@ -207,7 +208,7 @@ class Client:
         self._answer_timeout_s = _answer_timeout_s(plan)
 
     async def close(self, limit_s: float = 5.0) -> None:
-        """Takes no more requests; leaves when those under way are answered, or after `limit_s` seconds."""
+        """Refuses new requests; closes when requests in flight are answered, or after `limit_s` seconds."""
         calls = self._calls
         if calls is None or calls.routing.is_inherited or calls.loop.is_closed():
             self._is_closed, self._calls = True, None
@@ -242,19 +243,19 @@ class Client:
         return calls
 
     async def _ask_in_batches(self, batches: Batches[T]) -> T:
-        """Carries out a command for many keys. Nothing is sent before every key has been checked."""
+        """Runs a command for many keys. Checks every key before the first request is sent."""
         try:
             batch = next(batches)
             while batch is None:
                 await asyncio.sleep(0)
                 batch = next(batches)
         except StopIteration as end:
-            # Without keys too, a closed client raises.
+            # A closed client raises, even without keys.
             self._running()
             return cast(T, end.value)
         return await self._running().ask_in_batches(batch, batches)
 
-    # ---- commands: each with the arguments and the docstring of the one that it names ----
+    # ---- commands, with the arguments and docstrings of the methods of Commands ----
 
     @_asking(Commands.get)
     def get(self) -> None: ...
@@ -320,31 +321,31 @@ class Client:
     # ---- about servers ----
 
     async def version(self) -> dict[str, bytes | None]:
-        """What each server calls its version, by the server's name; None: it did not answer in time."""
+        """The version of each server, by the server's name; None: the server did not answer in time."""
         self._running()
         return await version_of_each(self.plan.servers, self._answer_timeout_s)
 
     async def stats(self, *arguments: str) -> dict[str, dict[bytes, Any] | None]:
-        """What each server counts, by the server's name; None: it did not answer in time.
+        """The statistics of each server, by the server's name; None: the server did not answer in time.
 
-        Values are converted as pymemcache does. `arguments` are memcached's: "items", "slabs", "settings" ...
+        Values have the types of pymemcache's. `arguments` are memcached's: "items", "slabs", "settings" ...
         """
         self._running()
         return await stats_of_each(self.plan.servers, self._answer_timeout_s, arguments)
 
     def server_states(self) -> dict[str, State]:
-        """Whether each server is in service, by its name."""
+        """The state of each server, by the server's name."""
         routing = self._running().routing
         state = routing.supervision.supervisor.state
         return {name: state(number) for name, number in routing.engine.server_ids().items()}
 
     def counters(self) -> dict[str, int]:
-        """What this client's engine has counted since it connected; counters only grow."""
+        """The counters of this client's engine since the client connected; counters only grow."""
         return dict(self._running().routing.engine.snapshot().counters)
 
 
 def _answer_timeout_s(plan: Plan) -> float:
-    """How long a server may take to answer about itself."""
+    """The timeout of `version` and `stats`, in seconds: the largest deadline of a pool."""
     return max((pool.deadline_s for pool in plan.pools), default=1.0)
 
 

@@ -1,4 +1,4 @@
-"""What a client asks each server about itself: on connections of their own, which no ejection delays."""
+"""`version` and `stats` of each server, on separate connections, also to ejected servers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 async def version_of_each(servers: Sequence[Server], timeout_s: float) -> dict[str, bytes | None]:
-    """By server name; None: it did not answer in time."""
+    """The versions by server name; None: the server did not answer in time, or the query failed."""
     return await _of_each(servers, timeout_s, control.version)
 
 
 async def stats_of_each(
     servers: Sequence[Server], timeout_s: float, arguments: Sequence[str]
 ) -> dict[str, dict[bytes, Any] | None]:
-    """By server name, values converted as pymemcache does. Raises IllegalInput for unprintable arguments."""
+    """As `version_of_each`, with values of pymemcache's types. IllegalInput: unprintable arguments."""
     words = stats_arguments(arguments)
 
     async def ask(server: Server) -> dict[bytes, Any]:

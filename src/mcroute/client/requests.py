@@ -20,9 +20,9 @@ _UINT64 = (1 << 64) - 1
 
 
 class Serde(Protocol):
-    """pymemcache's interface: values to bytes and 32 bits of flags, and back.
+    """pymemcache's interface: converts values to bytes and 32 bits of flags, and back.
 
-    Both are given the key as the caller wrote it. What `serialize` returns may be bytes, str or a number.
+    Both methods get the key as the caller wrote it. `serialize` may return bytes, str or a number.
     """
 
     def serialize(self, key: Any, value: Any) -> tuple[Any, int]: ...
@@ -31,7 +31,7 @@ class Serde(Protocol):
 
 
 class PlainSerde:
-    """Stores bytes, text and numbers as their bytes, and returns bytes: what pymemcache does by default."""
+    """Stores bytes, text and numbers as bytes, and returns bytes: pymemcache's default."""
 
     def serialize(self, key: Any, value: Any) -> tuple[Any, int]:
         return value, 0
@@ -41,24 +41,24 @@ class PlainSerde:
 
 
 def checked_integer(value: object, place: str, least: int, most: int) -> int:
-    """Raises IllegalInput for anything but an int from `least` to `most`."""
+    """The value as an int. Raises IllegalInput unless it is an int from `least` to `most`."""
     if not isinstance(value, int):
         raise IllegalInput(f"must be an integer, not {value!r}", place)
     if not least <= value <= most:
         raise IllegalInput(f"{value} is not between {least} and {most}", place)
-    # A bool would be written as a word.
+    # Converts a bool, which would be formatted as True.
     return int(value)
 
 
 def several(keys: Iterable[Key]) -> tuple[Key, ...]:
-    """Raises IllegalInput for one key, whose characters would be taken for keys."""
+    """The keys as a tuple. Raises IllegalInput for a str or bytes: each of its characters would be a key."""
     if isinstance(keys, str | bytes):
         raise IllegalInput(f"must be several keys, not one: {keys!r}", "keys")
     return tuple(keys)
 
 
 def stats_arguments(arguments: Iterable[str]) -> bytes:
-    """The words behind `stats`. Raises IllegalInput for what cannot be printed."""
+    """The arguments of `stats`, encoded. Raises IllegalInput unless they are printable ASCII."""
     words = " ".join(arguments)
     if not words.isascii() or not words.isprintable():
         raise IllegalInput(f"must be printable ASCII, not {words!r}", "arguments")
@@ -66,10 +66,10 @@ def stats_arguments(arguments: Iterable[str]) -> bytes:
 
 
 class RequestWriter:
-    """Writes requests of classic commands. Every method raises IllegalInput with the place at fault.
+    """Writes requests of classic commands. Every method raises IllegalInput, which names the argument.
 
-    `key_prefix` goes before each key; `encoding` is how text becomes a value, keys are ASCII, or UTF-8 with
-    `allow_unicode_keys`. Values have at most `value_max` bytes.
+    `key_prefix` goes before each key; `encoding` is the encoding of values that are text. Keys are ASCII, or
+    UTF-8 with `allow_unicode_keys`. Values have at most `value_max` bytes.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class RequestWriter:
             self._prefix = self.key(key_prefix, "key_prefix")
 
     def key(self, key: Key, place: str = "key") -> bytes:
-        """The key as it is sent."""
+        """The key with its prefix, encoded."""
         try:
             encoded = key.encode(self._key_encoding) if isinstance(key, str) else key
         except UnicodeEncodeError:
@@ -102,11 +102,11 @@ class RequestWriter:
         return encoded
 
     def get(self, command: bytes, keys: Iterable[bytes]) -> bytes:
-        """`command` is get or gets."""
+        """A request for several keys; `command` is get or gets."""
         return b"%b %b\r\n" % (command, b" ".join(keys))
 
     def get_and_touch(self, command: bytes, key: Key, expire: int) -> bytes:
-        """`command` is gat or gats."""
+        """A request for one key; `command` is gat or gats."""
         return b"%b %d %b\r\n" % (command, _exptime(expire), self.key(key))
 
     def store(
@@ -119,7 +119,7 @@ class RequestWriter:
         token: bytes = b"",
         place: str = "value",
     ) -> bytes:
-        """set, add, replace, append, prepend, and cas with its token."""
+        """A request of set, add, replace, append, prepend, or of cas with its token."""
         sent_key = self.key(key, "key" if place == "value" else place)
         serialized, chosen = self.serde.serialize(key, value)
         data = self._value(serialized, place)
@@ -135,7 +135,7 @@ class RequestWriter:
         return b"delete %b\r\n" % self.key(key, place)
 
     def arithmetic(self, command: bytes, key: Key, value: int) -> bytes:
-        """`command` is incr or decr."""
+        """A request for one key; `command` is incr or decr."""
         return b"%b %b %d\r\n" % (command, self.key(key), checked_integer(value, "value", 0, _UINT64))
 
     def touch(self, key: Key, expire: int) -> bytes:
@@ -145,7 +145,7 @@ class RequestWriter:
         return b"flush_all %d\r\n" % _exptime(delay, "delay")
 
     def token(self, cas: object) -> bytes:
-        """A token as `gets` gave it, or as an int or text of digits."""
+        """The token, encoded: `cas` is a token from `gets`, an int or text of digits."""
         text = str(cas) if isinstance(cas, int) else cas
         if isinstance(text, str) and text.isascii():
             text = text.encode()

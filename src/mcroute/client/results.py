@@ -1,4 +1,4 @@
-"""What became of a client's requests, as the values that its methods return, or as exceptions."""
+"""Converts the engine's answers into the results of a client's methods, or into exceptions."""
 
 from __future__ import annotations
 
@@ -46,26 +46,26 @@ _FAILURES: dict[int, type[RequestFailed]] = {
 
 
 class Culprit(NamedTuple):
-    """The server that a request has failed at, and why that could not be used, if the system has said so."""
+    """The server that a request failed at, and the error of its last failed connection, if there is one."""
 
     server: str
     cause: Exception | None = None
 
 
 class Answer(NamedTuple):
-    """What the engine says of one request: the value of an Outcome, its result, and who has failed it."""
+    """The engine's answer to one request: the value of an Outcome, the result, a failure's culprit."""
 
     outcome: int
     result: object
     culprit: Culprit | None = None
 
 
-# What is not sent, because no server would store it.
+# The answer to a request that is not sent, because no server would store its value.
 TOO_LARGE = Answer(Outcome.REFUSED_BY_SERVER, b"SERVER_ERROR object too large for cache")
 
 
 def is_failure(answer: Answer) -> bool:
-    """Whether no server has done or known what was asked."""
+    """Whether the outcome is a failure; a miss is none."""
     return answer.outcome >= Outcome.REFUSED_BY_SERVER
 
 
@@ -86,7 +86,7 @@ def failure(answer: Answer, command: str, keys: Iterable[object]) -> McrouteErro
 
 
 def line(answer: Answer, command: str, *keys: object) -> bytes:
-    """The reply of one line. Raises what stands for a failure."""
+    """The reply of one line. Raises the exception of a failure."""
     if is_failure(answer):
         raise failure(answer, command, keys)
     if isinstance(answer.result, bytes):
@@ -95,7 +95,7 @@ def line(answer: Answer, command: str, *keys: object) -> bytes:
 
 
 def one_of(answer: Answer, meanings: Mapping[bytes, T], command: str, *keys: object) -> T:
-    """What the reply means. Raises what stands for a failure, UnexpectedReply if it means nothing."""
+    """The reply's value in `meanings`. Raises the exception of a failure; UnexpectedReply without value."""
     reply = line(answer, command, *keys)
     try:
         return meanings[reply]
@@ -104,7 +104,7 @@ def one_of(answer: Answer, meanings: Mapping[bytes, T], command: str, *keys: obj
 
 
 def number(answer: Answer, command: str, *keys: object) -> int | None:
-    """The number, or None if there was none. Raises what stands for a failure."""
+    """The number of the reply, or None for NOT_FOUND. Raises the exception of a failure."""
     if isinstance(answer.result, int):
         return answer.result
     if line(answer, command, *keys) == b"NOT_FOUND":
@@ -113,14 +113,14 @@ def number(answer: Answer, command: str, *keys: object) -> int | None:
 
 
 def items(answer: Answer, command: str, *keys: object) -> list[Item]:
-    """The items that were found. Raises what stands for a failure."""
+    """The items that were found. Raises the exception of a failure."""
     if is_failure(answer):
         raise failure(answer, command, keys)
     return cast("list[Item]", answer.result)
 
 
 def statistics(counts: Mapping[bytes, bytes]) -> dict[bytes, Any]:
-    """What a server counts, each value as pymemcache converts it; as it is, where that fails."""
+    """A server's statistics with pymemcache's types; a value that does not convert stays bytes."""
     return {name: _statistic(name, value) for name, value in counts.items()}
 
 
@@ -132,7 +132,7 @@ def _statistic(name: bytes, value: bytes) -> Any:
 
 
 def _text(words: bytes) -> str:
-    """Without the word that the exception's class says already."""
+    """The error line without its first word, which the exception's class stands for."""
     kind, _, rest = words.partition(b" ")
     return (rest or kind).decode("utf-8", "replace")
 
