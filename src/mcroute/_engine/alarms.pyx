@@ -1,4 +1,4 @@
-"""Writes that a server has missed."""
+"""Missed writes of servers."""
 
 from mcroute._engine.server_words cimport word_miss
 

@@ -1,4 +1,4 @@
-"""What stands between a request and its plan: keys that others hold, in this engine and in those of other threads."""
+"""A request waits before its plan starts while another request holds its key, in this engine or another thread's."""
 
 from mcroute._engine.claims cimport claim_waits
 from mcroute._engine.clock cimport engine_began
@@ -11,7 +11,7 @@ from mcroute._protocol cimport CMD_GATS, REQ_OPEN, REQ_RESUMED
 
 cdef void request_begin(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
-    # What waited for other engines has passed the holds of before; those of since then are of later requests.
+    # A request that waited for other engines has passed the earlier holds; newer holds belong to later requests.
     if engine.hold_count > 0 and request.hold == NULL and not engine.is_resuming and hold_waits(request):
         return
     if engine.claims != NULL and claim_waits(request):
@@ -30,7 +30,7 @@ cdef void requests_resume(Engine* engine) noexcept nogil:
         engine.released = request.next_waiting
         if request.is_released:
             request.is_released = False
-            # Its client may have gone, or taken more, since.
+            # In the meantime its client may have disconnected, or read more.
             if request.is_stalled and not request.is_done:
                 multiget_go_on(request)
         elif not request.is_done:

@@ -1,7 +1,7 @@
 """Reference-counted blocks of memory, and the queues of bytes that wait to be sent.
 
-A block is filled from the front and never rewritten while somebody refers to it: requests, kept replies and
-output queues hold slices of blocks, so that bytes are read once and sent again without being copied twice.
+A block is filled from the front and never rewritten while it has references: requests, kept replies and output
+queues hold slices of blocks, so that bytes are read once and sent again without being copied twice.
 """
 
 from libc.stddef cimport size_t
@@ -17,9 +17,9 @@ cdef struct BlockPool:
     Block* spare[BLOCK_CLASSES]
     size_t spare_bytes          # kept for the next user
     size_t spare_limit
-    uint64_t used_bytes         # handed out; any thread may read it
-    size_t used_share           # what it is to stay within
-    size_t used_limit           # beyond it block_new returns NULL: there is a reserve for what others depend on
+    uint64_t used_bytes         # capacity of all blocks in use; any thread may read it
+    size_t used_share           # bytes for ordinary blocks, see block_of_share
+    size_t used_limit           # the share and a reserve, which block_new may use too; beyond, it returns NULL
 
 cdef struct Block:
     Block* next                 # in the pool's list of spare blocks
@@ -42,16 +42,16 @@ cdef struct OutQueue:
     uint32_t count
     bint open                   # the last entry's block is ours alone: bytes may be appended to it
     size_t bytes                # waiting
-    size_t usual                # about as many are sent in one go
+    size_t usual                # bytes that usually wait when output is sent: rises at once, falls slowly
 
 cdef void pool_init(BlockPool* pool, size_t spare_limit) noexcept nogil
 cdef void pool_set_share(BlockPool* pool, size_t share) noexcept nogil
 cdef void pool_clear(BlockPool* pool) noexcept nogil
 # A block of at least `capacity` bytes with one reference; NULL when memory, or the pool's share, is used up.
 cdef Block* block_new(BlockPool* pool, size_t capacity) noexcept nogil
-# The same, but of the share, not of the reserve.
+# As block_new, but from the share, not from the reserve.
 cdef Block* block_of_share(BlockPool* pool, size_t capacity) noexcept nogil
-# The same, as long as the system has memory: for what is read into, without which nothing goes on.
+# As block_new, without a limit: for read buffers, without which no connection goes on.
 cdef Block* block_always(BlockPool* pool, size_t capacity) noexcept nogil
 cdef void block_free(Block* block) noexcept nogil
 
@@ -73,11 +73,11 @@ cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept n
 # Queues a slice by reference. False without memory.
 cdef bint out_refer(OutQueue* out, Slice piece) noexcept nogil
 cdef void out_sent(OutQueue* out, size_t size) noexcept nogil
-# Keeps only so many bytes, the oldest.
+# Keeps the oldest `size` bytes only.
 cdef void out_cut(OutQueue* out, size_t size) noexcept nogil
 cdef void out_clear(OutQueue* out) noexcept nogil
 
-# Room at the end of the queue without a function call, where the open block has it.
+# As out_extend, without a function call if the open block has room.
 cdef inline uint8_t* out_room(OutQueue* out, BlockPool* pool, size_t size) noexcept nogil:
     cdef Slice* tail
     cdef uint8_t* room
@@ -94,7 +94,7 @@ cdef inline uint8_t* out_room(OutQueue* out, BlockPool* pool, size_t size) noexc
 cdef inline bint out_copy(OutQueue* out, BlockPool* pool, const uint8_t* data, size_t size) noexcept nogil:
     cdef uint8_t* room
     if size == 0:
-        # A piece without bytes would never leave.
+        # out_sent would never remove an empty piece.
         return True
     room = out_room(out, pool, size)
     if room == NULL:

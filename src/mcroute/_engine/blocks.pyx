@@ -102,8 +102,8 @@ cdef bint _widen(OutQueue* out) noexcept nogil:
 
 
 cdef uint8_t* out_extend(OutQueue* out, BlockPool* pool, size_t size) noexcept nogil:
-    # One block for what is usually sent in one go: a system call with one piece is the cheapest. Most connections
-    # have one short reply a turn. What comes beyond it is much.
+    # The first block fits the usual output of a turn, mostly one short reply: one piece makes the cheapest system
+    # call. Output beyond the usual size is probably long.
     cdef size_t room = min(out.usual, <size_t>OPEN_MAX) if out.bytes == 0 else <size_t>OPEN_MAX
     cdef Block* block
     if out.count == out.slots and not _widen(out):
@@ -160,7 +160,7 @@ cdef void out_cut(OutQueue* out, size_t size) noexcept nogil:
         out.bytes -= last.size
         slice_unref(last)
         out.count -= 1
-    # What comes next begins a block of its own.
+    # The next bytes begin a block of their own.
     out.open = False
 
 

@@ -1,18 +1,18 @@
-"""How large values may be, and how much memory there is: as configured, and as servers say."""
+"""Limits of values and of memory: as configured, and as servers report them."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.state cimport Engine, Server
 
 cdef struct Bounds:             # policy.Limits in C, of one engine; bytes
-    uint64_t value              # of clients' requests; 0: the largest that a server takes
+    uint64_t value              # of clients' requests; 0: the largest that a server stores
     uint64_t requests
     uint64_t replies
     uint64_t links
     int authentication          # Authentication
     uint32_t link_requests      # unanswered, of one link
     uint64_t link_bytes         # unsent, of one link
-    uint32_t link_orphans       # before the link is given up
+    uint32_t link_orphans       # with more orphans a link is closed
     double link_orphan_age      # seconds, likewise
 
 cdef struct Said:
@@ -23,8 +23,8 @@ cdef struct Said:
 # `limits` is a policy.Limits.
 cdef Bounds bounds_of(limits) except *
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
-# The server has said so itself. Without effect if there is no such server.
+# Takes the limits that the server has reported. No effect if there is no such server.
 cdef void server_said(Engine* engine, const Said* said) noexcept nogil
-# To be called when one of the things has changed that the bound follows from.
+# Compute the limits of a server, and of the engine. Call when a value has changed that the limits depend on.
 cdef void server_bound_values(Server* server) noexcept nogil
 cdef void engine_bound_values(Engine* engine) noexcept nogil

@@ -1,5 +1,5 @@
 # Only for use from Cython: see bounds.pxd.
-"""Bounds of values follow the servers, unless the configuration says otherwise."""
+"""Limits of values follow the servers, unless the configuration sets them."""
 
 from mcroute._engine.blocks cimport pool_set_share
 from mcroute._engine.state cimport VALUE_MAX_UNKNOWN, PlanPool
@@ -29,7 +29,7 @@ cdef void engine_bound_values(Engine* engine) noexcept nogil:
             are_wide &= server.has_wide_flags
     if engine.value_set == 0:
         engine.limits.value_max = largest if largest > 0 else <uint64_t>VALUE_MAX_UNKNOWN
-    # What one of them cuts to 32 bits is refused, rather than changed.
+    # Flags that one server would cut to 32 bits are refused.
     engine.limits.flags_max = <uint64_t>-1 if are_wide and largest > 0 else <uint64_t>0xFFFFFFFFU
 
 

@@ -19,7 +19,7 @@ from mcroute._protocol cimport (
 # ---- in ----
 
 cdef int _parse(Engine* engine, bytes data, RequestView* view) except -1:
-    """Parses one whole request that is routed by a key, and wants a reply. Returns its group."""
+    """Parses one whole request. Returns its group; raises ValueError if it has no group, or no reply."""
     cdef const uint8_t* start = data
     cdef size_t size = 0
     cdef const char* text
@@ -102,7 +102,7 @@ cdef object _reply(ClientRequest* request):
     line = text[:piece.size]
     if request.outcome == NUMBER and request.view.command < CMD_META_GET:
         return int(line)
-    # Bytes of a value may look like a line end: just the last one goes.
+    # A value may end in bytes that look like a line end: only the last line end is removed.
     return line.removesuffix(b"\r\n")
 
 

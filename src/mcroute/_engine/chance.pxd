@@ -1,4 +1,4 @@
-"""The generator of the engine: one seed, one run."""
+"""The engine's random generator: with equal seeds, engines draw equal numbers."""
 
 from libc.stdint cimport uint64_t
 

@@ -1,12 +1,13 @@
-"""Keys that a request of one engine has to itself among the engines of a proxy (docs/decisions/0010-claims.md).
+"""Claims: a request's exclusive right to a key among the engines of a proxy (docs/decisions/0010-claims.md).
 
-Within an engine, order on a key follows from its links: what was sent first is executed first, on every copy. Another
-engine has links of its own. So a write to a key with copies claims the key: writes of other engines to it wait until
-all copies have answered. And a write that timed out and may still be executed (a ghost) is noted with its key, so that
-other engines leave that key alone on that server, and no other key.
+Within an engine, the links keep the order of requests for a key: every copy executes them in the order in which they
+were sent. Another engine has links of its own. So a write to a key with copies claims the key: writes of other engines
+to the key wait until all copies have answered. The table also counts, by key, ghosts: writes that timed out and may
+still be executed. Other engines do not ask the ghost's server for this key, but for all other keys.
 
-The engines share one table: a word for each of 65536 slots, into which keys are hashed. No engine blocks. What cannot
-be had waits in the engine, and is tried again when another engine has released something, or after some milliseconds.
+The engines share one table: 64 bits for each of 65536 slots, into which keys are hashed. No engine blocks. A request
+that cannot claim its slot waits in its engine, which tries again when another engine has released a slot, or after
+some milliseconds.
 
     bits 0-7    number of the engine that has the slot, 0: none
     bits 8-31   how many of its requests have it
@@ -26,15 +27,15 @@ cdef enum:
 # NULL without memory.
 cdef Claims* claims_new() noexcept nogil
 cdef void claims_free(Claims* claims) noexcept nogil
-# The engine takes part from now on, by a number from 1 to CLAIMANTS_MAX that no other engine has. False without memory.
+# The engine uses the table from now on. `number`, from 1 to CLAIMANTS_MAX, is of no other engine. False without memory.
 cdef bint claims_join(Engine* engine, Claims* claims, int number) noexcept nogil
 
-# No engine takes a claim before whoever has closed them opens them again: writes that claim nothing, since they are by
-# a plan without copies, are under way while a plan with copies comes. What waits is to be told.
+# Between claims_close and claims_open no engine takes a claim: a plan with copies is installed, while writes of a plan
+# without copies, which claim nothing, are in flight. After claims_open the caller wakes the engines.
 cdef void claims_close(Claims* claims) noexcept nogil
 cdef void claims_open(Claims* claims) noexcept nogil
 
-# A write to the key is about to begin, or a claim about to be given back: the table is seldom in the processor's cache.
+# Prefetch the slot before a write to the key begins, or a claim is released: it is seldom in the processor's cache.
 cdef void claim_expect(Engine* engine, const uint8_t* key, size_t size) noexcept nogil
 cdef void claim_expect_release(ClientRequest* request) noexcept nogil
 
@@ -42,8 +43,8 @@ cdef void claim_expect_release(ClientRequest* request) noexcept nogil
 cdef bint claim_waits(ClientRequest* request) noexcept nogil
 # The last walk of a request that has a claim has ended.
 cdef void claim_release(ClientRequest* request) noexcept nogil
-# When the next engine_check is due at the latest; infinity if nothing waits.
+# The latest time for the next engine_check; infinity if no request waits.
 cdef double claims_due(Engine* engine) noexcept nogil
-# The walk's request may be executed though nobody waits for it. Returns the slot, for claim_unhaunt.
+# Counts a ghost: the walk's request timed out, and may still be executed. Returns the slot, for claim_unhaunt.
 cdef uint32_t claim_haunt(Walk* walk) noexcept nogil
 cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil

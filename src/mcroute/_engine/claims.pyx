@@ -1,4 +1,4 @@
-"""A table of words that engines on several threads change by compare-and-swap."""
+"""A table of 64-bit words that engines on several threads change by compare-and-swap."""
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
@@ -13,7 +13,7 @@ from mcroute._protocol cimport request_next_key
 
 cdef enum:
     SEED = 0x636C6169           # not the rings': keys of one server are not to share slots
-    EVERY_KEY = CLAIM_SLOTS     # one slot more: ghosts that are about several keys
+    EVERY_KEY = CLAIM_SLOTS     # one slot more: ghosts of commands with several keys, or with none
     OWNER_MASK = 0xFF
     CLAIMS_SHIFT = 8
     CLAIMS_MASK = 0xFFFFFF
@@ -25,7 +25,7 @@ cdef uint64_t ONE_CLAIM = <uint64_t>1 << CLAIMS_SHIFT
 cdef uint64_t WAITED = <uint64_t>1 << WAITED_SHIFT
 cdef uint64_t ONE_GHOST = <uint64_t>1 << GHOSTS_SHIFT
 
-# Seconds. A server that goes out of service releases no slot: what waits for its ghosts has to look by itself.
+# Seconds. A server that goes out of service releases no slot: requests that wait for its ghosts look again by time.
 cdef double LOOK_AGAIN = 0.005
 
 
@@ -90,14 +90,14 @@ cdef void claims_open(Claims* claims) noexcept nogil:
     _add(&claims.closed, 0 - <uint64_t>1)
 
 
-# ---- who has a slot ----
+# ---- owners of slots ----
 
 cdef inline uint64_t _claims(uint64_t bits) noexcept nogil:
     return bits >> CLAIMS_SHIFT & CLAIMS_MASK
 
 
 cdef inline bint _is_taken(Engine* engine, uint64_t bits) noexcept nogil:
-    """By another engine."""
+    """Whether another engine has claims on the slot."""
     return _claims(bits) > 0 and <int>(bits & OWNER_MASK) != engine.claimant
 
 
@@ -106,7 +106,7 @@ cdef bint _has_others_ghosts(Engine* engine, uint32_t slot) noexcept nogil:
 
 
 cdef bint _any_slot(ClientRequest* request, bint (*holds)(Engine*, uint32_t) noexcept nogil) noexcept nogil:
-    """Whether this holds for the slot of any of the request's keys."""
+    """Whether `holds` is true for the slot of any of the request's keys."""
     cdef Engine* engine = request.plan.engine
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t offset = request.view.key_offset
@@ -123,12 +123,12 @@ cdef bint _any_slot(ClientRequest* request, bint (*holds)(Engine*, uint32_t) noe
 
 
 cdef bint _leaves_word(uint64_t* at, uint64_t bits) noexcept nogil:
-    """Whether it stands there that somebody waits. Not if the word has changed since."""
+    """Sets WAITED in the slot, so that its owner wakes us. False if the slot has changed since `bits` was read."""
     return bits & WAITED != 0 or mcroute_swap(at, bits, bits | WAITED)
 
 
 cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
-    """Whether another engine has the slot; then that one tells when it has no more."""
+    """Whether another engine has the slot; if so, that engine wakes us when it releases the slot."""
     cdef uint64_t* at = &engine.claims.slots[slot]
     cdef uint64_t bits = mcroute_load(at)
     while _is_taken(engine, bits):
@@ -139,7 +139,7 @@ cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
 
 
 cdef bint _is_about(ClientRequest* request, uint32_t slot) noexcept nogil:
-    """Whether this is the slot of any of the request's keys."""
+    """Whether any of the request's keys is in the slot."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t offset = request.view.key_offset
     cdef uint32_t start = 0
@@ -163,7 +163,7 @@ cdef bint _is_haunted(ClientRequest* request) noexcept nogil:
 
 
 cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
-    """Whether a server that serves has another engine's ghost. One that is out is fenced before it serves again."""
+    """Whether a server in service has another engine's ghost. Other servers are fenced before they are restored."""
     cdef Server* server
     cdef int i
     for i in range(engine.server_count):
@@ -174,19 +174,19 @@ cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
 
 
 cdef bint _waits_for_ghosts(ClientRequest* request) noexcept nogil:
-    """For as long as a reply may take. Then the server that is silent has missed this write."""
+    """Whether to wait for ghosts: at most as long as a reply may take. Then the silent server misses this write."""
     cdef PlanTable* plan = request.plan
     return (plan.engine.now < request.deadline.at - plan.deadline + plan.shortest and _is_haunted(request)
             and _is_any_server_haunted(plan.engine))
 
 
 cdef bint _is_anothers_turn(Engine* engine, uint64_t bits) noexcept nogil:
-    """Somebody waits for the slot. Requests that come one upon the other would keep it for ever."""
+    """Whether to give way to requests that wait for the slot: a stream of requests must not keep it for ever."""
     return bits & WAITED != 0 and (_claims(bits) > 0 or not engine.is_resuming)
 
 
 cdef bint _take(ClientRequest* request) noexcept nogil:
-    """Takes the slot of the request's key; else leaves word that somebody waits for it."""
+    """Claims the slot of the request's key. If that is impossible now, sets WAITED and returns False."""
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = _slot_of(request)
     cdef uint64_t* at = &engine.claims.slots[slot]
@@ -203,7 +203,7 @@ cdef bint _take(ClientRequest* request) noexcept nogil:
 
 
 cdef bint _awaits_ghosts(ClientRequest* request) noexcept nogil:
-    """The same for a write that claims nothing: whoever hears the late reply tells."""
+    """As _take, for a write that claims nothing: the engine that receives the late reply wakes us."""
     cdef uint64_t* at
     if not _waits_for_ghosts(request):
         return False
@@ -223,7 +223,7 @@ cdef bint _is_awaited_here(Engine* engine, uint32_t slot) noexcept nogil:
 
 
 cdef void _wake_if_waited(Engine* engine, uint32_t slot) noexcept nogil:
-    """The other engines come first. If it is awaited here too, the word stays, and whoever has it next tells us."""
+    """Wakes the other engines, which go first. If a request waits here too, WAITED stays, so that they wake us."""
     cdef uint64_t* at = &engine.claims.slots[slot]
     cdef uint64_t bits = mcroute_load(at)
     while bits & WAITED:
@@ -246,7 +246,7 @@ cdef void claim_release(ClientRequest* request) noexcept nogil:
 
 cdef void _wait(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
-    # It must not be freed while it waits, also when its deadline has come meanwhile.
+    # The request must not be freed while it waits, even after its deadline.
     request.walks += 1
     engine.waiting_reads += request.hold == NULL
     request.next_waiting = NULL
@@ -265,7 +265,7 @@ cdef bint _writes_a_key(ClientRequest* request) noexcept nogil:
 
 
 cdef bint _would_pass_a_read(ClientRequest* request) noexcept nogil:
-    """Reads that wait hold nothing: their sessions' later writes would come before them."""
+    """Whether an earlier read of the key waits: it holds no key, so this write would overtake it."""
     cdef ClientRequest* earlier = request.plan.engine.waiting
     if request.plan.engine.waiting_reads == 0:
         return False
@@ -281,12 +281,12 @@ cdef bint claim_waits(ClientRequest* request) noexcept nogil:
     if plan.engine.is_ending:
         return False
     if not _writes_a_key(request):
-        # A write that was answered before all copies had it is read on a copy only by who stands behind it.
+        # A write may be answered before all copies have executed it: a read of another engine waits for them.
         if plan.answers_early and _any_slot(request, _waits_for_slot):
             _wait(request)
             return True
     elif _would_pass_a_read(request) or (not _take(request) if plan.has_copies else _awaits_ghosts(request)):
-        # What comes later in this engine must not pass it.
+        # Later requests of this engine must not overtake it.
         hold_key(request)
         _wait(request)
         return True

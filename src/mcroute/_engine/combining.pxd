@@ -1,4 +1,4 @@
-"""Nodes that have children, or none to wait for: what begins when a walk has come to one, and when a child ends."""
+"""Nodes that combine their children, and constants: called when a walk reaches one, and when a child ends."""
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport PlanNode, Walk
@@ -10,10 +10,10 @@ cdef void all_child_ends(Walk* walk, int child, int outcome, Slice reply) noexce
 cdef void detach_begins(Walk* walk, PlanNode* node) noexcept nogil
 cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil
 
-# A walk at a first node goes on with this child: so many others have been tried, and come to `best`.
+# A walk at a first node goes on with `child`: `tried` other children were tried, with the outcome `best`.
 cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil
-# For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or any; holds the key if the
-# request may have left.
+# For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or with `always` the last one;
+# holds the key if the request may have been sent.
 cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil
 cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint always) noexcept nogil
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil

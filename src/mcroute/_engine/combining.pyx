@@ -1,6 +1,6 @@
-"""What a node makes of its children: one after the other, all at once, none waited for.
+"""Nodes combine the outcomes of their children: one after the other, all at once, or without waiting.
 
-What must not run twice has a module of its own, once.pyx.
+The node for commands that must not run twice has a module of its own, once.pyx.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -34,7 +34,7 @@ cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil:
 
 
 cdef bint _refuses_alone(Walk* walk, int outcome) noexcept nogil:
-    """A copy that refused a write keeps its old value. A refused delete has missed a write already, see walk_end."""
+    """Whether the copy keeps its old value by the refusal. A refused delete is a missed write, see walk_end."""
     return (outcome == REFUSED_BY_SERVER and walk.request.group > GROUP_LAST_READ
             and walk.request.group != GROUP_DELETE and walk.request.group != GROUP_FLUSH)
 
@@ -56,7 +56,7 @@ cdef void _first_next(Walk* walk) noexcept nogil:
 
 
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
-    # What was never sent goes on in the moment in which it came: nothing has passed it.
+    # A request that was not sent goes on at once: no later request has overtaken it.
     if outcome != EJECTED and outcome != OVERLOADED:
         hold_key(walk.request)
 
@@ -109,7 +109,7 @@ cdef void combine_take_if_better(Walk* walk, int outcome, Slice reply, bint alwa
 cdef void all_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef int count = node.child_count
     cdef int i
-    # One more than there are, so that children which end at once do not end the walk before all were asked.
+    # One more than there are, so that children that end at once do not end the walk before all were asked.
     walk.children_asked = count + 1
     for i in range(count):
         run_child(walk, i, CARRY_OUT)
@@ -117,7 +117,7 @@ cdef void all_begins(Walk* walk, PlanNode* node) noexcept nogil:
 
 
 cdef void _all_settle(Walk* walk) noexcept nogil:
-    """One child less to wait for. Copies that refused what another one did lose the key before the answer."""
+    """Counts a child that has ended. If another copy did what a copy refused, the key is undone before the answer."""
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef uint32_t refused = walk.absent
     walk.children_asked -= 1
@@ -162,7 +162,7 @@ cdef void all_child_ends(Walk* walk, int child, int outcome, Slice reply) noexce
 # ---- detach, constant ----
 
 cdef void detach_begins(Walk* walk, PlanNode* node) noexcept nogil:
-    """The answer first; the child then runs as a walk whose outcome nobody takes."""
+    """Answers first; the child then runs as a walk whose outcome is discarded."""
     cdef ClientRequest* request = walk.request
     cdef Walk* child = walk_new(request, NULL, request.plan.children[node.children])
     if child != NULL:

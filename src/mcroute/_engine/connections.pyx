@@ -18,17 +18,17 @@ from mcroute._engine.session_refusals cimport requests_relieve, session_refuse
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, LINK_CONNECTING, LINK_READY, Engine, Link, Session
 
 cdef enum:
-    SCRATCH_SIZE = 64 * 1024    # what connections without a started message read into, one after the other
-    READ_MIN = 16 * 1024        # room that is lent at least
-    REST_ROOM = 4 * 1024        # behind a message that is not whole, where nobody knows its size
-    LARGE = 16 * 1024           # messages from this size on are read into the place where they stay
+    SCRATCH_SIZE = 64 * 1024    # shared read buffer of connections without a started message
+    READ_MIN = 16 * 1024        # least room to read into
+    REST_ROOM = 4 * 1024        # room behind a started message of unknown size
+    LARGE = 16 * 1024           # messages from this size on are read into a block of their own
     PLENTY = 4                  # memory is plenty while less than this part of a share is used
 
 
 # ---- bytes in ----
 
 cdef bint _renew_scratch(Engine* engine) noexcept nogil:
-    """Room in the shared block: the same again if nobody kept a part of it, else a new one."""
+    """Makes room in the shared block: reuses it if no slice refers to it or READ_MIN is free, else takes a new one."""
     cdef Block* block = engine.scratch
     if block != NULL:
         if block.refs == 1:
@@ -42,9 +42,9 @@ cdef bint _renew_scratch(Engine* engine) noexcept nogil:
 
 
 cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
-    """Of the room, no more than a large message takes: what follows it would have to be moved out of its block.
+    """Limits the room to a large message: bytes that follow the message would have to be moved out of its block.
 
-    A line without an end needs one byte more each time, which says nothing.
+    A line without an end always needs one byte more, which is no size.
     """
     cdef size_t held = conn.input.end - conn.input.start
     cdef size_t whole = conn.input.need if held > 0 else conn.input.large
@@ -52,7 +52,7 @@ cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
 
 
 cdef Block* _whole(Conn* conn) noexcept nogil:
-    """For a message as large as the last one, which spares a copy: while there is plenty of memory."""
+    """A block for a message as large as the last one, to avoid a copy, if there is plenty of memory; else NULL."""
     cdef BlockPool* pool = &conn.engine.uploads if conn.kind == CONN_SESSION else &conn.engine.pool
     return block_of_share(pool, conn.input.large) if pool.used_bytes < pool.used_share // PLENTY else NULL
 
@@ -69,7 +69,7 @@ cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
         conn.input.end = 0
     if block == NULL:
         if not _renew_scratch(engine):
-            # A driver that reads all the same would drop a part of the stream.
+            # A driver that reads nevertheless would lose a part of the stream.
             conn_break(conn)
             return NULL
         block = engine.scratch
@@ -95,7 +95,7 @@ cdef void _keep_nothing(Conn* conn, bint is_shared) noexcept nogil:
 
 
 cdef bint _fits(const Conn* conn, size_t rest, size_t room) noexcept nogil:
-    """Whether the connection's own block has room for what comes next."""
+    """Whether the connection's own block has room for the rest of the message."""
     cdef size_t capacity = conn.input.block.capacity
     if conn.kind == CONN_LINK:
         return capacity - conn.input.start >= room
@@ -104,7 +104,7 @@ cdef bint _fits(const Conn* conn, size_t rest, size_t room) noexcept nogil:
 
 
 cdef size_t _room(const Conn* conn, size_t rest) noexcept nogil:
-    """For a server's whole message; for a client's twice what has come: what is only announced takes no memory."""
+    """Room for a server's whole message; for a client's, at most twice the bytes received, whatever it announces."""
     cdef size_t room = max(rest + REST_ROOM, conn.input.need)
     return room if conn.kind == CONN_LINK else min(room, max(2 * rest, <size_t>REST_ROOM))
 
@@ -125,7 +125,7 @@ cdef Block* _own_block(Conn* conn, size_t room) noexcept nogil:
 
 
 cdef void _do_without(Conn* conn, bint is_shared) noexcept nogil:
-    """There is no memory for the message that has begun: it is read past, and refused. Only a line cannot be."""
+    """Skips or refuses the started message for want of memory; an unfinished line breaks the connection."""
     if conn.kind == CONN_LINK and link_skip(<Link*>conn):
         _parse(conn, is_shared)
         return
@@ -138,7 +138,7 @@ cdef void _do_without(Conn* conn, bint is_shared) noexcept nogil:
 
 
 cdef void _keep_rest(Conn* conn, bint is_shared) noexcept nogil:
-    """What is not a whole message yet moves into a block of the connection's own, if it is not there."""
+    """Moves the bytes of an unfinished message into the connection's own block, if they are not there."""
     cdef size_t rest = conn.input.end - conn.input.start
     cdef size_t room = _room(conn, rest)
     cdef Block* block = conn.input.block
@@ -208,7 +208,7 @@ cdef size_t conn_sendable(const Conn* conn) noexcept nogil:
 
 
 cdef int _held_iovecs(Conn* conn, IoVec* pieces, int count) noexcept nogil:
-    """Of the handshake, which may share its last piece with what has to wait."""
+    """Cuts the pieces to the handshake, whose last piece may contain requests that have to wait."""
     cdef size_t left = conn_sendable(conn)
     cdef int i
     for i in range(count):
@@ -238,7 +238,7 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
     if conn.kind == CONN_SESSION:
         counter_add(&conn.engine.counts.bytes_out, size)
     if conn.kind == CONN_SESSION and (<Session*>conn).is_paused and conn.input.block != NULL:
-        # What was left unparsed may fit now.
+        # The bytes that were not parsed may fit now.
         engine_began(conn.engine, conn.engine.now)
         _parse(conn, False)
     if conn.kind == CONN_SESSION and (<Session*>conn).has_rounds:

@@ -1,7 +1,7 @@
-"""Words that the engine's thread counts in and any thread may read.
+"""Counters: only the engine's thread writes them, and any thread may read them.
 
-Only the engine's own thread writes them, by these functions. Each word is read and written as a whole, and no
-order among them is kept: a reader may see a request's reply counted, and not yet the request.
+Each counter has 64 bits, which these functions read and write as a whole. Counters have no order among them: a reader
+may see a request's reply counted, and not yet the request.
 """
 
 from libc.stdint cimport uint64_t
@@ -36,6 +36,6 @@ cdef extern from * nogil:
     void counter_clear "mcroute_zero"(uint64_t* at)
     uint64_t counter_read "mcroute_counted"(uint64_t* at)
     void sum_add "mcroute_sum"(double* at, double more)
-    # A pointer to something that is complete.
+    # Publish, and read, a pointer to an object that is complete.
     void show "mcroute_show"(void** at, void* shown)
     void* shown "mcroute_shown"(void** at)

@@ -1,4 +1,4 @@
-"""Counters of a server and of an engine, and the first bytes of a reply that did not fit."""
+"""Counters of a server and of an engine, and the first bytes of a reply that did not match its request."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -7,38 +7,38 @@ from mcroute._engine.vocabulary cimport OUTCOME_COUNT, VARIANT_COUNT
 from mcroute._protocol cimport COMMAND_COUNT
 
 cdef enum:
-    DESYNC_MAX = 60             # bytes of what did not fit, for the log
+    DESYNC_MAX = 60             # bytes of an unmatched reply, for the log
 
-# Counts are nothing but words of 64 bits, see counters.pxd and observing.pyx.
+# Counts consist of 64-bit words only, because observing.pyx copies them word by word.
 cdef struct ServerCounts:
     uint64_t requests           # sent
-    uint64_t dropped            # of these, never answered: the connection went
-    uint64_t failed             # as the trip rule counts
+    uint64_t dropped            # requests without a reply when their connection was closed
+    uint64_t failed             # failures that the trip rule counts
     uint64_t late               # replies that took longer than the reply timeout
     uint64_t retries_refused    # by the budget, after timeouts here
     uint64_t timeouts
-    uint64_t missed_writes      # by this engine, see the word
+    uint64_t missed_writes      # of this engine; the state word has those of all engines
     uint64_t desyncs
-    uint64_t too_large          # values that were not kept because of that
-    uint64_t unkept             # for want of memory
+    uint64_t too_large          # values skipped because of their size
+    uint64_t unkept             # values skipped for want of memory
     uint64_t connects
     uint64_t connects_failed
     uint64_t disconnects
-    uint64_t trips              # taken out of service by the trip rule
-    uint64_t drops              # and because of a missed write
+    uint64_t trips              # ejections by the trip rule
+    uint64_t drops              # ejections because of a missed write
     uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
 
-cdef struct Desync:             # the first one of a server that has not been told yet
-    uint32_t count              # of them all; 0: there is none
+cdef struct Desync:             # the first desync of a server since the last desyncs_take
+    uint32_t count              # of desyncs since then; 0: there is none
     uint32_t depth              # requests that had no reply yet
     uint8_t command             # of the oldest of these; COMMAND_COUNT: there was none
     uint8_t size
-    uint8_t text[DESYNC_MAX]    # what came
+    uint8_t text[DESYNC_MAX]    # first bytes of the unmatched reply
 
 cdef struct EngineCounts:
     uint64_t requests
     uint64_t replies
-    uint64_t refused            # not the protocol's
+    uint64_t refused            # requests that session_refusals.pyx has refused
     uint64_t refused_binary     # sessions whose clients speak the binary protocol
     uint64_t refused_tls        # and those that speak other protocols
     uint64_t refused_resp
@@ -52,14 +52,14 @@ cdef struct EngineCounts:
     uint64_t closed_memory      # sessions: too much unread, or half a line
     uint64_t accepts_failed     # by the driver: for want of descriptors or memory
     uint64_t ejections          # by the engine itself
-    uint64_t spared             # and by the trip rule, had the server not been kept
+    uint64_t spared             # ejections by the trip rule that protection prevented
     uint64_t notices            # servers that the driver is to look at, each once a second at most
-    uint64_t too_large          # values that were read past
-    uint64_t unkept             # the same, for want of memory
-    uint64_t desyncs            # links closed because what came did not fit what was asked
-    uint64_t retries            # after timeouts, out of the budget
-    uint64_t retries_refused    # nothing was left of it
-    uint64_t failovers[OUTCOME_COUNT]  # by what the ask before came to
-    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget's keys each
-    uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of these, those
+    uint64_t too_large          # values skipped because of their size
+    uint64_t unkept             # values skipped for want of memory
+    uint64_t desyncs            # links closed because a reply did not match its request
+    uint64_t retries            # after timeouts, paid from the budget
+    uint64_t retries_refused    # because the budget was used up
+    uint64_t failovers[OUTCOME_COUNT]  # by the outcome of the ask before
+    uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget, of each key
+    uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of the meta requests among these
     Histogram durations[COMMAND_COUNT]  # of requests

@@ -1,7 +1,7 @@
 """Routes written in Python: their walks stop here, and go on as the users' generators order.
 
-The generators may run in another thread than the engine. What happens to a route is an event, what it wants an
-order; both are handed over in lists, and neither thread looks into what is the other's.
+The generators may run in another thread than the engine. The engine sends a route events, and receives its orders.
+Both pass between the threads in lists, and neither thread reads the other's data.
 
     engine's thread, no GIL                        the interpreter's thread, with a RouteRunner for this engine
     -----------------------                        -------------------------------------------------------------
@@ -10,14 +10,14 @@ order; both are handed over in lists, and neither thread looks into what is the 
     routes_apply(engine, orders, now)         <-   orders = runner.orders()
 
   * Both functions are the engine's thread's alone: they count references to blocks and plans, which others must not.
-  * Events stay as they are, and their bytes valid, until routes_apply gets them back with the orders: every list
+  * Events do not change, and their bytes stay valid, until routes_apply gets them back with the orders: every list
     that was taken has to be fed, and the orders of every step applied, before the next step.
-  * The orders stand in the runner's memory, and in that of Python objects which it holds: it is left alone until
-    routes_apply has returned. That empties them.
+  * The orders use memory of the runner, and of Python objects that it refers to: do not call the runner until
+    routes_apply has returned. routes_apply empties the orders.
   * `step` is due when there are events, and at RouteRunner.next_due(), when a route has waited long enough.
-  * The engine keeps the deadlines, however long the interpreter takes: the request is answered, its route is over,
-    what it still orders has no effect. The Route itself, and its plan, stay until the runner has ended it,
-    which it does when it is told. At most Engine.routes_max wait for that; further requests are refused.
+  * The engine keeps the deadlines, however long the interpreter takes: at its deadline the request is answered, its
+    route is over, and later orders of the route have no effect. The Route and its plan stay until the runner, which
+    receives ROUTE_OVER, has ended the route. Engine.routes_max bounds the Routes; further requests are refused.
   * A plan may be replaced meanwhile: a Route counts as a reference to its PlanTable, whose owner keeps the user's
     object. PlanTable.refs is to be read in the engine's thread. The runner holds a reference of its own.
   * The end of an engine: feed what was taken, runner.close(), routes_apply, engine_free.
@@ -26,15 +26,15 @@ order; both are handed over in lists, and neither thread looks into what is the 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport Engine, PlanNode, RouteEvent, RouteOrders, Walk
 
-# A walk has reached a python node, or one of its children has ended: the interpreter will be told.
+# A walk has reached a python node, or one of its children has ended: adds an event for the interpreter.
 cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil
 cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
 
-# What has happened since the last time, in this order; NULL if nothing has.
+# Takes the events since the last call, oldest first; NULL if there are none.
 cdef RouteEvent* routes_take(Engine* engine) noexcept nogil
 # Carries the orders out, and takes events back.
 cdef void routes_apply(Engine* engine, RouteOrders* orders, double now) noexcept nogil
 # Ends routes whose deadlines have come. Returns the next deadline.
 cdef double routes_check(Engine* engine, double now) noexcept nogil
-# Ends all routes, as lost, and forgets those of which nobody has been told.
+# Ends all routes with the outcome LOST, and frees those whose events were not taken.
 cdef void routes_abandon(Engine* engine) noexcept nogil

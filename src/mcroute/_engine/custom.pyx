@@ -1,6 +1,6 @@
 """The engine's side of users' routes: events out, orders in.
 
-The data path only notes events, so that no interpreter is needed while bytes are parsed.
+The data path only appends events, so that it needs no interpreter while it parses bytes.
 """
 
 from libc.stddef cimport size_t
@@ -101,7 +101,7 @@ cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil:
     event.piece = Slice(walk.request.block, key - walk.request.block.data, size)
     block_ref(event.piece.block)
     _append(engine, event)
-    # It begins at the end of the turn: what comes later in this turn must not overtake a write.
+    # The route begins at the end of the turn: later requests of this turn must not overtake a write.
     hold_key(walk.request)
 
 
@@ -124,12 +124,12 @@ cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noe
 
 
 cdef void _end_walk(Route* route, int outcome, Slice reply) noexcept nogil:
-    """The walk above is told; the route's own is freed with the last of its children."""
+    """Carries the outcome to the walk above; the route's walk is freed with the last of its children."""
     cdef Walk* walk = route.walk
     deadline_forget(&route.plan.engine.routes, &route.deadline)
     route.walk = NULL
     walk.route = NULL
-    # Those may end while the walk above goes on.
+    # The children may end while the walk above goes on.
     walk.children_asked += 1
     walk_carry(walk, walk.parent, outcome, reply)
     walk.children_asked -= 1
@@ -189,7 +189,7 @@ cdef void _end(RouteOrder* order) noexcept nogil:
 
 
 cdef void _carry_out(RouteOrder* order) noexcept nogil:
-    """Frees the order, which is a part of its route where the route ends."""
+    """Frees the order; the order that ends a route is a part of the Route and freed with it."""
     cdef bint is_over = order.route.walk == NULL
     if order.child >= 0:
         if not is_over:

@@ -1,6 +1,6 @@
-"""Lists of what waits, in the order of its deadlines.
+"""Lists in the order of their deadlines.
 
-A Deadline is the first member of what it belongs to, so that a pointer to the one is a pointer to the other.
+A Deadline is the first member of the structure that waits, so that a pointer to one is a pointer to the other.
 """
 
 from libc.math cimport INFINITY
@@ -16,7 +16,7 @@ cdef struct Deadlines:
 
 
 cdef inline void deadline_note(Deadlines* all, Deadline* deadline) noexcept nogil:
-    """Last as a rule; not when a plan with shorter deadlines has come, or its request has waited behind a hold."""
+    """Adds at the end as a rule; not after a plan with shorter deadlines, or if the request waited behind a hold."""
     cdef Deadline* before = all.last
     while before != NULL and before.at > deadline.at:
         before = before.previous
@@ -43,6 +43,6 @@ cdef inline void deadline_forget(Deadlines* all, Deadline* deadline) noexcept no
         deadline.next.previous = deadline.previous
 
 
-# The earliest there is; infinity if there is none.
+# The earliest deadline; infinity if the list is empty.
 cdef inline double deadlines_next(Deadlines* all) noexcept nogil:
     return all.first.at if all.first != NULL else INFINITY

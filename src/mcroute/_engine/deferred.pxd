@@ -1,8 +1,8 @@
-"""Requests that no server is asked and that the engine has no answer to: its driver has.
+"""Deferred requests: the driver answers them, not a server and not the engine.
 
-The driver may answer from another thread: what it is told is a copy, and a request goes by its number, which
-stays harmless when the client has gone or the deadline has come. The functions of the engine are for the engine's
-thread; what they hand out belongs to whoever took it.
+The driver may build its answer in another thread: it gets a copy of the request, and a number, which stays harmless
+after the client has disconnected or the deadline has come. The functions with an Engine are for the engine's thread;
+the caller of deferred_take owns the result.
 """
 
 from libc.stddef cimport size_t
@@ -10,15 +10,14 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from mcroute._engine.state cimport ClientRequest, Engine, Deferred
 
-# The request waits for the driver's answer; at its deadline it ends as any other does. When Engine.deferred_max wait,
-# it is refused.
+# Defers the request, which waits for the driver's answer until its deadline. Refuses it when Engine.deferred_max wait.
 cdef void request_hand_over(ClientRequest* request) noexcept nogil
-# The requests handed over since the last time, in this order; NULL if there are none.
+# Copies of the requests deferred since the last call, oldest first; NULL if there are none.
 cdef Deferred* deferred_take(Engine* engine) noexcept nogil
-# Answers one of them, once; False if it has been answered, or never was.
+# Answers one of them, once. False if it was answered before, or `number` is of no taken request.
 cdef bint deferred_answer(Engine* engine, uint64_t number, const uint8_t* reply, size_t size) noexcept nogil
-# Nobody answers them any more, and nobody waits: the sessions have gone.
+# Ends all deferred requests without an answer: all sessions are closed.
 cdef void deferred_forget(Engine* engine) noexcept nogil
 
-# What was taken as a list of (number, command line without its end); frees it. In the interpreter's thread.
+# Returns taken requests as a list of (number, command line without its end), and frees them. Needs the GIL.
 cdef list deferred_lines(Deferred* taken)

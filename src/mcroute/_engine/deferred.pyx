@@ -1,4 +1,4 @@
-"""What is handed over keeps its place in its session: replies behind it wait."""
+"""A deferred request keeps its place in its session: later replies wait for it."""
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strlen
@@ -20,7 +20,7 @@ cdef void request_hand_over(ClientRequest* request) noexcept nogil:
         request_answer_text(request, line, strlen(line))
         return
     engine.deferred_count += 1
-    # Held until it is answered, as if a walk were under way.
+    # A reference until the answer, as of a walk at work.
     request.walks += 1
     request.next_deferred = NULL
     if engine.deferred == NULL:
@@ -65,7 +65,7 @@ cdef Deferred* deferred_take(Engine* engine) noexcept nogil:
         request.deferred = engine.next_id
         end[0] = _copy(request)
         if end[0] == NULL:
-            # The rest is taken another time, or ends at its deadline.
+            # Without memory: the next call takes the rest, or they end at their deadlines.
             break
         end = &end[0].next
         engine.deferred = request.next_deferred
@@ -90,7 +90,7 @@ cdef bint deferred_answer(Engine* engine, uint64_t number, const uint8_t* reply,
 
 
 cdef void _forget(ClientRequest* request) noexcept nogil:
-    # Only what has been answered is freed.
+    # request_walk_ended frees answered requests only.
     if not request.is_done:
         request_answer(request, NOTHING)
     _leave(request)

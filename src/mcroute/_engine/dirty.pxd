@@ -9,7 +9,7 @@ cdef inline void conn_mark(Conn* conn) noexcept nogil:
     if not conn.is_dirty:
         conn_add_dirty(conn)
 
-# The connection is closed at once: nothing more is read or sent.
+# Asks the driver to close the connection at once: no more bytes are read or sent.
 cdef inline void conn_break(Conn* conn) noexcept nogil:
     conn.is_broken = True
     conn_mark(conn)

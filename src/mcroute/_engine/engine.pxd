@@ -12,14 +12,14 @@ cdef class Engine(EngineServers):
     cdef list older                 # plans that requests in flight may still refer to
     cdef object known_servers       # ServerIds
     cdef bint is_planning           # a thread admits or installs a plan
-    cdef unsigned char[::1] memory  # for the servers' words, if these are to outlive the process
-    cdef dict conns                 # id -> address, of what is open
+    cdef unsigned char[::1] memory  # for the servers' state words, if these are to outlive the process
+    cdef dict conns                 # number -> address, of sessions and links
     cdef RouteRunner routes
-    cdef dict scripts               # number of a link -> its handshake, whose bytes it points into
-    cdef dict held                  # number of a paused session -> a bytearray of what came for it
+    cdef dict scripts               # number of a link -> its handshake, whose bytes the link points into
+    cdef dict held                  # number of a paused session -> a bytearray of the bytes that it has not parsed
     cdef set ended                  # numbers of sessions whose clients send no more
-    cdef dict culprits              # number of a request that failed -> server, until they are taken
-    cdef dict calls                 # number -> address, of requests whose results are wanted
+    cdef dict culprits              # number of a failed call -> server, of the last take_results
+    cdef dict calls                 # number -> address, of calls whose results are wanted
     cdef _run_routes(self)
     cdef hold(self, number, const uint8_t[::1] data)
     cdef go_on(self, number, Conn* conn)

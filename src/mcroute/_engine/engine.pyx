@@ -1,4 +1,4 @@
-"""The engine as a Python object: connections are numbers, bytes go in and come out, `now` is an argument."""
+"""The engine as a Python object: connections are numbers, input and output are bytes, `now` is an argument."""
 
 cimport cython
 from libc.math cimport INFINITY
@@ -33,8 +33,8 @@ from mcroute._engine.server_ids import ServerIds
 
 
 cdef enum:
-    ROUNDS_MAX = 16             # of what routes in Python are told and order, in one call
-    HELD_MAX = 256 * 1024       # bytes that are held for a paused session, more than one read's
+    ROUNDS_MAX = 16             # rounds of events and orders of routes in Python, in one call
+    HELD_MAX = 256 * 1024       # bytes that are held for a paused session: more than one read
 
 
 cdef Text _text(bytes value):
@@ -49,14 +49,14 @@ cdef enum:
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
 cdef class Engine(EngineServers):
-    """Routes requests by a plan. Opens no socket and reads no clock: a driver does, and tells.
+    """Routes requests by a plan. Opens no socket and reads no clock: a driver does.
 
     `plan` is a `mcroute.policy.nodes.Plan`; `seed` starts the engine's random generator. `now` is in seconds
-    of any clock that never goes back. For one thread: of others, a call waits for the one under way, but two must not
-    admit or install plans at once, and a route's steps() must not call it: RuntimeError. The servers' states lie in
-    `memory` if there is one, 64 bytes for each id, as far as it reaches.
+    of any clock that never goes back. The state words of servers lie in `memory` if it is given, 64 bytes for each id,
+    as far as it reaches. One thread should call the engine: a call from another thread waits for the call under way.
+    Raises RuntimeError if two threads admit or install plans at once, or a route's steps() calls the engine.
 
-    Connections and servers are numbers. That of a closed session raises KeyError, that of no server IndexError.
+    Connections and servers are numbers. The number of a closed session raises KeyError, an unknown server IndexError.
     """
 
     def __cinit__(self, plan, *, seed=1, unsigned char[::1] memory=None):
@@ -78,7 +78,7 @@ cdef class Engine(EngineServers):
         if self.routes is not None:
             self.routes.close()
             routes_apply(self.state, self.routes.orders(), self.state.now)
-        # Not left to the base: requests refer to plans and bytes that go before it.
+        # Freed before the base class would do it: requests refer to plans and bytes that Python frees earlier.
         engine_free(self.state)
         self.state = NULL
 
@@ -90,7 +90,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def forget_plans(self):
-        """Frees plans that no request is on any more. Returns how many older ones there still are."""
+        """Frees plans that no request uses any more. Returns the number of older plans that remain."""
         self._forget()
         return len(self.older)
 
@@ -98,12 +98,12 @@ cdef class Engine(EngineServers):
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
 
     def admit(self, plan, renamed=None):
-        """Makes the plan's servers known, and returns their ids by name; `install` is to follow.
+        """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
 
-        Until then nothing is asked of a server that joins: it is the time to open its links. A server that stays
-        (the same name and address, or `renamed` from a server with other ones) keeps its id, its links and its state;
-        one that is new gets an id that no request refers to any more, is in service, and wants as many links as the
-        server had that had the id before. `renamed` maps pairs of name and address to those of the installed plan.
+        Until then a new server gets no request: this is the time to open its links. A server that stays (the same name
+        and address, or `renamed` from a server with other ones) keeps its id, its links and its state. A new server is
+        in service. It may reuse an id that no request refers to any more; then it wants as many links as the id's
+        previous server had. `renamed` maps pairs of name and address to those of the installed plan.
         """
         self._begin_plan()
         try:
@@ -154,9 +154,9 @@ cdef class Engine(EngineServers):
                 server.word = word
 
     def install(self, plan):
-        """Requests from now on start on this plan; those in flight finish on the one that they started with.
+        """Starts new requests on this plan; requests in flight finish on the plan that they started with.
 
-        A plan that was not admitted is so first.
+        Admits the plan first if `admit` was not called for it.
         """
         self._begin_plan()
         try:
@@ -202,7 +202,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def open_session(self):
-        """A client has connected. Returns the number that its connection goes by."""
+        """Opens a session for a client that has connected. Returns the connection's number."""
         cdef Session* session = session_open(self.own())
         if session == NULL:
             raise MemoryError
@@ -225,24 +225,24 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def add_link(self, int server, int index=0):
-        """The number of the server's link of this index; a new one is closed until `open_link`. IndexError as there."""
+        """Returns the number of the server's link `index`; a new link is closed until `open_link`. Raises as there."""
         return self.link(server, index).conn.id
 
     @cython.critical_section
     def open_link(self, int server, int index=0, script=()):
-        """The driver connects to this server. Returns the connection's number; requests may queue.
+        """The driver begins to connect to this server. Returns the connection's number; requests may queue.
 
         A server may have several links, numbered from 0 without gaps; each key has one of them. `script` is the
-        handshake: (request, what the reply begins with) pairs of bytes; no request is sent before all of them are
-        answered so. Another reply breaks the link, see `greeting`. Raises IndexError for a server or an index that
-        cannot be (there are at most 16 links a server), ValueError for a script of more than 4 steps, MemoryError
-        with the link closed.
+        handshake: pairs of bytes, the request and a prefix of its reply; requests wait until each reply has come with
+        its prefix. Another reply breaks the link, see `greeting`. Raises IndexError for an unknown server, a gap before
+        `index` or more than 16 links a server, ValueError for a script of more than 4 steps, MemoryError with the link
+        closed.
         """
         cdef Link* link = self.link(server, index)
         if len(script) > SCRIPT_MAX:
             raise ValueError(f"a handshake of {len(script)} steps: at most {SCRIPT_MAX}")
         if link.state == LINK_CONNECTING:
-            # Said again, after a loss already: what waits stays, behind the handshake of then.
+            # A second call while connecting: waiting requests stay, behind the handshake of the first call.
             return link.conn.id
         link_connecting(link)
         self.scripts[link.conn.id] = script
@@ -254,14 +254,14 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def greeting(self, number):
-        """What the server answered last in the link's handshake; empty before, and without one."""
+        """The server's last reply in the link's handshake; empty before the first reply, or without a handshake."""
         cdef Conn* conn = self.conn(number)
         cdef Link* link = <Link*>conn
         return link.greeting[:link.greeting_size] if conn.kind == CONN_LINK else b""
 
     @cython.critical_section
     def link_connected(self, number):
-        """The connection to the server stands: the handshake is to be sent, and requests when it is answered.
+        """The connection to the server is established: the handshake is to be sent, and after its replies requests.
 
         ValueError for the number of a session.
         """
@@ -278,7 +278,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def close(self, number, double now):
-        """The connection is gone, whoever closed it. A link's number stays for its next connection."""
+        """The connection is closed, by either side. A link keeps its number for its next connection."""
         cdef Conn* conn = self.conn(number)
         if conn.kind == CONN_LINK:
             link_closed(<Link*>conn, now)
@@ -290,7 +290,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def withdraw(self, number, double now):
-        """The link's connection was not made for want of descriptors or memory: no failure of its server."""
+        """The driver could not connect the link for want of descriptors or memory: no failure of the server."""
         cdef Conn* conn = self.conn(number)
         if conn.kind == CONN_LINK:
             link_withdrawn(<Link*>conn, now)
@@ -299,8 +299,8 @@ cdef class Engine(EngineServers):
     def receive(self, number, const uint8_t[::1] data not None, double now):
         """Takes bytes that arrived on the connection. Returns `may_read`: whether the driver is to read on.
 
-        What comes for a paused session is held until the session goes on. BufferError, with nothing of `data` taken,
-        when more than 256 KiB would be held: the driver has gone on reading.
+        Bytes for a paused session are held until the session goes on. Raises BufferError, and takes nothing of `data`,
+        if more than 256 KiB would be held: the driver has read on although `may_read` was false.
         """
         cdef Conn* conn = self.conn(number)
         cdef size_t size = data.shape[0]
@@ -320,7 +320,7 @@ cdef class Engine(EngineServers):
         held += data
 
     cdef go_on(self, number, Conn* conn):
-        """A session that is no longer paused gets what was held for it, and its end."""
+        """Parses the bytes that were held for a session, as far as it is not paused, then the end of its input."""
         cdef bytearray held = self.held.pop(number, None)
         cdef size_t taken
         if held is not None:
@@ -343,27 +343,27 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def may_read(self, number):
-        """Whether the driver is to read from the connection now; to be asked after `receive` and `take_output`.
+        """Whether the driver is to read from the connection now; ask after `receive` and `take_output`.
 
-        Not while the session is paused, after `end_input`, or when the connection is to be closed at once.
+        False while the session is paused, after `end_input`, and when the connection is to be closed at once.
         """
         return self.is_readable(number, self.conn(number))
 
     @cython.critical_section
     def get_buffer(self, number):
-        """Room for bytes that arrive on the connection: a memoryview, to be filled before any other call.
+        """A memoryview to read bytes of the connection into, before any other call; then call `received`.
 
-        None when nothing may be read now: see `may_read`.
+        None if the driver is not to read now, see `may_read`.
         """
         cdef Conn* conn = self.conn(number)
         return conn_room(conn, self) if self.is_readable(number, conn) else None
 
     @cython.critical_section
     def received(self, number, size_t size, double now):
-        """So many bytes are in the room that was lent. Without effect if the connection is to be closed at once.
+        """Takes `size` bytes from the buffer of `get_buffer`. No effect if the connection is to be closed at once.
 
-        Raises BufferError if no room is lent to it, or to another connection since; ValueError for more bytes than
-        there was room for.
+        Raises BufferError if the last `get_buffer` was not for this connection; ValueError for more bytes than the
+        buffer has.
         """
         cdef Conn* conn = self.conn(number)
         if conn.is_broken or size == 0:
@@ -376,7 +376,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def take_output(self, number):
-        """All bytes that are to be sent on the connection now, taken as sent."""
+        """Returns all bytes to be sent on the connection now, and counts them as sent."""
         cdef Conn* conn = self.conn(number)
         data = conn_take(conn)
         if self.held or self.ended:
@@ -385,9 +385,9 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def take_pieces(self, number, size_t most=<size_t>-1):
-        """The same for `writelines`: a list of bytes and, where copying costs, memoryviews of the engine's memory.
+        """As `take_output`, for `writelines`: a list of bytes and, for large pieces, memoryviews of engine memory.
 
-        With `most`, no further piece once there are so many bytes.
+        Stops after the piece with which the list has `most` bytes or more.
         """
         cdef Conn* conn = self.conn(number)
         pieces = conn_take_pieces(conn, most, self)
@@ -396,9 +396,9 @@ cdef class Engine(EngineServers):
         return pieces
 
     cdef _run_routes(self):
-        """Tells the users' generators what has happened, and does what they order, until nothing more happens.
+        """Steps the users' generators with the events, and applies their orders, until there are no events.
 
-        Or so often: a route may make work for itself without end, and then goes on when it is next looked.
+        At most ROUNDS_MAX times: a route may order without end, and goes on with the next call.
         """
         cdef RouteEvent* events
         cdef int done
@@ -416,7 +416,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def take_dirty(self):
-        """The numbers of the connections that have something to send or are to be closed, each once."""
+        """Returns, each once, the numbers of the connections that have output or are to be closed."""
         cdef unsigned int i
         engine_resume(self.own(), self.state.now)
         if self.state.events != NULL:
@@ -431,12 +431,12 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def is_broken(self, number):
-        """Whether the connection is to be closed at once, whatever has not been sent yet."""
+        """Whether the connection is to be closed at once, even if some output was not sent."""
         return self.conn(number).is_broken
 
     @cython.critical_section
     def must_close(self, number):
-        """Whether the driver is to close the connection: at once, or because all of it has been sent."""
+        """Whether the driver is to close the connection: at once, or because all output has been sent."""
         cdef Conn* conn = self.conn(number)
         if conn.is_broken:
             return True
@@ -446,11 +446,12 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def submit(self, bytes request not None, double now):
-        """Begins a request of this process itself, without a session. Returns its number for `take_results`.
+        """Begins a call: a request of this process, without a session. Returns its number for `take_results`.
 
-        `request` is one whole request with its data block, classic or meta. Raises ValueError, with
-        memcached's words, for anything else, and for what is not routed by a key or wants no reply (version,
-        stats, noreply, quiet modes); OverflowError when 65536 are in flight.
+        `request` is one whole request with its data block, classic or meta. Raises ValueError, with memcached's error
+        text if there is one, for other bytes, and for requests that are not routed or have no reply (version, stats,
+        noreply, quiet modes); OverflowError if 65536 calls are in flight or the memory for requests is used up;
+        MemoryError.
         """
         cdef ClientRequest* begun
         engine_began(self.own(), now)
@@ -461,17 +462,17 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def forget(self, number):
-        """Nobody waits for this request any more; it runs on, and has no result. KeyError if it had one."""
+        """Discards the result of a call, which runs on. Raises KeyError if the result was taken already."""
         self.own()
         call_forget(<ClientRequest*><uintptr_t>self.calls.pop(number))
 
     @cython.critical_section
     def take_results(self):
-        """What came of submitted requests since the last time: a list of (number, outcome, result).
+        """Takes the results of calls since the last time: a list of (number, outcome, result).
 
         `outcome` is a `mcroute.policy.nodes.Outcome`. The result of get, gets, gat and gats is a list of
-        (key, flags, cas or None, value), of incr and decr an int, of all others, and of what failed, the
-        reply without its last line end.
+        (key, flags, cas or None, value), of incr and decr an int. The result of other commands, and of a failure, is
+        the reply without its last line end.
         """
         self.culprits.clear()
         results = calls_take(self.own(), self.culprits)
@@ -481,29 +482,29 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def culprits_of_results(self):
-        """Of the last `take_results`: the server that each failed request failed at, by the request's number.
+        """By number of each failed call in the last `take_results`: the server that the call failed at.
 
-        Requests that no server has failed, such as those refused before one was asked, are not there.
+        Calls that failed without a server, such as those refused before an ask, are missing.
         """
         return dict(self.culprits)
 
     @cython.critical_section
     def take_deferred(self):
-        """Requests that the driver is to answer with `answer`: a list of (number, command line without its end).
+        """Takes the deferred requests, which the driver is to `answer`: a list of (number, line without its end).
 
-        That is `stats`, whose answer is about the process as much as about the engine.
+        Only `stats` is deferred: its answer is about the process as much as about the engine.
         """
         return deferred_lines(deferred_take(self.own()))
 
     @cython.critical_section
     def answer(self, uint64_t number, bytes reply not None):
-        """The reply to a request from `take_deferred`, with its line ends. KeyError if it was answered."""
+        """Answers a request from `take_deferred`; `reply` has its line ends. Raises KeyError if it was answered."""
         if not deferred_answer(self.own(), number, reply, len(reply)):
             raise KeyError(number)
 
     @cython.critical_section
     def end_input(self, number):
-        """The client sends no more: the session is to be closed when all that came is answered."""
+        """The client sends no more bytes: the session is to be closed after its last reply."""
         cdef Conn* conn = self.conn(number)
         if conn.kind == CONN_SESSION:
             self.ended.add(number)
@@ -511,27 +512,27 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def unanswered(self, number):
-        """How many requests on the link have no reply yet, whether anybody waits for it or not."""
+        """Number of requests on the link without a reply, also of those that have timed out."""
         cdef Conn* conn = self.conn(number)
         return (<Link*>conn).count if conn.kind == CONN_LINK else 0
 
     @cython.critical_section
     def silent_since(self, number):
-        """When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none."""
+        """The later of two times: the link's last sign of life, its oldest unanswered request. Infinity without one."""
         cdef Conn* conn = self.conn(number)
         return link_silent_since(<Link*>conn) if conn.kind == CONN_LINK else INFINITY
 
     @cython.critical_section
     def unanswered_writes(self, number):
-        """How many of these change something: the server may execute them yet, also after the link is lost."""
+        """Number of unanswered requests that change something: the server may execute them after the link's loss."""
         cdef Conn* conn = self.conn(number)
         return link_unanswered_writes(<Link*>conn) if conn.kind == CONN_LINK else 0
 
     @cython.critical_section
     def next_wakeup(self):
-        """When `check` is due next, in the driver's seconds; infinity if nothing is in flight.
+        """The time of the next `check`, in seconds of the driver's clock; infinity if nothing is in flight.
 
-        A time that has passed already while there is something for `take_dirty`.
+        The time of the last call, so not a future one, while `take_dirty` has something to do.
         """
         if self.state.events != NULL or self.state.dirty_count > 0:
             return self.state.now
@@ -539,6 +540,6 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def check(self, double now):
-        """Ends what is overdue."""
+        """Ends requests that are overdue, and resumes routes in Python whose wait has ended."""
         engine_check(self.own(), now)
         self._run_routes()

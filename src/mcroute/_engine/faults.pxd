@@ -1,7 +1,7 @@
-"""Which server a request has failed at, and what is told of that.
+"""The culprit of a failed request, and the error line with its name.
 
-A server is described in words that its driver may change while engines on other threads read them: a description is
-read only to make the line of an error, and as it was before or after a change, never as something between.
+A driver may change a server's description while engines on other threads read it to make an error line: they see the
+description before or after the change, never a mixture.
 """
 
 from libc.stddef cimport size_t
@@ -11,12 +11,12 @@ from mcroute._engine.state cimport FAULT_MAX, NAME_MAX, ClientRequest, Descripti
 cdef enum:
     ERROR_LINE_MAX = 64 + NAME_MAX + FAULT_MAX
 
-# For one thread at a time. Both texts are cut to fit, and an empty name says that nothing is to be told.
+# For one thread at a time. Cuts both texts to fit. With an empty name, error lines do not mention the server.
 cdef int description_write(Description* description, str name, str fault) except -1
 
-# An ask of this server has ended in one of the outcomes that are failures.
+# An ask of this server has failed with `outcome`.
 cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil
-# The server whose outcome is the request's, -1 if it is none's.
+# The server at which the request failed with `outcome`; -1 if there is none.
 cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nogil
-# The line that the client is told, with the server's name if that is known; returns its size.
+# Writes the error line for the client, with the culprit's name if it is known; returns its size.
 cdef size_t request_error_line(const ClientRequest* request, int outcome, char* out) noexcept nogil

@@ -1,4 +1,4 @@
-"""A failed request is told with the name of the server that failed it, and why that server could not be used."""
+"""Error lines name the culprit of a failed request, and the reason why it could not be used."""
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdio cimport snprintf
@@ -9,11 +9,11 @@ from mcroute._engine.state cimport EJECTED, LOST, NOT_LOST, OVERLOADED, TEXT_WOR
 from mcroute._engine.server_words cimport mcroute_load, mcroute_more, mcroute_swap
 
 cdef enum:
-    TRIES_MAX = 8               # to read what is being written meanwhile
+    TRIES_MAX = 8               # attempts to read a description that is being written
 
 
 cdef int _copy_text(char* out, size_t room, str text) except -1:
-    """Cut between characters, and without what would end the line."""
+    """Copies the text, cut between characters. Control characters, which could end the line, become spaces."""
     cdef bytes data = text.encode("utf-8", "replace")[:room - 1].decode("utf-8", "ignore").encode()
     cdef size_t i
     memcpy(out, <const char*>data, len(data))
@@ -38,7 +38,7 @@ cdef int description_write(Description* description, str name, str fault) except
 
 
 cdef bint _read(Description* description, uint64_t* words) noexcept nogil:
-    """Whether there is a name; not while it is being written."""
+    """Copies the description. False if it has no name, or another thread is writing it."""
     cdef uint64_t version
     cdef int i
     for _ in range(<int>TRIES_MAX):
@@ -52,7 +52,7 @@ cdef bint _read(Description* description, uint64_t* words) noexcept nogil:
 
 cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = request.plan.merge[request.group]
-    # As the outcomes of copies are merged: the one of least rank is answered.
+    # The outcome of least rank answers the client, as when the outcomes of copies are merged.
     if request.blamed == 0 or ranks[outcome] <= ranks[request.blamed_for]:
         request.blamed = server + 1
         request.blamed_for = <uint8_t>outcome
@@ -61,7 +61,7 @@ cdef void request_blame(ClientRequest* request, int server, int outcome) noexcep
 cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nogil:
     if request.blamed > 0 and request.blamed_for == outcome:
         return <int>request.blamed - 1
-    # The deadline has come while the only server that was asked had not answered.
+    # The deadline has come, and the only server that was asked has not answered.
     return request.walk.server if outcome == TIMEOUT and request.walk.is_embedded else -1
 
 
@@ -76,7 +76,7 @@ cdef int _lost_line(const char* name, int lost_error, char* out) noexcept nogil:
 
 
 cdef int _named_line(int outcome, const char* name, const char* fault, int lost_error, char* out) noexcept nogil:
-    """0 where no server's name belongs."""
+    """Writes the line. Returns its size, or 0 if this outcome's line has no server's name."""
     if outcome == TIMEOUT:
         return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR timeout: server %s\r\n", name)
     if outcome == OVERLOADED:

@@ -1,9 +1,9 @@
-"""Runs users' generators: `steps` is sent what its children came to, and yields what to do next."""
+"""Runs users' generators: `steps` receives its children's replies, and yields its next step."""
 
 from mcroute._engine.state cimport RouteEvent, RouteOrders
 
 cdef class RouteRunner:
-    """The generators that are under way for one engine; custom.pxd says who calls what, in which thread."""
+    """The running generators of one engine; custom.pxd says which thread calls which function."""
 
     cdef dict running           # serial of the route -> _Run
     cdef RouteEvent* untold
@@ -11,16 +11,16 @@ cdef class RouteRunner:
     cdef RouteOrders given
     cdef list said              # the bytes that orders point into
     cdef double now
-    cdef double due             # when the first of them has waited long enough, or sooner
+    cdef double due             # time at which the first Wait ends, or an earlier one
 
-    # Takes over events that routes_take gave, NULL included.
+    # Takes the events from routes_take, which may be NULL, until orders() returns them.
     cdef void feed(self, RouteEvent* events) noexcept
-    # Tells the generators what has happened, and resumes those that have waited long enough. What they raise is
-    # logged; only what is no Exception (KeyboardInterrupt) comes out, and `step` is due again at once.
+    # Passes the events to the generators, and resumes those whose Wait has ended. Logs their Exceptions; another
+    # BaseException (KeyboardInterrupt) propagates, and `step` is due again at once.
     cdef step(self, double now)
     # For routes_apply.
     cdef RouteOrders* orders(self) noexcept
-    # When `step` is due without events; infinity if it is not.
+    # The time at which `step` is due without new events; infinity if it is not.
     cdef double next_due(self) noexcept
-    # Closes all generators, and begins none of those that it has been fed. Orders remain to be applied.
+    # Closes all generators, and begins none for the events that remain. The orders are still to be applied.
     cdef close(self)

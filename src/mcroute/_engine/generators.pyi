@@ -4,7 +4,7 @@ from mcroute.policy.nodes import Group, Outcome
 FAILED: bytes
 
 class RouteRequest:
-    """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
+    """A request as a route receives it: `key` in bytes and `group`, a `policy.nodes.Group`."""
 
     @property
     def key(self) -> bytes:
@@ -14,7 +14,7 @@ class RouteRequest:
         """The kind of command."""
 
 class RouteReply:
-    """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
+    """A child's reply: `outcome`, a `policy.nodes.Outcome`, and `data`, the server's bytes (empty without a reply)."""
 
     @property
     def outcome(self) -> Outcome:

@@ -1,4 +1,4 @@
-"""The interpreter's side of users' routes: touches nothing of the engine but the events that it is fed."""
+"""The interpreter's side of users' routes: reads nothing of the engine but its events and their routes."""
 
 cimport cython
 from libc.math cimport INFINITY
@@ -18,10 +18,10 @@ log = logging.getLogger("mcroute")
 FAILED = b"SERVER_ERROR a route failed\r\n"
 
 
-# ---- what a generator sees ----
+# ---- values for generators ----
 
 cdef class RouteRequest:
-    """What a route is told of a request: `key` in bytes and `group`, a `policy.nodes.Group`."""
+    """A request as a route receives it: `key` in bytes and `group`, a `policy.nodes.Group`."""
 
     cdef readonly bytes key
     cdef readonly object group
@@ -31,7 +31,7 @@ cdef class RouteRequest:
 
 
 cdef class RouteReply:
-    """What a child came to: `outcome`, and `data`, the bytes as the server sent them (none if none did)."""
+    """A child's reply: `outcome`, a `policy.nodes.Outcome`, and `data`, the server's bytes (empty without a reply)."""
 
     cdef readonly object outcome
     cdef readonly bytes data
@@ -62,7 +62,7 @@ cdef RouteReply _reply_of(RouteEvent* event):
 
 # ---- generators ----
 
-# The engine stops what is under way when it goes, whoever collects it: nothing of this may be emptied before.
+# The engine closes running generators when it is freed: the garbage collector must not clear them before.
 @cython.no_gc
 cdef class _Run:
     """One generator, from its first step to its return."""
@@ -76,7 +76,7 @@ cdef class _Run:
     cdef list replies
     cdef bint is_single         # the generator is sent one reply, not a tuple
     cdef int need               # good replies before it goes on
-    cdef double due             # when it has waited long enough
+    cdef double due             # time at which its Wait ends
 
     cdef take(self, RouteEvent* event):
         self.replies[self.places.pop(event.number)] = _reply_of(event)
@@ -86,7 +86,7 @@ cdef class _Run:
             self.go_on(self.replies[0] if self.is_single else tuple(self.replies))
 
     cdef go_on(self, value):
-        """Sends the generator what it waited for, and notes what it says next."""
+        """Sends the generator `value`, and carries out the step that it yields."""
         try:
             step = self.steps.send(value)
             self.do(step)
@@ -138,7 +138,7 @@ cdef class _Run:
         self.leave(REFUSED_BY_SERVER, FAILED)
 
     cdef stop(self):
-        """Its request is over: the generator is closed, which runs its `finally` blocks."""
+        """Closes the generator, because its request is over; this runs its `finally` blocks."""
         try:
             if self.steps is not None:
                 self.steps.close()
@@ -202,7 +202,7 @@ cdef _order_end(RouteRunner runner, Route* route, int outcome, bytes data):
 # ---- the runner ----
 
 cdef RouteEvent* _take(RouteRunner runner) noexcept:
-    """The next event to be told; it is given back with the orders."""
+    """Takes the next event; the engine gets it back with the orders."""
     cdef RouteEvent* event = runner.untold
     if event != NULL:
         runner.untold = event.next
@@ -226,7 +226,7 @@ cdef _tell(RouteRunner runner, RouteEvent* event):
 
 
 cdef _resume(RouteRunner runner):
-    """Sends on those that have waited long enough."""
+    """Resumes the generators whose Wait has ended."""
     cdef _Run run
     cdef double due = INFINITY
     for run in list(runner.running.values()):

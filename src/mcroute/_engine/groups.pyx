@@ -1,4 +1,4 @@
-"""From commands, and the flags of meta commands, to groups."""
+"""Maps commands, and the flags of meta commands, to groups."""
 
 from libc.stdint cimport int8_t, uint32_t
 
@@ -37,7 +37,7 @@ cdef bint _has_flag(const uint8_t* data, RequestView* view, const char* letters)
 
 
 cdef int _meta_group(int group, const uint8_t* data, RequestView* view) noexcept nogil:
-    """What depends on one copy's cas, lease or mode is asked of one copy; the rest is like its classic twin."""
+    """Requests that depend on one copy's cas, lease or mode go to one copy; others go as their classic commands."""
     if group == GROUP_STORE and (view.meta_mode not in (0, b's') or _has_flag(data, view, b"CI")):
         return GROUP_STORE_IF
     if group == GROUP_DELETE and _has_flag(data, view, b"CIx"):

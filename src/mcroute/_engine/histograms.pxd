@@ -1,8 +1,8 @@
 """Log-linear histograms of durations: each power of two of a microsecond is divided into eight equal buckets.
 
 That is HdrHistogram's layout (Gil Tene, 2012) with three significant bits. From 8 microseconds on, a bucket is at
-most an eighth as wide as its lower bound, so that its middle is within 6.25 % of what was counted in it; below,
-it is one microsecond wide. What lasted 2**26 microseconds (67.1 s) or longer is in the last one.
+most an eighth as wide as its lower bound, so that its middle is within 6.25 % of each duration in it; below,
+it is one microsecond wide. Durations of 2**26 microseconds (67.1 s) or longer are in the last bucket.
 
 Buckets are found by integers: a product of doubles is rounded otherwise by processors that compute with more digits
 (x87). A duration counts as the next multiple of 2**-37 s above it (7.3 ps), so that a bound, which is a rounded
@@ -37,7 +37,7 @@ cdef extern from * nogil:
     """
     int mcroute_top_bit(uint64_t n)
 
-# Nothing but words of 64 bits, as observing.pyx copies them.
+# Consists of 64-bit words only, because observing.pyx copies it word by word.
 cdef struct Histogram:
     uint64_t buckets[HISTOGRAM_BUCKETS]
     double sum                  # seconds
@@ -47,7 +47,7 @@ cdef inline int histogram_bucket(double seconds) noexcept nogil:
     cdef int shift
     if not seconds < 67.108864:
         return HISTOGRAM_BUCKETS - 1
-    # Also of a difference that rounding made negative. A product with a power of two is exact.
+    # Rounding can make a difference negative: bucket 0. A product with a power of two is exact.
     ticks = <uint64_t>(seconds * <double>(<uint64_t>1 << TICK_BITS)) + 1 if seconds > 0 else 0
     micros = (ticks * 1000000) >> TICK_BITS
     if micros < 1 << SUB_BITS:

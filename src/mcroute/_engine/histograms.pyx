@@ -11,10 +11,10 @@ def _bounds():
     return (*bounds, float("inf"))
 
 
-# Seconds below which the durations of each bucket are.
+# Upper bounds of the buckets in seconds, exclusive.
 BOUNDS = _bounds()
 
 
 def bucket_of(double seconds):
-    """The bucket that a duration is counted in: the index of its bound in BOUNDS."""
+    """The bucket of a duration: the index of its upper bound in BOUNDS."""
     return histogram_bucket(seconds)

@@ -1,16 +1,16 @@
 """Keys that a write holds: once it has left its first stage, later requests for the key wait behind it.
 
-A write that failed on one server is asked of another later than it came. A request that came in between, and went
-to that other server at once, would otherwise be undone by the older write.
+A write that failed on one server goes to another one later than it arrived. Without a hold it could overwrite a newer
+write that went to that server at once.
 """
 
 from mcroute._engine.state cimport ClientRequest, Engine
 
-# The request goes on at another server than the one that it was sent to, or begins later than it came.
+# Call when the request goes on at another server than it was sent to, or begins later than it arrived.
 cdef void hold_key(ClientRequest* request) noexcept nogil
 # Whether the request, which has not begun, has to wait: then requests_resume begins it.
 cdef bint hold_waits(ClientRequest* request) noexcept nogil
-# Puts a chain of requests, or one, behind those that requests_resume is to begin, or to go on with.
+# Appends a chain of requests, or one, to the requests that requests_resume is to begin, or to go on with.
 cdef void release_requests(Engine* engine, ClientRequest* first, ClientRequest* last) noexcept nogil
 # The last walk of a request that held a key has ended.
 cdef void hold_release(ClientRequest* request) noexcept nogil

@@ -71,7 +71,7 @@ cdef bint hold_waits(ClientRequest* request) noexcept nogil:
     cdef Hold* hold = _find_any(request)
     if hold == NULL:
         return False
-    # It must not be freed while it waits, also when its deadline has come meanwhile.
+    # The request must not be freed while it waits, even after its deadline.
     request.walks += 1
     request.next_waiting = NULL
     if hold.first == NULL:

@@ -3,7 +3,7 @@
     bits 0-1    ServerState
     bit 2       PROTECTED: the trip rule does not take it out of service
     bit 3       SPARED: PROTECTED has prevented a trip; the supervisor has not read this yet
-    bit 4       STALE: it may hold old values, since it was last put into service
+    bit 4       STALE: it may hold old values, by a write that it missed since it was last restored
     bits 5-28   ghosts: writes that timed out on some engine's link and may still be executed
     bits 29-63  missed writes: not delivered here while another copy may have taken them; only grows
 
@@ -54,8 +54,8 @@ cdef enum ServerState:
 
 cdef struct ServerWord:
     uint64_t bits
-    uint64_t outs               # times it was taken out of service, or tried to; counted before it is seen in the bits
-    uint64_t ups                # times the supervisor put it into service, or tried to; likewise
+    uint64_t outs               # ejections, and attempts at one; counted before the bits show the ejection
+    uint64_t ups                # restores by the supervisor, and attempts at one; likewise
 
 cdef enum:
     STATE_MASK = 3
@@ -80,7 +80,7 @@ cdef inline uint64_t word_missed(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) >> MISSED_SHIFT
 
 cdef inline bint word_has_others_ghosts(ServerWord* word, uint32_t own_ghosts) noexcept nogil:
-    """Whether any engine but one with so many ghosts has one there."""
+    """Whether another engine has a ghost at the server; `own_ghosts` are the caller's."""
     return (mcroute_load(&word.bits) >> GHOSTS_SHIFT & GHOSTS_MASK) != own_ghosts
 
 cdef inline bint word_is_spared(ServerWord* word) noexcept nogil:
@@ -105,7 +105,7 @@ cdef inline bint word_is_stale(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) & STALE != 0
 
 cdef inline bint word_eject(ServerWord* word) noexcept nogil:
-    """The server may hold old values: it is not to serve, even if it is protected. False if it was out already."""
+    """Marks the server stale and ejects it, even if it is protected. False if it was out of service already."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t after
     while True:
@@ -119,7 +119,7 @@ cdef inline bint word_eject(ServerWord* word) noexcept nogil:
         bits = mcroute_load(&word.bits)
 
 cdef inline bint word_miss(ServerWord* word) noexcept nogil:
-    """Counts a missed write, and takes the server out of service by it. Whether it was in service."""
+    """Counts a missed write, marks the server stale and ejects it. Returns whether it was in service."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     cdef uint64_t after
     cdef bint is_taken_out
@@ -134,7 +134,7 @@ cdef inline bint word_miss(ServerWord* word) noexcept nogil:
         bits = mcroute_load(&word.bits)
 
 cdef inline void word_haunt(ServerWord* word, bint is_more) noexcept nogil:
-    """A ghost more, or one less."""
+    """Counts one ghost more, or one less."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     while not mcroute_swap(&word.bits, bits, bits + GHOST if is_more else bits - GHOST):
         bits = mcroute_load(&word.bits)
@@ -154,7 +154,7 @@ cdef inline void word_set_state(ServerWord* word, int state) noexcept nogil:
         bits = mcroute_load(&word.bits)
 
 cdef inline bint word_restore(ServerWord* word, uint64_t missed) noexcept nogil:
-    """Puts the server into service if it has missed no more than that. Whether it did."""
+    """Restores the server if it has missed exactly `missed` writes. Returns whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     mcroute_more(&word.ups)
     while bits >> MISSED_SHIFT == missed:
@@ -164,7 +164,7 @@ cdef inline bint word_restore(ServerWord* word, uint64_t missed) noexcept nogil:
     return False
 
 cdef inline bint word_restore_unless_stale(ServerWord* word) noexcept nogil:
-    """Puts the server into service unless it is stale. Whether it did."""
+    """Restores the server unless it is stale. Returns whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     mcroute_more(&word.ups)
     while not bits & STALE:

@@ -1,4 +1,4 @@
-"""The engine's structures: who holds what.
+"""The engine's structures, and their owners.
 
     Engine ─┬─ Session (a client)  ── ClientRequest …            replies leave in this order
             ├─ Server ── Link      ── Expected, Expected …      replies arrive in this order
@@ -7,7 +7,7 @@
 A ClientRequest holds the client's bytes and the reply as far as it is known. For every node of the plan that is at
 work for it there is a Walk; the walks of `ask` nodes stand in a link's queue of expected replies.
 
-Times are the driver's, and durations too, in seconds; sizes are in bytes.
+Times and durations are in seconds of the driver's clock; sizes are in bytes.
 """
 
 from libc.stddef cimport size_t
@@ -18,7 +18,7 @@ from mcroute._engine.counts cimport DESYNC_MAX, Desync, EngineCounts, ServerCoun
 from mcroute._engine.deadlines cimport Deadline, Deadlines
 from mcroute._engine.histograms cimport Histogram
 from mcroute._engine.prefixes cimport PrefixTable
-# Plans and outcomes are spoken of wherever the structures are.
+# Modules that use the structures need plans and outcomes too, and cimport them from here.
 from mcroute._engine.vocabulary cimport (
     OUTCOME_COUNT, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_LAST_READ, GROUP_STORE, GROUP_STORE_IF,
     GROUP_DELETE, GROUP_ARITHMETIC, GROUP_TOUCH, GROUP_FLUSH, GROUP_COUNT, HIT, MISS, STORED, NOT_STORED, EXISTS,
@@ -37,12 +37,12 @@ cdef enum:
     SCRIPT_MAX = 4              # steps of a handshake
     GREETING_MAX = 96
     LINKS_MAX = 16              # to one server
-    NAME_MAX = 128              # bytes of a server's name as clients are told it, with a NUL behind it
-    FAULT_MAX = 192             # and of why it cannot be used
-    TEXT_WORDS = 40             # of 8 bytes, for both
+    NAME_MAX = 128              # bytes of a server's name in error lines, with the final NUL
+    FAULT_MAX = 192             # bytes of the reason why a server cannot be used, likewise
+    TEXT_WORDS = 40             # of 8 bytes, for both texts
     RETRIES_MAX = 100           # tokens that the retry budget holds
-    VALUE_MAX_UNKNOWN = 1 << 20  # bytes: of a server that does not say, memcached's default
-    NO_COMMAND = COMMAND_COUNT  # of what was refused before it was a request
+    VALUE_MAX_UNKNOWN = 1 << 20  # bytes, memcached's default: for a server that has not reported its limit
+    NO_COMMAND = COMMAND_COUNT  # of an answer to bytes that did not become a request, such as refused ones
 
 cdef struct Engine
 cdef struct Hold
@@ -55,14 +55,14 @@ cdef struct Server
 cdef struct Session
 cdef struct Walk
 
-# Nodes and multigets call walks, which call them: the plan has their functions, see plans.pyx.
+# Nodes and multigets call walks; walks call nodes and multigets by these pointers, which plans.pyx sets.
 ctypedef void (*NodeBegins)(Walk* walk, PlanNode* node) noexcept nogil
 ctypedef void (*ChildEnds)(Walk* walk, int number, int outcome, Slice reply) noexcept nogil
 ctypedef void (*WalkEnds)(Walk* walk, int outcome, Slice reply) noexcept nogil
 
 cdef struct PlanNode:
     int kind
-    NodeBegins begins           # a walk has come to the node, which is no ask and no switch
+    NodeBegins begins           # called when a walk reaches the node; not for an ask or a switch
     ChildEnds child_ends        # `number` is the child's Walk.number
     int pool                    # ask
     int rank                    # ask
@@ -71,12 +71,12 @@ cdef struct PlanNode:
     int child_count
     int need                    # all
     int least                   # all
-    bint on_miss                # first: a miss is not good enough
+    bint on_miss                # first: after a miss the next child is asked
     bint random_start           # first
     bint answer_last            # first
-    bint stops_late             # first: nothing is asked after a timeout
+    bint stops_late             # first: no child is asked after a timeout
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
-    PrefixTable* prefixes       # switch by prefix: which child; the last one is for all other keys
+    PrefixTable* prefixes       # switch by prefix: the child for a prefix; the last child is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
 
 cdef struct Text:
@@ -101,7 +101,7 @@ cdef struct PlanTable:
     PlanPool* pools
     int pool_count
     double deadline             # of a request: the longest of the pools'
-    double shortest             # of all timeouts: nothing is overdue sooner than that after it began
+    double shortest             # of all timeouts: no request is overdue earlier than this after it began
     uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
     uint32_t missed[GROUP_COUNT]    # a bit for each outcome by which a copy has missed a write
     bint has_copies             # more than one server may be asked for a key
@@ -111,38 +111,38 @@ cdef struct PlanTable:
     double retry_share
     double retry_floor
 
-cdef struct Description:        # of a server, as clients are told: see faults.pxd
+cdef struct Description:        # of a server, for error lines: see faults.pxd
     uint64_t version            # odd while it is being written
-    uint64_t words[TEXT_WORDS]  # its name, then why it cannot be used; both end in NUL
+    uint64_t words[TEXT_WORDS]  # its name, then the reason why it cannot be used; both end in NUL
 
 cdef enum:
-    NOT_LOST = -1               # since the last connection was made
+    NOT_LOST = -1               # no connection was lost since the last one was made
 
 cdef struct Server:
     int id
     Server* next                # all servers of the engine, the newest first; read from other threads
-    ServerWord* word            # shared with the engines of other threads, or
+    ServerWord* word            # shared with the engines of other threads, or &own_word
     ServerWord own_word
-    uint32_t ghosts             # timed-out writes on this engine's links, as counted in the word too
+    uint32_t ghosts             # timed-out writes on this engine's links; the state word counts them too
     uint16_t cas_tag            # differs among the servers of a plan
-    uint32_t failures           # in a row, since the supervisor has put it into service
+    uint32_t failures           # in a row, since the supervisor restored the server
     uint32_t trip_after
-    uint64_t outs_seen          # of the word's: what waited then has failed over
-    uint64_t ups_seen           # of the word's: failures of before do not count
+    uint64_t outs_seen          # ServerWord.outs at the last failover: the requests that waited then are done
+    uint64_t ups_seen           # ServerWord.ups at the last failure: earlier failures do not count
     double reply_timeout
-    uint64_t value_max          # bytes: larger values are not kept
-    uint64_t value_set          # that bound as the configuration has it; 0: it does not say
-    uint64_t value_said         # the largest value that the server stores; 0: it has not said
-    bint has_wide_flags         # it keeps client flags of 64 bits
-    double noticed_at           # when the driver was last to look at it
+    uint64_t value_max          # bytes: larger values are skipped
+    uint64_t value_set          # bytes, from the configuration; 0: not configured
+    uint64_t value_said         # bytes, the largest value that the server stores; 0: not reported
+    bint has_wide_flags         # it stores client flags of 64 bits
+    double noticed_at           # time of the last server_notice that was counted
     Link* links[LINKS_MAX]
     int link_count
     ServerCounts counts
     Desync desync
-    Description* description    # shared with the engines of other threads, or
+    Description* description    # shared with the engines of other threads, or &own_description
     Description own_description
     int lost_error              # errno of its last lost connection, 0: the server closed it; NOT_LOST
-    Histogram* replies          # how long they took; NULL before the first
+    Histogram* replies          # durations of replies; NULL before the first reply
 
 cdef enum ConnKind:
     CONN_SESSION
@@ -152,9 +152,9 @@ cdef struct Input:
     Block* block                # holds bytes [start, end) that are not a whole message yet; NULL: none
     size_t start
     size_t end
-    size_t need                 # nothing can be parsed before so many bytes are there
-    size_t scanned              # so many of them hold no line end
-    size_t large                # size of the last message if it was large: the next one is probably too
+    size_t need                 # parsing needs this many bytes
+    size_t scanned              # bytes at the start that contain no line end
+    size_t large                # size of the last message if it was large: the next one is probably as large
 
 cdef struct Conn:
     int kind
@@ -165,23 +165,23 @@ cdef struct Conn:
     Engine* engine
     Input input
     OutQueue out
-    uint64_t swallow            # bytes of a refused data block, or of a reply that is not kept, still to be skipped
+    uint64_t swallow            # bytes of a refused data block, or of a skipped reply, still to be discarded
     uint64_t id
-    void* user                  # the driver's
+    void* user                  # the driver's own pointer
 
 cdef struct Session:
     Conn conn
     ClientRequest* head
     ClientRequest* tail
     uint32_t in_flight
-    bint is_batch               # what is in flight, or answered and not sent, has come all at once
-    bint has_rounds             # its first request waits to go on, or will: see Rounds
-    bint is_paused              # too much in flight or unsent: nothing is parsed until that shrinks
+    bint is_batch               # all requests in flight, or answered and not sent, have arrived in one piece
+    bint has_rounds             # one of its multigets may be between two rounds: see Rounds
+    bint is_paused              # too many requests in flight or bytes unsent: parsing stops until there are fewer
     bint is_binary              # its client speaks the binary protocol: each request is refused
-    bint closes_behind          # to be closed behind what is swallowed
-    bint has_rest               # keys of a get follow whose line is too long to be kept: it is asked for in parts
-    bint rest_is_void           # they are read past: a part has failed
-    bint rest_has_items         # of that get, which have been written: an error behind them closes the session
+    bint closes_behind          # to be closed after the swallowed bytes
+    bint has_rest               # more keys follow of a get whose line is too long to be stored: it runs in parts
+    bint rest_is_void           # those keys are discarded: a part has failed
+    bint rest_has_items         # items of that get were written: a later error closes the session
     uint8_t rest_command
     Session* next               # all sessions of the engine
     Session* previous
@@ -197,15 +197,15 @@ cdef enum Skipped:
     SKIPPED_NO_MEMORY           # for a value
 
 cdef struct Expected:
-    Walk* walk                  # NULL: an orphan, whose reply is dropped
+    Walk* walk                  # NULL: an orphan, whose reply is discarded
     double sent_at
-    uint32_t opaque             # meta: what the reply must carry
+    uint32_t opaque             # meta: the opaque that the reply must carry
     uint8_t shape
     uint8_t command
     uint8_t step                # of the handshake, from 1; 0: a request
-    uint8_t skipped             # why a part of the reply was read past, see Skipped
-    uint8_t is_ghost            # its client was told that it timed out, and it may still change something
-    uint8_t is_copied           # an orphan: a write that another copy may have; refused or lost, it is missed here
+    uint8_t skipped             # reason why a part of the reply was skipped, see Skipped
+    uint8_t is_ghost            # it timed out, and may still change something
+    uint8_t is_copied           # an orphaned write that another copy may have: refused or lost, it is missed here
     uint32_t slot               # of a ghost, see claims.pxd
 
 cdef enum LinkState:
@@ -223,28 +223,28 @@ cdef struct Link:
     uint32_t head
     uint32_t count
     uint32_t orphans
-    uint32_t overdue            # the oldest of them, which have been looked at for that
-    uint32_t waiting            # of these, those that somebody waits for
+    uint32_t overdue            # number of the oldest expected replies that are known to be overdue
+    uint32_t waiting            # number of these with a walk that waits
     size_t unheard              # bytes since the last sign of life
     double heard_at             # the last sign of life, see links.pxd
-    double paced_at             # since then the head has moved on from there: how fast replies come
+    double paced_at             # the rate of replies is measured from this time, and from this head
     uint32_t paced_head
-    Text script[SCRIPT_MAX]     # what the replies to the handshake's steps begin with
+    Text script[SCRIPT_MAX]     # required prefixes of the replies to the handshake's steps
     int script_size
     size_t script_unsent        # bytes of the handshake, which stand first in the output
-    char greeting[GREETING_MAX]  # the last of these replies, without its line end
+    char greeting[GREETING_MAX]  # the last reply to the handshake, without its line end
     int greeting_size
     Walk* group                 # the part for this link of the multiget being split right now, or NULL
 
 cdef struct KeyState:           # half a cache line: multigets have many, and each is looked at four times
-    Block* block                # holds its VALUE line and data, once they came
+    Block* block                # holds its VALUE line and data, after they have arrived
     uint32_t item_offset
     uint32_t item_size
     uint32_t offset             # of the key in the request
     int32_t next                # key of the same part, -1 at the end
     uint32_t tried              # children of its first node before the present one
     uint8_t size
-    uint8_t best                # Outcome of those
+    uint8_t best                # best Outcome of those children
 
 cdef inline Slice key_item(const KeyState* key) noexcept nogil:
     return Slice(key.block, key.item_offset, key.item_size)
@@ -252,20 +252,20 @@ cdef inline Slice key_item(const KeyState* key) noexcept nogil:
 cdef struct Walk:
     Walk* parent                # NULL: the root
     ClientRequest* request
-    Link* link                  # ask: where it waits, and under which number
+    Link* link                  # ask: the link on which it waits, at `position`
     Slice best_reply
     Walk* spare                 # in the list of spare walks
     Route* route                # of a python node
     int node
     int next_child
-    int children_asked          # first, then: how many were tried, or run; all: how many run
-    int good                    # all: how many succeeded; then: bits of children, see once.pyx
+    int children_asked          # first, then: number of children tried, or running; all: number running
+    int good                    # all: number of children that succeeded; then: bits of children, see once.pyx
     uint32_t position           # ask: in its link's queue; others: undos under way
     int32_t first_key           # of a multiget's part, -1: the request has one key
     int32_t cursor              # of a part: the key that comes next; all: 1 once it has answered; then: its stage
     uint32_t absent             # of a part: keys without an item yet; others: bits of children, see undo.pxd
-    int server                  # ask: whose id, -1 if none
-    int number                  # python: in the order in which they were asked; others: index of the child, or UNDONE
+    int server                  # ask: the server's id, -1 if none
+    int number                  # below a python node: in the order of the asks; else: index of the child, or UNDONE
     uint8_t best                # Outcome with the least rank so far
     uint8_t best_rank
     uint8_t failure             # all: Outcome of the last child that failed
@@ -274,9 +274,9 @@ cdef struct Walk:
     uint8_t is_group
     uint8_t is_embedded         # ClientRequest.walk
     uint8_t tags_cas            # ask: as its node's
-    uint8_t is_detached         # its outcome is nobody's
+    uint8_t is_detached         # its outcome is discarded
 
-cdef struct Rounds:             # of a multiget whose items are asked for, and written, piece by piece
+cdef struct Rounds:             # of a multiget that asks for keys, and writes items, round by round
     uint32_t first              # key of the present round
     uint32_t end                # behind its last key
     uint32_t hits               # of the rounds before
@@ -285,12 +285,12 @@ cdef struct Rounds:             # of a multiget whose items are asked for, and w
 cdef struct ClientRequest:      # small, since thousands are in flight and none of them stays in the cache
     Deadline deadline
     ClientRequest* next         # behind it in its session, or in the list of spare ones
-    Session* session            # NULL: a call, or nobody waits for the reply any more
-    uint64_t call               # number of a request of the embedding process; 0: a session's, or forgotten
+    Session* session            # NULL: a call, or no session waits for the reply any more
+    uint64_t call               # number of a call; 0: a session's request, or a call whose result is unwanted
     PlanTable* plan
-    ClientRequest* next_deferred  # to the driver
-    uint64_t deferred           # its number among those that wait for the driver; 0: it is none
-    ClientRequest* next_waiting  # behind the same hold, for other engines, or to be begun now
+    ClientRequest* next_deferred  # in Engine.deferred or Engine.taken
+    uint64_t deferred           # its number after deferred_take; 0: not taken
+    ClientRequest* next_waiting  # behind the same hold, or in Engine.waiting or Engine.released
     Hold* hold                  # of its key; NULL: later requests for the key need not wait
     RequestView view
     Block* block                # the client's bytes, from `offset`
@@ -298,31 +298,31 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     Slice reply                 # kept while earlier replies are not there yet
     Block* key_block            # multiget: its KeyStates
     KeyState* keys
-    Walk* parts                 # multiget: not asked yet
+    Walk* parts                 # multiget: parts that are not asked yet
     uint32_t key_count
     uint32_t groups_open        # multiget: parts without an outcome
-    uint32_t start              # multiget: where the children begin that are tried from a random one on
-    uint32_t walks              # at work for it
+    uint32_t start              # multiget: random number of the first child, for nodes with random_start
+    uint32_t walks              # walks at work for it, and lists in which it waits
     uint32_t claim              # its slot, plus 1; 0: none
     uint32_t blamed             # the server that it failed at, plus 1; 0: none
-    uint8_t blamed_for          # Outcome of that
+    uint8_t blamed_for          # Outcome at that server
     uint8_t group               # policy.nodes.Group
     uint8_t outcome             # Outcome of the answer
-    uint8_t failure             # multiget: Outcome of a key that could not be asked; HIT: there is none
+    uint8_t failure             # multiget: Outcome of a key that failed; HIT: no key failed
     uint8_t is_done             # the reply is known (true or false)
-    uint8_t is_answered         # and handed to the session
-    uint8_t is_asking           # multiget: its parts, one after the other
-    uint8_t is_in_rounds        # multiget: behind its KeyStates there are Rounds
+    uint8_t is_answered         # and the reply is written, taken or discarded
+    uint8_t is_asking           # multiget: its parts are being asked, one after the other
+    uint8_t is_in_rounds        # multiget: its Rounds follow its KeyStates
     uint8_t is_released         # in Engine.released to go on with its next round
-    uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not taken enough yet
-    uint8_t verdict             # of a delete in place of a refused write: the error that its client is told; 0: none
-    uint8_t is_haunted          # another engine's ghost of its key may be executed any time
+    uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not read enough yet
+    uint8_t verdict             # of a delete in place of a refused write: the error for its client; 0: none
+    uint8_t is_haunted          # another engine's ghost of its key may be executed at any time
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef inline Rounds* request_rounds(ClientRequest* request) noexcept nogil:
     return <Rounds*>(request.keys + request.key_count)
 
-# The key that the walk is about.
+# The key of the walk; of a multiget's part the first key.
 cdef inline const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
     cdef ClientRequest* request = walk.request
     cdef inline const uint8_t* data = request.block.data + request.offset
@@ -332,7 +332,7 @@ cdef inline const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
     size[0] = request.view.key_size
     return data + request.view.key_offset
 
-# Whether the ask is a write which another copy may take: one that does not reach its server is a missed write there.
+# Whether the ask is a write that another copy may take: if it does not reach its server, the server has missed it.
 cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
     return (walk.parent != NULL and walk.purpose != LOOK
             and (walk.request.group > GROUP_LAST_READ or walk.purpose == UNDO))
@@ -340,27 +340,27 @@ cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket
     ClientRequest* request
-    ClientRequest* first        # that waits behind it
+    ClientRequest* first        # request that waits behind it
     ClientRequest* last
     uint32_t key_hash
 
 cdef enum:                      # numbers of route events that are no child's
     ROUTE_BEGINS = -1
-    ROUTE_OVER = -2             # the request's deadline has come: what the route orders is of no effect any more
+    ROUTE_OVER = -2             # the request's deadline has come: later orders of the route have no effect
 
-cdef struct RouteEvent:         # what a user's route has to be told, see custom.pxd
+cdef struct RouteEvent:         # an event for a user's route, see custom.pxd
     RouteEvent* next
     uint64_t serial             # of the route
-    Route* route                # where it begins; else NULL
+    Route* route                # when the route begins; else NULL
     int number                  # of the child that ended, or one of the above
     int outcome
-    Slice piece                 # the child's reply; where the route begins, the key
+    Slice piece                 # the child's reply; when the route begins, the key
 
-cdef struct RouteOrder:         # what a user's route wants
+cdef struct RouteOrder:         # an order of a user's route
     RouteOrder* next
     Route* route
-    int child                   # is to be asked; -1: the route has ended, with this outcome and these bytes
-    int number                  # under which the child's end is told
+    int child                   # to be asked; -1: the route has ended, with this outcome and these bytes
+    int number                  # of the event when the child has ended
     int outcome
     const uint8_t* data
     size_t size
@@ -368,24 +368,24 @@ cdef struct RouteOrder:         # what a user's route wants
 cdef struct RouteOrders:
     RouteOrder* first
     RouteOrder* last
-    RouteEvent* done            # events that have been told
+    RouteEvent* done            # events that the runner has processed
 
 cdef struct Route:              # a user's route at work for one request
     Deadline deadline           # its request's, until it is over
-    # As it is told to the interpreter's thread, and unchanged from then on.
+    # The interpreter's thread reads these fields; they do not change after ROUTE_BEGINS.
     uint64_t serial
     void* source                # the user's object
     int child_count
     uint8_t group               # of the request, policy.nodes.Group
     uint8_t command
-    # That thread's, so that a route can end without memory.
+    # The interpreter's thread writes this field; no allocation, so that a route can end without memory.
     RouteOrder end
-    # The engine's.
+    # Fields for the engine's thread alone.
     Walk* walk                  # NULL: it is over
     PlanTable* plan             # keeps `source` alive
-    RouteEvent* over            # to come; made at the beginning, so that it comes without memory too
+    RouteEvent* over            # the later ROUTE_OVER; allocated at the beginning, so that it needs no memory then
 
-cdef struct Deferred:             # a request that the driver is to answer, as it is told
+cdef struct Deferred:             # the driver's copy of a request that it is to answer
     Deferred* next
     uint64_t number
     size_t size
@@ -393,61 +393,61 @@ cdef struct Deferred:             # a request that the driver is to answer, as i
 
 cdef struct Claims:             # see claims.pxd
     uint64_t ghosts             # in all slots
-    uint64_t closed             # engines with requests under way that claim nothing, and would have to by now
+    uint64_t closed             # calls of claims_close without their claims_open: no engine takes a claim
     uint64_t* slots
 
 cdef struct Engine:
-    BlockPool pool              # replies, and what else goes to clients
+    BlockPool pool              # replies, and other output to clients
     BlockPool uploads           # clients' requests, from their first bytes on
-    BlockPool outbound          # what is queued for servers; its reserve also keeps links in step
-    double relieved_at          # when nobody was found last who could give up replies
+    BlockPool outbound          # output to servers; its reserve also takes small replies, so that links stay in step
+    double relieved_at          # time of the last search for a session to close that found none
     Limits limits               # value_max: the next one's, or the largest of the plan's servers'
-    uint64_t value_set          # as the driver was told; 0: nothing
-    int authentication          # what is taken for it, see Authentication
+    uint64_t value_set          # bytes, from the configuration; 0: not configured
+    int authentication          # sets that count as authentication, see Authentication
     PlanTable* plan
     Server** servers            # by id
     Server* newest_server
     int server_count
     double now
-    double next_check           # when the oldest request or link may next be overdue
-    Block* scratch              # what is read goes here, if nothing of the connection waits
+    double next_check           # time when a request or link may next be overdue
+    Block* scratch              # read buffer of connections that hold no part of a message
     Conn* reading               # the connection that the lent buffer belongs to
     Block* lent
     size_t lent_offset
     Deadlines requests          # in flight
-    Deadlines stalled           # those of them that wait for their clients, in no order
-    uint32_t round_keys         # so many keys of a multiget are asked for at first
+    Deadlines stalled           # multigets that wait for their clients, in no order
+    uint32_t round_keys         # number of keys in a multiget's first round
     ClientRequest* spare_requests
     Walk* spare_walks
     Session* sessions
-    ClientRequest* finished     # calls whose results are to be taken, in the order in which they ended
+    ClientRequest* finished     # calls that have ended, in this order, and whose results are not taken yet
     ClientRequest* last_finished
-    ClientRequest* deferred     # for the driver to answer, in the order in which they came
+    ClientRequest* deferred     # requests for the driver to answer, in order of arrival
     ClientRequest* last_handed
     ClientRequest* taken        # by the driver, and not answered yet
-    uint32_t deferred_count       # in both
+    uint32_t deferred_count       # in `deferred` and `taken`
     uint32_t deferred_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
-    ClientRequest* released     # behind holds that are no more, or between rounds, in the order in which they came
+    ClientRequest* released     # requests to begin after a hold's end, or to go on with after a round
     ClientRequest* last_released
     Claims* claims              # shared with the engines of other threads; NULL: there are none
     int claimant                # this engine's number there
-    uint32_t* slot_ghosts       # those of this engine, by slot
-    uint64_t ghosts             # and of all slots
-    ClientRequest* waiting      # for other engines, in the order in which they came
+    uint32_t* slot_ghosts       # this engine's ghosts, by slot
+    uint64_t ghosts             # this engine's ghosts, in all slots
+    ClientRequest* waiting      # requests that wait for other engines, in order of arrival
     ClientRequest* last_waiting
-    uint32_t waiting_reads      # of these, those that hold no key
-    bint is_resuming            # they begin, or wait on
-    bint wakes_others           # something that they wait for was released: for the driver to tell them
+    uint32_t waiting_reads      # number of these that hold no key
+    bint is_resuming            # claims_resume is running: these requests begin, or wait again
+    bint wakes_others           # the driver is to wake other engines, which wait for a slot that was released
     bint is_ending
-    Deadlines routes            # that are not over
-    uint32_t route_count        # with those that are over, and not told or not left yet
+    Deadlines routes            # routes that are not over
+    uint32_t route_count        # routes whose memory is not freed, also those that are over
     uint32_t routes_max
     uint64_t next_route
     RouteEvent* events          # for the users' routes, in the order in which they happened
     RouteEvent* last_event
-    uint32_t calls              # submitted, and not taken yet
+    uint32_t calls              # submitted calls whose results are not taken yet
     uint32_t calls_max
     Conn** dirty                # connections for the driver to look at
     uint32_t dirty_count
@@ -457,11 +457,11 @@ cdef struct Engine:
     uint32_t next_opaque
     uint32_t queue_max          # expected replies a link
     size_t link_out_max         # unsent bytes a link
-    uint32_t orphans_max        # of a link, before it is given up
+    uint32_t orphans_max        # with more orphans a link is closed
     double orphan_age           # seconds that the oldest of them may wait
     uint64_t next_id
-    Server* late_server         # whose timeout is being dealt with, or NULL
-    bint is_failing_over        # all that waited on a server goes on elsewhere: that costs no token
+    Server* late_server         # the server that has just timed out, while its walk ends; else NULL
+    bint is_failing_over        # all requests that waited on a server fail over: they cost no token
     double retry_tokens
     double retry_filled_at
     uint64_t retry_counted      # requests that have earned their share already

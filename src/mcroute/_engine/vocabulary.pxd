@@ -1,4 +1,4 @@
-"""What plans are made of, and what requests come to: the words of policy.nodes, in C."""
+"""Kinds of nodes, groups of commands and outcomes: the enumerations of policy.nodes, in C."""
 
 cdef enum:
     OUTCOME_COUNT = 15          # as policy.nodes.Outcome
@@ -23,7 +23,7 @@ cdef enum Variant:              # of meta commands, which memcached counts apart
     VARIANT_INVALIDATE          # md with I
     VARIANT_COUNT
 
-cdef enum Authentication:       # which sets, first on their connection, as policy.limits has them
+cdef enum Authentication:       # first sets of a connection that count as authentication, as in policy.limits
     OF_KNOWN_KEYS = 0
     OF_ANY_KEY
     OF_NO_KEY
@@ -47,8 +47,8 @@ cdef enum Outcome:
 
 cdef enum Purpose:              # of an ask
     CARRY_OUT = 0               # the request itself
-    UNDO                        # takes the key back (delete), or passes its new lifetime on (touch)
-    LOOK                        # finds out whether the copy has the key
+    UNDO                        # deletes the key, or sets its new lifetime (touch)
+    LOOK                        # asks whether the copy has the key
 
 cdef enum NodeKind:
     NODE_ASK
