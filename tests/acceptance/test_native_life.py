@@ -289,7 +289,7 @@ def test_what_a_forked_child_does_with_its_parents_proxy_is_harmless(server: Emb
             child = os.fork()
             if child == 0:
                 held = proxy.driver
-                for use in (held.close, proxy.observe, proxy.engine.snapshot, held.hear, held.detach):
+                for use in (held.close, proxy.observe, proxy.engine.snapshot, held.take_events, held.detach):
                     with contextlib.suppress(RuntimeError):
                         use()
                 os._exit(7)

@@ -248,14 +248,14 @@ class MemoryDriver:
 
     async def closed(self, server: int) -> None:
         await self.links.closed(server)
-        self.hear()
+        self.take_events()
 
     # ---- turns ----
 
     def begin(self) -> None:
         """It is under way."""
 
-    def hear(self) -> None:
+    def take_events(self) -> None:
         while events := self.links.events():
             for event in events:
                 tell(self.supervision, event, self._server_links, lambda host: None)
@@ -269,7 +269,7 @@ class MemoryDriver:
         self._is_scheduled = False
         if self._is_closed:
             return
-        self.hear()
+        self.take_events()
         while numbers := self.engine.take_dirty():
             for number in numbers:
                 self.links.flush(number)

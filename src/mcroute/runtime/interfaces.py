@@ -428,7 +428,7 @@ class Driver(Protocol):
     def begin(self) -> None:
         """Starts to move bytes."""
 
-    def hear(self) -> None:
+    def take_events(self) -> None:
         """Tells the supervision all events up to now."""
 
     def schedule(self) -> None:

@@ -161,7 +161,7 @@ class Routing:
         for links in tuple(self.links.values()):
             await links.tried()
         # Or requests would go to servers that are known to refuse.
-        self.driver.hear()
+        self.driver.take_events()
         await self.supervision.sizes_known()
 
     async def install(self, plan: Plan, settings: SupervisorSettings | None = None) -> None:
@@ -224,7 +224,7 @@ class Routing:
             self.links.pop(number).leave()
         if others:
             # Read the events of the departed servers now, before the new ones have any.
-            self.driver.hear()
+            self.driver.take_events()
 
     def _forget_plans(self) -> None:
         if self._forgetting is not None:

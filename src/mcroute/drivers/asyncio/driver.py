@@ -57,7 +57,7 @@ class AsyncioDriver:
     def begin(self) -> None:
         """Nothing to do: the loop is running."""
 
-    def hear(self) -> None:
+    def take_events(self) -> None:
         self._host.tell()
 
     def _tell(self, event: LinkEvent) -> None:

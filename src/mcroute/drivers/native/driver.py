@@ -78,17 +78,17 @@ class NativeDriver:
 
     # ---- events of the threads ----
 
-    def hear(self) -> None:
+    def take_events(self) -> None:
         """Handles all pending events."""
-        while self._hear_some():
+        while self._take_some_events():
             pass
 
     def _on_notify(self) -> None:
         """Handles some events: a thousand servers may have failed, and this loop has other work."""
-        if self._hear_some():
+        if self._take_some_events():
             self._loop.call_soon(self._on_notify)
 
-    def _hear_some(self) -> bool:
+    def _take_some_events(self) -> bool:
         """Returns whether there may be more."""
         if self._is_closed:
             return False
@@ -100,7 +100,7 @@ class NativeDriver:
         has_more = False
         for index in range(len(self.threads)):
             try:
-                has_more |= self._hear_thread(index)
+                has_more |= self._take_events_of(index)
             except Exception:
                 # A thread whose events were not all taken does not notify again.
                 log.exception("the events of a thread are read again in %g s", RETRY_S)
@@ -110,7 +110,7 @@ class NativeDriver:
         self._supervision.look_for_trips()
         return has_more
 
-    def _hear_thread(self, index: int) -> bool:
+    def _take_events_of(self, index: int) -> bool:
         thread = self.threads[index]
         events: list[LinkEvent] = []
         try:
@@ -189,7 +189,7 @@ class NativeDriver:
 
     async def closed(self, server: int) -> None:
         # Threads have closed the connections on request; only the events are left.
-        self.hear()
+        self.take_events()
 
     # ---- the end ----
 
