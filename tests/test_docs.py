@@ -47,7 +47,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of headings: small letters, dashes for blanks, nothing else."""
+    """GitHub's anchors of headings: small letters, dashes for blanks, nothing else."""
     headings = HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 
 
 def run(*command: object, cwd: Path, **environment: str) -> str:
-    """The command's standard output. What it says when it fails is shown by the failing test."""
+    """The command's standard output. A failing test shows the command's error output."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MCROUTE_", "PYTHON"))}
     done = subprocess.run(
         [str(word) for word in command],
@@ -75,7 +75,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def splitter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the example was compiled, beside the Cython of docs/embedding.md."""
+    """The directory in which the example was compiled, beside the Cython of docs/embedding.md."""
     there = tmp_path_factory.mktemp("example")
     shutil.copytree(EXAMPLE, there, dirs_exist_ok=True)
     build = ("setup.py", "--quiet", "build_ext", "--inplace")

@@ -1,4 +1,4 @@
-"""What `make test` has to bring, so that no test is left out unseen."""
+"""Tools that `make test` needs, so that no test is skipped unnoticed."""
 
 import sys
 from importlib.util import find_spec

@@ -11,7 +11,7 @@ PATIENCE_S = 50.0
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:
-    """What `work` returns in each of so many threads, which is called with their numbers."""
+    """Calls `work` with its number in each of so many threads; returns the results."""
     barrier = threading.Barrier(count)
 
     def begin(number: int) -> T:

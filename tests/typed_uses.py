@@ -1,4 +1,4 @@
-"""What embedders write, for type checkers alone: `make types` reads it, nothing runs it."""
+"""Code as embedders write it, for type checkers alone: `make types` reads it, nothing runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client on asyncio streams, a server that answers what the test tells it to, a process beside."""
+"""A client on asyncio streams, a server whose answers a test scripts, a separate process."""
 
 from __future__ import annotations
 

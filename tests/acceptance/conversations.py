@@ -24,7 +24,7 @@ class Message:
 class Conversation:
     """Whole messages, and the beginning of one more.
 
-    With `marks`, each message is followed by a no-op, so that the replies can be told apart.
+    With `marks`, each message is followed by a no-op, so that the replies can be distinguished.
     """
 
     messages: tuple[Message, ...]

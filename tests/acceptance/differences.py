@@ -77,7 +77,7 @@ class Differences:
         return cls(rows, words)
 
     def meant(self, names: frozenset[str], version: str) -> bool:
-        """Whether one of the rows tells that this version answers otherwise."""
+        """Whether one of the rows says that this version answers otherwise."""
         return any(self._is_meant(self.rows[name].answers, version) for name in names)
 
     def _is_meant(self, answers: dict[str, str], version: str) -> bool:
@@ -101,6 +101,6 @@ class Differences:
         )
 
     def _words_of(self, version: str) -> set[tuple[bytes, bytes]]:
-        """Of a version that the page does not name, all."""
+        """All words for a version that the page does not name."""
         known = {name for row in self.rows.values() for name in row.answers}
         return self.words.get(version, set()) if version in known else set().union(*self.words.values())

@@ -1,4 +1,4 @@
-"""What may carry a proxy's bytes. Whatever holds of one holds of all: acceptance tests run on each."""
+"""The drivers of a proxy. Acceptance tests run on each driver and expect the same of all."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Failed(Exception):
 
 
 class Caller(Protocol):
-    """Whoever carries requests to servers: a connection to a proxy, or a client in this process.
+    """Sends requests to servers: a connection to a proxy, or a client in this process.
 
     Everything raises Failed or RequestFailed when the outcome is not known.
     """
@@ -43,7 +43,7 @@ Connect = Callable[[], contextlib.AbstractAsyncContextManager[Caller]]
 
 
 class Connection(Client):
-    """Whatever is no answer raises Failed."""
+    """Raises Failed if there is no answer."""
 
     async def get(self, key: str) -> bytes | None:
         return (await self.get_many([key])).get(key)
@@ -94,7 +94,7 @@ def spell(key: str, sequence: int, size: int = 0) -> bytes:
 
 
 class Tally:
-    """What a load has seen."""
+    """The results that a load has seen."""
 
     def __init__(self) -> None:
         self.count = 0  # requests
@@ -110,7 +110,7 @@ class Tally:
 
 
 class Ledger:
-    """What the keys of one writer may hold: what was acknowledged last, and what may have been done since."""
+    """The values that one writer's keys may hold: the last acknowledged and later unacknowledged ones."""
 
     def __init__(self, names: Iterable[str], tally: Tally) -> None:
         self.allowed: dict[str, set[int | None]] = {name: {None} for name in names}
@@ -130,7 +130,7 @@ class Ledger:
         self.allowed[key].add(sequence)
 
     def possible(self, key: str) -> set[int | None]:
-        """What a read that ends now may have seen."""
+        """The values that a read which ends now may have seen."""
         return self.allowed[key]
 
     def check(self, key: str, found: bytes | None) -> None:

@@ -26,7 +26,7 @@ def is_of_a_fault(line: str) -> bool:
 
 
 class Outages:
-    """Which servers are away, or were. A value with two copies may be missing after two of them have been."""
+    """The servers that are down, or were. A value with two copies may be missing after two outages."""
 
     def __init__(self) -> None:
         self._history: list[str] = []

@@ -33,7 +33,7 @@ class Pair:
     proxy: AnyProxy
 
     async def say(self, data: bytes, end: bytes, tail: bytes, cuts: list[int]) -> list[bytes]:
-        """What each answers."""
+        """The answer of each."""
         pieces = cut(data, cuts)
         return list(
             await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Locks, counters and cas while servers stop and go on: what must not happen twice, does it?
+"""Locks, counters and cas while servers stop and go on: does a command that must not run twice run twice?
 
     python -m tests.acceptance.pauses --pauses 1000 [--driver asyncio] [--threads 2] [--seed 1]
 
@@ -51,7 +51,7 @@ class Settings:
 
 @dataclass
 class Tally:
-    """What clients were told, and the second successes among it."""
+    """The answers that clients got, and the second successes among them."""
 
     replies: Counter[str] = field(default_factory=Counter)
     second: list[str] = field(default_factory=list)

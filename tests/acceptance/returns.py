@@ -52,7 +52,7 @@ class Settings:
 
 @dataclass
 class Log:
-    """Which servers the proxy has out of service, and how often one came back."""
+    """The servers that the proxy has out of service, and the number of returns."""
 
     proxy: Service
     out: set[str] = field(default_factory=set)

@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass
 class Watch:
-    """What its log says, and what the system says of it."""
+    """The proxy's log, and the system's data on its process."""
 
     proxy: Service
     outages: Outages
@@ -147,7 +147,7 @@ class Outcome:
         return int(statistics.median(warm[:quarter])), int(statistics.median(warm[-quarter:]))
 
     def wrong(self) -> list[str]:
-        """What must not have happened, of whatever length the run was."""
+        """The errors of a run, whatever its length."""
         found = [f"wrong: {fault}" for fault in self.tally.wrong]
         found += [f"stale: {fault}" for fault in self.tally.stale]
         found += [f"lost: {fault}" for fault in self.tally.lost]

@@ -50,7 +50,7 @@ async def counters(port: int) -> dict[str, int]:
 
 
 async def growth(port: int, command: bytes) -> dict[str, int]:
-    """What the command, after the preparation, adds to which counters."""
+    """The counters to which the command adds after the preparation, and how much."""
     await say(port, [PREPARED + MARK], MARKED, b"", timeout_s=20)
     if b"CAS" in command:
         said = await say(port, [b"gets h\r\n"], b"END\r\n", b"", timeout_s=20)

@@ -1,6 +1,6 @@
 """Through mcroute over one memcached, every command gets byte for byte the reply of that memcached itself.
 
-Two servers of the same version hear the same conversations, one directly and one through a proxy. What is
+Two servers of the same version get the same conversations, one directly and one through a proxy. What is
 meant to be different is in docs/differences.md: its rows are checked one by one, and left out of the
 conversations.
 
@@ -67,7 +67,7 @@ def made(seed: int, number: int, version: str) -> Conversation:
 
 
 async def differs(pair: Pair, conversation: Conversation, number: int, version: str) -> str:
-    """What is not the same, in words; empty if nothing."""
+    """The differences, in words; empty without any."""
     direct, proxied = await hear(pair, conversation, number)
     if DIFFERENCES.same(direct, proxied, version):
         return ""
@@ -134,7 +134,7 @@ async def all_differences(
 
 
 async def answer(port: int, sent: bytes, expected: str) -> tuple[bytes, str]:
-    """What comes back for it, and whether the server then hangs up, or waits for more.
+    """The reply, and whether the server then closes the connection, or waits for more.
 
     A silence is short only where one is expected: a busy machine has some of its own.
     """

@@ -61,7 +61,7 @@ def states(proxy: AnyProxy) -> dict[str, Condition]:
     return {name: server.condition for name, server in report.items()}
 
 
-def test_what_succeeds_is_there_afterwards(
+def test_successful_writes_are_readable_afterwards(
     driver: str, run: Run, server: MemcachedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "mcroute")
@@ -138,7 +138,7 @@ async def containers(count: int) -> AsyncIterator[Replicate]:
 
 
 @pytest.mark.parametrize("driver", ["asyncio"], indirect=True)
-def test_servers_of_one_pid_and_start_are_told_apart(driver: str, run: Run) -> None:
+def test_servers_of_one_pid_and_start_are_distinguished(driver: str, run: Run) -> None:
     async def scenario() -> None:
         async with containers(4) as route:
             proxy = await start_proxy(driver, route, settings=SETTINGS)

@@ -1,4 +1,4 @@
-"""Who is taken out of service, and who stays, whatever carries the bytes."""
+"""Ejected and protected servers, with every driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .drivers import HAS_NATIVE, Run, runner, start_proxy
 def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
     run: Run, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it fails: that it is to be lifted again need not be heard, decided and told first."""
+    """However often the server fails: no decision of the supervisor is needed to restore it."""
     monkeypatch.setattr(supervision.Supervision, "look_for_trips", lambda self: None)
 
     async def scenario() -> None:
@@ -43,7 +43,7 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
 
 
 def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, driver: str) -> None:
-    """The supervisor had not been told of it, and lifted the server as one that was only slow."""
+    """The supervisor did not know of the missed write, and restored the server as one that was only slow."""
     settings = SupervisorSettings(HealthSettings(retry_base_s=100))
 
     async def scenario() -> None:

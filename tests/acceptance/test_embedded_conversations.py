@@ -32,7 +32,7 @@ def without_counters(heard: bytes) -> list[bytes]:
 
 
 async def difference(ports: list[int], number: int, name: str, version: str) -> str:
-    """What the two answer differently, in words; empty if nothing."""
+    """The differences between the two answers, in words; empty without any."""
     leave_out = NEW_FLAGS if version.startswith("1.6.18") else {}
     talk = Speaker(Random(f"embedded/{number}"), name, leave_out=leave_out).conversation()
     said = [m.data for m in talk.messages if not DIFFERENCES.meant(m.rows, version)]

@@ -23,7 +23,7 @@ TIMEOUT_S = 40.0
 
 
 async def both(heard: Pair, data: bytes) -> list[bytes]:
-    """What memcached and mcroute answer, up to the first END."""
+    """The answers of memcached and mcroute, up to the first END."""
     ports = (heard.direct.port, heard.proxy.port)
     return list(await asyncio.gather(*(say(port, [data], END, b"", timeout_s=TIMEOUT_S) for port in ports)))
 

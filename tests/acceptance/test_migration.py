@@ -1,4 +1,4 @@
-"""A real client writes keys; mcroute, told whom it replaces, reads them from where they are."""
+"""A real client writes keys; mcroute, configured as its replacement, reads the keys where they are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ports() -> Iterator[Ports]:
 
 
 async def read(ports: Ports, like: Like, keys: list[str]) -> dict[str, bytes]:
-    """What mcroute finds of the keys, which are as they go over the wire."""
+    """The values that mcroute finds; the keys are as they go over the wire."""
     servers = tuple(Server(f"127.0.0.1:{port}", "127.0.0.1", port) for port in ports)
     async with Client(PoolRoute(Pool("main", servers, placement=like))) as client:
         found: dict[str, bytes] = await client.get_many(keys)
@@ -163,7 +163,7 @@ CLIENTS: list[tuple[str, Callable[[Ports, dict[str, Any]], None], dict[str, Any]
 )
 # What other people's clients leave open is not ours to mend.
 @pytest.mark.filterwarnings("ignore")
-def test_what_a_client_wrote_is_found(
+def test_values_that_a_client_wrote_are_found(
     ports: Ports,
     module: str,
     write: Callable[[Ports, dict[str, Any]], None],
@@ -198,7 +198,7 @@ def write_through(port: int) -> None:
         {"hash": "crc32a", "distribution": "ketama"},
     ],
 )
-def test_what_went_through_twemproxy_is_found(ports: Ports, options: dict[str, Any]) -> None:
+def test_values_written_through_twemproxy_are_found(ports: Ports, options: dict[str, Any]) -> None:
     rows = [("127.0.0.1", port, 1, None) for port in ports]
     with programs.nutcracker(rows, options) as port:
         write_through(port)
@@ -215,7 +215,7 @@ def test_what_went_through_twemproxy_is_found(ports: Ports, options: dict[str, A
         {"dist": "ring", "omode": "evcache"},
     ],
 )
-def test_what_went_through_memcacheds_proxy_is_found(ports: Ports, options: dict[str, Any]) -> None:
+def test_values_written_through_memcacheds_proxy_are_found(ports: Ports, options: dict[str, Any]) -> None:
     rows = [("127.0.0.1", port, 1, None) for port in ports]
     with programs.memcached_proxy(rows, options) as port:
         write_through(port)

@@ -1,4 +1,4 @@
-"""What clients may do to a proxy: vanish, not read, come in thousands; and what the system may refuse it."""
+"""Clients that vanish, do not read, or come in thousands; and a system that refuses descriptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a thread of the native loop: done between two turns, or an error."""
+"""Jobs of a thread of the native loop: each is done between two turns, or raises an error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def notify_fd() -> Iterator[int]:
     os.close(notify_fd)
 
 
-def test_a_loop_that_does_not_answer_is_an_error_and_what_was_asked_is_not_done_later(notify_fd: int) -> None:
+def test_a_job_that_a_loop_does_not_begin_raises_and_is_not_done_later(notify_fd: int) -> None:
     loop = LoopThread(notify_fd, 1, 0.02)
     loop.will_run()
     # Nobody runs it: it hangs, as seen from here.
@@ -157,7 +157,7 @@ def test_no_thread_serves_by_another_plan_before_all_do(notify_fd: int) -> None:
             assert client.recv(100) == b"SERVER_ERROR another plan\r\n"
 
 
-def test_who_does_not_come_is_not_waited_for_by_the_others(notify_fd: int) -> None:
+def test_a_thread_that_does_not_reach_the_barrier_does_not_hold_up_the_others(notify_fd: int) -> None:
     with one_serves_and_one_is_to_come(notify_fd, 2) as (engine, late, client, installing):
         installing.start()
         for _ in range(2000):
@@ -232,7 +232,7 @@ def test_servers_go_out_and_come_back_without_waiting_for_a_thread(
         loop.will_run(False)
 
 
-def test_all_threads_know_a_server_by_one_word_though_one_heard_of_it_late(
+def test_all_threads_share_a_servers_state_word_when_one_admits_its_plan_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:

@@ -65,7 +65,7 @@ def test_a_thread_that_cannot_be_started_is_an_error(
 # ---- the end ----
 
 
-def test_closing_waits_for_what_is_in_flight(run: Run, driver: str) -> None:
+def test_closing_waits_for_requests_in_flight(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as server:
             proxy = await start_proxy(driver, server.route(reply_timeout_s=20, deadline_s=30))
@@ -121,7 +121,7 @@ def test_closing_reaches_clients_that_have_just_come(run: Run, driver: str, serv
 
 
 @native
-def test_closing_reaches_clients_that_are_handed_over(server: EmbeddedServer, tmp_path: Path) -> None:
+def test_closing_reaches_accepted_sockets_of_other_loops(server: EmbeddedServer, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
 
     async def scenario() -> None:
@@ -139,7 +139,7 @@ def test_closing_reaches_clients_that_are_handed_over(server: EmbeddedServer, tm
 
 
 @native
-def test_a_proxy_that_was_never_started_may_be_closed_or_forgotten(server: EmbeddedServer) -> None:
+def test_a_proxy_that_was_never_started_may_be_closed_or_collected(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         await NativeService(plan_of(server), threads=2).close()
         proxy = NativeService(plan_of(server), threads=2)
@@ -226,7 +226,7 @@ def test_a_server_on_a_unix_socket(run: Run, driver: str, tmp_path: Path) -> Non
 
 
 def sockets() -> set[str]:
-    """Those that this process has open, as the system names them."""
+    """The sockets that this process has open, as the system names them."""
     found = set()
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -235,7 +235,7 @@ def sockets() -> set[str]:
 
 
 async def settled_sockets() -> set[str]:
-    """Those that stay: a server that has just been connected to is asked who it is, and what it holds."""
+    """The sockets that stay: after a connect, short control connections ask the server for its stats."""
     found: set[str] = set()
     while (now := sockets()) != found:
         found = now
@@ -282,7 +282,7 @@ def test_a_forked_child_holds_none_of_the_sockets(tmp_path: Path, way: str) -> N
 
 @native
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_a_forked_child_does_with_its_parents_proxy_is_harmless(server: EmbeddedServer) -> None:
+def test_a_forked_child_cannot_harm_its_parents_proxy(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         async with NativeService(plan_of(server), threads=2) as proxy:
             await proxy.start()

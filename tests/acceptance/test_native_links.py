@@ -135,7 +135,7 @@ async def answer_flushes(server: Scripted) -> None:
         writer.write(b"OK\r\n")
 
 
-def test_a_server_that_leaves_twice_answers_what_it_was_asked_before(run: Run, driver: str) -> None:
+def test_a_server_that_is_removed_twice_still_answers_requests_from_before(run: Run, driver: str) -> None:
     async def scenario() -> None:
         async with Scripted.running() as leaves, Scripted.running() as stays:
             away = compile_plan(stays.route())
@@ -224,8 +224,8 @@ def test_a_server_that_does_not_take_the_connection_is_an_error_in_time(run: Run
 
 
 @native
-def test_more_news_than_are_taken_at_once_are_heard_to_the_end() -> None:
-    """All links of several servers are lost, and made again: some of that is heard, then the loop goes on."""
+def test_more_events_than_one_call_takes_are_all_handled() -> None:
+    """All links of several servers are lost, and connected again, with more events than one call takes."""
     count = 5
     assert count * LINKS_MAX > EVENTS_MAX
 
@@ -341,7 +341,7 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @native
-def test_clients_that_are_handed_over_while_it_ends_are_closed() -> None:
+def test_accepted_sockets_that_arrive_while_sessions_end_are_closed() -> None:
     notify_fd = os.eventfd(0)
     loop = LoopThread(notify_fd, 1)
     ours, theirs = socket.socketpair()

@@ -33,7 +33,7 @@ run = runner("native")
 def asking_at_each_install(
     proxy: NativeService, monkeypatch: pytest.MonkeyPatch, request: bytes
 ) -> Iterator[list[bytes]]:
-    """What a client is answered who asks while a plan is installed and the supervisor has not gone on yet."""
+    """The answers to a client that asks at each install, before the supervisor goes on."""
     replies: list[bytes] = []
     install = proxy.engine.install
 
@@ -102,7 +102,7 @@ async def reload_together(proxy: NativeService, *plans: Plan) -> None:
     await asyncio.gather(*reloads)
 
 
-def test_late_news_of_servers_that_left_is_not_about_who_has_their_numbers(
+def test_late_events_of_removed_servers_do_not_count_for_servers_with_their_ids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     retire = routing.Routing._retire
@@ -182,7 +182,9 @@ def test_a_server_that_comes_back_is_flushed_when_it_has_answered_also_by_the_ne
     run(scenario())
 
 
-def test_a_reload_does_not_forget_what_names_of_another_one_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_keeps_the_addresses_that_another_reload_has_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def scenario() -> None:
         with EmbeddedServer() as server:
 

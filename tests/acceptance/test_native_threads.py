@@ -232,7 +232,7 @@ def test_a_copy_that_missed_a_write_of_one_thread_serves_no_other(tmp_path: Path
     run(scenario())
 
 
-def test_what_threads_count_is_told_as_one(tmp_path: Path) -> None:
+def test_counters_of_all_threads_are_summed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             Scripted.running() as server,

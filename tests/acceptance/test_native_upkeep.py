@@ -1,4 +1,4 @@
-"""The native loop beside Python in one process: descriptors, returns, news, names, shared servers."""
+"""The native loop beside Python in one process: descriptors, returns, events, names, shared servers."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def held_open(peer: socket.socket) -> Iterator[None]:
         yield
 
 
-def test_a_connection_that_a_child_holds_open_is_watched_no_more() -> None:
-    """The loop was told of it without end, and looked for it where it had been in memory."""
+def test_a_closed_connection_that_a_child_holds_open_is_not_watched() -> None:
+    """Epoll reported the socket without end, and the loop read its freed endpoint."""
 
     async def scenario() -> None:
         with EmbeddedServer() as server:
@@ -97,7 +97,7 @@ def test_a_connection_that_a_child_holds_open_is_watched_no_more() -> None:
 
 
 def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them is missed until it serves; that took it out again, and again."""
+    """Until the server serves, it misses each write; these misses ejected it again and again."""
 
     async def scenario() -> None:
         with EmbeddedServer() as server, EmbeddedServer() as other:
@@ -124,7 +124,7 @@ def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) ->
                     while proxy.engine.server_state(number) != State.UP:
                         await asyncio.sleep(0.005)
                     monkeypatch.undo()
-                    # It serves, and goes on doing so.
+                    # The server serves, and stays in service.
                     for _ in range(100):
                         assert await client.ask(b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
                     assert proxy.supervision.supervisor.state(number) is State.UP
@@ -134,10 +134,10 @@ def test_a_server_returns_while_writes_go_on(monkeypatch: pytest.MonkeyPatch) ->
     run(scenario())
 
 
-def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
+def test_an_event_that_raises_does_not_stop_later_events(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The notify_fd was read, and the threads waited to be heard before they would ring again."""
+    """The notify_fd was read, and the threads waited for an acknowledgement before they wrote to it again."""
 
     async def scenario() -> None:
         with EmbeddedServer() as server:
@@ -167,8 +167,8 @@ def test_news_that_cannot_be_dealt_with_keeps_nobody_from_hearing_more(
     run(scenario())
 
 
-def test_a_name_of_a_server_that_has_left_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Late news that it could not be connected to connected it again, under what may be another's number."""
+def test_the_name_of_a_removed_server_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late event of a failed connect looked the name up again, under an id that may be another server's."""
 
     async def scenario() -> None:
         with EmbeddedServer() as server:
@@ -197,7 +197,7 @@ def test_a_name_of_a_server_that_has_left_is_not_looked_up(monkeypatch: pytest.M
 
 @dataclass(frozen=True)
 class Meddler:
-    """Stops its own proxy."""
+    """A route that stops its own proxy."""
 
     children: tuple[PoolRoute]
     proxies: list[Proxy]
@@ -219,8 +219,8 @@ def test_a_proxy_does_not_wait_for_itself() -> None:
             assert client.recv(100) == b"END\r\n"
 
 
-def test_a_write_whose_time_is_up_before_its_server_s_keeps_other_threads_away() -> None:
-    """Its client was told, and may go on elsewhere: what it does then must not be overtaken."""
+def test_a_write_past_its_deadline_holds_its_key_until_its_server_answers() -> None:
+    """The client got a timeout, and may write on another connection: the old write must not follow that."""
 
     async def scenario() -> None:
         async with Scripted.running() as server:

@@ -113,7 +113,7 @@ def test_pipelines_of_any_length_arrive_whole(proxy: Proxy) -> None:
     assert proxy.say(b"get admin k0 k19999\r\n", b"END\r\n").count(VALUE) == 2
 
 
-def test_who_closes_one_half_gets_all_replies(proxy: Proxy) -> None:
+def test_a_client_that_closes_its_sending_half_gets_all_replies(proxy: Proxy) -> None:
     with proxy.connect() as client:
         client.sendall(b"get first\r\n" * 3000)
         client.shutdown(socket.SHUT_WR)
@@ -123,7 +123,7 @@ def test_who_closes_one_half_gets_all_replies(proxy: Proxy) -> None:
     assert read == b"VALUE first 0 1\r\nx\r\nEND\r\n" * 3000
 
 
-def test_a_server_that_stood_still_returns_without_what_it_missed(
+def test_a_server_that_was_stopped_returns_without_old_values(
     proxy: Proxy, servers: list[MemcachedServer]
 ) -> None:
     ring = Pool.of("main", [server.address for server in servers]).ring()

@@ -128,7 +128,9 @@ def test_a_client_that_does_not_read_holds_up_nobody(
     run(scenario())
 
 
-def test_closing_answers_what_has_come(run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]) -> None:
+def test_closing_answers_requests_that_were_received(
+    run: Run, proxy_for: ProxyFor, servers: list[MemcachedServer]
+) -> None:
     async def scenario() -> None:
         async with proxy_for(PoolRoute(pool(servers))) as proxy:
             client = await Client.to(proxy)

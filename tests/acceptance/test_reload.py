@@ -88,7 +88,7 @@ def named(servers: list[MemcachedServer]) -> dict[str, str]:
     return {f"cache-{number}": server.address for number, server in enumerate(servers)}
 
 
-def test_no_client_sees_an_error_whatever_is_reloaded(
+def test_no_reload_makes_a_client_see_an_error(
     loop: str, servers: list[MemcachedServer], tmp_path: Path
 ) -> None:
     all_five = named(servers)

@@ -57,7 +57,7 @@ async def write(client: Client, value: str) -> None:
         pytest.param({"a": "127.0.0.1:{b}", "b": "127.0.0.1:{a}"}, id="swapped"),
     ],
 )
-def test_what_a_server_missed_is_known_under_its_new_name(
+def test_missed_writes_of_a_server_are_known_under_its_new_name(
     loop: str, later: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()

@@ -48,7 +48,7 @@ async def read_nothing_old(client: Client) -> None:
 
 @LOOPS
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_what_a_server_missed_outlives_the_proxy(loop: str, number: int, tmp_path: Path) -> None:
+def test_missed_writes_of_a_server_outlive_the_proxy(loop: str, number: int, tmp_path: Path) -> None:
     port = free_port()
 
     async def scenario() -> None:

@@ -105,7 +105,7 @@ def test_a_server_that_does_not_answer_keeps_the_others_for_less_than_the_deadli
     run(scenario())
 
 
-def test_of_a_server_that_is_gone_its_state_is_told(driver: str, run: Run) -> None:
+def test_stats_of_a_server_that_is_down_show_its_state(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with MemcachedServer() as one, MemcachedServer() as other:
             members = (Server.parse(one.address, name="a"), Server.parse(other.address, name="b"))

@@ -20,7 +20,7 @@ ORPHAN_AGE_S = 10.0
 
 
 class Forgetful(Scripted):
-    """Answers gets; once it has forgotten its connections, only those that are made afterwards are heard."""
+    """Answers gets; once it has forgotten its connections, it answers only on later ones."""
 
     def __init__(self) -> None:
         super().__init__()

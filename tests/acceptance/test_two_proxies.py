@@ -83,7 +83,7 @@ def test_they_place_keys_alike_and_name_the_same_servers(driver: str, run: Run) 
     run(scenario())
 
 
-def test_both_tell_the_settings_of_all_servers_while_one_dies(driver: str, run: Run) -> None:
+def test_both_proxies_show_the_settings_of_all_servers_while_one_dies(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with three_servers() as servers:
             async with two_proxies(driver, servers) as clients:

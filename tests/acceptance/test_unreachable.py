@@ -150,7 +150,7 @@ def test_the_client_says_which_server_and_why() -> None:
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-def test_also_when_every_copy_is_gone() -> None:
+def test_an_error_names_a_server_when_every_copy_is_down() -> None:
     addresses = [closed(), closed()]
     error = asyncio.run(failure_of(Replicate(pool(*addresses))))
     assert isinstance(error, (ServerLost, NoServer))
@@ -158,7 +158,7 @@ def test_also_when_every_copy_is_gone() -> None:
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-def test_a_connection_that_goes_is_told_with_its_reason() -> None:
+def test_an_error_for_a_lost_connection_names_the_reason() -> None:
     async def scenario() -> ServerLost:
         with EmbeddedServer() as server:
             async with Client(PoolRoute(pool(server.address))) as client:
@@ -174,7 +174,7 @@ def test_a_connection_that_goes_is_told_with_its_reason() -> None:
     assert isinstance(asyncio.run(scenario()).__cause__, ConnectionError)
 
 
-def test_a_server_that_answers_nothing_is_told_as_late() -> None:
+def test_an_error_for_a_silent_server_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         servers = Pool.of("main", [address]).servers

@@ -90,7 +90,7 @@ def test_a_flush_has_no_key_and_reaches_every_server(config):
         (["k", "--command", "quit"], "'quit' is not one of"),
     ],
 )
-def test_what_cannot_be_explained_is_refused(config, args, message):
+def test_a_key_that_cannot_be_explained_is_refused(config, args, message):
     result = run("explain", config, *args)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -114,7 +114,7 @@ def test_links_are_made_again_while_clients_wait(arguments: list[str], tmp_path:
 
 
 @pytest.mark.parametrize("arguments", LOOPS)
-def test_too_low_a_limit_is_told_at_the_start(arguments: list[str], tmp_path: Path) -> None:
+def test_too_low_a_limit_is_reported_at_the_start(arguments: list[str], tmp_path: Path) -> None:
     server = tmp_path / "mcroute.toml"
     server.write_text('[proxy]\nlisten = "127.0.0.1:1"\n[pools.main]\nservers = ["127.0.0.1:2"]\n')
     command = [sys.executable, *arguments, str(server)]

@@ -51,7 +51,7 @@ def test_check_says_how_many_copies_there_are(file: Path) -> None:
 
 @pytest.fixture
 def port(file: Path) -> Iterator[int]:
-    """Of a proxy that is one process with the file as it stands, but for where it listens."""
+    """The port of a proxy in one process with the file, which listens elsewhere."""
     port = free_port()
     file.write_text(f'[proxy]\nlisten = "127.0.0.1:{port}"\n{file.read_text()}')
     command = [sys.executable, "-m", "mcroute", "proxy", str(file)]

@@ -73,7 +73,7 @@ def test_it_serves(proxy):
         ask(client, b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
 
 
-def test_it_serves_metrics_where_it_is_told(server, tmp_path):
+def test_it_serves_metrics_at_the_given_address(server, tmp_path):
     port, metrics_port = free_port(), free_port()
     config = configure(tmp_path / "mcroute.toml", server.address, port)
     metrics = f'[proxy]\nmetrics = "127.0.0.1:{metrics_port}"\n'
@@ -91,7 +91,7 @@ def test_it_serves_metrics_where_it_is_told(server, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_when_what_has_come_is_answered(proxy, server, number):
+def test_a_signal_ends_it_when_received_requests_are_answered(proxy, server, number):
     process, port = proxy
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")

@@ -120,14 +120,14 @@ def test_detect_names_the_system_and_its_options(tmp_path: Path) -> None:
     assert run("detect", path, "--sample", sample, "--all").output.count("twemproxy") > 1
 
 
-def test_detect_takes_what_is_known(tmp_path: Path) -> None:
+def test_detect_uses_given_options(tmp_path: Path) -> None:
     path = config(tmp_path, "a.toml", SERVERS)
     sample = sample_file(tmp_path, Ring.like("libmc", SERVERS, prefix="app:"))
     assert "libmc" not in run("detect", path, "--sample", sample).output
     assert "libmc prefix='app:'" in run("detect", path, "--sample", sample, "--given", 'prefix="app:"').output
 
 
-def test_detect_knows_who_was_out() -> None:
+def test_detect_finds_a_system_when_one_server_was_out() -> None:
     ring = Ring.like("python-memcached", SERVERS, out="theirs")
     keys = [b"user:%d" % i for i in range(200)]
     sample = Sample(keys, [ring.owner(key, [2]) for key in keys])
@@ -185,7 +185,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, args: list[str], 
     assert text in result.stderr
 
 
-def test_what_nothing_explains_is_said(tmp_path: Path) -> None:
+def test_detect_reports_that_no_system_explains_a_sample(tmp_path: Path) -> None:
     path = tmp_path / "sample"
     path.write_text("".join(f"key:{i} {SERVERS[i * i % 5]}\n" for i in range(100)))
     result = run("detect", config(tmp_path, "a.toml", SERVERS), "--sample", str(path))

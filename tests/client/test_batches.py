@@ -162,8 +162,8 @@ def test_other_tasks_run_meanwhile(method: str) -> None:
     assert asyncio.run(scenario()) > 20_000 / 250
 
 
-def test_what_has_come_is_read_before_the_rest_is_asked_for(embedded_server: EmbeddedServer) -> None:
-    """What is kept of all keys is made, looked through and freed in one turn of the loop."""
+def test_received_values_are_read_before_the_next_keys_are_asked_for(embedded_server: EmbeddedServer) -> None:
+    """Data of all keys is allocated, read and freed in one turn of the loop."""
 
     class Noting(PlainSerde):
         def __init__(self) -> None:
@@ -253,7 +253,7 @@ def test_a_server_that_hangs_is_waited_for_once(embedded_server: EmbeddedServer,
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_was_not_sent_for_lack_of_room_is_named(
+def test_keys_that_were_not_sent_for_lack_of_room_are_named(
     embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, method: str, arguments: list[Any]
 ) -> None:
     async def scenario() -> None:
@@ -350,7 +350,7 @@ def test_cancelled_between_two_batches(embedded_server: EmbeddedServer) -> None:
     asyncio.run(scenario())
 
 
-def test_errors_of_the_route_are_told_once() -> None:
+def test_errors_of_the_route_are_raised_once() -> None:
     async def scenario() -> None:
         async with Client.of("127.0.0.1:1", connect_timeout_s=0.2) as client:
             with pytest.raises(RequestFailed) as failed:

@@ -70,7 +70,7 @@ MISS = Answer(Outcome.MISS, [])
         (lambda c: c.flush_all(5), b"flush_all 5\r\n", [(line(b"OK"), True)]),
     ],
 )
-def test_each_command_is_its_bytes_and_what_their_answer_means(
+def test_each_command_has_its_bytes_and_decodes_its_answer(
     make: Callable[[Commands], Command[Any]], request_: bytes, results: list[tuple[Answer, Any]]
 ) -> None:
     command = make(commands())
@@ -101,7 +101,7 @@ def test_without_a_reply_there_is_a_result_all_the_same(
 
 
 def carried_out(batches: Batches[T], answer: Callable[[bytes], Answer | None]) -> T:
-    """What a client does that waits for nothing."""
+    """Runs a command as a client that never waits."""
     answers = None
     while True:
         try:

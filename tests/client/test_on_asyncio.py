@@ -1,4 +1,4 @@
-"""The client over embedded servers: pymemcache's results, failures that are told, cancellation anywhere."""
+"""The client over embedded servers: pymemcache's results, failures that raise, cancellation anywhere."""
 
 from __future__ import annotations
 
@@ -519,7 +519,7 @@ def test_servers_that_are_not_there_yet(server: EmbeddedServer) -> None:
     asyncio.run(scenario())
 
 
-def test_closing_waits_for_what_was_sent(server: EmbeddedServer) -> None:
+def test_closing_waits_for_requests_sent_with_noreply(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         client = client_of(server)
         for i in range(100):
@@ -532,7 +532,7 @@ def test_closing_waits_for_what_was_sent(server: EmbeddedServer) -> None:
 
 
 def test_closing_may_be_cancelled(server: EmbeddedServer) -> None:
-    """Also in the turn in which the last request ends."""
+    """A close may be cancelled even in the turn in which the last request ends."""
 
     async def scenario(turns: int) -> None:
         client = await client_of(server).connect()

@@ -1,4 +1,4 @@
-"""What a client writes: one canonical request for good arguments, an error with the place for bad ones."""
+"""A client writes one canonical request for good arguments; bad ones raise an error with the place."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KEYS = st.binary(min_size=1, max_size=250).map(
     flags=st.integers(0, (1 << 32) - 1),
     command=st.sampled_from([b"set", b"add", b"replace", b"append", b"prepend"]),
 )
-def test_a_store_says_what_it_was_told(
+def test_a_store_request_carries_its_arguments(
     key: bytes, value: bytes, expire: int, flags: int, command: bytes
 ) -> None:
     request = parsed(writer().store(command, key, value, expire, flags))

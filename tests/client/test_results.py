@@ -98,7 +98,7 @@ def test_values() -> None:
     assert items(Answer(Outcome.HIT, found), "get") == found
 
 
-def test_what_no_server_should_say_is_told_as_it_is() -> None:
+def test_an_unexpected_reply_is_quoted() -> None:
     with pytest.raises(mcroute.UnexpectedReply, match="set: answered b'TOUCHED'"):
         one_of(Answer(Outcome.TOUCHED, b"TOUCHED"), MEANINGS, "set")
     with pytest.raises(mcroute.UnexpectedReply, match="incr: answered b'OK'"):

@@ -44,7 +44,7 @@ def refused(text: str) -> str:
         ("a:1:0", "weight 0 is less than 1"),
     ],
 )
-def test_a_server_that_cannot_be_meant_is_told_from_what_is(address: str, message: str) -> None:
+def test_an_impossible_server_address_is_refused_with_the_reason(address: str, message: str) -> None:
     told = refused(f'[pools.main]\nservers = ["{address}"]')
     assert message in told and told.startswith("pools.main.servers[0]: ")
 
@@ -62,7 +62,7 @@ def test_a_server_that_cannot_be_meant_is_told_from_what_is(address: str, messag
     ],
 )
 @pytest.mark.parametrize("option", ["listen", "metrics"])
-def test_a_place_to_listen_is_told_in_full(option: str, address: str, message: str) -> None:
+def test_an_error_in_a_listening_address_names_its_option(option: str, address: str, message: str) -> None:
     if option == "metrics" and "unix" in address:
         message = "is the path of a unix socket; host:port is needed"
     told = refused(f'{ONE}[proxy]\n{option} = "{address}"')
@@ -185,7 +185,7 @@ def test_copies_that_an_inherited_placement_has_no_server_for_are_refused(option
 
 
 def test_a_key_without_a_copy_is_explained() -> None:
-    """Of a plan that no configuration makes."""
+    """The plan is one that no configuration makes."""
     pool = Pool("main", Pool.of("main", ["a:1:1000", "b:1:5"]).servers, placement=Like("twemproxy"))
     plan = compile_plan(PoolRoute(pool))
     plan = replace(plan, nodes=(Ask(0, 1),), root=0)
@@ -234,7 +234,7 @@ def test_names_of_hosts_are_left_to_the_command_that_looks_them_up() -> None:
     parse_config('[pools.main]\nservers = ["localhost:1", "127.0.0.1:1"]')
 
 
-def test_a_pool_that_trusts_whoever_answers_may_name_an_address_twice() -> None:
+def test_a_pool_without_identity_checks_may_name_an_address_twice() -> None:
     names = '{ name = "a", address = "127.0.0.1:1" }, { name = "b", address = "127.0.0.1:1" }'
     config = parse_config(f'[pools.main]\nidentity = "any"\nservers = [{names}]')
     assert [server.name for server in config.plan.servers] == ["a", "b"]

@@ -1,4 +1,4 @@
-"""Whatever is written, it is a configuration or a ConfigError that names a place."""
+"""Every document is a configuration, or a ConfigError that names a place."""
 
 import json
 from typing import Any
@@ -50,7 +50,7 @@ def read(text: str) -> Config | None:
 
 
 @given(st.dictionaries(WORDS, VALUES, max_size=4))
-def test_any_document(sections):
+def test_any_document_is_read_or_refused(sections):
     read(document(sections))
 
 

@@ -224,7 +224,7 @@ def test_an_error_names_the_place_and_what_to_write_instead(text, message):
     assert str(caught.value) == f"mcroute.toml: {message}"
 
 
-def test_what_is_no_toml_is_named_by_line_and_column():
+def test_an_error_in_toml_is_named_by_line_and_column():
     with pytest.raises(ConfigError, match=r"^mcroute.toml: is not TOML: .*line 2, column"):
         parse_config("[proxy]\nlisten = !", "mcroute.toml")
 

@@ -47,7 +47,7 @@ KEYS = [b"k%d" % i for i in range(60)]
 
 @dataclass
 class Observer:
-    """Stands for the supervision; it has taken note of each event when it has heard of it."""
+    """Stands for the supervision; acknowledges each event at once."""
 
     events: list[LinkEvent] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Observer:
 
 @dataclass
 class Driver:
-    """What links need of a driver, on one engine."""
+    """The part of a driver that links need, on one engine."""
 
     host: AsyncioLinks
     clock: Clock
@@ -94,7 +94,7 @@ class Driver:
 
 @dataclass
 class World:
-    """A server that answers when told to, and the links to it. `got` is by connection."""
+    """A server that answers on demand, and the links to it. `got` is by connection."""
 
     engine: Engine
     engine_loop: EngineLoop
@@ -194,7 +194,7 @@ def test_only_those_that_do_not_answer_are_given_up_and_made_anew() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 50))
 
 
-def test_each_lost_connection_is_told_with_its_address_and_writes() -> None:
+def test_each_lost_connection_is_reported_with_its_address_and_writes() -> None:
     async def scenario() -> None:
         async with world() as w:
             addresses = w.links.addresses

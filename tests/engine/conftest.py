@@ -1,4 +1,4 @@
-"""What drives the engine, and what several of its tests need compiled."""
+"""The drivers of the engine, and compiled modules of several tests."""
 
 import importlib
 import importlib.util

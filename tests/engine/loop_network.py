@@ -44,7 +44,7 @@ class Peer:
         return sent > 0
 
     def pull(self) -> bytes | None:
-        """What has come: nothing, something, or None at the end."""
+        """The received bytes, perhaps none; None at the end."""
         try:
             data = self.end.recv(1 << 20)
         except BlockingIOError:
@@ -62,7 +62,7 @@ class Peer:
 
 
 class LoopEngine(NativeEngine):
-    """A loop's engine as tests ask it. What it does not have, the Python face alone has."""
+    """A loop's engine as tests ask it. Only the Python face has the methods that are missing here."""
 
     def __init__(self, loop: LoopThread, net: LoopNetwork) -> None:
         super().__init__((loop,))
@@ -160,7 +160,7 @@ class LoopNetwork:
         return all(link.is_connected for link in self._loop.links([server])[0])
 
     def listen(self, server: int) -> None:
-        """The server takes connections again, and nobody is told."""
+        """The server accepts connections again; no link is notified."""
         self._listen(server)
 
     def lose(self, server: int) -> None:

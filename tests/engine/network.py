@@ -41,7 +41,7 @@ class Network:
         self.send(self.links[server], data)
 
     def got(self, number: int) -> bytes:
-        """What was sent on the connection since it was last looked at."""
+        """The bytes that were sent on the connection since the last call."""
         return self.sent.pop(number, b"")
 
     def asked(self, server: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcroute.policy import ByPrefix, Failover, Pool, PoolRoute
+from mcroute.policy import ByPrefix, Failover, Null, Pool, PoolRoute
 
 from .network import Network, network, pool
 
@@ -279,3 +279,21 @@ def test_a_line_in_pieces(one: Network) -> None:
         assert one.asked(0) == b""
         one.send(client, bytes([byte]))
     assert one.asked(0) == line
+
+
+def test_requests_of_a_paused_session_time_out() -> None:
+    net = network(PoolRoute(pool(1)), 1)
+    client = net.client()
+    net.send(client, b"get k\r\n" * 3000)
+    replies = b""
+    for _ in range(6):
+        net.wait(1.0)
+        replies += net.got(client)
+    assert replies.count(b"SERVER_ERROR ") == 3000
+
+
+def test_a_flush_of_no_servers_succeeds() -> None:
+    net = network(Null(), 0)
+    client = net.client()
+    net.send(client, b"flush_all\r\n")
+    assert net.got(client) == b"OK\r\n"

@@ -1,4 +1,4 @@
-"""A client that authenticates is told that it cannot; nobody's password becomes a value."""
+"""A client that authenticates gets an error; no password becomes a value."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_first_set_of_a_connection_is_refused_if_it_is_one(data: bytes, step
 
 
 @pytest.mark.parametrize("data", ORDINARY)
-def test_what_only_looks_like_one_is_stored(data: bytes) -> None:
+def test_a_set_that_only_looks_like_authentication_is_stored(data: bytes) -> None:
     net = proxy()
     net.send(net.client(), data)
     assert net.asked(0) == data
@@ -75,7 +75,7 @@ def test_any_key_may_mean_it() -> None:
     assert net.asked(0) == b"set foo 0 0 3\r\nbar\r\n"
 
 
-def test_or_none_does() -> None:
+def test_no_set_is_authentication_without_an_authentication_key() -> None:
     net = proxy(Authentication.NO_KEY)
     net.send(net.client(), BY_CLIENTS[0])
     assert net.asked(0) == BY_CLIENTS[0]

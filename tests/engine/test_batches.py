@@ -123,7 +123,7 @@ def test_the_next_batch_waits_for_itself_again(net: Net) -> None:
     assert net.answer(1) == net.reply(0, 1)
 
 
-def test_who_sends_on_while_replies_are_due_is_not_kept_waiting(net: Net) -> None:
+def test_a_client_that_sends_on_while_replies_are_due_does_not_wait(net: Net) -> None:
     net.ask(0, 1)
     net.ask(2)
     assert net.answer(0) == net.reply(0)
@@ -164,7 +164,7 @@ def test_nothing_waits_for_a_request_without_reply(net: Net) -> None:
     assert net.answer(0) == net.reply(0)
 
 
-def test_what_is_there_when_the_next_caller_asks_does_not_wait_for_him(net: Net) -> None:
+def test_replies_that_are_ready_when_the_next_caller_asks_do_not_wait_for_his(net: Net) -> None:
     net.ask(0)
     # Or else the client's socket would be looked at first.
     assert net.quiet_turn() == b""

@@ -1,4 +1,4 @@
-"""Clients of the binary protocol are told, in it, that it is not spoken here; of others, what can be."""
+"""Clients of the binary protocol get an error in that protocol; clients of others, one where possible."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def net() -> Network:
         (b"get a b\r\n", b"SERVER_ERROR no\r\n", Outcome.REFUSED_BY_SERVER, b"SERVER_ERROR no"),
     ],
 )  # fmt: skip
-def test_what_a_server_says(
+def test_results_of_calls(
     net: Network, request_: bytes, reply: bytes, outcome: Outcome, result: object
 ) -> None:
     number = net.engine.submit(request_, net.now)
@@ -100,7 +100,7 @@ def test_a_forgotten_call_has_no_result(net: Network, is_late: bool) -> None:
         b"mg a v q\r\n",
     ],
 )
-def test_what_is_not_one_request_is_refused(net: Network, request_: bytes) -> None:
+def test_bytes_that_are_not_one_request_are_refused(net: Network, request_: bytes) -> None:
     with pytest.raises(ValueError):
         net.engine.submit(request_, net.now)
     net.turn()

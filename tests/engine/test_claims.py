@@ -65,7 +65,7 @@ def test_writes_of_one_thread_do_not_wait_for_each_other(nets: tuple[LoopNetwork
     assert asked(one) == [SET + OTHER] * 2
 
 
-def test_what_comes_behind_a_write_that_waits_does_not_pass_it(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
+def test_a_read_does_not_pass_a_waiting_write_before_it(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
     one, other = nets
     one.send(one.client(), SET)
     client = other.client()
@@ -311,7 +311,7 @@ def test_a_ghost_about_several_keys_keeps_others_from_all(nets: tuple[LoopNetwor
 # ---- what else leaves a server ----
 
 
-def test_what_another_thread_waits_for_leaves_a_server_that_missed_a_write(
+def test_a_read_of_another_thread_fails_over_from_a_server_that_missed_a_write(
     nets: tuple[LoopNetwork, LoopNetwork],
 ) -> None:
     one, other = nets

@@ -15,7 +15,7 @@ def net() -> Network:
 
 
 @pytest.mark.python_face("an answer that comes too late is without effect")
-def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
+def test_a_deferred_request_keeps_its_place(net: Network) -> None:
     client = net.client()
     net.send(client, b"get a\r\nstats\r\nstats servers \r\nversion\r\n")
     (first, line), (second, other) = net.engine.take_deferred()
@@ -31,7 +31,7 @@ def test_what_is_handed_over_keeps_its_place(net: Network) -> None:
     assert net.got(client) == b"END\r\nSTAT a 1\r\nEND\r\nEND\r\nVERSION 1.6.45\r\n"
 
 
-def test_what_is_not_answered_ends_at_its_deadline(net: Network) -> None:
+def test_a_deferred_request_without_an_answer_ends_at_its_deadline(net: Network) -> None:
     client = net.client()
     net.send(client, b"stats\r\n")
     ((number, _),) = net.engine.take_deferred()
@@ -66,7 +66,7 @@ def test_the_client_and_the_engine_may_go(net: Network, is_taken: bool) -> None:
 
 
 @pytest.mark.python_face("an answer that comes too late is without effect")
-def test_an_answer_to_one_that_has_gone_reaches_nobody_else(net: Network) -> None:
+def test_an_answer_to_a_client_that_has_closed_reaches_no_other_client(net: Network) -> None:
     gone, other = net.client(), net.client()
     net.send(gone, b"stats\r\n")
     ((number, _),) = net.engine.take_deferred()

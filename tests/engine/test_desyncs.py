@@ -1,4 +1,4 @@
-"""What did not fit is kept for the log: the server, the command, the first bytes."""
+"""A desync is kept for the log: the server, the command, the first bytes of the reply."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from .network import Network, network, pool
 pytestmark = pytest.mark.usefixtures("driver")
 
 
-def test_the_first_of_several_is_told_with_their_number() -> None:
+def test_the_first_of_several_desyncs_is_kept_with_their_number() -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     for reply in (b"VALUE other 0 1\r\nx\r\nEND\r\n", b"nonsense " + b"x" * 100 + b"\r\n"):

@@ -1,4 +1,4 @@
-"""What clients are told of a server that failed them: its name, and the reason that the driver knows."""
+"""Errors name the server that failed, and the reason that the driver knows."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_one_that_does_not_answer_is_named() -> None:
     assert net.got(client) == b"SERVER_ERROR timeout: server s0\r\n"
 
 
-def test_of_copies_the_one_is_named_whose_failure_is_told() -> None:
-    """A lost request is told before one that was never sent, as they are merged."""
+def test_an_error_names_the_copy_whose_failure_answers() -> None:
+    """The merge prefers the error of a lost request to that of one which was never sent."""
     net = described(size=2)
     client = net.client()
     net.send(client, b"get k\r\n")
@@ -81,7 +81,7 @@ def test_long_names_and_reasons_are_cut_and_stay_in_their_line() -> None:
     assert line.startswith(b"SERVER_ERROR server " + "é".encode() * 63 + b": a  bccc")
 
 
-def test_a_reason_is_told_until_it_is_taken_back() -> None:
+def test_errors_name_a_servers_fault_until_it_is_cleared() -> None:
     net = described(WHY)
     net.engine.describe(0, "s0")
     client = net.client()

@@ -1,4 +1,4 @@
-"""What is said on a link before its first request."""
+"""The handshake of a link, before its first request."""
 
 import pytest
 
@@ -100,7 +100,7 @@ def test_a_server_that_says_something_else_is_left(net: Network, reply: bytes) -
     assert net.engine.snapshot().servers["s0"].counters["connects_failed"] == 1
 
 
-def test_an_answer_to_what_was_not_asked_is_not_taken_for_one(net: Network) -> None:
+def test_an_unasked_answer_is_not_taken_for_the_handshakes(net: Network) -> None:
     client = net.client()
     net.send(client, b"set a 0 0 1\r\nx\r\n")
     net.engine.link_connected(net.links[0])
@@ -110,7 +110,7 @@ def test_an_answer_to_what_was_not_asked_is_not_taken_for_one(net: Network) -> N
     assert net.got(client).startswith(b"SERVER_ERROR ")
 
 
-def test_what_a_refused_handshake_keeps_back_was_not_sent(copies: Network) -> None:
+def test_writes_behind_a_refused_handshake_were_not_sent(copies: Network) -> None:
     client = copies.client()
     copies.send(client, b"set a 0 0 1\r\nx\r\n")
     copies.reply(1, b"STORED\r\n")
@@ -198,7 +198,7 @@ def test_a_script_has_four_steps_at_most(net: Network) -> None:
 
 
 def test_a_handshake_that_began_before_any_time_was_known_is_not_overdue() -> None:
-    """The driver has a timeout for connecting. The engine's time begins when it is first told one."""
+    """The driver has a connect timeout. The engine's time begins with the first call that passes one."""
     engine = Engine(compile_plan(PoolRoute(pool(1))))
     link = engine.open_link(0, script=VERSION)
     engine.link_connected(link)

@@ -71,7 +71,7 @@ def test_every_bound_and_its_neighbours_are_in_their_buckets():
 
 
 @given(st.one_of(durations, st.sampled_from(EXACT).map(nearest)), st.integers(-3, 3))
-def test_a_bucket_is_what_integers_say(seconds, steps):
+def test_a_bucket_is_the_one_of_exact_integers(seconds, steps):
     for _ in range(abs(steps)):
         seconds = math.nextafter(seconds, math.copysign(math.inf, steps))
     # To the next tick, then down to the microsecond.
@@ -94,7 +94,7 @@ def test_time_that_seems_to_go_back_is_no_time(seconds):
 
 
 @pytest.mark.parametrize("seconds", [LARGEST, 1e9, math.inf, math.nan])
-def test_what_takes_forever_has_a_bucket(seconds):
+def test_an_endless_latency_has_a_bucket(seconds):
     assert bucket_of(seconds) == len(BOUNDS) - 1
 
 
@@ -105,7 +105,7 @@ def test_a_quantile_is_near_the_value_itself(seconds, share):
 
 
 @given(st.lists(durations), st.lists(durations))
-def test_a_sum_is_what_one_would_have_counted(one, other):
+def test_a_sum_of_histograms_equals_one_that_counts_both(one, other):
     both = latencies(*one) + latencies(*other)
     assert both.counts == latencies(*one, *other).counts
     assert both.sum_s == pytest.approx(sum(one) + sum(other))
@@ -113,7 +113,7 @@ def test_a_sum_is_what_one_would_have_counted(one, other):
 
 
 @given(st.lists(durations), st.integers(0, 25))
-def test_what_is_below_a_bound_is_counted_exactly(seconds, power):
+def test_latencies_below_a_bound_are_counted_exactly(seconds, power):
     bound = 2**power / 1e6
     below = sum((Fraction(each) * 2**37 // 1 + 1) * 10**6 // 2**37 < 2**power for each in seconds)
     assert latencies(*seconds).below(bound) == below

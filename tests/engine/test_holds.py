@@ -23,7 +23,7 @@ def net() -> Network:
 
 @pytest.mark.parametrize("later", [GET, b"get a k\r\n", b"delete k\r\n", b"mg k v\r\n"])
 @pytest.mark.parametrize("failure", ["late", "lost", "refused"])
-def test_what_comes_later_waits_for_the_write(net: Network, failure: str, later: bytes) -> None:
+def test_later_requests_for_a_key_wait_for_its_write(net: Network, failure: str, later: bytes) -> None:
     client = net.client()
     net.send(client, SET)
     net.asked(0)

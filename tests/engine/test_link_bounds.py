@@ -1,4 +1,6 @@
-"""What one link may owe: more is refused at once, and a link that owes too much for too long is made anew."""
+"""The bounds of one link: further requests are refused at once, and a link that owes too much for too long
+is connected again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gives way when memory is used up: the client that takes most of it; links and servers never."""
+"""When memory is exhausted, the client with most of it is closed; links and servers never are."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_announced_values_take_no_memory() -> None:
     works(net)
 
 
-def test_values_that_come_grow_with_what_has_come() -> None:
+def test_memory_of_a_value_grows_with_its_received_bytes() -> None:
     net = small(PoolRoute(pool(1)), 1)
     client = net.client()
     value = bytes(range(256)) * 4000
@@ -87,7 +87,7 @@ def test_lines_without_an_end_cannot_be_refused_and_are_hung_up_on() -> None:
     works(net)
 
 
-def test_whoever_reads_nothing_is_closed_and_nobody_else() -> None:
+def test_only_a_client_that_reads_nothing_is_closed() -> None:
     net = small(PoolRoute(pool(1)), 1)
     # Not flushed: what its client does not read.
     slow = net.client()
@@ -103,13 +103,13 @@ def test_whoever_reads_nothing_is_closed_and_nobody_else() -> None:
     works(net)
 
 
-test_whoever_reads_nothing_is_closed_and_nobody_else = pytest.mark.python_face("looks between two turns")(
-    test_whoever_reads_nothing_is_closed_and_nobody_else
+test_only_a_client_that_reads_nothing_is_closed = pytest.mark.python_face("looks between two turns")(
+    test_only_a_client_that_reads_nothing_is_closed
 )
 
 
 def test_a_reply_without_room_is_read_past() -> None:
-    """What fills the share is the replies behind an earlier one: nobody can be closed for it."""
+    """Replies behind an earlier one fill the share: no client can be closed for it."""
     net = small(PoolRoute(pool(2)), 2)
     ring = pool(2).ring()
     first, second = (next(b"k%d" % i for i in range(99) if ring.owner(b"k%d" % i) == s) for s in (0, 1))

@@ -96,3 +96,16 @@ def test_a_reply_that_no_server_gave_carries_the_clients_flags(request_: bytes, 
     client = net.client()
     net.send(client, request_)
     assert net.got(client) == reply
+
+
+def test_the_delete_of_another_copy_of_a_base64_key_carries_an_opaque() -> None:
+    net = network(Replicate(pool(2), copies=2), 2)
+    client = net.client()
+    net.send(client, b"ma Zm9v b v\r\n")
+    asked = [net.asked(0), net.asked(1)]
+    first = 0 if asked[0] else 1
+    net.reply(first, b"VA 1 b O1\r\n5\r\n")
+    assert net.asked(1 - first) == b"md Zm9v b O2\r\n"
+    assert net.got(client) == b""
+    net.reply(1 - first, b"NF O2\r\n")
+    assert net.got(client) == b"VA 1 b\r\n5\r\n"

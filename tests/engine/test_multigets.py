@@ -186,7 +186,7 @@ def test_of_two_that_refuse_the_first_line_is() -> None:
     assert net.got(client) == b"SERVER_ERROR one\r\n"
 
 
-def test_a_refusal_that_a_timeout_follows_is_not_told() -> None:
+def test_a_timeout_replaces_a_refusal_before_it() -> None:
     net = network(PoolRoute(pool(2, reply_timeout_s=0.5, deadline_s=0.5)), 2)
     client = net.client()
     net.send(client, get(KEYS))

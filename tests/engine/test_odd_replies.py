@@ -1,4 +1,4 @@
-"""What memcached 1.6.18 to 1.6.45 says without the opaque that was asked for, and what it means.
+"""Replies of memcached 1.6.18 to 1.6.45 without the opaque of their request, and their meaning.
 
 From proto_text.c, proto_parser.c, storage.c and memcached.c of these versions: `out_string`, `out_errstring`,
 `pout_errstring`, and replies that are written over.
@@ -79,7 +79,7 @@ def test_a_reply_without_an_opaque_is_its_requests(request_line: bytes, reply: b
         (b"get k", b"EN\r\n"),
     ],
 )
-def test_what_may_be_anothers_breaks_the_link(request_line: bytes, reply: bytes) -> None:
+def test_a_reply_that_may_be_another_requests_breaks_the_link(request_line: bytes, reply: bytes) -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, request_line + b"\r\n")
@@ -110,7 +110,7 @@ def test_alone_it_is_a_refusal() -> None:
     still_in_step(net)
 
 
-def test_what_a_server_says_of_the_connection_breaks_the_link() -> None:
+def test_an_error_about_the_connection_breaks_the_link() -> None:
     """memcached.c, try_read_network: it closes then."""
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
@@ -127,3 +127,25 @@ def test_a_set_without_memory_is_refused_in_its_turn() -> None:
     net.reply(0, b"SERVER_ERROR Out of memory during read\r\n")
     assert net.got(client) == b"SERVER_ERROR Out of memory during read\r\n"
     still_in_step(net)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "reply"),
+    [
+        (b"delete k\r\n", b"STORED\r\n"),
+        (b"set k 0 0 1\r\nx\r\n", b"DELETED\r\n"),
+        (b"incr k 1\r\n", b"TOUCHED\r\n"),
+        (b"touch k 1\r\n", b"7\r\n"),
+        (b"flush_all\r\n", b"NOT_FOUND\r\n"),
+        (b"delete k\r\n", b"NF O1\r\n"),
+    ],
+)
+def test_a_reply_that_no_server_gives_to_the_command_closes_the_link(
+    request_bytes: bytes, reply: bytes
+) -> None:
+    net = network(PoolRoute(pool(1)), 1)
+    client = net.client()
+    net.send(client, request_bytes)
+    net.reply(0, reply)
+    assert net.closed == [net.links[0]]
+    assert net.got(client).startswith(b"SERVER_ERROR ")

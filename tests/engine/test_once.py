@@ -128,7 +128,7 @@ def test_an_add_that_one_copy_cannot_store_is_undone(net: Network) -> None:
     assert net.got(client) == b"SERVER_ERROR a server refused\r\n"
 
 
-def test_an_add_whose_copy_is_lost_meanwhile_stands_on_the_other(net: Network) -> None:
+def test_an_add_succeeds_on_one_copy_when_the_other_is_lost(net: Network) -> None:
     client = looked(net, MISS, MISS)
     net.reply(SECOND, b"STORED\r\n")
     net.lose(FIRST)
@@ -162,7 +162,7 @@ def test_a_copy_that_has_nothing_is_followed_by_the_next(
     assert net.got(client) == done
 
 
-def test_what_was_stored_behind_a_miss_meanwhile_is_undone(net: Network) -> None:
+def test_a_value_that_is_stored_during_an_increment_is_undone(net: Network) -> None:
     """The set reaches both copies before the incr reaches the second: they may not stay different."""
     client = net.client()
     net.send(client, INCR + b"set k1 0 0 1\r\n5\r\n")
@@ -176,7 +176,7 @@ def test_what_was_stored_behind_a_miss_meanwhile_is_undone(net: Network) -> None
     assert net.got(client) == b"6\r\nSTORED\r\n"
 
 
-def test_what_no_copy_has_is_told_so(net: Network) -> None:
+def test_an_increment_of_a_key_that_no_copy_has_is_not_found(net: Network) -> None:
     client = net.client()
     net.send(client, INCR)
     net.reply(FIRST, b"NOT_FOUND\r\n")
@@ -205,7 +205,7 @@ def test_a_cas_is_asked_of_no_other_copy(net: Network) -> None:
         (b"replace k1 0 0 1\r\nx\r\n", b"NOT_STORED\r\n"),
     ],
 )
-def test_a_refusal_behind_a_timeout_is_told_as_the_timeout(
+def test_a_refusal_behind_a_timeout_is_answered_as_the_timeout(
     net: Network, command: bytes, refusal: bytes
 ) -> None:
     """The first copy may have executed it."""
@@ -232,7 +232,7 @@ def test_a_success_behind_a_timeout_is_undone_where_it_may_happen_again(net: Net
 
 
 @pytest.mark.parametrize("holder", [0, 1])
-def test_what_creates_a_counter_counts_where_it_is(net: Network, holder: int) -> None:
+def test_an_increment_that_creates_counts_on_the_copy_with_the_counter(net: Network, holder: int) -> None:
     client = net.client()
     net.send(client, b"ma k1 N0 v\r\n")
     for i, server in enumerate(OWNERS):

@@ -28,7 +28,7 @@ def feed(net: Network, number: int, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("most", [1000, 65_536, 1 << 20])
-def test_what_is_read_into_lent_room_is_what_is_sent(most: int) -> None:
+def test_bytes_read_into_lent_room_are_sent_unchanged(most: int) -> None:
     net = Network(PoolRoute(pool(1)), 1)
     client, (link,) = net.client(), net.links
     requests = b"set a 0 0 100000\r\n%s\r\nget a\r\n" % LARGE
@@ -64,7 +64,7 @@ def test_large_values_are_lent_and_small_ones_joined() -> None:
     assert bytes(value) + b"".join(last) == REPLY + b"END\r\nTOUCHED\r\n"
 
 
-def test_what_is_lent_outlives_its_connections_and_the_engine() -> None:
+def test_lent_memory_outlives_its_connections_and_the_engine() -> None:
     net = Network(PoolRoute(pool(1)), 1)
     client, (link,) = net.client(), net.links
     feed(net, client, b"get a\r\n")
@@ -94,7 +94,7 @@ def test_a_paused_session_lends_nothing_until_it_goes_on() -> None:
     assert net.engine.get_buffer(client) is not None
 
 
-def test_only_what_was_lent_last_is_taken() -> None:
+def test_only_the_last_lent_room_is_accepted() -> None:
     engine = Engine(compile_plan(PoolRoute(pool(1))))
     one, other = engine.open_session(), engine.open_session()
     with pytest.raises(BufferError, match=f"no room is lent to connection {one}"):

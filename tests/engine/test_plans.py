@@ -111,7 +111,7 @@ def test_a_key_has_one_of_several_links() -> None:
         assert [line.split()[1] for line in net.got(link).splitlines()] == part[4:-2].split()
 
 
-def test_a_link_whose_replies_do_not_come_is_given_up() -> None:
+def test_a_link_whose_replies_do_not_come_is_closed() -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"get a\r\n")

@@ -14,7 +14,7 @@ TEXTS = st.text("ab:", min_size=1, max_size=8)
 
 
 def chosen(prefixes: list[str], keys: list[str]) -> list[bytes]:
-    """What each key is answered where each route answers with the number of its prefix."""
+    """The answer to each key, when each route answers with the number of its prefix."""
     routes = {prefix: Error(str(i)) for i, prefix in enumerate(prefixes)}
     network = Network(ByPrefix(routes, Error("other")), 0)
     client = network.client()

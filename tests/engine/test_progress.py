@@ -1,4 +1,4 @@
-"""What has begun goes on to its end: replies, routes, deadlines, links that answer nothing."""
+"""Requests in flight come to an end: by replies, routes, deadlines, links that answer nothing."""
 
 import pytest
 

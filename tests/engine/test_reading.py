@@ -1,4 +1,4 @@
-"""What the driver reads while a session is paused: no byte is lost, whatever the driver's pieces are."""
+"""A driver that reads from a paused session loses no byte, whatever its pieces are."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Turns:
             self.serve()
 
     def keys(self) -> list[bytes]:
-        """Of the requests that the server was sent, each of which must be a set with the value."""
+        """The keys of the requests to the server, each of which must be a set with the value."""
         parser = RequestParser()
         parser.feed(bytes(self.asked))
         asked = list(iter(parser.next_message, NEED_DATA))
@@ -82,7 +82,7 @@ def test_a_driver_that_reads_when_it_may_loses_nothing(taker: str) -> None:
 
 
 @pytest.mark.parametrize("taker", TAKERS)
-def test_whatever_comes_in_one_piece_is_taken(taker: str) -> None:
+def test_requests_in_one_piece_are_accepted_beyond_the_bound(taker: str) -> None:
     turns = Turns(taker)
     assert not turns.engine.receive(turns.client, SETS, 0.0)
     turns.turn()
@@ -93,7 +93,7 @@ def test_whatever_comes_in_one_piece_is_taken(taker: str) -> None:
     assert turns.answered == STORED * COUNT
 
 
-def test_a_driver_that_reads_on_all_the_same_is_told_so() -> None:
+def test_a_driver_that_reads_from_a_paused_connection_gets_an_error() -> None:
     """The bytes that were refused may come again; the stream is whole."""
     turns = Turns()
     at = 0
@@ -168,7 +168,7 @@ def test_a_connection_that_is_to_be_closed_is_not_read_from() -> None:
     assert net.engine.must_close(link)
 
 
-def test_what_is_left_to_be_sent_is_due_at_once() -> None:
+def test_output_makes_the_next_wakeup_due_at_once() -> None:
     """A driver that looks at the dirty connections once a turn goes on with the next turn."""
     net = Network(PoolRoute(pool(1)), 1)
     client = net.client()

@@ -1,4 +1,4 @@
-"""A value that is too large takes the old one with it before its client hears that it is refused."""
+"""A value that is too large deletes the old one before its client gets the refusal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def narrow(copies: int) -> Network:
 
 
 @pytest.mark.parametrize("command", [b"set k 0 0 11", b"ms k 11", b"ms aw== 11 b"])
-def test_it_is_told_once_every_copy_has_lost_the_old_one(command: bytes) -> None:
+def test_a_refusal_is_answered_once_every_copy_has_deleted_the_old_value(command: bytes) -> None:
     net = narrow(2)
     client = net.client()
     net.send(client, command + b"\r\n" + b"x" * 11 + b"\r\n")
@@ -43,7 +43,7 @@ def test_noreply_has_none_and_later_requests_wait_for_the_delete() -> None:
     assert net.got(client).startswith(b"VERSION ")
 
 
-def test_a_server_that_does_not_answer_changes_nothing_of_what_is_told() -> None:
+def test_a_refusal_is_answered_though_the_delete_times_out() -> None:
     net = narrow(1)
     client = net.client()
     net.send(client, b"set k 0 0 11\r\n" + b"x" * 11 + b"\r\n")
@@ -52,7 +52,7 @@ def test_a_server_that_does_not_answer_changes_nothing_of_what_is_told() -> None
 
 
 @pytest.mark.parametrize("command", [b"add k 0 0 11", b"append k 0 0 11"])
-def test_other_writes_leave_the_old_one(command: bytes) -> None:
+def test_other_refused_writes_keep_the_old_value(command: bytes) -> None:
     net = narrow(1)
     client = net.client()
     net.send(client, command + b"\r\n" + b"x" * 11 + b"\r\n")
@@ -60,7 +60,7 @@ def test_other_writes_leave_the_old_one(command: bytes) -> None:
     assert net.asked(0) == b""
 
 
-def test_a_client_that_leaves_does_not_keep_the_old_one() -> None:
+def test_the_old_value_is_deleted_though_the_client_closes() -> None:
     net = narrow(1)
     client = net.client()
     net.send(client, b"set k 0 0 11\r\n" + b"x" * 11 + b"\r\n")

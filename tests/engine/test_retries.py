@@ -1,4 +1,4 @@
-"""What follows a timeout has a budget: a share of the requests, and a few a second; 100 are saved at most."""
+"""Retries after timeouts have a budget: a share of the requests, and a few a second; at most 100 in stock."""
 
 import pytest
 
@@ -39,6 +39,6 @@ def retries(net: Network, requests: int) -> int:
         (0.0, 0.0, [(10, 0)]),
     ],
 )
-def test_the_budget(share: float, floor: float, expected: list[tuple[int, int]]) -> None:
+def test_retries_stay_within_the_budget(share: float, floor: float, expected: list[tuple[int, int]]) -> None:
     net = net_of(share, floor)
     assert [(requests, retries(net, requests)) for requests, _ in expected] == expected

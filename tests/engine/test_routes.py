@@ -92,7 +92,7 @@ def test_all_children_at_once(
     assert (net.asked(0), net.asked(1)) == (GET + GET, GET + GET)
 
 
-def test_waiting() -> None:
+def test_a_route_waits_for_its_time() -> None:
     def steps(request):
         yield Wait(0.25)
         return (yield Ask(0))

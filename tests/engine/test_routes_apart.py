@@ -25,7 +25,7 @@ FULL = b"SERVER_ERROR too many requests wait for the server\r\n"
 
 
 class World(Network):
-    """Its engine tells the routes nothing by itself."""
+    """The engine does not call the routes by itself."""
 
     def __init__(
         self, apart: ModuleType, function: Callable[..., Generator], wrap: Callable = Custom
@@ -60,7 +60,7 @@ def asking(request: object) -> Generator:
     return (yield Ask(0))
 
 
-def test_the_four_steps(apart: ModuleType) -> None:
+def test_a_custom_route_takes_four_steps(apart: ModuleType) -> None:
     world = World(apart, asking)
     client = world.client()
     assert world.receive(client, GET) == [BEGINS]
@@ -280,7 +280,7 @@ def test_a_replaced_plan_stays_until_its_routes_have_ended(apart: ModuleType) ->
     assert old() is None
 
 
-def test_nothing_is_kept(apart: ModuleType) -> None:
+def test_a_custom_route_keeps_no_values(apart: ModuleType) -> None:
     world = World(apart, asking)
     client = world.client()
     kept = []

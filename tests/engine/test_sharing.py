@@ -1,4 +1,4 @@
-"""Two threads of a native loop and one server: what they tell each other, and are told, beside its word."""
+"""Two threads of a native loop and one server: the state that they share beside its state word."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fail(net: LoopNetwork, times: int) -> None:
     net.reply(SECOND, b"END\r\n" * net.asked(SECOND).count(GET))
 
 
-def test_what_waits_in_another_thread_fails_over_when_the_ejection_is_confirmed(
+def test_requests_of_another_thread_fail_over_when_the_ejection_is_confirmed(
     nets: tuple[LoopNetwork, LoopNetwork],
 ) -> None:
     one, other = nets

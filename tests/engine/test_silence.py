@@ -127,7 +127,7 @@ def test_a_write_waits_for_a_slow_copy_and_is_confirmed_by_the_other_at_its_dead
     assert (failed(net, FIRST), net.engine.server_state(FIRST)) == (0, 0)
 
 
-def test_what_must_not_happen_twice_waits_for_a_slow_server() -> None:
+def test_an_increment_waits_for_a_slow_server() -> None:
     net = two()
     client = net.client()
     net.send(client, GET + b"incr k1 1\r\n")
@@ -145,7 +145,7 @@ def test_what_must_not_happen_twice_waits_for_a_slow_server() -> None:
 # ---- the retry budget ----
 
 
-def test_what_waits_on_a_server_that_falls_silent_fails_over_together_at_no_cost() -> None:
+def test_requests_that_wait_on_a_silent_server_fail_over_together_at_no_cost() -> None:
     net = two()
     client = net.client()
     net.send(client, GET * 400)
@@ -158,7 +158,7 @@ def test_what_waits_on_a_server_that_falls_silent_fails_over_together_at_no_cost
     assert (counted["retries"], counted["retries_refused"], counted["failovers"]) == (0, 0, 400)
 
 
-def test_silent_requests_that_come_one_by_one_cost_what_is_not_failed_over_together() -> None:
+def test_timeouts_one_by_one_count_as_retries() -> None:
     net = two()
     client = net.client()
     for _ in range(3):

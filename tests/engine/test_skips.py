@@ -68,7 +68,7 @@ def test_a_multiget_fails_by_it_and_its_other_keys_are_read() -> None:
     still_in_step(net)
 
 
-def test_what_nobody_waits_for_any_more_is_read_past_too() -> None:
+def test_replies_without_a_waiter_are_skipped_too() -> None:
     net = network(PoolRoute(pool(1, reply_timeout_s=0.5, deadline_s=0.5)), 1)
     client = net.client()
     net.send(client, b"get k\r\n")
@@ -105,7 +105,7 @@ def test_a_large_value_of_another_copy_is_no_reason_to_take_a_server_out() -> No
         b"VALUE k 0 %d\r\n" % ((1 << 30) + 1),  # no memcached keeps that
     ],
 )
-def test_what_does_not_fit_still_breaks_the_link(reply: bytes) -> None:
+def test_a_skipped_reply_of_another_request_breaks_the_link(reply: bytes) -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"get k\r\n")
@@ -142,7 +142,7 @@ def test_wherever_the_bytes_are_cut(sizes: list[int | None], data: st.DataObject
     still_in_step(net)
 
 
-def test_what_is_skipped_is_counted_by_server() -> None:
+def test_skipped_replies_are_counted_by_server() -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"get k\r\n")

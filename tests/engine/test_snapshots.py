@@ -1,4 +1,4 @@
-"""What the engine counts, and that the counts of several engines add up."""
+"""The counters of an engine, and the sum of several engines' counters."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_keys_of_a_multiget_are_results_of_one_request():
     assert snapshot.durations["get"].count == snapshot.counters["requests"] == 1
 
 
-def test_what_asks_came_to_is_told_of_each_server():
+def test_a_snapshot_counts_outcomes_by_server():
     net = network(failover(trip_after=2), 2)
     client = net.client()
     net.send(client, b"get a\r\n")
@@ -92,7 +92,7 @@ def test_a_multigets_part_that_fails_over_is_one_failover():
     assert net.engine.snapshot().failovers == {Outcome.LOST: 1}
 
 
-def test_what_is_unanswered_can_be_told():
+def test_unanswered_requests_follow_from_a_snapshot():
     net = network(PoolRoute(pool(1)), 1)
 
     def unanswered() -> int:
@@ -107,7 +107,7 @@ def test_what_is_unanswered_can_be_told():
     assert unanswered() == 0
 
 
-def test_memory_of_what_is_under_way_is_told():
+def test_a_snapshot_has_the_memory_of_requests_in_flight():
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, b"set a 0 0 100000\r\n" + b"x" * 60000)

@@ -51,7 +51,7 @@ def test_threads_may_share_an_engine() -> None:
     assert list(answered.values()) == [b"END\r\n" * ROUNDS] * THREADS
 
 
-def test_what_is_lent_may_be_given_back_in_any_thread() -> None:
+def test_lent_memory_may_be_released_in_any_thread() -> None:
     net = Network(PoolRoute(pool(1)), 1)
     client, (link,) = net.client(), net.links
     reply = b"VALUE a 0 100000\r\n%b\r\nEND\r\n" % (b"v" * 100_000)
@@ -111,7 +111,7 @@ def test_no_plan_is_installed_while_another_thread_installs_one() -> None:
     assert len(engine.server_ids()) == 3
 
 
-def test_a_route_that_calls_its_engine_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_route_that_calls_its_engine_gets_an_error(caplog: pytest.LogCaptureFixture) -> None:
     def steps(request: object):
         net.engine.take_dirty()
         yield Ask(0)

@@ -67,7 +67,7 @@ def test_a_foreign_token_has_another_value_before_it(net: Network, token: int) -
     assert net.asked(FIRST) == net.asked(SECOND) == b""
 
 
-def test_a_token_whose_server_is_out_has_no_other(net: Network) -> None:
+def test_a_cas_token_of_an_ejected_server_goes_to_no_other(net: Network) -> None:
     client = net.client()
     net.engine.set_server_state(FIRST, 1)
     net.send(client, cas(tagged(12, FIRST)))

@@ -39,7 +39,7 @@ class Memcached:
 
 
 class Reluctant(Conversation):
-    """Refuses the next requests, as many as it is told to."""
+    """Refuses the next requests, as many as a test sets."""
 
     refusals = 0
 
@@ -51,7 +51,7 @@ class Reluctant(Conversation):
 
 
 class Link:
-    """One connection to a server, which answers when it is told to."""
+    """One connection to a server, which answers on demand."""
 
     def __init__(self, server: Memcached) -> None:
         self.server = server
@@ -140,7 +140,7 @@ class World:
                 self.deliver(link, len(link.outbox))
 
     def turn(self) -> None:
-        """What a driver does at the end of its turn, until there is nothing left to do."""
+        """The end of a driver's turn, repeated until no work is left."""
         for client in self.clients:
             if client is not None and client.has_ended and not client.unsent:
                 self.engine.end_input(client.number)

@@ -140,7 +140,7 @@ class Rings:
 
 
 def _check(ring: Ring, key: bytes, skip: set[int]) -> None:
-    """Lookups agree with each other, and with what callers in C are told."""
+    """Lookups agree with each other, and with those of callers in C."""
     size = len(ring)
     count = size if size <= WHOLE_MAX else ASKED_MAX
     owner, order = ring.owner(key), ring.owners(key, count)

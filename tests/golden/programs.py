@@ -38,7 +38,7 @@ def find_proxying_memcached() -> str | None:
 
 
 def version_of(system: str) -> str:
-    """Of twemproxy or memcached's proxy, as the program says it."""
+    """The version of twemproxy or memcached's proxy, as the program prints it."""
     command = [find_nutcracker() if system == "twemproxy" else find_proxying_memcached(), "-V"]
     said = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, check=False, timeout=10

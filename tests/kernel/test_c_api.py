@@ -104,7 +104,7 @@ def test_the_c_level_is_as_it_was(surface: dict[str, dict], part: str) -> None:
     assert kept == frozen[part], f"other code was compiled against this; see {Path(__file__).name}"
 
 
-def test_what_is_declared_can_be_cimported_by_one_name(surface: dict[str, dict]) -> None:
+def test_the_c_api_declares_constants_structs_and_functions(surface: dict[str, dict]) -> None:
     assert surface["constants"].keys() >= NUMBERS
     assert {"RequestView", "ReplyView", "Limits"} <= surface["structs"].keys()
     assert {"request_parse", "reply_parse", "ring_owner", "hash_murmur3_32"} <= surface["functions"].keys()

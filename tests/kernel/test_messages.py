@@ -56,7 +56,7 @@ def parsed(parser: RequestParser | ReplyParser, data: bytes) -> dict[str, Any]:
         (b"delete k noreply\r\n", {"command": "delete", "noreply": True}),
     ],
 )
-def test_what_a_request_says(data: bytes, expected: dict[str, Any]) -> None:
+def test_fields_of_a_request(data: bytes, expected: dict[str, Any]) -> None:
     attributes = parsed(RequestParser(), data)
     assert attributes["command"] in COMMAND_NAMES
     assert {name: attributes.get(name) for name in expected} == expected
@@ -86,7 +86,7 @@ def test_what_a_request_says(data: bytes, expected: dict[str, Any]) -> None:
         (b"SERVER_ERROR no\r\n", {"kind": "SERVER_ERROR"}),
     ],
 )
-def test_what_a_reply_says(data: bytes, expected: dict[str, Any]) -> None:
+def test_fields_of_a_reply(data: bytes, expected: dict[str, Any]) -> None:
     assert parsed(ReplyParser(), data) == expected
     assert expected["kind"] in REPLY_NAMES
 
@@ -123,14 +123,14 @@ def test_a_request_is_written_as_servers_take_it(command: str, options: dict[str
         ("set", b"k", {"value": "text"}, TypeError),
     ],
 )
-def test_what_cannot_be_written_is_refused(
+def test_messages_that_cannot_be_written_are_refused(
     command: str, key: bytes, options: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=r"no encoder for" if error is ValueError else None):
         encode_request(command, key, **options)
 
 
-def test_the_sentinel_is_what_type_checkers_narrow_by() -> None:
+def test_the_sentinel_is_an_enum_for_type_checkers() -> None:
     assert isinstance(NEED_DATA, enum.Enum) and list(type(NEED_DATA)) == [NEED_DATA]
     assert repr(NEED_DATA) == "NEED_DATA" and copy.deepcopy(NEED_DATA) is NEED_DATA
     assert RequestParser().next_message() is ReplyParser().next_message() is NEED_DATA

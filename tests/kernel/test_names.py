@@ -32,6 +32,6 @@ def test_all_names_can_be_imported() -> None:
     assert run(program) == "True\n"
 
 
-def test_what_is_not_built_here_is_named() -> None:
+def test_modules_that_are_not_built_are_named() -> None:
     said = run(WITHOUT_LOOP)
     assert said.startswith("ImportError mcroute.native needs the native loop, which is built on Linux")

@@ -53,7 +53,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("byte", [0, 1, 9, 13, 31, 33, 46, 94, 126, 127, 128, 160, 255])
-def test_what_no_key_has_is_found_wherever_it_stands(byte: int) -> None:
+def test_bytes_that_keys_must_not_have_are_found_at_every_place(byte: int) -> None:
     """Keys are read eight bytes at a time: each place in these, in a line's last key and in another one."""
     for size in range(1, 26):
         for at in range(size):

@@ -1,4 +1,4 @@
-"""What clients and servers may throw at the parsers: a table of every trap and abuse known, and its tests."""
+"""Hostile input of clients and servers: a table of every known trap and abuse, with its tests."""
 
 import ast
 from pathlib import Path
@@ -47,7 +47,7 @@ TRAPS = {
     "a refusal before authentication ends the connection": [
         "engine/test_asking.py::test_a_reply_that_nobody_waits_for_breaks_the_link"
     ],
-    "too many connections": ["kernel/test_protocol_abuse.py::test_what_no_server_says_to_a_request"],
+    "too many connections": ["kernel/test_protocol_abuse.py::test_replies_that_no_server_gives_to_a_request"],
     "one crawler at a time": ["kernel/test_protocol_abuse.py::test_administration_is_not_offered"],
     "a stopped server accepts": [
         "acceptance/test_proxy.py::test_requests_to_a_stopped_server_end_with_an_error"
@@ -83,10 +83,10 @@ ABUSE = {
     "administration": ["kernel/test_protocol_abuse.py::test_administration_is_not_offered"],
     "what servers may do": [
         "kernel/test_protocol.py::test_bad_replies",
-        "kernel/test_protocol_abuse.py::test_what_no_server_says_to_a_request",
+        "kernel/test_protocol_abuse.py::test_replies_that_no_server_gives_to_a_request",
         "engine/test_asking.py::test_a_reply_with_another_key_breaks_the_link_and_reaches_nobody",
         "engine/test_asking.py::test_a_reply_that_nobody_waits_for_breaks_the_link",
-        "engine/test_found_by_fuzzing.py::test_a_reply_that_no_server_gives_to_the_command_ends_the_link",
+        "engine/test_odd_replies.py::test_a_reply_that_no_server_gives_to_the_command_closes_the_link",
     ],
     "UDP": ["acceptance/test_traps.py::test_nobody_listens_on_udp"],
 }
@@ -236,7 +236,7 @@ def test_numbers(line: bytes, good: tuple[bytes, ...], bad: tuple[bytes, ...], r
     ],
 )
 def test_a_refused_line_takes_its_value_along(line: bytes) -> None:
-    """Nothing of the value is ever heard as a command."""
+    """No byte of the value is parsed as a command."""
     value = b"flush_all\r\nflush_all\r\n"[:20]
     refused, after = messages(line + value + b"xx" + b"mn\r\n")
     assert isinstance(refused, Refusal)
@@ -369,7 +369,7 @@ def test_base64_keys(key: bytes) -> None:
 @pytest.mark.parametrize(
     "key", [b"YR==", b"YQ=", b"YQ", b"=", b"====", b"Y===", b"YWI=YWI=", b"a-_b", b"a b=", K250]
 )
-def test_what_is_no_base64_or_a_second_spelling_of_it(key: bytes) -> None:
+def test_invalid_and_noncanonical_base64_is_refused(key: bytes) -> None:
     assert answer(b"md %b b\r\n" % key) is not None
 
 
@@ -409,7 +409,7 @@ def test_lines_without_an_end() -> None:
         assert refusal.close
 
 
-def test_after_hanging_up_nothing_is_heard() -> None:
+def test_nothing_is_parsed_after_the_parser_has_closed() -> None:
     assert len(messages(b"x" * 3000 + b"\r\nmn\r\n")) == 1
 
 
@@ -477,7 +477,7 @@ def test_http_is_hung_up_on_wherever_it_comes(method: bytes) -> None:
 
 
 @pytest.mark.parametrize("start", [b"\x16abc\r\n", b"*x\r\n", b"SSH\r\n", b"PROXY\r\n", b"GET /x\r\n"])
-def test_what_only_looks_like_another_protocol(start: bytes) -> None:
+def test_requests_that_only_look_like_another_protocol(start: bytes) -> None:
     assert answer(start) == b"ERROR\r\n"
 
 
@@ -515,7 +515,7 @@ def test_administration_is_not_offered(word: str) -> None:
         b"x" * 9000,
     ],
 )
-def test_what_no_server_says_to_a_request(said: bytes) -> None:
+def test_replies_that_no_server_gives_to_a_request(said: bytes) -> None:
     parser = ReplyParser()
     parser.feed(said)
     with pytest.raises(RemoteProtocolError):

@@ -189,7 +189,7 @@ def test_a_wrong_ring_is_refused_by_place(arguments: tuple, error: type, message
 
 
 @pytest.mark.parametrize("skip", [[10], [-1]])
-def test_skipping_what_is_not_there_is_refused(skip: object) -> None:
+def test_skipping_an_unknown_server_is_refused(skip: object) -> None:
     with pytest.raises(ValueError, match="skip: "):
         Ring(TEN).owner("key", skip)
 

@@ -41,7 +41,7 @@ def test_threads_may_share_a_parser(
     assert len(taken) == 2 * THREADS * ROUNDS
 
 
-def test_threads_may_share_a_ring_that_keeps_what_it_was_asked_last() -> None:
+def test_threads_may_share_a_ring_that_caches_its_last_lookup() -> None:
     servers = [f"10.0.0.{i}:11211:1" for i in range(4)]
     ring = Ring.like("twemproxy", servers, out="theirs", auto_eject_hosts=True)
     keys = [b"k%d" % i for i in range(50)]

@@ -16,7 +16,7 @@ Report = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this session compiles what is written in C, which is for Linux."""
+    """The directory in which this session compiles the C programs, which are for Linux."""
     if sys.platform != "linux" or not compiler():
         pytest.skip("there is no C compiler, or no epoll")
     return tmp_path_factory.mktemp("programs")

@@ -1,4 +1,4 @@
-"""A memcached that tells the truth about what was set, except where a test makes it lie."""
+"""A memcached that returns the values that were set, except where a test makes it lie."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_histograms_count_every_request(servers: list[EmbeddedServer], programs:
         ("DEADLINES", b"", "a request has timed out"),
     ],
 )
-def test_what_is_switched_on_is_done(switch: str, reply: bytes, complaint: str, programs: Path) -> None:
+def test_each_switch_turns_on_its_check(switch: str, reply: bytes, complaint: str, programs: Path) -> None:
     with (
         LyingServer() as server,
         floor(programs, (switch,), [server.port]) as (port, program),

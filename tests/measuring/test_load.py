@@ -30,7 +30,7 @@ def flip(value: bytes) -> bytes:
 
 
 def with_first(change: Callable[[bytes, bytes, bytes], bytes]) -> Callable[[Hits], bytes]:
-    """A get whose first value is told in another way."""
+    """The reply to a get, with a changed first value."""
     return lambda hits: change(*hits[0]) + truth(hits[1:])
 
 
@@ -134,7 +134,7 @@ def test_right_replies_are_right(options: str, embedded_server: EmbeddedServer, 
     assert 0 < report["p50_us"] <= report["p99_us"]
 
 
-def test_it_spends_what_it_says(embedded_server: EmbeddedServer, load: Load) -> None:
+def test_reported_cpu_times_are_consistent(embedded_server: EmbeddedServer, load: Load) -> None:
     assert load(embedded_server.port, *KEYS, "--fill")["status"] == RIGHT
     report = load(embedded_server.port, *BRIEF, "--watch", "load=0")
     spent = report["cpu"]["load"]

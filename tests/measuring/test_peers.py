@@ -59,7 +59,7 @@ def test_rows_are_named_by_letters() -> None:
     assert {row.letter for row in WORKLOADS.values() if row.is_idle} == {"i"}
 
 
-def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_peer_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     tools = Tools(nutcracker=missing, memcached_proxy=missing)
     assert PEERS["nutcracker-v4"].absent(tools) == f"there is no {missing}"

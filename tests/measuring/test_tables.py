@@ -68,7 +68,7 @@ def test_a_round_without_its_counterpart_is_no_ratio() -> None:
     assert "| 15.0 | 0.75 (0.62-0.88) |" in section
 
 
-def test_the_section_says_when_and_on_what_and_who_is_missing() -> None:
+def test_the_section_names_its_date_machine_and_missing_peers() -> None:
     section = result_section(run(*rounds("base", "a", 43.21, 42, 44)))
     for text in ("2030-01-02", "abcdef0", "A CPU, 2 cores", "Linux 7", "nutcracker-0.5.0", "3 rounds of 2 s"):
         assert text in section
@@ -90,12 +90,12 @@ def test_a_wrong_value_is_not_overlooked() -> None:
     assert "* **the base, row c, round 0: other bytes in k7**" in tables
 
 
-def test_keys_that_come_in_another_order_are_told_once() -> None:
+def test_values_in_another_order_are_reported_once() -> None:
     unordered = [cell("base", "d", turn, 5.0, out_of_order=7) for turn in range(3)]
     assert result_section(run(*unordered)).count("the base: the values of a multiget are not") == 1
 
 
-def test_the_section_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:
+def test_the_section_replaces_the_text_between_the_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     replace_section(page, "µs")

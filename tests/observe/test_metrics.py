@@ -140,7 +140,7 @@ def test_requests_are_counted_and_timed(servers, driver):
     asyncio.run(scenario())
 
 
-def test_states_and_pools_are_told(servers, driver):
+def test_states_and_pools_are_exported(servers, driver):
     links = THREADS if driver == "native" else 1
 
     async def scenario() -> None:
@@ -311,7 +311,7 @@ def test_bounds_are_from_about_50_us_to_1_s():
     assert all(2 * below == above for below, above in itertools.pairwise(BOUNDS_S))
 
 
-def test_rows_are_what_stats_shows():
+def test_rows_equal_those_of_stats():
     shown = dict(rows(observation()))
     assert shown["requests_total:get:hit"] == "3"
     assert shown["server_state:a:1:fencing"] == "1"

@@ -1,4 +1,4 @@
-"""What is given to Prometheus and Grafana, in the eyes of Prometheus' own promtool."""
+"""The metrics, rules and dashboard pass Prometheus' own promtool."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def rows(reply: bytes) -> dict[str, str]:
     return dict(line.split(" ", 2)[1:] for line in lines[:-2])
 
 
-def test_what_monitors_of_memcached_look_for_is_there(servers):
+def test_stats_that_memcached_monitors_read_are_there(servers):
     _, reply, version = ask(servers, [b"get a", b"stats", b"version"])
     counted = rows(reply)
     assert counted["pid"] == str(os.getpid())
@@ -80,7 +80,7 @@ def test_commands_are_counted_as_memcached_does(servers):
     assert int(rows(counted)["bytes_read"]) > 0 < int(rows(counted)["bytes_written"])
 
 
-def test_every_server_is_told_of(servers):
+def test_every_server_is_listed(servers):
     gets = [b"get k%d" % i for i in range(10)]
     counted = rows(ask(servers, [*gets, b"stats servers"])[-1])
     for i, server in enumerate(servers):

@@ -229,7 +229,7 @@ def test_servers_may_be_tuples_objects_and_a_mapping() -> None:
     assert weights.servers == ("n1", "n2")
 
 
-def test_memory_is_told() -> None:
+def test_sizeof_includes_the_table() -> None:
     small, large = like("uhashring", THREE), like("uhashring", TEN)
     assert 8 * 480 < sys.getsizeof(small) < sys.getsizeof(large) < 40 * 1600
 

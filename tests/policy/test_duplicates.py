@@ -29,7 +29,7 @@ SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
 
 
 def supervisor(*pools, **options):
-    """Of pools of servers named by one letter each."""
+    """A supervisor of pools, whose servers have names of one letter."""
     routes = [
         PoolRoute(Pool(name, Pool.of(name, [f"{server}:1" for server in name]).servers, **options))
         for name in pools

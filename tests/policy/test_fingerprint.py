@@ -43,7 +43,7 @@ print(fingerprint(compile_plan(Replicate(Pool.of("main", ["a:1", "b:2"])))))
     assert printed.stdout.strip() == of(Replicate(MAIN))
 
 
-def test_what_is_equal_has_the_same():
+def test_equal_routes_have_equal_fingerprints():
     MAIN.ring()
     assert of(PoolRoute(MAIN)) == of(PoolRoute(Pool.of("main", ["a:1", "b:2"])))
     assert of(Routing(PoolRoute(MAIN))) == of(Routing(PoolRoute(MAIN)))
@@ -63,7 +63,7 @@ def test_what_is_equal_has_the_same():
         pytest.param(Routing(PoolRoute(MAIN)), id="of Python"),
     ],
 )
-def test_what_differs_has_another(route):
+def test_different_routes_have_different_fingerprints(route):
     assert of(route) != of(PoolRoute(MAIN))
 
 

@@ -89,7 +89,7 @@ def test_without_an_lru_maintainer_nothing_is_queued():
     ]  # fmt: skip
 
 
-def test_a_server_that_tells_no_times_is_flushed_for_a_while():
+def test_a_server_without_item_times_is_flushed_for_a_while():
     flushing = Flushing(SETTINGS)
     assert flushing.answered(ServerStats(), 0.0) is FlushStep.FLUSH
     assert flushing.answered(ServerStats(), 4.9) is FlushStep.FLUSH

@@ -1,4 +1,4 @@
-"""What was missed belongs to the place, under any name and spelling of its address."""
+"""Missed writes belong to the place, under any name and spelling of its address."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_server_at_the_places_of_two_earlier_ones_begins_out() -> None:
     assert s.probe_answered(3, 0.5)[-1] == Fence(3, frozenset({"x", "y"}), awaits_departed=True)
 
 
-def test_a_server_whose_place_cannot_be_told_begins_out_and_is_flushed() -> None:
+def test_a_server_whose_place_is_not_known_begins_out_and_is_flushed() -> None:
     s = supervised(plan_of(a="h1"))
     later = plan_of(a="h1", b="nowhere")
     places = {"a": at("h1"), "b": UNKNOWN}
@@ -163,7 +163,7 @@ def test_a_server_that_left_is_known_again_by_its_place() -> None:
         ("any", 2, 1000, False),
     ],
 )
-def test_what_answers_where_a_server_comes_back_is_compared_with_what_left(
+def test_the_process_of_a_returning_server_is_compared_with_the_departed_one(
     identity: str, pid: int, uptime: int, is_foreign: bool
 ) -> None:
     s = supervised(plan_of(a="h1", b="h2"))
@@ -180,7 +180,7 @@ def test_what_answers_where_a_server_comes_back_is_compared_with_what_left(
     assert (s.identified(0, seen) is Kinship.FOREIGN) is is_foreign
 
 
-def test_an_address_that_means_another_place_now_is_not_trusted() -> None:
+def test_a_server_whose_address_means_another_place_now_is_flushed() -> None:
     s = supervised(plan_of(a="name", b="h2"), a=UNKNOWN, b=at("h2"))
     assert s.located(0, at("h1"), 0.0) == ()
     assert s.located(0, at("h1", "h3"), 0.0) == ()
@@ -242,7 +242,7 @@ def test_a_past_that_may_be_of_any_server_is_of_all(pasts: list[Past]) -> None:
     assert s.recall(pasts, is_trusting=True, now=0.0) == (SetState(0, EJECTED), SetState(1, EJECTED))
 
 
-def test_what_is_remembered_is_recalled() -> None:
+def test_a_remembered_past_is_recalled() -> None:
     plan = plan_of(a="h1", b="h2", c="h3")
     s = supervised(plan)
     s.link_lost(1, "x", 1)

@@ -164,7 +164,7 @@ def test_a_users_route_is_one_node_with_its_children():
         (Failover([ONE, Replicate("main")]), "route.children[1].pool"),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_place(route, place):
+def test_a_route_that_cannot_work_is_refused_with_its_place(route, place):
     with pytest.raises(ConfigError) as caught:
         compile_plan(route)
     assert caught.value.place == place

@@ -1,4 +1,4 @@
-"""Who answers at a server's address: the same process, a restart of it, or a foreign one."""
+"""The process at a server's address: the same one, a restart of it, or a foreign one."""
 
 from random import Random
 
@@ -59,7 +59,7 @@ def seen(pid, uptime, at):
         (11, None, 60, Kinship.UNKNOWN),
     ],
 )
-def test_kinship(pid, uptime, after, kin):
+def test_the_kinship_of_two_processes(pid, uptime, after, kin):
     assert kinship(KNOWN, seen(pid, uptime, KNOWN.alive_at + after)) is kin
 
 
@@ -129,7 +129,7 @@ def test_any_process_is_taken_where_a_pool_says_so(identities):
     assert s.process(0) == Process(11, 5000, 60.0)
 
 
-def test_who_does_not_say_who_it_is_is_accepted_and_remembers_nothing():
+def test_a_server_that_does_not_identify_itself_is_accepted_and_changes_nothing():
     s = supervisor("same")
     assert s.identified(0, Seen(ServerStats(), 60.0, 60.0)) is Kinship.UNKNOWN
     assert s.process(0) == Process(10, 1000, 0.0)

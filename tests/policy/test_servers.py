@@ -32,7 +32,7 @@ def test_a_server_is_read_from_text(text, name, address, weight):
     ["", ":11211", "a:", "a:x", "a:0", "a:65536", "a:1:0", "a:1:2:3", "a:-1", "a:1_0", "a:\u0661",
      "::1", "[::1", "[::1]x", "[]:1", "unix:relative", "/with blank"],
 )  # fmt: skip
-def test_what_is_no_server_is_refused_with_its_place(text):
+def test_an_invalid_server_is_refused_with_its_place(text):
     with pytest.raises(ConfigError) as caught:
         Server.parse(text, place="pools.main.servers[2]")
     assert caught.value.place == "pools.main.servers[2]"
@@ -63,7 +63,7 @@ def test_addresses_of_a_pool_are_one_or_several_in_any_form(addresses, servers):
 @pytest.mark.parametrize(
     "address", [("a", 0), ("a", True), ("a", 1, 2), ("a", "1", 1), 5, b"a:1", ("", 1), ("a b", 1)]
 )
-def test_what_is_no_address_is_refused_with_its_place(address):
+def test_an_invalid_address_is_refused_with_its_place(address):
     with pytest.raises(ConfigError) as refused:
         Pool.of("main", ["a:1", address])
     assert refused.value.place == "pools.main.servers[1]"

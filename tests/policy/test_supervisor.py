@@ -1,4 +1,4 @@
-"""The supervisor as a conversation: what it is told, what it decides."""
+"""The supervisor's decisions after its events."""
 
 from random import Random
 
@@ -75,7 +75,7 @@ def test_a_server_that_missed_writes_is_flushed_before_it_serves():
     assert s.flush_answered(0, EXACT, 1.3) == (SetState(0, UP),)
 
 
-def test_what_a_flush_made_up_for_is_not_flushed_again():
+def test_missed_writes_that_a_flush_settled_need_no_other_flush():
     s = supervisor()
     now = probed(s)
     s.missed_writes(0, 3)
@@ -228,7 +228,7 @@ def test_of_two_servers_only_one_is_ejected():
     assert (s.state(0), s.state(1)) == (State.EJECTED, State.UP)
 
 
-def test_whom_the_cap_keeps_is_known_before_it_fails():
+def test_the_server_that_the_cap_protects_is_known_before_it_fails():
     s = supervisor(size=3)
     assert s.protected() == frozenset()
     s.connect_failed(0, 0.0)
@@ -272,7 +272,7 @@ def test_a_panic_ends_when_suspicions_grow_old():
     assert s.next_wakeup() is None
 
 
-def test_a_lifted_server_in_debt_is_fenced_first():
+def test_a_server_that_panic_restores_is_fenced_first():
     s = supervisor(size=3)
     s.link_lost(0, "a", 1)
     s.tripped(0, 0.0)
@@ -315,7 +315,7 @@ def test_a_refusing_server_that_connects_is_only_slow():
     assert SetState(0, UP, unless_stale=True) in s.tripped(1, 0.1)
 
 
-def test_another_plan_keeps_what_is_known_of_its_servers():
+def test_another_plan_keeps_the_states_of_its_servers():
     s = supervisor()
     s.tripped(1, 0.0)
     pool = Pool.of("main", ["new:1", "s3:1", "s2:1", "s1:1"])
@@ -333,7 +333,7 @@ def test_a_pool_left_with_slow_servers_only_gets_them_back():
     assert decisions == (SetState(0, EJECTED), PanicChanged("main", True), lifted)
 
 
-def test_a_panic_that_goes_on_lifts_in_the_new_pool_too():
+def test_a_panic_that_goes_on_restores_in_the_new_pool_too():
     s = supervisor()
     s.link_lost(0, "a", 1)
     for server in (0, 1, 2):
@@ -358,7 +358,7 @@ def test_servers_go_by_the_ids_that_the_engine_gives():
     assert SetState(7, UP) in s.tripped(7, 1.5)
 
 
-def test_what_is_reported_on_a_server_that_has_left_changes_nothing():
+def test_reports_on_a_removed_server_change_nothing():
     s = supervisor(3)
     probed(s, 2)
     s.install(plan_of("s0:1", "s1:1"), 2.0)
@@ -377,13 +377,13 @@ def test_a_server_that_comes_back_by_another_plan_is_to_be_flushed_first():
     assert s.outdated(back) == ()
 
 
-def test_a_plan_leaves_those_alone_who_stay_and_serve():
+def test_a_plan_decides_nothing_for_servers_that_stay_up():
     s = supervisor(2)
     plan = plan_of("s0:1", "s1:1")
     assert s.install(plan, 1.0, missed={0: 4, 1: 0}) == ()
 
 
-def test_what_was_missed_under_an_id_before_a_server_joined_is_settled():
+def test_missed_writes_of_an_id_before_its_server_joined_are_settled():
     s = supervisor(2)
     s.install(plan_of("s0:1", "s9:1"), 1.0, ids={"s0:1": 0, "s9:1": 1}, missed={0: 0, 1: 5})
     now = probed(s, 1)
@@ -542,7 +542,7 @@ def test_ejections_are_counted_by_cause():
     }
 
 
-def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_gone():
+def test_an_ejection_for_a_reason_is_no_proof_that_the_server_is_down():
     s = supervisor(3)
     s.tripped(0, 0.0, Reason(Cause.LOST_WRITES))
     assert s.servers(0.0)["s0:1"].tally.ejections == {Cause.LOST_WRITES: 1}
@@ -575,7 +575,7 @@ def test_a_report_does_not_change_any_more():
     assert (before.state, before.tally.ejections) == (State.UP, {})
 
 
-def test_pools_tell_how_many_are_up():
+def test_pools_count_their_servers_that_are_up():
     s = supervisor()
     assert s.pools(0.0) == {"main": PoolReport(4, 4, False)}
     for server in (0, 1, 2):

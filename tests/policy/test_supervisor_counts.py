@@ -1,4 +1,4 @@
-"""What the supervisor counts as it goes is what looking at all servers would find, and costs less."""
+"""The supervisor's running counts equal a count over all servers, and cost less."""
 
 from collections.abc import Iterator
 from random import Random
@@ -245,7 +245,7 @@ def test_alarms_without_any():
 
 
 @pytest.mark.parametrize("name", ["connected", "stale"])
-def test_what_a_server_that_is_not_in_the_plan_is_told_changes_nothing(name):
+def test_events_of_a_server_that_is_not_in_the_plan_change_nothing(name):
     s = Supervisor(plan_of("ab"), Random(1), SETTINGS)
     EVENTS[name](s, 7, 0.0)
     assert s.protected() == frozenset()

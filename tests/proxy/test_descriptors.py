@@ -35,7 +35,7 @@ THREE = plan("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3")
         (dict(), plan(*(f"h{n}.example:1" for n in range(100))), 10 + 2 + 8 + 100 + 100 + 192 + 32 + 16),
     ],
 )
-def test_clients_have_what_is_left(more: dict[str, int], of_which: Plan, taken: int) -> None:
+def test_clients_have_the_remaining_descriptors(more: dict[str, int], of_which: Plan, taken: int) -> None:
     assert Descriptors(10_000, 10, **more).clients_max(of_which) == 10_000 - taken
 
 

@@ -78,7 +78,7 @@ def network_of(name: str) -> Network:
 
 
 @pytest.mark.parametrize(("request_", "is_asked_again"), [(GET, True), (b"incr k 1\r\n", False)])
-def test_a_read_whose_connection_went_is_asked_again_after_a_pause(
+def test_a_read_whose_connection_was_lost_is_asked_again_after_a_pause(
     request_: bytes, is_asked_again: bool
 ) -> None:
     net = network_of("AskAgain")
@@ -105,7 +105,7 @@ def test_a_read_whose_connection_went_is_asked_again_after_a_pause(
         ((X, b"SERVER_ERROR no\r\n"), b"SERVER_ERROR no\r\n"),
     ],
 )
-def test_only_what_both_agree_on_is_answered(replies: tuple[bytes, bytes], answer: bytes) -> None:
+def test_only_values_of_both_copies_are_answered(replies: tuple[bytes, bytes], answer: bytes) -> None:
     net = network_of("Agreed")
     client = net.client()
     net.send(client, GET)

@@ -40,7 +40,7 @@ async def ask(port: int, request: bytes, until: bytes) -> bytes:
 
 
 @LOOPS
-def test_they_simply_work(loop: str) -> None:
+def test_large_values_are_stored_and_returned(loop: str) -> None:
     async def scenario(server: MemcachedServer) -> None:
         async with make(loop)(compile_plan(PoolRoute(Pool.of("main", [server.address])))) as proxy:
             await proxy.start()
@@ -73,7 +73,7 @@ def test_or_are_refused_alone_if_they_are_to_be(loop: str) -> None:
 
 
 @pytest.mark.parametrize("connects", [True, False])
-def test_a_client_stores_what_its_servers_store(connects: bool) -> None:
+def test_a_client_stores_values_that_its_servers_store(connects: bool) -> None:
     async def scenario(server: MemcachedServer) -> None:
         value = b"x" * SIZE
         client = Client.of(server.address, reply_timeout_s=20, deadline_s=20)
@@ -93,7 +93,7 @@ def test_a_client_stores_what_its_servers_store(connects: bool) -> None:
         asyncio.run(asyncio.wait_for(scenario(server), 50))
 
 
-def test_a_client_is_refused_what_no_server_stores(embedded_server: EmbeddedServer) -> None:
+def test_a_client_is_refused_a_value_that_no_server_stores(embedded_server: EmbeddedServer) -> None:
     async def scenario() -> None:
         async with Client.of(embedded_server.address) as client:
             for noreply in (False, True):

@@ -61,7 +61,7 @@ def test_another_plan(server: EmbeddedServer) -> None:
         proxy.reload(route(server))
 
 
-def test_what_does_not_run_says_so(server: EmbeddedServer) -> None:
+def test_calls_of_a_proxy_that_does_not_run_raise(server: EmbeddedServer) -> None:
     proxy = Proxy(route(server))
     for call in (proxy.stats, lambda: proxy.reload(route(server))):
         with pytest.raises(RuntimeError, match="not running"):

@@ -42,7 +42,7 @@ def test_a_client_and_its_links() -> None:
     asyncio.run(scenario())
 
 
-def test_a_proxy() -> None:
+def test_the_repr_of_a_proxy() -> None:
     async def scenario() -> None:
         with EmbeddedServer() as server:
             proxy = await start_proxy(PoolRoute(Pool.of("main", [server.address])))
@@ -52,7 +52,7 @@ def test_a_proxy() -> None:
     asyncio.run(scenario())
 
 
-def test_an_engine() -> None:
+def test_the_repr_of_an_engine() -> None:
     engine = Engine(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))))
     engine.set_server_state(1, 1)
     assert repr(engine) == "<Engine: 1 of 2 servers in service>"

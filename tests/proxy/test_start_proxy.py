@@ -10,7 +10,7 @@ from mcroute.config import parse_config
 from mcroute.testing import EmbeddedServer, free_port
 
 
-def test_a_configuration_says_where_to_listen_and_whom_to_ask() -> None:
+def test_a_configuration_gives_the_listening_address_and_the_servers() -> None:
     async def scenario(server: EmbeddedServer) -> None:
         port = free_port()
         listen, pool = f'listen = "127.0.0.1:{port}"', f'servers = ["{server.address}"]'

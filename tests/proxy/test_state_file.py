@@ -1,4 +1,4 @@
-"""What one process writes down, the next one reads: after its end, and after it was killed at any moment."""
+"""A process reads the state file of the one before, whether that ended or was killed at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What listens where a server should and does not serve: it is named, left in peace, and sent nothing."""
+"""A process at a server's address that is no memcached is logged by name, and gets no requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("driver", DRIVERS)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def test_a_stranger_is_told_of_and_left_in_peace(driver: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stranger_is_logged_and_gets_no_requests(driver: str, caplog: pytest.LogCaptureFixture) -> None:
     visits = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

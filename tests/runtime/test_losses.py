@@ -1,4 +1,4 @@
-"""What is refused or read past is told in the log: what it was, and not for each one again."""
+"""Refused connections and discarded replies are logged by cause, and not one by one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
         ]
 
 
-def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) -> None:
+def test_skipped_replies_are_logged_by_server(caplog: pytest.LogCaptureFixture) -> None:
     engine, clock = Engine(), Clock()
     told = LossLog(engine, clock, str)  # type: ignore[arg-type]
     for unkept, of_a, of_b in ((3, 1, 2), (5, 1, 4), (6, 2, 4)):
@@ -82,7 +82,7 @@ def test_what_was_read_past_is_told_by_server(caplog: pytest.LogCaptureFixture) 
     ]
 
 
-def test_what_lasts_is_told_seldom(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lasting_cause_is_logged_seldom(caplog: pytest.LogCaptureFixture) -> None:
     engine, clock = Engine(), Clock()
     told = LossLog(engine, clock, "s{}".format)  # type: ignore[arg-type]
     line = (

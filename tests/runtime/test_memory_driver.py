@@ -57,7 +57,7 @@ class World:
 
 
 def history_of(seed: int, scenario: Callable[[World], Coroutine[Any, Any, None]]) -> History:
-    """What happens in the world of this seed, lines of the log among it."""
+    """The events in the world of this seed, lines of the log among them."""
     world = World(seed)
 
     class Noting(logging.Handler):

@@ -1,4 +1,4 @@
-"""Supervision of an engine that is watched: what it is told, and in which order."""
+"""Supervision of a watched engine: the calls on the engine, and their order."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
 
 
 class Watched(Engine):
-    """Notes whom it is told to keep, and who is to serve or not."""
+    """Notes which servers are protected, and which states are set."""
 
     notes: list[tuple[str, int, int]]
 
@@ -86,7 +86,7 @@ def supervised(
     asyncio.run(run())
 
 
-def test_the_engine_is_told_who_is_the_last_one() -> None:
+def test_the_engine_protects_the_last_server() -> None:
     def scenario(engine: Watched, supervision: Supervision) -> None:
         assert engine.notes == []
         supervision.connect_failed(0, Reason(Cause.UNREACHABLE))
@@ -265,7 +265,9 @@ def test_a_fence_that_waits_for_departed_servers_in_vain_says_so(
     assert caplog.messages.count(f"server a:1 cannot be fenced: {why}") == 1
 
 
-def test_what_a_return_waits_for_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+def test_connections_that_a_return_awaits_are_logged_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     lines = ServerLog(lambda _: "a:1")
     for now in (100.0, 101.0, 102.5, 110.0, 162.0, 163.0, 170.0):
         lines.awaited(0, now, frozenset({"127.0.0.1:5001"}), now > 150, SETTINGS)
@@ -320,7 +322,7 @@ def test_a_stage_that_begins_ends_the_one_before() -> None:
     asyncio.run(run())
 
 
-def test_slow_servers_and_refused_retries_are_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_slow_servers_and_refused_retries_are_logged_and_exported(caplog: pytest.LogCaptureFixture) -> None:
     class Troubled(Watched):
         told: dict[int, tuple[int, int]]
 
@@ -343,7 +345,7 @@ def test_slow_servers_and_refused_retries_are_logged_and_told(caplog: pytest.Log
     ]
 
 
-def test_what_was_late_before_a_return_does_not_show_the_server_as_slow() -> None:
+def test_late_replies_from_before_a_return_do_not_show_the_server_as_slow() -> None:
     class Troubled(Watched):
         told: dict[int, tuple[int, int]]
 

@@ -9,12 +9,12 @@ import pytest
 USES = """
 import socket
 
-def test_it_answers(embedded_server):
+def test_the_embedded_server_answers(embedded_server):
     with socket.create_connection((embedded_server.host, embedded_server.port), timeout=10) as link:
         link.sendall(b"mn\\r\\n")
         assert link.recv(4) == b"MN\\r\\n"
 
-def test_the_real_one(memcached_server):
+def test_the_memcached_server_answers(memcached_server):
     with socket.create_connection((memcached_server.host, memcached_server.port), timeout=10) as link:
         link.sendall(b"mn\\r\\n")
         assert link.recv(4) == b"MN\\r\\n"

@@ -20,7 +20,7 @@ def test_the_system_gives_them_to_no_outgoing_connection() -> None:
         assert server.port < first
 
 
-def test_each_is_another() -> None:
+def test_free_ports_are_distinct() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == len(ports)
 
