@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -80,6 +83,26 @@ def test_an_unknown_name_is_not_looked_up_again_at_once() -> None:
                 await asyncio.sleep(0.02)
             else:
                 break
+
+    asyncio.run(scenario())
+
+
+def test_the_reason_of_a_failure_does_not_keep_those_who_heard_it() -> None:
+    class Waiter:
+        pass
+
+    async def ask(lookups: Lookups, waiter: Waiter) -> None:
+        await lookups.find("nowhere", 20)
+
+    async def scenario() -> None:
+        lookups, waiter = Lookups(Names()), Waiter()
+        known = weakref.ref(waiter)
+        with contextlib.suppress(OSError):
+            await ask(lookups, waiter)
+        del waiter
+        gc.collect()
+        assert known() is None
+        assert str(lookups.failure("nowhere")) == "no such name: nowhere"
 
     asyncio.run(scenario())
 

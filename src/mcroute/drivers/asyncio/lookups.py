@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
 
 __all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "failure", "find")
@@ -87,7 +88,8 @@ class Lookups:
             return name.addresses
         if name.pending is not None:
             raise OSError(f"no name server has answered for {host} yet")
-        raise name.error
+        # A copy: an exception keeps the frames of all that it was raised in.
+        raise copy(name.error)
 
     def failure(self, host: str) -> OSError | None:
         """The reason why the host has no address; None if it has one, or was not looked up."""
