@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -111,7 +114,8 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world() -> AsyncIterator[World]:
+async def world(*refusing: LoopAddress) -> AsyncIterator[World]:
+    """The server has the addresses `refusing` too, which come first."""
     got: dict[asyncio.StreamWriter, bytes] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +137,7 @@ async def world() -> AsyncIterator[World]:
     clock = AsyncioClock(engine_loop.loop)
     host.on_event = observer.events.append
     server = pool.servers[0]
-    addresses: list[LoopAddress] = [(server.host, server.port)]
+    addresses: list[LoopAddress] = [*refusing, (server.host, server.port)]
     options = ServerOptions(connect_timeout_s=10.0, links=LINKS)
     looks = LinkLooks([host], clock)
     links = ServerLinks(Driver(host, clock), [host], looks, 0, server, options, addresses, Backoff())
@@ -371,3 +375,62 @@ def test_a_link_without_descriptor_or_memory_is_made_later_and_its_server_has_no
             await w.until(lambda: any(w.got.values()))
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+class _Eager:
+    """A coroutine that has run until it waited for `awaited`."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: object) -> None:
+        self.coroutine, self.awaited = coroutine, awaited
+
+    def __await__(self) -> Generator[object, Any, Any]:
+        awaited = self.awaited
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:
+                step = partial(self.coroutine.throw, error)
+            else:
+                step = partial(self.coroutine.send, sent)
+            try:
+                awaited = step()
+            except StopIteration as end:
+                return end.value
+
+
+def _begun_at_once(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+) -> asyncio.Future[Any]:
+    """As `asyncio.eager_task_factory` of Python 3.12."""
+
+    async def rest(eager: _Eager) -> Any:
+        return await eager
+
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration as end:
+        done = loop.create_future()
+        done.set_result(end.value)
+        return done
+    return asyncio.Task(rest(_Eager(coroutine, awaited)), loop=loop, **options)
+
+
+def test_an_attempt_that_fails_at_once_leaves_the_next_one_in_place(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_task_factory(_begun_at_once)
+        async with world(str(tmp_path / "nobody")) as w:
+            await w.until(lambda: w.links.are_connected)
+            w.send(b"touch " + b" 0\r\ntouch ".join(KEYS) + b" 0\r\n")
+            try:
+                await w.until(lambda: sum(data.count(b"\r\n") for data in w.got.values()) == len(KEYS))
+                flushed = [
+                    each for each in w.engine_loop.connections.values() if isinstance(each, LinkConnection)
+                ]
+                assert len(flushed) == LINKS
+                # Else the link closes the wrong one at the end.
+                assert [each.link.connection for each in flushed] == flushed
+            finally:
+                for writer in list(w.got):
+                    writer.transport.abort()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -69,7 +69,9 @@ class Link:
 
     def connect(self, address: LoopAddress) -> None:
         self.address = address
-        self.connection = LinkConnection(self, address)
+        self.connection = LinkConnection(self)
+        # On a loop with eager tasks it may fail at once, and the link may have another connection then.
+        self.connection.begin(address)
 
     def close(self) -> None:
         """Drops the connection or the attempt; its end is not reported."""
@@ -92,7 +94,7 @@ class Link:
 class LinkConnection(asyncio.BufferedProtocol):
     """One connection to a server: attempted, made, lost."""
 
-    def __init__(self, link: Link, address: LoopAddress) -> None:
+    def __init__(self, link: Link) -> None:
         self.link = link
         self._number = link.number
         self._engine_loop = link.engine_loop
@@ -101,7 +103,10 @@ class LinkConnection(asyncio.BufferedProtocol):
         self._is_closed = False
         self._is_greeted = False
         self._is_held = False
-        self._making = link.engine_loop.loop.create_task(self._make(address))
+        self._making: asyncio.Task[None] | None = None
+
+    def begin(self, address: LoopAddress) -> None:
+        self._making = self._engine_loop.loop.create_task(self._make(address))
 
     async def _make(self, address: LoopAddress) -> None:
         loop = self._engine_loop.loop
@@ -128,7 +133,7 @@ class LinkConnection(asyncio.BufferedProtocol):
         self._is_closed = True
         if self._transport is not None:
             self._transport.abort()
-        else:
+        elif self._making is not None:
             self._making.cancel()
 
     def abort(self) -> None:
