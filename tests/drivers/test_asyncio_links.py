@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -434,3 +435,32 @@ def test_an_attempt_that_fails_at_once_leaves_the_next_one_in_place(tmp_path: Pa
                     writer.transport.abort()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_an_attempt_that_is_given_up_is_no_failure_of_the_server() -> None:
+    async def scenario(address: str) -> None:
+        loop = asyncio.get_running_loop()
+        engine = Engine(compile_plan(PoolRoute(Pool.of("main", [address]))))
+        engine_loop = EngineLoop(engine, loop)
+        host = AsyncioLinks(engine_loop, 1)
+        events: list[LinkEvent] = []
+        host.on_event = events.append
+        server = Server.parse(address)
+        options = ServerOptions(connect_timeout_s=10.0, links=LINKS)
+        clock = AsyncioClock(loop)
+        looks = LinkLooks([host], clock)
+        driver = Driver(host, clock)
+        endpoint: LoopAddress = (server.host, server.port)
+        links = ServerLinks(driver, [host], looks, 0, server, options, [endpoint], Backoff())
+        tried = asyncio.ensure_future(links.tried())
+        await asyncio.sleep(0.05)
+        assert not tried.done()
+        links.leave()
+        await links.gone()
+        # Who waits for the first attempts waits no longer.
+        await tried
+        engine_loop.close()
+        assert [event for event in events if event.has_failed] == []
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(asyncio.wait_for(scenario(f"127.0.0.1:{silent.getsockname()[1]}"), 10))

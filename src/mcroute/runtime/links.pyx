@@ -392,10 +392,15 @@ cdef void links_leave(LinkTable* table, int server, double now) noexcept nogil:
     cdef int i
     for i in range(upstream.link_count):
         link = upstream.links[i]
-        if link.stage in (STAGE_CONNECTED, STAGE_CONNECTING, STAGE_GREETING):
+        if link.stage == STAGE_CONNECTED:
             link_ended(link, 0, now)
-        if link.link.state == LINK_CONNECTING:
+        elif link.stage in (STAGE_CONNECTING, STAGE_GREETING):
+            # Not reported: the server has not failed.
+            table.driver.close(link)
+            _end_trial(link)
+        if link.link.state != LINK_CLOSED:
             link_closed(link.link, now)
+        link.is_tried = True
         link.stage = STAGE_IDLE
         link.due = INFINITY
     shared_restart(upstream.shared)
