@@ -464,3 +464,29 @@ def test_an_attempt_that_is_given_up_is_no_failure_of_the_server() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         asyncio.run(asyncio.wait_for(scenario(f"127.0.0.1:{silent.getsockname()[1]}"), 10))
+
+
+def test_one_event_that_cannot_be_handled_loses_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(addresses: list[str]) -> None:
+        routing, _ = asyncio_routing(compile_plan(PoolRoute(Pool.of("main", addresses))), rng=Random(1))
+        connected, heard = routing.supervision.connected, []
+
+        def fails_once(server: int) -> None:
+            heard.append(server)
+            if len(heard) == 1:
+                raise MemoryError
+            connected(server)
+
+        monkeypatch.setattr(routing.supervision, "connected", fails_once)
+        routing.begin()
+        try:
+            while len(heard) < len(addresses):
+                await asyncio.sleep(0.001)
+        finally:
+            await routing.close()
+
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        asyncio.run(asyncio.wait_for(scenario([one.address, other.address]), 10))
+    assert "an event of a link is lost" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
@@ -21,6 +22,8 @@ from .engine_loop import EngineLoop, OnStats, Result
 from .links import AsyncioLinks
 
 __all__ = ("AsyncioDriver", "asyncio_routing")
+
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class AsyncioDriver:
@@ -61,7 +64,11 @@ class AsyncioDriver:
         self._host.tell()
 
     def _tell(self, event: LinkEvent) -> None:
-        tell(self._supervision, event, self._links, lookups.failure)
+        try:
+            tell(self._supervision, event, self._links, lookups.failure)
+        except Exception:
+            # The other events are not reported again, and the turn goes on.
+            log.exception("an event of a link is lost: %r", event)
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
         return await locate(plan)
