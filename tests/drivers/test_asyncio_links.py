@@ -39,7 +39,7 @@ from mcroute.policy import (
 from mcroute.policy.places import spell_end
 from mcroute.policy.server_options import LINKS_MAX
 from mcroute.runtime.interfaces import Clock
-from mcroute.runtime.link_values import LinkEvent
+from mcroute.runtime.link_values import NO_ADDRESS, LinkEvent
 from mcroute.runtime.routing import Routing
 from mcroute.runtime.server_links import LinkLooks, ServerLinks
 from mcroute.testing import EmbeddedServer
@@ -490,3 +490,30 @@ def test_one_event_that_cannot_be_handled_loses_no_other(
     with EmbeddedServer() as one, EmbeddedServer() as other:
         asyncio.run(asyncio.wait_for(scenario([one.address, other.address]), 10))
     assert "an event of a link is lost" in caplog.text
+
+
+class _WithoutThreads(Driver):
+    async def resolve(self, server: Server) -> list[LoopAddress]:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_lookup_that_cannot_be_begun_fails_the_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        server = Server("a", "cache.example", 11211)
+        engine_loop = EngineLoop(Engine(compile_plan(PoolRoute(Pool("main", (server,))))), loop)
+        host = AsyncioLinks(engine_loop, 1)
+        events: list[LinkEvent] = []
+        host.on_event = events.append
+        clock = AsyncioClock(loop)
+        driver = _WithoutThreads(host, clock)
+        looks = LinkLooks([host], clock)
+        links = ServerLinks(driver, [host], looks, 0, server, ServerOptions(), None, Backoff())
+        await asyncio.wait_for(links.tried(), 5)
+        links.leave()
+        await links.gone()
+        engine_loop.close()
+        assert NO_ADDRESS in {event.error for event in events if event.has_failed}
+
+    asyncio.run(scenario())
+    assert "the lookup of cache.example is given up" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -14,6 +15,8 @@ from .link_values import LinkStatus
 __all__ = ("LinkDriver", "LinkHost", "LinkLooks", "ServerLinks", "addresses_of", "report_on")
 
 LOOK_S = 0.01
+
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 class LinkHost(Protocol):
@@ -212,7 +215,10 @@ class ServerLinks:
     async def _resolve(self) -> None:
         try:
             addresses = await self._driver.resolve(self.server)
-        except OSError:
+        except Exception as error:
+            if not isinstance(error, OSError):
+                # No thread could be started for it, perhaps. Links must not wait for it without end.
+                log.exception("the lookup of %s is given up, and begun again later", self.server.host)
             if self._addresses is not None:
                 return
             # Requests that wait for the lookup fail.
