@@ -66,7 +66,7 @@ cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nog
 
 
 cdef int _lost_line(const char* name, int lost_error, char* out) noexcept nogil:
-    """Before the supervisor can say why: as it will, by runtime/handshakes.py."""
+    """The error line before the supervisor has described the loss; same reasons as in runtime/handshakes.py."""
     cdef const char* why = b"the server has closed it"
     if lost_error == NOT_LOST:
         return snprintf(out, ERROR_LINE_MAX, b"SERVER_ERROR connection to server %s lost\r\n", name)

@@ -1,5 +1,5 @@
 # Only for use from Cython: see lifetimes.pxd.
-"""What is made, linked to what it belongs to, and freed again."""
+"""Allocates the structures, links them to their owners, and frees them."""
 
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
@@ -110,7 +110,7 @@ cdef void _free_server(Server* server) noexcept nogil:
 
 
 cdef void _end_all(Engine* engine) noexcept nogil:
-    """Nothing is under way behind it. What one end begins may be asked of another link: none is freed meanwhile."""
+    """Ends all requests. The end of one may begin an ask on another link, so the links are freed later."""
     cdef int i, j
     cdef Server* server
     while engine.sessions != NULL:
@@ -159,7 +159,7 @@ cdef void _conn_init(Conn* conn, Engine* engine, int kind) noexcept nogil:
 
 
 cdef void _conn_clear(Conn* conn) noexcept nogil:
-    """Forgets what the connection held; also its place among the dirty ones."""
+    """Frees the connection's input and output, and removes it from the dirty connections."""
     cdef unsigned int i
     cdef Engine* engine = conn.engine
     if conn.input.block != NULL:

@@ -1,8 +1,8 @@
-"""Replies that no server gave."""
+"""Reply lines that the engine makes itself."""
 
 from libc.stdint cimport uint8_t
 
-# What the command is answered when `outcome` came of it without a server's words; NULL: nothing can be said.
+# The reply to the command for an outcome without a server's reply; NULL: the command has no such reply.
 cdef const char* plain_line(int command, int outcome) noexcept nogil
-# What a client is told when no server could answer. `outcome` is one from REFUSED_BY_SERVER on.
+# The error line when no server could answer. `outcome` is REFUSED_BY_SERVER or a later one.
 cdef const char* error_line(int outcome) noexcept nogil

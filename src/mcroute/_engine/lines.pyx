@@ -1,4 +1,4 @@
-"""The lines that the engine answers by itself, in memcached's words where memcached has some."""
+"""The engine's own reply lines: memcached's texts where memcached has one."""
 
 from mcroute._engine.state cimport (
     DELETED, EJECTED, EXISTS, MISS, NOT_FOUND, NOT_STORED, OK, OVERLOADED, REFUSED_BY_SERVER, STORED,
@@ -19,7 +19,7 @@ cdef const char* error_line(int outcome) noexcept nogil:
 
 
 cdef const char* _miss_line(int command) noexcept nogil:
-    """What a server without the key would say."""
+    """The reply of a server that does not have the key."""
     if command <= CMD_GATS:
         return b"END\r\n"
     if CMD_SET <= command <= CMD_CAS:

@@ -1,8 +1,8 @@
-"""Input of links: replies out of bytes, matched to the requests that they belong to."""
+"""Input of links: parses replies, and matches them to their requests."""
 
 from mcroute._engine.state cimport Link
 
-# Takes what has arrived on the link; on any doubt about what belongs to what, the link is broken.
+# Parses the link's input. If a reply may not belong to the oldest request, the link is broken.
 cdef void link_input(Link* link) noexcept nogil
-# There is no memory for the value that has begun: it is read past. False if what has begun is no value.
+# Skips the value at the front of the input, for want of memory. False if there is no value at the front.
 cdef bint link_skip(Link* link) noexcept nogil

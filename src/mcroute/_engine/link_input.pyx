@@ -1,4 +1,4 @@
-"""Incoming bytes of links. Rule 1: no alien replies. A VALUE must carry the key that was asked for."""
+"""Input of links. Rule 1: no wrong replies. A VALUE must carry the key that was asked for."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
@@ -45,7 +45,7 @@ cdef void _time_reply(Server* server, double seconds) noexcept nogil:
 
 
 cdef bint _is_its_fault(Slice refusal) noexcept nogil:
-    """What a CLIENT_ERROR says is the request's fault, on every copy."""
+    """Whether the server is at fault. A CLIENT_ERROR is the request's fault, on every copy."""
     return refusal.block == NULL or refusal.block.data[refusal.offset] == b'S'
 
 
@@ -55,7 +55,7 @@ cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
     link_answered(link)
     _time_reply(link.server, link.conn.engine.now - expected.sent_at)
     if walk == NULL and expected.is_copied and outcome == REFUSED_BY_SERVER and _is_its_fault(reply):
-        # Its client has been told that another copy took the write.
+        # Another copy may have taken the write, and answered the client.
         server_missed(link.server, link.conn.engine)
     link_arrived(link)
     if walk != NULL:
@@ -76,7 +76,7 @@ cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
 
 
 cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
-    """A VALUE of a multiget. False when it is not one of the keys that were asked for."""
+    """Takes a VALUE of a multiget. False if its key was not asked for."""
     cdef const uint8_t* key = block.data + start + view.key_offset
     cdef Block* tagged = NULL
     cdef bint is_asked
@@ -92,7 +92,7 @@ cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyVi
 
 
 cdef size_t _take_next_item(Link* link, Block* block, size_t start, size_t size) noexcept nogil:
-    """The item that is awaited next, which is what nearly all replies are. 0: anything else."""
+    """Takes the item that is expected next, as nearly all replies are. Returns its size; 0: anything else."""
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
     cdef const uint8_t* key
@@ -110,7 +110,7 @@ cdef size_t _take_next_item(Link* link, Block* block, size_t start, size_t size)
 
 
 cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, ReplyView* view) noexcept nogil:
-    """A reply to get. Returns the bytes taken; 0: view.size are needed, or with that 0, out of step."""
+    """Takes a reply to get. Returns its size; 0: view.size bytes are needed, or if view.size is 0, a desync."""
     cdef Expected* expected = link_oldest(link)
     cdef Walk* walk = expected.walk
     cdef uint8_t* data = block.data + start
@@ -120,7 +120,7 @@ cdef size_t _take_get(Link* link, Block* block, size_t start, size_t size, Reply
                 view.size = 0
                 return 0
             return view.size
-        # One key has one item; the whole reply is handed on as one piece.
+        # One key has one item: the whole reply is one slice.
         if expected.skipped:
             view.size = 0
             return 0
@@ -156,7 +156,7 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
     if expected.walk != NULL and view.opaque_size > 0 and expected.command >= CMD_META_GET:
         restored = meta_restore(expected.walk.request, block.data + start, view)
         if restored == NULL:
-            # Its outcome is known, and is not lost.
+            # There is no memory for the reply, but its outcome counts.
             _complete(link, REFUSED_BY_SERVER if outcome in (HIT, NUMBER) else outcome, NOTHING)
             return <size_t>view.size
         _complete_tagged(link, outcome, Slice(restored, 0, restored.fill))
@@ -167,7 +167,7 @@ cdef size_t _take_line(Link* link, Block* block, size_t start, ReplyView* view) 
 
 
 cdef bint _loses_order(Link* link, const uint8_t* line, size_t size) noexcept nogil:
-    """Memcached says this after it has dropped unsent replies: the line cannot be matched to a request."""
+    """Whether memcached has discarded unsent replies, and says so by this line, which matches no request."""
     if text_is(line, size, b"SERVER_ERROR out of memory writing get response\r\n"):
         return link.count > 1
     return text_is(line, size, b"SERVER_ERROR out of memory reading request\r\n")
@@ -191,7 +191,7 @@ cdef void _note_desync(Desync* desync, Link* link, const uint8_t* data, size_t s
 
 
 cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t* need) noexcept nogil:
-    """A line of the handshake, in whatever language. Behind the last one nothing can come: nothing was asked."""
+    """Takes a line of the handshake, in any protocol. Bytes after its last line are a desync: no request was sent."""
     cdef const uint8_t* end = <const uint8_t*>memchr(data, c"\n", size)
     cdef size_t line = size if end == NULL else <size_t>(end + 1 - data)
     if end == NULL and size < GREETING_MAX:
@@ -209,7 +209,7 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
 
 
 cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* need) noexcept nogil:
-    """One message off the front; returns its size, 0 when it is incomplete or the link was broken."""
+    """Takes one message from the front; returns its size, 0 when it is incomplete or the link was broken."""
     cdef ReplyView view
     cdef size_t taken
     cdef int parsed
@@ -248,7 +248,7 @@ cdef size_t _take(Link* link, Block* block, size_t start, size_t size, size_t* n
 
 
 cdef void _skip_ended(Link* link) noexcept nogil:
-    """A reply whose value was not kept has ended."""
+    """Completes a reply whose value was skipped."""
     cdef Block* refusal = skip_refusal(link)
     if refusal == NULL:
         _complete(link, REFUSED_BY_SERVER, NOTHING)

@@ -1,4 +1,4 @@
-"""Encoding of requests towards servers, where each has a reply: noreply is the session's business."""
+"""Encodes requests for servers. Each request has a reply there: the session implements noreply."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t
@@ -27,7 +27,7 @@ cdef const char* _word(int command) noexcept nogil:
 
 
 cdef bint _is_noreply(RequestView* view, const char* key) noexcept nogil:
-    """A key that memcached would take for the word, standing last in a line."""
+    """Whether memcached would take the key for the option noreply, if the key is last in a line."""
     return text_is(<const uint8_t*>key, view.key_size, b"noreply")
 
 
@@ -46,7 +46,7 @@ cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
 
 
 cdef size_t _keys_size(const ClientRequest* request, int32_t key, bint only_one) noexcept nogil:
-    """Of the keys in a line, each with a space."""
+    """Bytes of the keys in a line, each with a space."""
     cdef size_t size = 0
     while key >= 0:
         size += request.keys[key].size + 1
@@ -57,7 +57,7 @@ cdef size_t _keys_size(const ClientRequest* request, int32_t key, bint only_one)
 cdef bint _put_keys(
     OutQueue* out, Engine* engine, ClientRequest* request, int32_t key, bint only_one
 ) noexcept nogil:
-    """One get line for a chain of keys of a multiget."""
+    """Queues one get line for a chain of keys of a multiget."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef char[LINE_MAX] word
     cdef int size
@@ -73,7 +73,7 @@ cdef bint _put_keys(
     if room == NULL:
         return False
     while key >= 0:
-        # The byte in front of a key is the space that divides it from what stands before.
+        # The byte before a key is the space that separates it from the token before.
         memcpy(room, data + request.keys[key].offset - 1, request.keys[key].size + 1)
         room += request.keys[key].size + 1
         key = -1 if only_one else request.keys[key].next
@@ -108,13 +108,13 @@ cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_
     if command == CMD_META_DEBUG and view.flags & REQ_BASE64:
         return snprintf(line, LINE_MAX, b"me %.*s b\r\n", <int>view.key_size, key)
     if command == CMD_DELETE and _is_noreply(view, key):
-        # The 0 is an argument that no memcached heeds any more, and none refuses.
+        # Every memcached accepts the argument 0, and current ones ignore it.
         return snprintf(line, LINE_MAX, b"delete noreply 0\r\n")
     return snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
 
 
 cdef bint _put_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bint tags_cas) noexcept nogil:
-    """The request's line from its parsed fields, and its value from where it stands."""
+    """Queues the request's line from its parsed fields, and its value from the client's bytes."""
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
     cdef char[LINE_MAX] line
@@ -139,7 +139,7 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
         size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>key_size, key,
                         <long long>view.exptime)
     elif view.flags & REQ_BASE64:
-        # A delete of the meta kind, since the key is spelled as only meta commands can.
+        # A meta delete: only meta commands take a key in base64.
         command[0] = CMD_META_DELETE
         engine.next_opaque += 1
         size = snprintf(line, LINE_MAX, b"md %.*s b O%u\r\n", <int>view.key_size, key, engine.next_opaque)
@@ -151,7 +151,7 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
 
 
 cdef bint _put_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
-    """Whether the copy has the key, without its value, and without a mark of use (u) in the server's LRU."""
+    """Queues an mg that asks whether the copy has the key: without the value, and without an LRU update (u)."""
     cdef RequestView* view = &walk.request.view
     cdef const char* key = <const char*>walk.request.block.data + walk.request.offset + view.key_offset
     cdef char[LINE_MAX] line

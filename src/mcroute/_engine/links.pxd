@@ -1,4 +1,4 @@
-"""A link's queue of expected replies: memcached answers in order, so order is what matches them."""
+"""A link's queue of expected replies: memcached answers in order, so the order matches replies to requests."""
 
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
@@ -9,32 +9,34 @@ from mcroute._engine.state cimport Expected, Link, Server, Text, Walk
 cdef enum:
     SIGN_OF_LIFE = 4096         # bytes of a reply that is not whole yet
 
-# Whether a server that executes the command later than its client believes does harm.
+# Whether the command does harm if a server executes it later than its client believes.
 cdef bint command_changes(int command) noexcept nogil
 # Whether the link takes another request now; if not, `reason` receives the Outcome that says why.
 cdef bint link_takes(Link* link, int* reason) noexcept nogil
-# The reply to what the caller just queued on link.conn.out belongs to this walk. False without memory.
+# Expects the reply to the request that the caller has just queued on link.conn.out: it belongs to this walk. False
+# without memory.
 cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept nogil
-# The reply to the step of a handshake that the caller just queued is to begin with `prefix`, which is kept.
+# Expects the reply to the handshake's step that the caller has just queued. It must begin with `prefix`, which must
+# stay valid.
 cdef bint link_expect_greeting(Link* link, Text prefix) noexcept nogil
-# The oldest expected reply is a greeting: whether it is as the script says. The last one makes the link ready.
+# Whether the reply to the oldest step begins with its prefix. The reply to the last step makes the link ready.
 cdef bint link_greeted(Link* link, const uint8_t* line, size_t size) noexcept nogil
 # The oldest expected reply has arrived.
 cdef void link_arrived(Link* link) noexcept nogil
-# The oldest request behind what is left of the handshake becomes the oldest expected reply. False: there is none.
+# Moves the oldest request before the remaining steps of the handshake. False: there is no request.
 cdef bint link_advance(Link* link) noexcept nogil
-# Requests have reached their deadline: those of them that wait here, and change something, are ghosts from now on.
+# Makes ghosts of the link's requests that have timed out at their deadline and change something.
 cdef void link_haunt(Link* link) noexcept nogil
-# How many requests that were sent on the link have no reply yet and change something.
+# Number of requests sent on the link that have no reply yet and change something.
 cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil
 # The handshake is over: requests are sent from now on.
 cdef void link_open(Link* link) noexcept nogil
 # Whether all of the server's links are closed, and nothing waits for them.
 cdef bint server_is_unlinked(Server* server) noexcept nogil
-# The walk no longer waits: its reply will be dropped when it comes.
+# The walk waits no longer: its reply will be discarded when it comes.
 cdef void link_orphan(Walk* walk) noexcept nogil
 
-# From here on it is measured how fast replies come.
+# Measures the rate of replies from this moment on.
 cdef inline void link_pace(Link* link) noexcept nogil:
     link.paced_at = link.conn.engine.now
     link.paced_head = link.head
@@ -48,11 +50,11 @@ cdef inline Expected* link_oldest(Link* link) noexcept nogil:
 
 # ---- signs of life ----
 
-# When the link was last heard, or the oldest request sent that it owes a reply; infinity if it owes none.
+# The later of two times: the last sign of life, and the oldest unanswered request. Infinity without such a request.
 cdef inline double link_silent_since(Link* link) noexcept nogil:
     return max(link.heard_at, link_oldest(link).sent_at) if link.count > 0 else INFINITY
 
-# A whole reply.
+# A whole reply has come, or SIGN_OF_LIFE bytes of one.
 cdef inline void link_answered(Link* link) noexcept nogil:
     link.heard_at = link.conn.engine.now
     link.unheard = 0

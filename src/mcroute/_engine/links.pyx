@@ -1,4 +1,4 @@
-"""Pipelining towards servers."""
+"""Pipelining to servers."""
 
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
@@ -38,7 +38,7 @@ cdef bint _widen(Link* link) noexcept nogil:
     cdef uint32_t i
     if ring == NULL:
         return False
-    # Positions are counted from the link's start and survive: a walk remembers its own.
+    # Positions count from the link's start, and do not change: Walk.position stays valid.
     for i in range(link.count):
         ring[(link.head + i) & (slots - 1)] = link.ring[(link.head + i) & (link.slots - 1)]
     free(link.ring)
@@ -85,7 +85,7 @@ cdef void link_open(Link* link) noexcept nogil:
     link.state = LINK_READY
     link.server.lost_error = NOT_LOST
     counter_add(&link.server.counts.connects, 1)
-    # What has waited for this moment is to be sent.
+    # Requests that waited for the handshake are to be sent.
     conn_mark(&link.conn)
 
 
@@ -110,7 +110,7 @@ cdef bint link_advance(Link* link) noexcept nogil:
         steps += 1
     if steps == link.count:
         return False
-    # Walks know their positions: these stay, since only steps move.
+    # Only steps and this request move: Walk.position of other requests stays valid.
     request = link.ring[(link.head + steps) & (link.slots - 1)]
     while steps > 0:
         link.ring[(link.head + steps) & (link.slots - 1)] = link.ring[(link.head + steps - 1) & (link.slots - 1)]
@@ -120,7 +120,7 @@ cdef bint link_advance(Link* link) noexcept nogil:
 
 
 cdef inline void _prefetch_request(const Walk* walk) noexcept nogil:
-    """Most walks are their request's own, and stand at its end; some requests have none any more."""
+    """Most walks are embedded at the end of their request. The walk of an orphan is NULL: the prefetch is harmless."""
     prefetch_all(<uintptr_t>walk + sizeof(Walk) - sizeof(ClientRequest), sizeof(ClientRequest))
 
 

@@ -1,9 +1,9 @@
-"""Desyncs and want of memory, noted for the log: losses that are no server's or client's failure."""
+"""Desyncs and want of memory, counted for the log: losses that are not failures of a server or client."""
 
 from mcroute._engine.state cimport DESYNC_MAX, Desync, Engine
 
 cdef enum:
-    DESYNCS_TOLD = 16           # at once
+    DESYNCS_TOLD = 16           # servers in one call of desyncs_take
 
 cdef struct DesyncOfServer:
     int server
@@ -13,8 +13,8 @@ cdef struct Desyncs:
     int count
     DesyncOfServer[DESYNCS_TOLD] items
 
-# Servers whose links were out of step since they were last taken.
+# Takes the desyncs since the last call: for each server the first, and their number.
 cdef void desyncs_take(Engine* engine, Desyncs* out) noexcept nogil
 cdef list desyncs_as_values(const Desyncs* taken)
-# Counted by the engine, from any thread.
+# The engine's counters as a Losses. Any thread may call it.
 cdef object engine_losses(Engine* engine)

@@ -1,7 +1,7 @@
 from typing import NamedTuple
 
 class ServerDesync(NamedTuple):
-    """What came on a link and did not fit; the first of several times."""
+    """A reply that did not match its request: the first of `times` on the server's links."""
 
     server: int
     times: int

@@ -1,4 +1,4 @@
-"""A few counters that are looked at every second, and what the first bytes were that did not fit."""
+"""A few counters for the log, and the first bytes of replies that did not match their request."""
 
 from mcroute._engine.counters cimport counter_read
 from mcroute._protocol cimport COMMAND_COUNT
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class ServerDesync(NamedTuple):
-    """What came on a link and did not fit; the first of several times."""
+    """A reply that did not match its request: the first of `times` on the server's links."""
 
     server: int
     times: int

@@ -1,4 +1,4 @@
-"""Meta commands on their way to a server and back: the client's opaque gives way to one of ours meanwhile."""
+"""Meta commands to servers, and their replies: towards servers, an opaque of ours replaces the client's."""
 
 from mcroute._engine.blocks cimport Block, OutQueue
 from mcroute._engine.state cimport ClientRequest, Engine, Expected
@@ -12,5 +12,5 @@ cdef bint put_meta(OutQueue* out, Engine* engine, ClientRequest* request, unsign
 cdef bint meta_matches(Expected* expected, const unsigned char* data, const ReplyView* view) noexcept nogil
 # A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.
 cdef Block* meta_reply(ClientRequest* request, const char* letters) noexcept nogil
-# The reply with the client's opaque put back, in a block of its own; NULL without memory.
+# The reply with the client's opaque restored, in a block of its own; NULL without memory.
 cdef Block* meta_restore(ClientRequest* request, const unsigned char* data, ReplyView* view) noexcept nogil

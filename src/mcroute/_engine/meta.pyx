@@ -1,7 +1,7 @@
 """Rewriting of meta requests and replies.
 
-An opaque of ours on every request is what makes a meta reply provably the answer to it (one-word replies carry
-nothing else), and quiet modes cannot be left to the server, because each request needs its reply.
+An opaque of ours on every request proves that a meta reply is the answer to it (one-word replies carry nothing else).
+Requests to servers have no quiet modes, because each request needs its reply.
 """
 
 from libc.stddef cimport size_t
@@ -24,7 +24,7 @@ cdef enum:
 
 
 cdef bint _put_own_token(OutQueue* out, Engine* engine, ClientRequest* request) noexcept nogil:
-    """The CAS token as the server knows it."""
+    """Queues the CAS token without its tag, as the server knows it."""
     cdef char[TOKEN_ROOM] text
     cdef uint64_t token = 0
     cdef int size
@@ -35,7 +35,7 @@ cdef bint _put_own_token(OutQueue* out, Engine* engine, ClientRequest* request) 
 
 cdef bint _put_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque,
                      bint tags_cas) noexcept nogil:
-    """Ours stands where the client's opaque stood, or last."""
+    """Queues the flags, with our opaque in the place of the client's, or last."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = request.view.flags_offset
     cdef uint32_t start = 0
@@ -99,7 +99,7 @@ cdef Block* meta_reply(ClientRequest* request, const char* letters) noexcept nog
     cdef uint32_t at = view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
-    # The flags that come back are copies of the request's, but for k, which brings the key, and with b a mark.
+    # Returned flags are copies of the request's, except k, which returns the key, and b for a key in base64.
     cdef Block* block = reply_block(request.plan.engine, view.line_size + view.key_size + 8)
     if block == NULL:
         return NULL
@@ -132,7 +132,7 @@ cdef inline void _append_text(Block* block, const char* text) noexcept nogil:
 
 cdef Block* meta_restore(ClientRequest* request, const uint8_t* data, ReplyView* view) noexcept nogil:
     cdef RequestView* asked = &request.view
-    # From where to where our token is cut out: with its letter, and with the blank before it if nothing replaces it.
+    # The bytes to cut out: our opaque; if no opaque replaces it, also its letter and the blank before it.
     cdef size_t start = view.opaque_offset - 1
     cdef size_t end = view.opaque_offset + view.opaque_size
     cdef size_t size = 0

@@ -1,7 +1,7 @@
 """Multigets: split by the links that their keys belong to, one get each, and joined in the client's order.
 
-A part is one walk for all of its keys. Those that it brings no item for go on where their plan says, together
-again. Keys that cannot share a walk, because they have come to a node that is no plain ask, are walked one by one.
+A part is one walk for all of its keys. Its keys without an item go on to the next child in their plan, again in parts.
+Keys that cannot share a walk, because their node is no plain ask, are walked one by one.
 """
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
@@ -29,10 +29,10 @@ from mcroute._protocol.literals cimport END_SIZE, NO_MEMORY_LINE
 from mcroute._ring cimport RingTable, ring_owner_each
 
 cdef enum:
-    ROUND_BYTES = 8 << 20       # of items in the rounds behind the first, as many as one can tell
-    KEYS_A_ROUND = 32           # that are looked up together
-    ROUND_KEYS_MIN = 8          # of a round of the request, however large their items are
-    KEYS_AT_ONCE = 64 * 1024    # and at most
+    ROUND_BYTES = 8 << 20       # expected bytes of the items in a round after the first
+    KEYS_A_ROUND = 32           # keys whose owners are looked up together
+    ROUND_KEYS_MIN = 8          # keys of a request's round at least, however large their items are
+    KEYS_AT_ONCE = 64 * 1024    # keys of a request's round at most
 
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
@@ -50,11 +50,11 @@ cdef inline void _keep_item(KeyState* state, Slice item) noexcept nogil:
 
 
 cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
-    """Steps on to the key behind."""
+    """Returns the key at the cursor, and moves the cursor to the key after it."""
     cdef KeyState* keys = walk.request.keys
     cdef KeyState* state = &keys[walk.cursor]
     walk.cursor = state.next
-    # Between request and reply the other processes had the cache.
+    # Between request and reply other processes have used the cache.
     if walk.cursor >= 0:
         prefetch(&keys[walk.cursor])
     return state
@@ -74,7 +74,7 @@ cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t si
 
 
 cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
-    """Among those that are to come; the ones before it have no item. NULL: it is not one of them."""
+    """Finds the key among those still expected; keys before it have no item. NULL: it is not expected."""
     cdef KeyState* state
     while walk.cursor >= 0:
         state = _next_key(walk)
@@ -84,7 +84,7 @@ cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept n
 
 
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
-    """Replies keep the order of the keys, misses left out."""
+    """Replies keep the order of the keys, and leave out misses."""
     cdef KeyState* state = _find_key(walk, key, size)
     if state == NULL:
         return False
@@ -96,7 +96,7 @@ cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item)
 cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
     if _find_key(walk, key, size) == NULL:
         return False
-    # The key stays without an item: where its plan says so, the next server is asked, in vain.
+    # The key stays without an item. Its plan may ask the next server, in vain: the get has failed.
     walk.request.failure = REFUSED_BY_SERVER
     return True
 
@@ -104,7 +104,7 @@ cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept no
 cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef ClientRequest* request = walk.request
     if outcome == HIT and reply.block != NULL:
-        # Up to, and without, the END behind the item.
+        # The item, without the END after it.
         _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - END_SIZE))
     elif outcome >= REFUSED_BY_SERVER:
         request.failure = outcome
@@ -112,7 +112,7 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
     _part_ended(request)
 
 cdef void _note_refusal(ClientRequest* request, int outcome, Slice reply) noexcept nogil:
-    """The first server's line is passed on, as of a get of one key."""
+    """Keeps the first refusing server's line for the client, as for a get of one key."""
     if outcome == REFUSED_BY_SERVER == request.failure and reply.block != NULL and request.reply.block == NULL:
         block_ref(reply.block)
         request.reply = reply
@@ -141,7 +141,7 @@ cdef bint _is_switch(PlanNode* node) noexcept nogil:
 
 
 cdef int _key_node(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
-    """Behind the switches, which only some plans have."""
+    """The key's node after the switches, which only some plans have."""
     if not _is_switch(&request.plan.nodes[node]):
         return node
     return walk_resolve(request, node, _text(request, state), state.size)
@@ -153,7 +153,7 @@ cdef int _child(ClientRequest* request, PlanNode* first, const KeyState* state) 
 
 
 cdef PlanNode* _shared_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
-    """The ask that the key has come to, if it can be asked together with others; else NULL."""
+    """The ask that the key has reached, if other keys can share it; else NULL."""
     cdef PlanNode* ask = &request.plan.nodes[node]
     if ask.kind == NODE_FIRST:
         ask = &request.plan.nodes[request.plan.children[ask.children + _child(request, ask, state)]]
@@ -187,7 +187,7 @@ cdef bint multiget_may_move(Walk* part) noexcept nogil:
 # ---- parts ----
 
 cdef void _walk_key(ClientRequest* request, int32_t key, int node) noexcept nogil:
-    """Walks one key of a multiget by itself, from the child on that it has come to."""
+    """Walks one key of a multiget by itself, from its present child on."""
     cdef KeyState* state = &request.keys[key]
     cdef Walk* walk = walk_new(request, NULL, node)
     request.groups_open += 1
@@ -228,7 +228,7 @@ cdef void _join(ClientRequest* request, int32_t key, int node) noexcept nogil:
 
 
 cdef void _join_part(ClientRequest* request, int32_t key, int node, PlanNode* ask, Link* link) noexcept nogil:
-    """Makes the key one of its link's part; it is walked by itself where it cannot be."""
+    """Adds the key to its link's part; walks it by itself if it cannot join the part."""
     cdef Walk* part
     if link == NULL or (link.group != NULL and link.group.tags_cas != ask.tags_cas):
         _walk_key(request, key, node)
@@ -247,7 +247,7 @@ cdef void _join_part(ClientRequest* request, int32_t key, int node, PlanNode* as
 
 
 cdef const RingTable* _ring_of_owner(ClientRequest* request, PlanNode* ask) noexcept nogil:
-    """The ring that says which server the ask is for; NULL where the key's owner is not enough, or not needed."""
+    """The ring that finds the ask's server; NULL if the ask is not for the owner, or the pool has one server."""
     cdef PlanPool* pool
     if ask == NULL or ask.rank > 0:
         return NULL
@@ -258,7 +258,7 @@ cdef const RingTable* _ring_of_owner(ClientRequest* request, PlanNode* ask) noex
 
 cdef void _join_owners(ClientRequest* request, int32_t first, int count, const RingTable* ring, int node,
                        PlanNode* ask, const int* nodes) noexcept nogil:
-    """The keys go to their owners on one ring. `nodes` are those that each has come to; NULL: all to this one."""
+    """Adds the keys to their owners' parts, by one ring. `nodes` are the nodes of the keys; NULL: `node` for all."""
     cdef (const uint8_t*)[KEYS_A_ROUND] texts
     cdef size_t[KEYS_A_ROUND] sizes
     cdef int[KEYS_A_ROUND] owners
@@ -277,7 +277,7 @@ cdef void _join_owners(ClientRequest* request, int32_t first, int count, const R
 
 
 cdef void _join_all(ClientRequest* request, int node, int32_t first, int32_t count) noexcept nogil:
-    """The keys from the first on, up to `count`, to one node."""
+    """Adds the keys from `first` to `count`, exclusive, which are all at `node`, to parts."""
     cdef PlanNode* ask = _shared_ask(request, node, &request.keys[first])
     cdef const RingTable* ring = _ring_of_owner(request, ask)
     while first < count:
@@ -290,7 +290,7 @@ cdef void _join_all(ClientRequest* request, int node, int32_t first, int32_t cou
 
 
 cdef void _join_switched(ClientRequest* request, int switch, int32_t first, int32_t end) noexcept nogil:
-    """Each key to the node that the switch says. Those in a row are looked up together if their pools share a ring."""
+    """Adds each key at the node that the switch selects. Adjacent keys with the same ring are looked up together."""
     cdef int[KEYS_A_ROUND] nodes
     cdef int count = 0
     cdef const RingTable* shared = NULL
@@ -324,7 +324,7 @@ cdef void _ask_part(Walk** at) noexcept nogil:
 
 
 cdef void _ask_parts(ClientRequest* request) noexcept nogil:
-    """What fails at once goes first: its keys may join the parts of other servers."""
+    """Asks the parts. Parts that fail at once go first: their keys may join the parts of other servers."""
     cdef Walk** at = &request.parts
     if request.is_asking:
         return
@@ -381,7 +381,7 @@ cdef void multiget_begin(ClientRequest* request) noexcept nogil:
 cdef void _ask_keys(ClientRequest* request, int32_t first, int32_t end) noexcept nogil:
     cdef PlanTable* plan = request.plan
     cdef int root = plan.root
-    # Held open until every key has been looked at, so that parts which end at once do not end the request.
+    # A reference until all parts are asked, so that parts that end at once do not end the request.
     request.groups_open = 1
     request.walks += 1
     if plan.nodes[root].kind == NODE_SWITCH_COMMAND:
@@ -398,7 +398,7 @@ cdef void _ask_keys(ClientRequest* request, int32_t first, int32_t end) noexcept
 # ---- rounds ----
 
 cdef uint32_t _next_count(Engine* engine, uint32_t keys, uint64_t bytes) noexcept nogil:
-    """Keys whose items, if they are like the last ones, are as many bytes as a round is to have."""
+    """Number of keys whose items have ROUND_BYTES, if the items are as large as in the last round."""
     cdef uint64_t count = <uint64_t>keys * ROUND_BYTES // max(bytes, <uint64_t>1)
     engine.round_keys = <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>ROUND_KEYS_MAX))
     return <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>KEYS_AT_ONCE))
@@ -433,13 +433,13 @@ cdef void session_go_on(Session* session) noexcept nogil:
 # ---- ending ----
 
 cdef void _go_on(Walk* part, int outcome) noexcept nogil:
-    """Keys without an item are asked of their next child, if their plan has one for them."""
+    """Asks the next child for the keys without an item, if their plan has one."""
     cdef ClientRequest* request = part.request
     cdef int32_t key = part.first_key
     cdef KeyState* state
     cdef int node
     cdef bint is_error = outcome >= REFUSED_BY_SERVER
-    # One retry for all of them: it was one request that failed.
+    # One retry token for all of them: one request has failed.
     cdef bint is_decided = False
     cdef bint may_go_on = False
     if not is_error:
@@ -463,7 +463,7 @@ cdef void _go_on(Walk* part, int outcome) noexcept nogil:
 
 
 cdef int32_t _next_child(ClientRequest* request, int32_t key, int node) noexcept nogil:
-    """Returns the key that stood behind it in its part."""
+    """Moves the key to its next child. Returns the key after it in its part."""
     cdef KeyState* state = &request.keys[key]
     cdef int32_t following = state.next
     state.next = -1

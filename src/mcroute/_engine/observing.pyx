@@ -1,4 +1,4 @@
-"""Counters on their way to whoever watches."""
+"""Copies counters, and makes snapshots of them."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t
@@ -159,7 +159,7 @@ cdef dict _counters(EngineCounts* counts):
 
 
 cdef dict _servers(Engine* engine, dict ids):
-    """Of those that have an id: the list of all is only added to, so that another thread may go along it."""
+    """The servers with an id in `ids`. Another thread may read the list of all servers: it only grows at its front."""
     cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
     names = {number: name for name, number in ids.items()}
     servers = {}

@@ -1,4 +1,4 @@
-"""Commands that must not run twice: the `then` node."""
+"""The `then` node, for commands that must not run twice."""
 
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport PlanNode, Walk

@@ -1,11 +1,11 @@
-"""Commands that must not run twice: one copy carries them out, the others lose the key (decisions/0001-then-node.md).
+"""Commands that must not run twice: one copy executes them, the others lose the key (decisions/0001-then-node.md).
 
-    ASKING    one child after the other, until one has done it; then the others are undone
-    LOOKING   all children at once whether they have the key: due before a command that creates it
+    ASKING    one child after the other, until one has executed it; then an undo at the others
+    LOOKING   asks all children at once whether they have the key, before a command that may create it
     ADDING    all children at once, after none had the key: an add is a lock, which no single copy may hold alone
 
-A child that timed out may do it yet. Then nothing but the success of a later child says what has become of the
-command: a client that would have to be told a refusal is told the timeout.
+A child that timed out may still execute the command. Then only the success of a later child makes the result known:
+instead of a refusal, the client gets the timeout.
 """
 
 from libc.stddef cimport size_t
@@ -31,8 +31,8 @@ cdef enum:                      # Walk.cursor
     LOOKING
     ADDING
 
-# Walk.good: children that may have done it without saying so (they timed out), or, when adding, that did it.
-# Walk.absent: children that have nothing under the key, so that nothing is to be undone there.
+# Walk.good: children that have the key (LOOKING), that timed out and may execute it (ASKING), that stored it (ADDING).
+# Walk.absent: children that have nothing under the key, and need no undo (ASKING), or that timed out (ADDING).
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -48,7 +48,7 @@ cdef bint _creates(ClientRequest* request) noexcept nogil:
 
 
 cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
-    """The child whose server gave the token; -1 for a foreign one."""
+    """The child whose server gave the token; -1 for a token of another server."""
     cdef PlanTable* plan = walk.request.plan
     cdef PlanNode* node = &plan.nodes[walk.node]
     cdef size_t size
@@ -67,7 +67,7 @@ cdef void once_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef int child
     if not token_of_request(walk.request, &token):
         if _creates(walk.request):
-            # Later requests for the key come after what it creates, not between the look and that.
+            # Later requests for the key wait until the key is created, and do not run between look and creation.
             hold_key(walk.request)
             _run_all(walk, LOOKING, LOOK)
         else:
@@ -77,7 +77,7 @@ cdef void once_begins(Walk* walk, PlanNode* node) noexcept nogil:
     if child < 0:
         walk_end(walk, EXISTS, NOTHING)
         return
-    # No other server knows this token: none is tried after it.
+    # No other server knows this token: no child is tried after this one.
     walk.next_child = child
     walk.children_asked = node.child_count - 1
     _ask_next(walk)
@@ -95,7 +95,7 @@ cdef void _run_all(Walk* walk, int stage, int purpose) noexcept nogil:
     cdef int i
     walk.cursor = stage
     walk.failure = HIT
-    # One more than there are, so that children which end at once do not end the stage before all were asked.
+    # One more than there are, so that children that end at once do not end the stage before all were asked.
     walk.children_asked = count + 1
     for i in range(count):
         run_child(walk, i, purpose)
@@ -103,7 +103,7 @@ cdef void _run_all(Walk* walk, int stage, int purpose) noexcept nogil:
 
 
 cdef void _settle(Walk* walk) noexcept nogil:
-    """One child less to wait for, of all that were asked at once."""
+    """Counts an ended child in a stage that asks all children at once."""
     walk.children_asked -= 1
     if walk.children_asked > 0:
         return
@@ -127,19 +127,19 @@ cdef void once_child_ends(Walk* walk, int child, int outcome, Slice reply) noexc
 # ---- one after the other ----
 
 cdef bint _is_success(ClientRequest* request, int outcome) noexcept nogil:
-    """Whether the other copies hold something else now. A gat changes the lifetime of what it finds."""
+    """Whether the other copies differ now. The hit of a gat has changed the item's lifetime."""
     if outcome == HIT:
         return request.group == GROUP_READ_TOUCH
     return outcome == STORED or outcome == NUMBER or outcome == DELETED or outcome == TOUCHED
 
 
 cdef bint _found_nothing(int outcome) noexcept nogil:
-    """Nothing is stored there, nor has become so: adds, which find nothing and store, do not come here."""
+    """Whether the copy has nothing under the key. Adds, which would store then, run in other stages."""
     return outcome == MISS or outcome == NOT_FOUND or outcome == NOT_STORED
 
 
 cdef bint _is_passed(Walk* walk, int child) noexcept nogil:
-    """Whether something stands behind what the child has just answered: it may have stored what is to be undone."""
+    """Whether other requests wait on the child's link: they may have stored the key, so that it needs an undo."""
     cdef PlanTable* plan = walk.request.plan
     cdef PlanNode* node = &plan.nodes[plan.children[plan.nodes[walk.node].children + child]]
     cdef size_t size
@@ -176,7 +176,7 @@ cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil
     if _is_success(walk.request, outcome):
         _undo(walk, undo_bits(walk) & ~bit & ~walk.absent)
     elif walk.good != 0 and walk.request.group > GROUP_LAST_READ:
-        # It may be executed yet, and be read: the others must not bring back what was before.
+        # A child may still execute the command, and clients read its result: the others must not show the old value.
         combine_take_if_better(walk, TIMEOUT, NOTHING, True)
         _undo(walk, undo_bits(walk) & ~<uint32_t>walk.good & ~walk.absent)
     else:
@@ -195,7 +195,7 @@ cdef void _looked(Walk* walk, int child, int outcome) noexcept nogil:
     if outcome == HIT:
         walk.good |= <int>undo_bit(walk, child)
     elif outcome == TIMEOUT or outcome == REFUSED_BY_SERVER or outcome == OVERLOADED:
-        # It serves, and may have the key. What is out of service, or lost, is put in order before it is read.
+        # This server serves, and may have the key. A server that is out of service or lost is restored before reads.
         walk.failure = outcome
     _settle(walk)
 
@@ -238,14 +238,14 @@ cdef void _added(Walk* walk, int child, int outcome, Slice reply) noexcept nogil
 
 
 cdef void _have_added(Walk* walk) noexcept nogil:
-    """Stored if no copy says otherwise, and none that serves keeps silent."""
+    """The outcome is STORED if no copy answers otherwise, and no copy in service fails to answer."""
     cdef uint32_t stored = <uint32_t>walk.good
     cdef uint32_t late = walk.absent
     if walk.best < REFUSED_BY_SERVER and walk.best != STORED:
         # Another proxy's add has won one of the copies.
         _undo(walk, stored | late)
     elif stored != 0 and walk.failure != HIT:
-        # The late one may hold somebody's value, which is not to be deleted there.
+        # The late child may hold another client's value, which must not be deleted.
         combine_take_if_better(walk, walk.failure, NOTHING, True)
         _undo(walk, stored)
     else:

@@ -1,4 +1,4 @@
-"""When a request is overdue, and whose fault that is."""
+"""Finds overdue requests, and decides whether the server, the network or nobody is at fault."""
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t, uint64_t
@@ -25,9 +25,9 @@ from mcroute._engine.walks cimport walk_end, walk_expire
 from mcroute._engine.server_words cimport SERVER_UP, word_state
 
 cdef enum:
-    NETWORK_TIMEOUTS = 4        # reply timeouts of silence, where no server of the pool answers
+    NETWORK_TIMEOUTS = 4        # reply timeouts of silence before a trip, if no server of the pool answers
 
-cdef double CAUTION = 1.25      # replies come later than expected by so much
+cdef double CAUTION = 1.25      # factor by which replies may come later than estimated
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -44,7 +44,7 @@ cdef void _time_out(Link* link, Walk* walk) noexcept nogil:
 # ---- is it the server, or the network? ----
 
 cdef bint _is_silent_too(Server* server, double since) noexcept nogil:
-    """Whether it owes replies, and has shown no sign of life since; False also where nothing can be said."""
+    """Whether the server owes replies, and has shown no sign of life since; False also if it owes none."""
     cdef bint is_owing = False
     cdef Link* link
     cdef int i
@@ -73,10 +73,10 @@ cdef bint _answers(Server* server, double since) noexcept nogil:
 
 
 cdef bint _is_the_network(Engine* engine, Server* server, double since) noexcept nogil:
-    """Others of its pools are silent too, and none that serves has answered since then.
+    """Whether other servers of its pools are silent too, and no server in service has answered since then.
 
-    What is between us and them is then more likely at fault, and to eject one after the other would only make
-    each miss the writes that the others get.
+    Then the network is more likely at fault: with one ejection after the other, each server would only miss the writes
+    that the others get.
     """
     cdef PlanPool* pool
     cdef Server* other
@@ -96,11 +96,10 @@ cdef bint _is_the_network(Engine* engine, Server* server, double since) noexcept
     return is_shared
 
 
-# ---- where else it may go ----
+# ---- other servers for an ask ----
 
-# The ask is overdue, but its server, which is slow, may answer yet: whether another one is asked now instead. That is
-# so where the plan has one that comes next, the reply is not expected in time, and the budget lasts; a write that must
-# not happen twice stays. A route in Python is told in any case.
+# The ask is overdue at a slow server: whether to end it, and ask another server. True if the plan has a next one, the
+# reply is not expected in time and the budget lasts, or below a route in Python; not for writes that must run once.
 cdef bint _may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nogil:
     cdef ClientRequest* request = walk.request
     cdef Walk* parent = walk.parent
@@ -122,7 +121,7 @@ cdef bint _may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nog
     return False
 
 
-# The request's deadline has come: whether it has its answer when the ask is not waited for any longer.
+# The request's deadline has come: whether the request has an answer without this ask.
 cdef bint _is_awaited_last(Walk* walk) noexcept nogil:
     cdef Walk* parent = walk.parent
     if parent == NULL or walk.request.is_done:
@@ -134,21 +133,21 @@ cdef bint _is_awaited_last(Walk* walk) noexcept nogil:
 # ---- a link's requests ----
 
 cdef double _orphans_due(Link* link) noexcept nogil:
-    """When the link is given up: a server that answers nothing for so long will not answer in step again."""
+    """The time to close the link: a server that answers nothing for so long will not catch up."""
     cdef Engine* engine = link.conn.engine
     if link.orphans == 0:
         return INFINITY
     if link.orphans > engine.orphans_max:
         return 0
     if link.state != LINK_READY:
-        # Connecting and the handshake have a timeout of the driver's; they may have begun when no time was known yet.
+        # The driver times out connecting and the handshake; they may have begun before the engine had a time.
         return INFINITY
     # Behind an orphan at the front the others are younger; behind a live one it is not too old either.
     return link_oldest(link).sent_at + engine.orphan_age
 
 
 cdef bint _see_overdue(Link* link, double now) noexcept nogil:
-    """Whether somebody waits for a reply that is overdue."""
+    """Counts the overdue requests. Whether a walk waits for one of them."""
     while link.overdue < link.count and link_expected(link, link.overdue).sent_at + link.server.reply_timeout <= now:
         link.waiting += link_expected(link, link.overdue).walk != NULL
         link.overdue += 1
@@ -156,17 +155,17 @@ cdef bint _see_overdue(Link* link, double now) noexcept nogil:
 
 
 cdef uint32_t _first_waiting(Link* link, uint32_t place) noexcept nogil:
-    """The place of the first request from there on that somebody waits for; `count` if there is none."""
+    """The place of the first request from `place` on for which a walk waits; link.count if there is none."""
     while place < link.count and link_expected(link, place).walk == NULL:
         place += 1
     return place
 
 
 cdef void _fail(Link* link, double now) noexcept nogil:
-    """The link is silent: what is overdue on it are failures of the server, which come at once.
+    """Fails the overdue requests of a silent link: each is a failure of the server.
 
-    They are counted before any of them goes on elsewhere: if the server goes out by them, all that waits for it
-    goes on together, and costs nothing of the retry budget.
+    The failures are counted before any request fails over: if they eject the server, all its requests fail over
+    together, and cost nothing of the retry budget.
     """
     cdef Server* server = link.server
     cdef double timeout = server.reply_timeout
@@ -189,7 +188,7 @@ cdef void _fail(Link* link, double now) noexcept nogil:
 
 
 cdef bint _comes_in_time(Link* link, uint32_t place, double now) noexcept nogil:
-    """Whether the reply is expected within the request's deadline, if replies go on to come as fast as they do."""
+    """Whether the reply is expected within the request's deadline, at the present rate of replies."""
     cdef uint32_t answered = link.head - link.paced_head
     cdef double expected_in
     if answered == 0:
@@ -199,9 +198,9 @@ cdef bint _comes_in_time(Link* link, uint32_t place, double now) noexcept nogil:
 
 
 cdef void _overstay(Link* link, double now) noexcept nogil:
-    """The server is slow. What comes too late, and can be asked of another server, is, once; the rest waits.
+    """The server is slow: asks another server once for replies that would come too late; other requests wait.
 
-    To ask twice for what comes in time would double the load of servers that have enough of it.
+    To ask twice for replies that come in time would double the load of servers that are loaded already.
     """
     cdef Engine* engine = link.conn.engine
     cdef double limit = max(link.server.reply_timeout, engine.plan.deadline)
@@ -225,7 +224,7 @@ cdef void _overstay(Link* link, double now) noexcept nogil:
         _time_out(link, link_expected(link, place).walk)
 
 
-# Requests have reached their deadline: ends those asks on the link without which they have an answer. With
+# Ends the asks on the link whose requests have reached their deadline, and have an answer without these asks. With
 # `are_all_looked_at` also asks that are not overdue, because their request had waited before.
 cdef void _expire_link(Link* link, double now, bint are_all_looked_at) noexcept nogil:
     cdef Walk* walk
@@ -249,7 +248,7 @@ cdef double _next_due(Link* link) noexcept nogil:
     return due if place == link.count else min(due, link_expected(link, place).sent_at + timeout)
 
 
-# Ends what is overdue on the link; returns when to look again.
+# Ends overdue asks on the link; returns the time of the next check.
 cdef double _check_link(Link* link, double now) noexcept nogil:
     cdef double orphans_due
     if link.heard_at + link.server.reply_timeout <= now:
@@ -257,7 +256,7 @@ cdef double _check_link(Link* link, double now) noexcept nogil:
     else:
         _overstay(link, now)
     orphans_due = _orphans_due(link)
-    # Whatever else waits there, and may be answered in time.
+    # Even if other requests wait on the link, and may be answered in time.
     if orphans_due <= now and not link.conn.is_broken:
         conn_break(&link.conn)
     return _next_due(link) if link.conn.is_broken else min(_next_due(link), orphans_due)
@@ -274,7 +273,7 @@ cdef uint64_t _failovers(Engine* engine) noexcept nogil:
 
 
 cdef void _haunt(Engine* engine) noexcept nogil:
-    """What has reached its deadline may wait for servers longer than its client does."""
+    """Makes ghosts of requests that have reached their deadline, but still wait on a link."""
     cdef int i, j
     for i in range(engine.server_count):
         for j in range(engine.servers[i].link_count):
@@ -322,5 +321,5 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now), claims_due(engine))
     engine_resume(engine, now)
     if has_waited or _failovers(engine) != failovers:
-        # Asked of a server that the loop above had looked at already.
+        # A request may wait now on a server that the loop above had checked already.
         engine_began(engine, now)

@@ -1,4 +1,4 @@
-"""Memory that is lent stays as long as somebody holds it, so large values need not be copied for Python."""
+"""Memoryviews of blocks: a block stays while a view refers to it, so large values are not copied for Python."""
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
@@ -24,7 +24,7 @@ cdef class Piece:
     def __dealloc__(self):
         if self.slice.block == NULL:
             return
-        # Perhaps in another thread than the engine's, which counts in the same block.
+        # This may be another thread than the engine's, which changes the same reference count.
         with cython.critical_section(self.engine):
             block_unref(self.slice.block)
 
@@ -43,7 +43,7 @@ cdef object _lend(Slice slice, object engine, bint is_read_only):
 
 
 cdef bytes _copy(Conn* conn, size_t size):
-    """The first bytes of the output, taken as sent."""
+    """The first bytes of the output, counted as sent."""
     cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
     cdef char* room = PyBytes_AS_STRING(data)
     cdef size_t left = size
@@ -62,7 +62,7 @@ cdef bytes _copy(Conn* conn, size_t size):
 
 
 cdef size_t _small(Conn* conn, size_t sendable) noexcept nogil:
-    """How many bytes stand in front of the next large piece."""
+    """Number of bytes before the next large piece."""
     cdef size_t size = 0
     cdef unsigned int i
     cdef Slice* piece
@@ -75,11 +75,11 @@ cdef size_t _small(Conn* conn, size_t sendable) noexcept nogil:
 
 
 cdef bytes conn_take(Conn* conn):
-    # Also when there is nothing to send: this is when a paused session goes on.
+    # Even without output: a paused session goes on by this call.
     conn_sent(conn, 0)
     data = _copy(conn, conn_sendable(conn))
     while conn_sendable(conn) > 0:
-        # Room in the output let more requests be answered.
+        # The room in the output has allowed more requests to be answered.
         data += _copy(conn, conn_sendable(conn))
     return data
 

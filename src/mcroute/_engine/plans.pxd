@@ -9,10 +9,10 @@ cdef struct AdmittedServer:     # server_ids.AdmittedServer in C
     int id
     bint is_new
     uint16_t cas_tag
-    uint32_t trip_after         # from here on: policy.server_options.ServerOptions, as far as engines need them
+    uint32_t trip_after         # from here on: the policy.server_options.ServerOptions that engines need
     double reply_timeout        # seconds
     uint64_t value_max          # 0: as large as the server stores
-    ServerWord* word            # NULL: the engine's own, shared with nobody
+    ServerWord* word            # NULL: the engine's own, not shared
     Description* description    # likewise
 
 cdef class CompiledPlan:
@@ -23,6 +23,6 @@ cdef class CompiledPlan:
     cdef list rings
     cdef dict ids               # server name -> id
 
-# Makes the plan's servers known to the engine, which is due before the table is installed (engine_install). A new
-# server begins in service, without a past. False without memory.
+# Makes the plan's servers known to the engine; call before engine_install. A new server begins in service, with
+# counters of 0. False without memory.
 cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count) noexcept nogil

@@ -35,7 +35,7 @@ KINDS = {
     nodes.Python: NODE_PYTHON,
 }
 
-# Below these, more than one server may be asked for a key.
+# Nodes that may ask more than one server for a key.
 _COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
 
 
@@ -220,7 +220,7 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
         server.reply_timeout = admitted.reply_timeout
         server.cas_tag = admitted.cas_tag
         server.value_set = admitted.value_max
-        # Not only if it is new: that is said once, and an admission may have failed in another thread since.
+        # Even if the server is not new: is_new is set once, and the admission may then have failed in another thread.
         if admitted.word != NULL:
             server.word = admitted.word
         if admitted.description != NULL:

@@ -1,4 +1,4 @@
-"""Frees memory when a share of it is used up: the client that takes most of it gives way, never a server."""
+"""Frees memory when a share is used up: closes the client that uses most of it, never a server's link."""
 
 from libc.stddef cimport size_t
 
@@ -9,10 +9,10 @@ cdef enum:
     RESERVED_MAX = 16 * 1024    # bytes of a block that the links' reserve gives to a reply
     REQUEST_MAX = 2 << 20       # bytes that one request takes at most in the output of a link
 
-# Closes the clients that leave most unread, until the replies are within their share again, or nobody has much.
+# Closes the clients with most unread output, until the replies are within their share, or no client has much.
 cdef void replies_relieve(Engine* engine) noexcept nogil
 
-# Whether a request that comes now is refused, before any server is asked.
+# Whether new requests are refused before any server is asked.
 cdef inline bint engine_is_short(const Engine* engine) noexcept nogil:
     return (engine.uploads.used_bytes > engine.uploads.used_share
             or engine.outbound.used_bytes > engine.outbound.used_share)
@@ -21,7 +21,7 @@ cdef inline bint engine_is_short(const Engine* engine) noexcept nogil:
 cdef inline bint links_have_room(const Engine* engine) noexcept nogil:
     return engine.outbound.used_bytes + REQUEST_MAX <= engine.outbound.used_limit
 
-# For a reply. Small ones have the links' reserve: an outcome is not to be lost because clients do not read.
+# A block for a reply. Small replies may use the links' reserve: clients that do not read must not cost an outcome.
 cdef inline Block* reply_block(Engine* engine, size_t size) noexcept nogil:
     cdef Block* block = block_new(&engine.pool, size)
     if block == NULL and size <= RESERVED_MAX:

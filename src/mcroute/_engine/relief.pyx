@@ -1,4 +1,4 @@
-"""Looked for only when a share is used up: the sessions are gone along each time, which is rare."""
+"""Searches all sessions each time; it is rare that a share is used up."""
 
 from mcroute._engine.blocks cimport out_clear, slice_unref
 from mcroute._engine.counters cimport counter_add
@@ -7,9 +7,9 @@ from mcroute._engine.state cimport ClientRequest, Session
 
 cdef enum:
     CLOSED_AT_ONCE = 16         # sessions
-    UNREAD_MIN = 64 * 1024      # bytes: who has less is not closed for it
+    UNREAD_MIN = 64 * 1024      # bytes: a session with less output is not closed
 
-# Seconds until sessions are looked at again, after nobody was found.
+# Seconds until the next search, after a search that found no session.
 cdef double RELIEF_PAUSE = 0.01
 
 
@@ -26,7 +26,7 @@ cdef Session* _most_unread(Engine* engine) noexcept nogil:
 
 
 cdef void _close(Session* session) noexcept nogil:
-    """Its memory is free at once; the driver closes the connection at the end of its turn."""
+    """Frees the session's output at once; the driver closes the connection at the end of its turn."""
     cdef ClientRequest* request = session.head
     counter_add(&session.conn.engine.counts.closed_memory, 1)
     conn_break(&session.conn)

@@ -1,11 +1,11 @@
-"""What a reply means, and whether it is the one that was asked for."""
+"""The outcome of a reply, and whether it has the key that was asked for."""
 
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.state cimport Walk
 from mcroute._protocol cimport ReplyView
 
-# What a reply of that kind means to the command, as Outcome; -1: no server says that to it.
+# The Outcome of a reply of that kind to the command; -1: no server sends such a reply.
 cdef int reply_outcome(int kind, int command) noexcept nogil
-# Whether the VALUE has the key that the walk has asked for; also if nobody waits for it.
+# Whether the VALUE has the key that the walk has asked for. True if the walk is NULL.
 cdef bint reply_is_asked(Walk* walk, const uint8_t* data, const ReplyView* view) noexcept nogil

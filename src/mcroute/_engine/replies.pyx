@@ -1,4 +1,4 @@
-"""From kinds of replies to outcomes, by command."""
+"""Maps kinds of replies to outcomes, by command."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
@@ -26,7 +26,7 @@ cdef int _meta_success(int command) noexcept nogil:
 
 
 cdef uint32_t _kinds(int command) noexcept nogil:
-    """The kinds of one-line replies that a server has for the command, as bits. What follows VALUE is not here."""
+    """The kinds of one-line replies that a server has for the command, as bits; without classic VALUE replies."""
     if command <= CMD_GATS:
         return 0
     if command <= CMD_CAS:
@@ -52,7 +52,7 @@ for _command in range(<int>COMMAND_COUNT):
 
 
 cdef int reply_outcome(int kind, int command) noexcept nogil:
-    """What a one-line reply means to the command; -1: no server says that to it, the link is out of step."""
+    """The Outcome of a one-line reply to the command; -1: no server sends it, so the link is out of step."""
     if not KINDS[command] >> kind & 1:
         return -1
     if kind == REPLY_STORED:

@@ -1,19 +1,19 @@
-"""A request's life: from the memory for it until nothing works for it any more."""
+"""Allocates requests, counts their walks, and frees them."""
 
 from mcroute._engine.state cimport ClientRequest, Engine, Session
 
-# A request of the session, last in its order, or without a session a call. NULL without memory.
+# A new request, the last of the session, or without a session a call. NULL without memory.
 cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil
-# One walk of the request has ended for good; frees the request after the last, if it has been answered.
+# Ends one walk of the request; after the last one, frees the request if it is answered.
 cdef void request_walk_ended(ClientRequest* request) noexcept nogil
-# The result of a finished call has been taken.
+# Removes a finished call whose result has been taken.
 cdef void request_taken(ClientRequest* request) noexcept nogil
-# Nobody waits for the call any more, whether it has finished or not.
+# Discards the call's result, whether the call has finished or not.
 cdef void call_forget(ClientRequest* request) noexcept nogil
 # Frees an answered request, for which no walk is at work.
 cdef void request_release(ClientRequest* request) noexcept nogil
 
-# Nothing is begun for a request whose deadline has come. An answer alone does not end it: what is detached, or slower
-# than the fastest copy, is carried out too.
+# After its deadline no ask begins for a request. An answer alone does not end it: detached and slower copies get the
+# request too.
 cdef inline bint request_is_over(const ClientRequest* request) noexcept nogil:
     return request.deadline.at <= request.plan.engine.now

@@ -79,6 +79,6 @@ cdef void request_taken(ClientRequest* request) noexcept nogil:
 
 
 cdef void call_forget(ClientRequest* request) noexcept nogil:
-    # One that has finished stays in the list; without its number nobody is told.
+    # A finished call stays in the list; calls_take skips calls without a number.
     request.call = 0
     request.plan.engine.calls -= 1

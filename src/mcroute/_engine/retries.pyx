@@ -1,4 +1,4 @@
-"""Tokens: earned by requests and by time, spent on retries."""
+"""Tokens: requests and time earn them, retries spend them."""
 
 from mcroute._engine.alarms cimport server_notice
 from mcroute._engine.state cimport RETRIES_MAX, TIMEOUT, PlanTable
@@ -27,7 +27,7 @@ cdef bint retry_is_refused(Engine* engine, Server* server) noexcept nogil:
 
 
 cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
-    """Only what follows a timeout costs a token: refusals and resets are over, and cost nobody anything."""
+    """Only a retry after a timeout costs a token: a refused or reset request loads its first server no more."""
     if outcome != TIMEOUT or engine.is_failing_over:
         return True
     if retry_is_refused(engine, engine.late_server):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ("NO_RENAMES", "AdmittedServer", "Identity", "ServerIds")
 
-TAGS_KEPT = 4096  # names of servers, also of those that have left
+TAGS_KEPT = 4096  # names of servers, also of departed ones
 TAG_MASK = 0xFFFF
 
 Address = tuple[str, int] | str
@@ -27,13 +27,13 @@ class AdmittedServer(NamedTuple):
 
     name: str
     id: int
-    is_new: bool  # the id is another server's, or nobody's, until now
+    is_new: bool  # the server has just got its id
     cas_tag: int  # of its CAS tokens
     options: ServerOptions
 
 
 class ServerIds:
-    """Gives ids from 0 to servers, told apart by name and address, and remembers them over plans.
+    """Gives ids, from 0 on, to servers by name and address, and keeps them over plans.
 
     Engines that are to agree on the ids share one of these, and install every plan that it has admitted.
     """
@@ -45,9 +45,9 @@ class ServerIds:
     def admit(
         self, plan: Plan, is_free: Callable[[int], bool], renamed: Mapping[Identity, Identity] = NO_RENAMES
     ) -> list[AdmittedServer]:
-        """The servers of the plan with their ids. A newcomer takes the id of a server that is gone for good,
-        which `is_free` says, else the next. A server that was `renamed` keeps its id: from its new name
-        and address to its earlier ones."""
+        """The servers of the plan with their ids. A new server takes the id of a departed server if `is_free`
+        says that nothing refers to it, else the next id. `renamed` maps a new name and address to the earlier
+        ones of the same server, which keeps its id."""
         self._rename(renamed)
         wanted = {(server.name, server.address) for server in plan.servers}
         tags = self._tags_of([server.name for server in plan.servers])
@@ -68,7 +68,7 @@ class ServerIds:
         ids = {later: self._ids.pop(earlier) for later, earlier in known.items()}
         for later, server_id in ids.items():
             if later in self._ids:
-                # Its id stays in use, until it is given away.
+                # This id stays in use until another server gets it.
                 self._ids["", f"{later} before {server_id}"] = self._ids[later]
             self._ids[later] = server_id
 
@@ -77,7 +77,7 @@ class ServerIds:
             if identity not in wanted and is_free(server_id):
                 del self._ids[identity]
                 return server_id
-        # Ids are only reused, never dropped: all below the count are in use.
+        # Ids are reused, never removed: all ids below the count are in use.
         return len(self._ids)
 
     def _tags_of(self, names: list[str]) -> Mapping[str, int]:

@@ -7,8 +7,8 @@
     bits 5-28   ghosts: writes that timed out on some engine's link and may still be executed
     bits 29-63  missed writes: not delivered here while another copy may have taken them; only grows
 
-One word, because its parts depend on each other: a server returns to service only if it has missed no write since the
-supervisor put it in order. A write that a copy missed is in the word before its client gets an answer, so no engine
+One word, because its parts depend on each other: a server returns to service only if it has missed no write since its
+return began. A write that a copy missed is in the word before its client gets an answer, so no engine
 reads that copy afterwards.
 
 A ghost on a link of our own is harmless: later requests queue behind it. A ghost on another engine's link may be

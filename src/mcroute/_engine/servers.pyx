@@ -1,4 +1,4 @@
-"""An engine's servers as a supervisor sees them: their states, what they missed, and what was counted."""
+"""An engine's servers for its supervisor: their states, missed writes and counters."""
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
@@ -20,7 +20,7 @@ from mcroute._engine.server_words cimport (
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
 cdef class EngineServers:
-    """What an `Engine` is besides its plans and connections; by itself it has no servers. Servers are ids."""
+    """The servers, bounds and counters of an `Engine`; by itself it has no servers. Servers are given by their ids."""
 
     def __cinit__(self, *plan, uint64_t seed=1, **options):
         self.state = engine_new(seed)
@@ -41,7 +41,7 @@ cdef class EngineServers:
         return f"<{type(self).__name__}: {up} of {count} servers in service>"
 
     cdef EngineState* own(self) except NULL:
-        """For whatever changes the engine: while a generator runs, what its route is told of may not be freed."""
+        """The state, for methods that change it. Raises RuntimeError while generators run: they read its events."""
         if self.runs_routes:
             raise RuntimeError("the engine runs routes: neither their steps() nor another thread may call it")
         return self.state
@@ -53,15 +53,15 @@ cdef class EngineServers:
 
     @cython.critical_section
     def server_state(self, int server):
-        """0 in service, 1 ejected (by the engine's trip rule or as it was told), 2 returning."""
+        """0 in service, 1 ejected (by the engine, or by `set_server_state`), 2 returning."""
         return word_state(self.server(server).word)
 
     @cython.critical_section
     def set_server_state(self, int server, int state, missed=None, bint unless_stale=False):
-        """Puts a server into service (0), or out of it (1 ejected, 2 returning).
+        """Sets a server's state: 0 in service, 1 ejected, 2 returning.
 
-        With `missed`, it is put into service if it has missed no more writes than that, else ejected; with
-        `unless_stale`, if `is_stale` does not hold. What waits on a server that is ejected fails over.
+        With `missed`, restores it if it has missed exactly that number of writes, else ejects it; with `unless_stale`,
+        restores it unless it `is_stale`, else ejects it. With state 1, requests that wait on the server fail over.
         """
         cdef Server* target = self.server(server)
         cdef bint is_put = True
@@ -79,12 +79,12 @@ cdef class EngineServers:
 
     @cython.critical_section
     def protect(self, int server, bint is_protected):
-        """Whether failures in a row leave the server in service; a write that it missed never does."""
+        """Sets whether failures in a row do not eject the server; a missed write ejects it in any case."""
         word_protect(self.server(server).word, is_protected)
 
     @cython.critical_section
     def out(self):
-        """The ids of the servers that are out of service, or would be if they were not kept: a set."""
+        """The ids of the servers that are out of service, or spared: a set."""
         cdef int i
         return {i for i in range(self.state.server_count)
                 if word_state(self.state.servers[i].word) != SERVER_UP or word_is_spared(self.state.servers[i].word)}
@@ -97,60 +97,60 @@ cdef class EngineServers:
 
     @cython.critical_section
     def is_spared(self, int server):
-        """Whether it would be out of service if it were not kept. Until `set_server_state` is called for it."""
+        """Whether protection has prevented the server's ejection since the last `set_server_state` for it."""
         return word_is_spared(self.server(server).word)
 
     @cython.critical_section
     def is_stale(self, int server):
-        """Whether it may hold old values: a write did not reach it, while another copy may have taken it.
+        """Whether the server may hold old values: a write did not reach it, while another copy may have taken it.
 
-        Since it was last put into service. A write that timed out says nothing yet.
+        Only writes since the server was last restored count. A write that timed out is not missed yet.
         """
         return word_is_stale(self.server(server).word)
 
     def set_limits(self, limits):
-        """Bounds of its memory and of requests' values from now on, as a `mcroute.policy.Limits`."""
+        """Sets the bounds of memory and of requests' values, by a `mcroute.policy.Limits`."""
         cdef Bounds bounds = bounds_of(limits)
         with cython.critical_section(self):
             engine_set_bounds(self.own(), &bounds)
 
     @cython.critical_section
     def set_item_size_max(self, int server, uint64_t size, uint32_t flags_size=4):
-        """The server stores values of up to so many bytes, and client flags of `flags_size`.
+        """The server has reported that it stores values of up to `size` bytes, and client flags of `flags_size` bytes.
 
-        Larger values are not read from it. Larger flags are taken from clients if all servers store them.
+        Larger values from it are skipped. Clients may send flags of 64 bits if all servers store them.
         """
         cdef Said said = Said(server, size, flags_size)
         server_said(self.own(), &said)
 
     @cython.critical_section
     def describe(self, int server, str name, str fault=""):
-        """What clients are told of a server in errors: its name, and why it cannot be used, if it cannot.
+        """Sets the server's description in error lines: its name, and the reason why it cannot be used, if any.
 
-        Both are cut to 127 and 191 bytes. Without a name nothing is told.
+        The name is cut to 127 bytes, the reason to 191. With an empty name, error lines do not mention the server.
         """
         description_write(self.server(server).description, name, fault)
 
     @cython.critical_section
     def losses(self):
-        """A `Losses`: what was refused, closed or read past without any server's failing."""
+        """A `Losses`: counts of refusals, closed sessions, skipped values and desyncs."""
         return engine_losses(self.state)
 
     @cython.critical_section
     def take_desyncs(self):
-        """A `ServerDesync` for each server of whose links one was out of step since the last time, at most 16."""
+        """A list of `ServerDesync`: one for each server with desyncs since the last call, at most 16."""
         cdef Desyncs taken
         desyncs_take(self.own(), &taken)
         return desyncs_as_values(&taken)
 
     @cython.critical_section
     def ejections(self):
-        """How often the engine itself has taken a server out of service; only grows."""
+        """Number of ejections by the engine itself; only grows."""
         return self.state.counts.ejections
 
     @cython.critical_section
     def troubles(self):
-        """By server: (replies later than the reply timeout, retries that the budget refused); they only grow."""
+        """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
         return engine_troubles(self.state)
 
     @cython.critical_section
@@ -160,20 +160,20 @@ cdef class EngineServers:
 
     @cython.critical_section
     def missed_writes(self, int server):
-        """Writes that this server did not receive while another copy may have; only grows."""
+        """Number of writes that the server has missed, see `is_stale`; only grows."""
         return word_missed(self.server(server).word)
 
     def counters(self):
-        """What the engine has counted since it was made; counters only grow. A part of `snapshot`."""
+        """The engine's counters since it was made, by name; a part of `snapshot`."""
         with cython.critical_section(self):
             snapshot = engine_snapshot(self.state, {})
         return snapshot.counters
 
     @cython.critical_section
     def snapshot(self):
-        """All that the engine has counted, as a Snapshot with the servers of the installed plan.
+        """All counters of the engine, as a Snapshot with the servers of the installed plan.
 
-        A server's part begins when it gets its id. What the engine answers by itself (version, noop) is counted
+        A server's part begins when it gets its id. Requests that the engine answers by itself (version, noop) count
         as HIT.
         """
         return engine_snapshot(self.state, {} if self.compiled is None else self.compiled.ids)

@@ -1,4 +1,4 @@
-"""Incoming bytes of sessions."""
+"""Input of sessions."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
@@ -32,7 +32,7 @@ cdef void _answer_locally(Session* session, ClientRequest* request) noexcept nog
         line = version_line(&size)
         request_answer_text(request, line, size)
     elif request.view.command == CMD_VERBOSITY:
-        # A proxy has no such verbosity; clients that set it expect to be heard.
+        # The proxy ignores it, but clients expect a reply.
         request_answer_line(request, b"OK\r\n")
     elif request.view.command == CMD_META_NOOP:
         request_answer_line(request, b"MN\r\n")
@@ -82,7 +82,7 @@ cdef bint _is_authentication(Session* session, const uint8_t* data, const Reques
 
 
 cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
-    """How many of the bytes are still the refused request's."""
+    """Number of the bytes that still belong to the refused request."""
     cdef size_t skipped = <size_t>min(session.conn.swallow, <uint64_t>size)
     session.conn.swallow -= skipped
     if session.conn.swallow == 0 and session.closes_behind:
@@ -91,10 +91,10 @@ cdef size_t _swallow(Session* session, size_t size) noexcept nogil:
     return skipped
 
 
-# ---- gets whose line is not kept as a whole ----
+# ---- gets that run in parts, because their line is too long ----
 
 cdef size_t _skip_rest(Session* session, const uint8_t* data, size_t size) noexcept nogil:
-    """How many of the bytes are still the line's of a get that has failed."""
+    """Number of the bytes that still belong to the line of a get that has failed."""
     cdef const uint8_t* newline = <const uint8_t*>memchr(data, c"\n", size)
     if newline == NULL:
         return size
@@ -103,7 +103,7 @@ cdef size_t _skip_rest(Session* session, const uint8_t* data, size_t size) noexc
 
 
 cdef bint _waits_for_part(Session* session) noexcept nogil:
-    """One part is asked for at a time, and its client takes the items, so that memory has a bound."""
+    """Whether the next part has to wait: parts run one at a time, as fast as the client reads, to bound memory."""
     return session.has_rest and (session.head != NULL or session.conn.out.bytes > UNREAD_BYTES)
 
 

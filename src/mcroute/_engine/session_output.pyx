@@ -33,7 +33,7 @@ cdef bint _write_items(Session* session, ClientRequest* request) noexcept nogil:
 
 
 cdef bint _is_hushed(ClientRequest* request) noexcept nogil:
-    """Quiet meta commands leave out the reply that is the rule: a get's miss, another's success."""
+    """Whether to omit the reply: for quiet meta commands a get's miss, another command's success."""
     if not request.view.flags & REQ_QUIET:
         return False
     if request.view.command == CMD_META_GET:
@@ -42,13 +42,13 @@ cdef bint _is_hushed(ClientRequest* request) noexcept nogil:
 
 
 cdef void _end_behind_items(Session* session) noexcept nogil:
-    """An error stands in the place of an item: nobody is to read on behind a get that has no END."""
+    """Closes the session after an error in the place of an item: without END, later replies would be misread."""
     session_abandon(session)
     session.conn.is_closing = True
 
 
 cdef void _note_part(Session* session, ClientRequest* request) noexcept nogil:
-    """Of a get in parts, see request_part: whether it has items so far, or has failed."""
+    """Notes, of a get in parts (see request_part), whether it has items so far, or has failed."""
     cdef uint32_t i
     cdef bint has_items = request.is_in_rounds and request_rounds(request).hits > 0
     if not request.view.flags & REQ_RESUMED:
@@ -136,7 +136,7 @@ cdef void _count(ClientRequest* request, Engine* engine) noexcept nogil:
     counter_add(&engine.counts.replies, 1)
     if command == NO_COMMAND:
         return
-    # Its deadline has been the same since it began.
+    # The deadline has not changed since the request began.
     histogram_add(&engine.counts.durations[command], engine.now - (request.deadline.at - request.plan.deadline))
     results = engine.counts.results[command]
     if request.keys == NULL:
@@ -155,7 +155,7 @@ cdef void _count(ClientRequest* request, Engine* engine) noexcept nogil:
 
 
 cdef void _let_go_on(Session* session) noexcept nogil:
-    """The session's first request, if it is a multiget between two rounds, goes on at the end of the turn."""
+    """If the session's first request is a multiget between two rounds, it goes on at the end of the turn."""
     cdef ClientRequest* request = session.head
     if request == NULL or not request.is_stalled or request.is_released:
         return
@@ -200,7 +200,7 @@ cdef void _finish(ClientRequest* request) noexcept nogil:
 cdef void request_answer(ClientRequest* request, Slice reply) noexcept nogil:
     if reply.block != NULL:
         block_ref(reply.block)
-    # Of a multiget it may be a server's refusal.
+    # A multiget may have a server's refusal here.
     slice_unref(&request.reply)
     request.reply = reply
     _finish(request)

@@ -6,13 +6,13 @@ from libc.stdint cimport uint8_t
 from mcroute._engine.state cimport Engine, Session
 from mcroute._protocol cimport RequestView
 
-# Answers what the parser has refused, and reads past it, or closes the session.
+# Answers the request that the parser has refused, and discards its bytes, or closes the session.
 cdef void session_turn_down(Session* session, const uint8_t* data, RequestView* view, bint closes) noexcept nogil
-# The same for a session's first request that looks like a password.
+# Answers a session's first request that looks like a password, and discards its bytes.
 cdef void session_refuse_password(Session* session, RequestView* view) noexcept nogil
-# Refuses the value that has begun to come: the rest of it is read past. What has come is the caller's to drop. False if
-# what has begun is no value.
+# Refuses the request whose value has begun to arrive, and discards the rest of its bytes; the caller discards those
+# that have arrived. False if the input begins with no value.
 cdef bint session_refuse(Session* session) noexcept nogil
-# Refuses values that are on their way, the longest first, until the requests' share has room for that many bytes. False
-# if the session itself would be next.
+# Refuses arriving values, the largest first, until the requests' share has room for `wanted` bytes. False if there is
+# not enough room, or the asker's value would be next.
 cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil

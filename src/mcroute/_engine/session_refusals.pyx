@@ -1,4 +1,4 @@
-"""The answers to refused requests, and values that give way when memory is used up."""
+"""Answers to refused requests, and refusals of arriving values when memory is used up."""
 
 from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memcpy, strlen
@@ -18,11 +18,11 @@ from mcroute._protocol cimport (
 )
 
 cdef enum:
-    REFUSED_AT_ONCE = 16        # values; the next bytes that come refuse more
+    REFUSED_AT_ONCE = 16        # values in one call of requests_relieve; later input refuses more
 
 
 cdef void _refuse(Session* session, int error, int flags) noexcept nogil:
-    """`flags` are those of what is refused."""
+    """Answers with the error's text, if it has one. `flags` are those of the refused request."""
     cdef size_t size = 0
     cdef const char* text = error_text(error, &size)
     counter_add(&session.conn.engine.counts.refused, 1)
@@ -42,7 +42,7 @@ cdef void _answer_refused(Session* session, const char* text, size_t size, int f
 
 
 cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size, bint closes) noexcept nogil:
-    """Goes on: a client may send many requests before it reads, and waits for a reply to each of them."""
+    """The session goes on: a client may send many requests before it reads, and waits for a reply to each."""
     cdef uint8_t[BINARY_REFUSAL_MAX] reply
     counter_add(&session.conn.engine.counts.refused, 1)
     if not session.is_binary:
@@ -50,15 +50,15 @@ cdef void _refuse_binary(Session* session, const uint8_t* data, uint64_t size, b
     _answer_refused(session, <const char*>reply, binary_refusal(reply, data), 0)
     session.conn.swallow = size
     session.is_binary = True
-    # Behind the body: of a connection that is closed with unread bytes the reply may be lost.
+    # Closed after the body: if a connection is closed with unread bytes, the reply may be lost.
     session.closes_behind = closes
 
 
 cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refused) noexcept nogil:
-    """Deletes what a refused value was to replace, as memcached does: the old one is stale to its writer.
+    """Deletes the value that a refused one was to replace, as memcached does: the old one is stale to its writer.
 
-    The refusal is told once that is done, so that nobody who has heard it reads the old value. False if there is no
-    memory for it.
+    The client gets the refusal after the delete, so that no client reads the old value after it. False if there is no
+    memory for the delete.
     """
     cdef Engine* engine = session.conn.engine
     cdef const char* mark = b" b\r\n" if refused.flags & REQ_BASE64 else b"\r\n"
@@ -70,7 +70,7 @@ cdef bint _refuse_value(Session* session, const uint8_t* data, RequestView* refu
         return False
     counter_add(&engine.counts.refused, 1)
     request.verdict = <uint8_t>refused.error
-    # In the meta form, because only that has keys in base64, and none that is taken for a noreply.
+    # A meta delete: it can have a key in base64, and no key in it is taken for noreply.
     memcpy(block.data, b"md ", strlen(b"md "))
     block.fill = strlen(b"md ")
     memcpy(block.data + block.fill, data + refused.key_offset, refused.key_size)
@@ -117,7 +117,7 @@ cdef void session_turn_down(Session* session, const uint8_t* data, RequestView* 
 
 
 cdef void session_refuse_password(Session* session, RequestView* view) noexcept nogil:
-    """A password is not stored like a value. Nothing is deleted either: the key means nothing."""
+    """Refuses a password instead of storing it as a value. Deletes nothing: its key has no meaning."""
     _refuse(session, ERROR_AUTHENTICATION, 0)
     session.conn.swallow = view.size
 

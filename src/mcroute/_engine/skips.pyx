@@ -48,7 +48,7 @@ cdef size_t skip_begin(Link* link, const uint8_t* data, const ReplyView* view, i
 cdef size_t skip_on(Link* link, const uint8_t* data, size_t size) noexcept nogil:
     cdef uint64_t left = link.conn.swallow
     cdef size_t taken = size if size < left else <size_t>left
-    # The last two bytes of all are the line end: those of them that are here.
+    # The last two bytes are the line end: checks those of them that have arrived.
     if (left >= 2 and left - taken <= 1 and data[left - 2] != b"\r"
             or left >= 1 and left == taken and data[left - 1] != b"\n"):
         return 0

@@ -1,4 +1,4 @@
-"""What engines have counted, as values that can be added up: one snapshot an engine, one sum a process."""
+"""Counters of engines, as values that can be added: one snapshot for each engine, one sum for the process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _merged(one: Mapping[_Key, Any], other: Mapping[_Key, Any]) -> dict[_Key, An
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Durations, as counts by bucket: in bucket i is what was below BOUNDS[i] seconds, and in none before."""
+    """Durations as counts by bucket: bucket i has those below BOUNDS[i] seconds, in no earlier bucket."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
     sum_s: float = 0.0
@@ -36,13 +36,13 @@ class Latencies:
         return sum(self.counts.values())
 
     def below(self, seconds: float) -> int:
-        """How many were shorter; exact if that is one of BOUNDS, else those in buckets that end before."""
+        """Number of durations below `seconds`: exact for one of BOUNDS, else of buckets that end before."""
         return sum(count for bucket, count in self.counts.items() if BOUNDS[bucket] <= seconds)
 
     def quantile(self, share: float) -> float:
         """The duration, in seconds, that this share did not exceed; within 6.25 %, or half a microsecond.
 
-        0 if nothing was counted. Of what lasted 67 s or longer nothing more is known: 67.1.
+        0 if nothing was counted; 67.1 for all durations of 67.1 s or longer.
         """
         left = share * self.count
         for bucket in sorted(self.counts):
@@ -59,7 +59,7 @@ def _middle(bucket: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ServerSnapshot:
-    """Of one server: counters by name, what asks came to, and how long replies took, late ones too."""
+    """One server's counters by name, outcomes of asks, and durations of replies, late ones included."""
 
     counters: Mapping[str, int] = field(default_factory=dict)
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
@@ -75,11 +75,12 @@ class ServerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Of one engine, or by `sum(snapshots, Snapshot())` of several. What is 0 is missing, but in `counters`.
+    """One engine's counts, or with `sum(snapshots, Snapshot())` those of several.
 
-    `results` are requests by command and outcome, each key of a multiget for itself; `failovers` are by what
-    the server before came to; `durations` are of requests, by command; `servers` are by name. `variants` are
-    those of the results that memcached counts apart: "mg T", "ms C", "ma MD" and "md I".
+    Counts of 0 are missing, except in `counters`. `results` are requests by command and outcome, each key of
+    a multiget for itself; `failovers` are by the outcome of the server before; `durations` are of requests,
+    by command; `servers` are by name. `variants` are those of the results that memcached counts apart:
+    "mg T", "ms C", "ma MD" and "md I".
     """
 
     counters: Mapping[str, int] = field(default_factory=dict)

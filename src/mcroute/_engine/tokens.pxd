@@ -1,7 +1,7 @@
 """CAS tokens that carry their server: where a key has copies, a token is good on the server that gave it only.
 
-What a server calls n, clients see as n << TAG_BITS with the server's tag below. Servers count from 1; a token
-beyond 48 bits, as only a meta E flag can make one, comes back cut off, and never fits.
+A server's token n is n << TAG_BITS for clients, with the server's tag in the low bits. Servers count from 1. A token
+of more than 48 bits, which only a meta E flag can make, comes back truncated, and never matches.
 """
 
 from libc.stddef cimport size_t

@@ -51,7 +51,7 @@ cdef bint token_of_request(ClientRequest* request, uint64_t* token) noexcept nog
 
 
 cdef bint _find_token(const uint8_t* reply, ReplyView* view, uint32_t* start, uint32_t* size) noexcept nogil:
-    """Where the digits stand: at the end of a VALUE line, or behind a meta reply's c."""
+    """Finds the token's digits: at the end of a VALUE line, or behind a meta reply's c."""
     cdef uint32_t end
     if view.kind != REPLY_VALUE:
         return _find_flag(reply, view.flags_offset, view.flags_end, b"c", start, size)

@@ -1,15 +1,15 @@
-"""Servers that fail: the trip rule takes them out of service, and what waits on them goes on elsewhere."""
+"""Servers that fail: the trip rule ejects them, and the requests that wait on them fail over."""
 
 from libc.stdint cimport uint32_t
 
 from mcroute._engine.state cimport Link, Server
 
-# What waits on a server that has tripped, on whatever engine, fails over, unless the server is in service again.
+# Fails over the requests that wait on a server since any engine has ejected it, unless it is in service again.
 cdef void server_fail_over(Server* server) noexcept nogil
-# So many failures at once, which are counted alone; whether it is out by them is server_trip's caller's to see.
+# Counts failures. The caller compares Server.failures with trip_after, and calls server_trip.
 cdef void server_count_failures(Server* server, uint32_t more) noexcept nogil
-# Takes the server out of service, unless it is the last of a pool.
+# Ejects the server, unless it is protected.
 cdef void server_trip(Server* server) noexcept nogil
-# The connection is gone: everything expected on it ends as lost, or as not sent. It was the server's doing, or that of
-# this process, which had no descriptor or memory left for it.
+# The link is closed: all requests expected on it end as LOST, or as EJECTED if they were not sent. `is_ours`: no
+# failure of the server, because this process had no descriptor or memory for the connection.
 cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil

@@ -25,21 +25,21 @@ cdef void server_trip(Server* server) noexcept nogil:
         counter_add(&engine.counts.ejections, 1)
     elif tripped == SPARED:
         counter_add(&engine.counts.spared, 1)
-    # Also if another thread's engine has ejected it.
+    # Even if another thread's engine has ejected the server.
     server_fail_over(server)
 
 
 cdef void server_count_failures(Server* server, uint32_t more) noexcept nogil:
     cdef uint64_t ups = word_ups(server.word)
     if ups != server.ups_seen:
-        # Failures from before it was put into service are forgotten, in each engine when it counts the next.
+        # Each engine resets the failures from before the server was restored when it counts the next one.
         server.ups_seen = ups
         server.failures = 0
     counter_add(&server.counts.failed, more)
     server.failures += more
 
 
-# One more failure: too many in a row, and the server is out until the supervisor says otherwise.
+# Counts one more failure; too many in a row eject the server until the supervisor restores it.
 cdef void _failed(Server* server) noexcept nogil:
     server_count_failures(server, 1)
     if server.failures >= server.trip_after:
@@ -56,7 +56,7 @@ cdef void server_fail_over(Server* server) noexcept nogil:
     server.outs_seen = outs
     if server.link_count == 0:
         return
-    # All at once, and no more than was in flight when it went out: no retry storm can come of that.
+    # At most the requests in flight at the ejection fail over, and only once: no retry storm can follow.
     engine = server.links[0].conn.engine
     before = engine.is_failing_over
     engine.is_failing_over = True
@@ -70,7 +70,7 @@ cdef void _drop_oldest(Link* link, int outcome) noexcept nogil:
     cdef Walk* walk = link_oldest(link).walk
     counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
     if walk == NULL and link_oldest(link).is_copied:
-        # Before it is no ghost any more, which it is for the engines of other threads.
+        # Before the ghost ends: until then it keeps other threads' engines from the key.
         server_missed(link.server, link.conn.engine)
     link_arrived(link)
     if walk != NULL:
@@ -78,7 +78,7 @@ cdef void _drop_oldest(Link* link, int outcome) noexcept nogil:
 
 
 cdef void _drop_unsent(Link* link) noexcept nogil:
-    """What waits for the end of the handshake is not sent any more."""
+    """Ends the requests that wait for the end of the handshake; they are not sent."""
     cdef uint32_t left = 0
     cdef uint32_t i
     out_cut(&link.conn.out, link.script_unsent)
@@ -87,14 +87,14 @@ cdef void _drop_unsent(Link* link) noexcept nogil:
     link.waiting = 0
     for i in range(link.count):
         left += link_expected(link, i).step == 0
-    # Not what comes meanwhile, from walks that end here.
+    # Requests that queue meanwhile, from walks that end here, are not counted.
     while left > 0 and link_advance(link):
         _drop_oldest(link, EJECTED)
         left -= 1
 
 
 cdef void _fail_over_link(Link* link) noexcept nogil:
-    """What waits on an ejected server fails over now; its replies are dropped if they ever come."""
+    """Fails over the requests that wait on an ejected server; their replies are discarded if they come."""
     cdef uint32_t i
     cdef Walk* walk
     if link.state in (LINK_CONNECTING, LINK_GREETING):
@@ -116,7 +116,7 @@ cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil:
         counter_add(&link.server.counts.disconnects, 1)
     link.state = LINK_CLOSED
     while link.count > 0:
-        # What has waited for the end of a handshake was certainly not executed.
+        # Requests that waited for the end of a handshake were certainly not executed.
         _drop_oldest(link, EJECTED if was_made else LOST)
     out_clear(&link.conn.out)
     if is_failure:

@@ -1,4 +1,4 @@
-"""Deletes a key from copies that may hold something else than what the client is told.
+"""Deletes a key from copies that may hold another value than the client's answer says.
 
 The children of a walk are bits here: bit i is child i of its node. Walk.absent collects them, Walk.position counts
 the undos under way.
@@ -15,8 +15,8 @@ cdef enum:
 cdef uint32_t undo_bit(Walk* walk, int child) noexcept nogil
 # The bits of all children that can be undone.
 cdef uint32_t undo_bits(Walk* walk) noexcept nogil
-# Runs an undo at each of these children. Whether all have ended already; else the node is told of
-# each end, as of a child UNDONE.
+# Runs an undo at each of these children. Whether all have ended already; else the node's child_ends is called for each
+# end, with UNDONE as the child.
 cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil
 # An undo has ended: the walk ends with the last of them.
 cdef void undo_ended(Walk* walk) noexcept nogil

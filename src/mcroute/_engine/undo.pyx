@@ -1,6 +1,6 @@
-"""A copy that refused a write, or did one that its client was refused, must not be read: its key is deleted.
+"""Deletes a key from a copy that refused a write, or executed one whose client got an error: it must not be read.
 
-The reply waits for that. A copy whose delete fails has missed a write, and goes out of service like any other
+The reply waits for the delete. A copy whose delete fails has missed a write, and is ejected as for any missed write
 (docs/decisions/0003-missed-write.md).
 """
 
@@ -46,7 +46,7 @@ cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:
     cdef PlanNode* node = &plan.nodes[walk.node]
     cdef Walk* child
     cdef int i
-    # One more than there are, so that undos which end at once do not end the walk before all have begun.
+    # One more than there are, so that undos that end at once do not end the walk before all have begun.
     walk.position += 1
     for i in range(BITS):
         if not bits >> i & 1:

@@ -1,4 +1,4 @@
-"""Walking the plan: which server is asked next, and what the request is answered in the end."""
+"""Walks: run a request through its plan, ask servers, and answer the request in the end."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t
@@ -8,13 +8,13 @@ from mcroute._engine.state cimport ClientRequest, Link, PlanNode, Server, Walk
 from mcroute._hashing cimport hash_murmur3_32
 
 cdef enum:
-    LINK_SEED = 0x6C696E6B      # not the rings': which link it is must not depend on which server it is
+    LINK_SEED = 0x6C696E6B      # not the rings': a key's link must not depend on its server
 
 # Runs the request's plan from its root.
 cdef void walk_plan(ClientRequest* request) noexcept nogil
-# An ask has ended. The reply is referred to where it is kept; an empty slice where no server answered.
+# Ends a walk. The callee takes references of its own to the reply; an empty slice if no server answered.
 cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil
-# The request's deadline has come: answers it as a timeout, and orphans what is still in flight for it.
+# The request's deadline has come: answers it with a timeout. Its walks run on.
 cdef void walk_expire(ClientRequest* request) noexcept nogil
 
 # For the nodes: a new walk below `parent`, or without one at the top (NULL without memory); running it, asking
@@ -31,7 +31,7 @@ cdef int walk_resolve(ClientRequest* request, int node, const uint8_t* key, size
 cdef Server* walk_server(ClientRequest* request, PlanNode* node, const uint8_t* key, size_t size) noexcept nogil
 
 cdef inline Link* walk_link(Server* server, const uint8_t* key, size_t size) noexcept nogil:
-    """A key has one link, whoever asks: on two, a request could overtake an earlier one that timed out."""
+    """The key's link, always the same one: on another, a request could overtake an earlier one that timed out."""
     if server == NULL or server.link_count <= 1:
         return server.links[0] if server != NULL else NULL
     return server.links[hash_murmur3_32(key, size, LINK_SEED) % <uint32_t>server.link_count]

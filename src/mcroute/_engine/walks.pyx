@@ -73,10 +73,10 @@ cdef void walk_free(Walk* walk) noexcept nogil:
     request_walk_ended(request)
 
 
-# ---- answers that no server gave ----
+# ---- the engine's own answers ----
 
 cdef void _answer_plain(ClientRequest* request, const char* line) noexcept nogil:
-    """Of meta replies only the miss of a get has no flags."""
+    """Adds flags to meta replies, except to EN, the miss of a get."""
     cdef Block* block
     if request.view.command < CMD_META_GET or text_begins(<const uint8_t*>line, strlen(line), b"EN"):
         request_answer_line(request, line)
@@ -129,7 +129,7 @@ cdef Server* walk_server(ClientRequest* request, PlanNode* node, const uint8_t* 
 
 
 cdef bint _shuns(Walk* walk, Server* server) noexcept nogil:
-    """Another engine's ghost may follow what this walk sends. A read that no other copy can answer takes the risk."""
+    """Whether to skip the server, because another engine's ghost may follow. A read without another copy is sent."""
     return (walk.request.is_haunted and word_has_others_ghosts(server.word, server.ghosts)
             and (walk.parent != NULL or walk.is_group or walk.request.group > GROUP_LAST_READ))
 
@@ -151,7 +151,7 @@ cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
         if send_request(link, walk):
             counter_add(&server.counts.requests, 1)
             return
-        # Part of a request may stand in the link's output: nothing can follow it.
+        # Part of the request may be in the link's output: no other request can follow.
         conn_break(&link.conn)
         reason = LOST
     walk_end(walk, reason, NOTHING)
@@ -204,7 +204,7 @@ cdef void walk_carry(Walk* walk, Walk* parent, int outcome, Slice reply) noexcep
 
 
 cdef bint _has_missed(Walk* walk, int outcome, Slice reply) noexcept nogil:
-    """Whether the copy holds an older value from now on. An undo is a delete."""
+    """Whether the copy has missed the write, and may hold an older value. An undo is a delete."""
     cdef int group = GROUP_DELETE if walk.purpose == UNDO else walk.request.group
     if not walk.request.plan.missed[group] >> outcome & 1:
         return False
@@ -222,7 +222,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
         return
     if walk.server >= 0 and _has_missed(walk, outcome, reply) and walk_is_copied(walk):
         server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
-    # The reply may be the walk's own: it is freed only after the walk above has taken what it wants.
+    # The walk may own the reply: free the walk only after the walk above has taken a reference.
     walk_carry(walk, walk.parent, outcome, reply)
     walk_free(walk)
 
