@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 50.0
+TIMEOUT_S = 50.0
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:
@@ -15,13 +15,13 @@ def together(count: int, work: Callable[[int], T]) -> list[T]:
     barrier = threading.Barrier(count)
 
     def begin(number: int) -> T:
-        barrier.wait(PATIENCE_S)
+        barrier.wait(TIMEOUT_S)
         return work(number)
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(count) as pool:
-            return [each.result(PATIENCE_S) for each in [pool.submit(begin, i) for i in range(count)]]
+            return [each.result(TIMEOUT_S) for each in [pool.submit(begin, i) for i in range(count)]]
     finally:
         sys.setswitchinterval(interval)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ("Cores", "Failed", "Program", "cores_for", "memory_kb", "pinned")
 
-PATIENCE_S = 15.0  # until it listens
+START_TIMEOUT_S = 15.0  # until it listens
 LEAVE_S = 5.0  # after SIGTERM
 
 
@@ -80,7 +80,7 @@ class Program:
 
     def wait_until_it_listens(self, port: int) -> None:
         """Raises Failed with the end of its log if it ends, or does not listen in time."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + START_TIMEOUT_S
         while self._process.poll() is None and time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

@@ -140,14 +140,14 @@ class Supervision:
 
     def _carry_out(self, decisions: Sequence[Decision]) -> None:
         touched = self.supervisor.take_touched()
-        kept = set(filter(self.supervisor.is_kept, touched))
+        protected = set(filter(self.supervisor.is_protected, touched))
         # Protects the old and the new last server while decisions are applied.
-        for server in kept:
-            self._engine.keep(server, True)
+        for server in protected:
+            self._engine.protect(server, True)
         for decision in decisions:
             self._carry_out_one(decision)
-        for server in touched - kept:
-            self._engine.keep(server, False)
+        for server in touched - protected:
+            self._engine.protect(server, False)
 
     def _carry_out_one(self, decision: Decision) -> None:
         if isinstance(decision, PanicChanged):

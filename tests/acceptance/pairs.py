@@ -16,7 +16,7 @@ from .drivers import AnyProxy, start_proxy
 
 MARK = b"mn\r\n"
 MARKED = b"MN\r\n"
-PATIENCE_LOST = b"<nothing more>"
+TIMED_OUT = b"<nothing more>"
 
 
 def memcached_version() -> str:
@@ -70,7 +70,7 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s
 
     async def talk() -> None:
         listening = asyncio.create_task(listen(end))
-        # A server that hangs up in the middle ends the sending, not the hearing.
+        # A server that closes in the middle ends the sending, not the reading.
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
                 writer.write(piece)
@@ -85,9 +85,9 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s
     try:
         await asyncio.wait_for(talk(), timeout_s)
     except asyncio.TimeoutError:
-        heard += PATIENCE_LOST
+        heard += TIMED_OUT
     except OSError:
-        # What was sent to a server that had hung up already.
+        # Sending failed: the server had closed the connection.
         pass
     finally:
         writer.close()

@@ -89,7 +89,7 @@ class Contender:
     tally: Tally
     rng: Random
     holders: dict[str, set[int]]
-    told: dict[str, dict[int, float]]  # of each counter: numbers, and when they were told
+    told: dict[str, dict[int, float]]  # by counter: numbers, and the times of their answers
     replaced: dict[tuple[str, str], int]  # key and value: who has replaced it
     adds: int = 0
 

@@ -20,7 +20,7 @@ PIPELINE_MAX = 16
 # Which share of the steps is what; the rest are single requests.
 VANISHES, QUITS, PIPELINES = 0.01, 0.01, 0.1
 # Until the proxy has closed the connection of a client that has quit.
-QUIT_PATIENCE_S = 10
+QUIT_TIMEOUT_S = 10
 # And of the requests.
 DELETES, SETS, GETS = 0.15, 0.25, 0.45
 
@@ -161,7 +161,7 @@ class SoakWriter:
         self.tally.kinds["quit"] += 1
         client.writer.write(b"quit\r\n")
         try:
-            rest = await asyncio.wait_for(client.reader.read(), QUIT_PATIENCE_S)
+            rest = await asyncio.wait_for(client.reader.read(), QUIT_TIMEOUT_S)
         except (OSError, asyncio.TimeoutError) as error:
             self.tally.errors.append(error)
             return

@@ -51,7 +51,7 @@ async def connected(port: int, path: str) -> Client:
     "is_unix",
     [False, pytest.param(True, marks=pytest.mark.skipif(sys.platform == "win32", reason="no unix sockets"))],
 )
-def test_more_clients_than_there_is_room_for_wait_until_others_leave(
+def test_more_clients_than_there_is_room_for_wait_until_others_close(
     run: Run,
     driver: str,
     server: EmbeddedServer,

@@ -1,7 +1,7 @@
 """Through mcroute over one memcached, every command gets byte for byte the reply of that memcached itself.
 
-Two servers of the same version get the same conversations, one directly and one through a proxy. What is
-meant to be different is in docs/differences.md: its rows are checked one by one, and left out of the
+Two servers of the same version get the same conversations, one directly and one through a proxy.
+Intended differences are in docs/differences.md: its rows are checked one by one, and left out of the
 conversations.
 
 MCROUTE_CONVERSATIONS (2000) and MCROUTE_SEED (1) ask for more, or others; $MEMCACHED names another version.
@@ -22,7 +22,7 @@ from mcroute.testing import find_memcached
 from .conversations import Conversation, Speaker
 from .differences import Differences, lines
 from .drivers import NATIVE
-from .pairs import MARK, MARKED, PATIENCE_LOST, Pair, memcached_version, pair, say
+from .pairs import MARK, MARKED, TIMED_OUT, Pair, memcached_version, pair, say
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -32,7 +32,7 @@ pytestmark = [
 COUNT = int(os.environ.get("MCROUTE_CONVERSATIONS", "2000"))
 SEED = int(os.environ.get("MCROUTE_SEED", "1"))
 DIFFERENCES = Differences.read()
-# A value that is announced longer than it is takes what follows; behind this, every line is heard again.
+# A value that is shorter than announced takes the next lines; behind this, every line is a command again.
 LULL = MARK * 300
 # For the rest of the second in which it was flushed, 1.6.45 forgets what is stored, and each server's seconds
 # are its own: few of the conversations may flush, and the next one waits.
@@ -140,8 +140,8 @@ async def answer(port: int, sent: bytes, expected: str) -> tuple[bytes, str]:
     """
     how = ""
     heard = await say(port, [sent + MARK], MARKED, b"", timeout_s=1 if expected == "waits" else 20)
-    if heard.endswith(PATIENCE_LOST):
-        heard, how = heard.removesuffix(PATIENCE_LOST), "waits"
+    if heard.endswith(TIMED_OUT):
+        heard, how = heard.removesuffix(TIMED_OUT), "waits"
     elif not heard.endswith(MARKED):
         how = "hangs up"
     return heard.removesuffix(MARKED), how
@@ -167,7 +167,7 @@ def test_every_row_of_the_page_is_true(driver: str) -> None:
     assert asyncio.run(wrong_rows(memcached_version(), driver)) == []
 
 
-def test_the_page_has_a_row_for_whatever_the_generator_leaves_out() -> None:
+def test_the_page_has_a_row_for_everything_the_generator_omits() -> None:
     talks = [Speaker(Random(seed), "").conversation() for seed in range(3000)]
     named = {row for talk in talks for message in talk.messages for row in message.rows}
     assert named <= DIFFERENCES.rows.keys()

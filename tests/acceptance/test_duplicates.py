@@ -104,7 +104,7 @@ def test_the_client_notices_too(server: MemcachedServer) -> None:
 
 
 @pytest.mark.parametrize("driver", ["asyncio"], indirect=True)
-def test_a_second_server_serves_once_it_is_one(driver: str, run: Run, server: MemcachedServer) -> None:
+def test_a_duplicate_serves_once_it_is_another_server(driver: str, run: Run, server: MemcachedServer) -> None:
     """By a reload, as the file is mended: without a pause, and with all that the first one holds."""
 
     async def scenario() -> None:

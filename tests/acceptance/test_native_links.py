@@ -252,7 +252,7 @@ def test_more_events_than_one_call_takes_are_all_handled() -> None:
                 for relay in relays:
                     relay.cut()
                 await connected(2)
-                # What has been heard of is not waited for any more.
+                # The supervisor has its event: nothing waits for the connection any more.
                 while proxy.supervision._missed_before_loss:
                     await asyncio.sleep(0.01)
 

@@ -146,7 +146,7 @@ def test_late_events_of_removed_servers_do_not_count_for_servers_with_their_ids(
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.05)
                 assert {proxy.supervision.supervisor.state(number) for number in before} == {State.UP}
-                # They have heard their own news: of their first connection nothing is left to be said.
+                # They have their own events: none of their first connection is left.
                 assert proxy.supervision._missed_before_loss == {}
                 client = await Client.to(proxy)
                 for i in range(50):

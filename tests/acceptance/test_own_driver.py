@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 DRIVER = Path(__file__).parents[2] / "examples" / "own_driver" / "driver.py"
-PATIENCE_S = 40.0
+TIMEOUT_S = 40.0
 # A value is any bytes: of a request that is torn, it would be the next one.
 VALUE = b"\r\nset admin 0 0 4\r\nevil\r\n"
 
@@ -39,7 +39,7 @@ class Proxy:
         self.port = int(self._process.stdout.readline())
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
 
     def say(self, data: bytes, end: bytes = b"\r\n") -> bytes:
         with self.connect() as client:
@@ -65,7 +65,7 @@ def read_until(client: socket.socket, end: bytes) -> bytes:
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + PATIENCE_S
+    give_up_at = time.monotonic() + TIMEOUT_S
     while not is_so():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)
@@ -88,7 +88,7 @@ def proxy(servers: list[MemcachedServer]) -> Iterator[Proxy]:
 
 
 def ask(server: MemcachedServer, data: bytes, end: bytes = b"END\r\n") -> bytes:
-    with socket.create_connection((server.host, server.port), timeout=PATIENCE_S) as client:
+    with socket.create_connection((server.host, server.port), timeout=TIMEOUT_S) as client:
         client.sendall(data)
         return read_until(client, end)
 
@@ -100,7 +100,7 @@ def test_pipelines_of_any_length_arrive_whole(proxy: Proxy) -> None:
     with proxy.connect() as client:
         client.setblocking(False)
         sent, replies = 0, bytearray()
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = time.monotonic() + TIMEOUT_S
         while len(replies) < count * len(b"STORED\r\n"):
             assert time.monotonic() < give_up_at
             with contextlib.suppress(BlockingIOError):

@@ -24,7 +24,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("driver", ["asyncio", NATIVE])
-def test_servers_come_and_go_and_nobody_sees_it(driver: str, tmp_path: Path) -> None:
+def test_no_client_sees_servers_stop_and_start(driver: str, tmp_path: Path) -> None:
     settings = Settings(seconds=SECONDS, driver=driver, clients=20, longest_fault_s=1.5)
     outcome = asyncio.run(soak(settings, tmp_path))
     assert outcome.wrong() == []

@@ -109,7 +109,7 @@ def test_a_name_without_an_address(
     assert f"server cache-9:1 cannot be used: {reason}" in caplog.messages
 
 
-def test_a_connection_that_goes(driver: str, run: Run) -> None:
+def test_an_error_for_a_lost_connection(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with EmbeddedServer() as server:
             proxy = await start_proxy(driver, PoolRoute(pool(server.address)))
@@ -119,7 +119,7 @@ def test_a_connection_that_goes(driver: str, run: Run) -> None:
                 while not any(links.unanswered for links in proxy.supervision.links.values()):
                     await asyncio.sleep(0.01)
                 server.kill()
-                # Also before the supervisor has heard of it, and in its words.
+                # The error has the supervisor's words, even before the supervisor has the event.
                 said = f"SERVER_ERROR server {server.address}: its connection was lost: "
                 assert await asking in {said + why_lost(error) for error in (0, errno.ECONNRESET)}
             finally:
@@ -198,7 +198,7 @@ LOST = r"its connection was lost with writes in flight \(\d\)"
     ],
     ids=["reads of a silent server", "writes to a server that dies"],
 )
-def test_the_log_says_by_which_rule_a_server_went_out(
+def test_the_log_names_the_rule_that_ejected_a_server(
     driver: str, run: Run, request_line: bytes, dies: bool, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:

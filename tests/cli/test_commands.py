@@ -34,7 +34,7 @@ def run(*args: str) -> Result:
     return CliRunner().invoke(mcroute, args)
 
 
-def test_check_shows_what_was_understood(config):
+def test_check_shows_the_parsed_configuration(config):
     result = run("check", config)
     assert result.exit_code == 0
     assert result.output.splitlines() == [
@@ -96,7 +96,7 @@ def test_a_key_that_cannot_be_explained_is_refused(config, args, message):
     assert message in result.stderr
 
 
-def test_it_is_started_as_a_module():
+def test_the_command_runs_as_a_module():
     result = subprocess.run(
         [sys.executable, "-m", "mcroute", "--version"], capture_output=True, text=True, timeout=30, check=True
     )
@@ -134,7 +134,7 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
         ),
     ],
 )
-def test_what_is_missing_is_named_at_once(missing, arguments, said):
+def test_a_missing_dependency_is_named_at_once(missing, arguments, said):
     result = run_without(missing, *arguments)
     assert result.returncode == 1
     assert result.stderr == f"mcroute: this command needs {said}\n"

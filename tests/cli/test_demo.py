@@ -52,7 +52,7 @@ def test_with_one_copy_clients_see_errors_and_so_does_the_exit_status():
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["load:", "is killed", "runs again"])
-def test_a_signal_ends_it_at_any_time_and_it_tells_what_it_knows(moment, number):
+def test_a_signal_ends_the_demo_at_any_time_with_its_results(moment, number):
     process = subprocess.Popen(
         command("--embedded"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -51,7 +51,7 @@ def beginning(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Beginn
                 process.kill()
 
 
-def test_a_reload_is_made_up_for_once_it_serves(beginning: Beginning) -> None:
+def test_an_early_reload_signal_is_handled_once_the_proxy_serves(beginning: Beginning) -> None:
     beginning.signal_then_write(signal.SIGHUP)
     assert beginning.line().startswith("mcroute listens on ")
     beginning.file.write_text(beginning.text)

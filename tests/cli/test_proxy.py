@@ -66,14 +66,14 @@ def await_refusal(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), timeout=10).close()
 
 
-def test_it_serves(proxy):
+def test_the_proxy_serves(proxy):
     _, port = proxy
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
         ask(client, b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
 
 
-def test_it_serves_metrics_at_the_given_address(server, tmp_path):
+def test_the_proxy_serves_metrics_at_the_given_address(server, tmp_path):
     port, metrics_port = free_port(), free_port()
     config = configure(tmp_path / "mcroute.toml", server.address, port)
     metrics = f'[proxy]\nmetrics = "127.0.0.1:{metrics_port}"\n'
@@ -91,7 +91,7 @@ def test_it_serves_metrics_at_the_given_address(server, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_when_received_requests_are_answered(proxy, server, number):
+def test_a_signal_ends_the_proxy_when_received_requests_are_answered(proxy, server, number):
     process, port = proxy
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
@@ -112,7 +112,7 @@ def test_a_signal_ends_it_when_received_requests_are_answered(proxy, server, num
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_second_signal_ends_it_at_once(proxy, server):
+def test_a_second_signal_ends_the_proxy_at_once(proxy, server):
     process, port = proxy
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         ask(client, b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")

@@ -65,7 +65,7 @@ def test_a_spread_is_measured_against_the_weights() -> None:
     assert spread_ring(Ring(["a", "b"], "jump"), generated_keys(1000)).points is None
 
 
-def test_a_diff_says_what_moves_from_where_to_where(tmp_path: Path) -> None:
+def test_a_diff_shows_the_keys_that_move_between_servers(tmp_path: Path) -> None:
     old, new = config(tmp_path, "old.toml", SERVERS), config(tmp_path, "new.toml", SERVERS[:4])
     lines = run("diff", old, new, "--keys", "20000").output.splitlines()
     assert 15 < float(lines[0].partition("%")[0]) < 25

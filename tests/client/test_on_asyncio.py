@@ -465,7 +465,7 @@ def test_cancelled_at_any_point(servers: list[EmbeddedServer], seed: int) -> Non
 # ---- life ----
 
 
-def test_it_connects_by_itself(server: EmbeddedServer) -> None:
+def test_a_client_connects_at_its_first_request(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         client = client_of(server)
         assert await asyncio.gather(client.set("a", 1), client.set("b", 2)) == [True, True]
@@ -477,7 +477,7 @@ def test_it_connects_by_itself(server: EmbeddedServer) -> None:
     asyncio.run(asyncio.wait_for(scenario(), 50))
 
 
-def test_cancelled_while_it_connects() -> None:
+def test_a_request_is_cancelled_while_the_client_connects() -> None:
     """A listener that never accepts: its queue is full, and connecting ends by its timeout."""
 
     async def scenario(address: str) -> None:

@@ -72,7 +72,7 @@ def test_every_outcome_that_is_a_failure_has_a_class() -> None:
         (mcroute.WrongLoop, (RuntimeError,)),
     ],
 )  # fmt: skip
-def test_handlers_of_other_libraries_catch_it(
+def test_handlers_of_other_libraries_catch_the_exceptions(
     kind: type[Exception], also: tuple[type[Exception], ...]
 ) -> None:
     assert issubclass(kind, errors.McrouteError)

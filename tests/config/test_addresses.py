@@ -92,7 +92,7 @@ def test_threads_may_be_left_to_the_machine() -> None:
         (b'[pools."a\\u0000b"]\nservers = ["a:1"]', "the name of a pool is one line of printable text"),
     ],
 )
-def test_whatever_a_file_holds_the_error_names_the_file(tmp_path: Path, data: bytes, message: str) -> None:
+def test_an_error_names_its_file_for_any_content(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "mcroute.toml"
     path.write_bytes(data)
     with pytest.raises(ConfigError) as caught:

@@ -99,7 +99,7 @@ def test_servers_are_addresses_or_tables():
         ),
     ],
 )
-def test_a_route_is_what_one_builds_by_hand(text, route):
+def test_a_configured_route_equals_one_built_by_hand(text, route):
     assert parse_config(f"{text}\n{TWO}").route == route
 
 
@@ -218,7 +218,7 @@ def test_the_retry_budget_is_in_the_plan():
         ),
     ],
 )
-def test_an_error_names_the_place_and_what_to_write_instead(text, message):
+def test_an_error_names_the_place_and_a_correction(text, message):
     with pytest.raises(ConfigError) as caught:
         parse_config(text, "mcroute.toml")
     assert str(caught.value) == f"mcroute.toml: {message}"

@@ -227,7 +227,7 @@ class Failing:
         return getattr(self.engine, name)
 
 
-def test_no_memory_for_what_a_server_sends_ends_its_connection_and_no_more(
+def test_no_memory_for_a_servers_bytes_closes_only_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:

@@ -66,7 +66,7 @@ def test_quit_alone_closes_the_session_and_nobody_elses(one: Network) -> None:
     assert one.closed == [client, other]
 
 
-def test_replies_leave_in_the_order_of_the_requests() -> None:
+def test_replies_are_sent_in_the_order_of_the_requests() -> None:
     net = network(PoolRoute(pool(4)), 4)
     client = net.client()
     ring = pool(4).ring()
@@ -172,7 +172,7 @@ def test_a_late_reply_is_dropped_and_the_next_one_belongs_to_the_next_request(on
     assert one.got(client) == b"VALUE b 0 1\r\ny\r\nEND\r\n"
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_set_stores_nowhere(one: Network) -> None:
+def test_a_client_that_closes_in_the_middle_of_a_set_stores_nowhere(one: Network) -> None:
     client = one.client()
     one.send(client, b"set k 0 0 10\r\nabc")
     one.engine.close(client, one.now)
@@ -180,7 +180,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_set_stores_nowhere(one: Network
     assert one.asked(0) == b""
 
 
-def test_replies_for_a_client_that_has_left_are_dropped(one: Network) -> None:
+def test_replies_for_a_closed_client_are_discarded(one: Network) -> None:
     client, other = one.client(), one.client()
     one.send(client, b"get a\r\n")
     one.send(other, b"get b\r\n")
@@ -204,7 +204,7 @@ def test_after_three_failures_in_a_row_the_server_is_asked_no_more(one: Network)
     assert one.asked(0) == b"get a\r\n"
 
 
-def test_a_server_that_is_kept_is_asked_on_however_often_it_fails(one: Network) -> None:
+def test_a_protected_server_is_asked_however_often_it_fails(one: Network) -> None:
     client = one.client()
     one.engine.protect(0, True)
     one.send(client, b"get a\r\nget b\r\nget c\r\nget d\r\n")
@@ -262,9 +262,7 @@ def test_a_session_with_too_much_in_flight_waits_without_losing_anything(one: Ne
         (b"add k 0 0 1048577\r\n", b""),
     ],
 )
-def test_a_value_that_is_refused_does_not_leave_the_old_one(
-    one: Network, request_: bytes, sent: bytes
-) -> None:
+def test_a_refused_value_deletes_the_old_one(one: Network, request_: bytes, sent: bytes) -> None:
     client = one.client()
     one.send(client, request_ + bytes(1048577) + b"\r\nget k\r\n")
     assert one.asked(0) == sent + b"get k\r\n"

@@ -38,7 +38,7 @@ def proxy(how: Authentication = Authentication.KNOWN_KEYS) -> Network:
 
 @pytest.mark.parametrize("data", BY_CLIENTS)
 @pytest.mark.parametrize("step", [1, 10, 1000])
-def test_the_first_set_of_a_connection_is_refused_if_it_is_one(data: bytes, step: int) -> None:
+def test_the_first_set_of_a_connection_is_refused_if_it_authenticates(data: bytes, step: int) -> None:
     net = proxy()
     client = net.client()
     for at in range(0, len(data), step):
@@ -66,7 +66,7 @@ def test_a_noreply_is_no_question() -> None:
     assert net.asked(0) == b"set auth 0 0 9\r\nuser pass\r\n"
 
 
-def test_any_key_may_mean_it() -> None:
+def test_any_key_may_be_an_authentication() -> None:
     net = proxy(Authentication.ANY_KEY)
     client = net.client()
     net.send(client, b"set foo 0 0 7\r\nfoo bar\r\n")

@@ -70,7 +70,7 @@ def net() -> Net:
     return Net()
 
 
-def test_replies_of_a_batch_leave_when_the_last_one_is_there(net: Net) -> None:
+def test_replies_of_a_batch_are_sent_when_the_last_one_is_there(net: Net) -> None:
     net.ask(0, 1, 2)
     assert net.answer(0) == b""
     assert net.answer(1) == b""
@@ -84,19 +84,19 @@ def test_a_batch_waits_for_its_last_reply_however_they_come(net: Net) -> None:
     assert net.answer(1) == net.reply(0, 1, 2)
 
 
-def test_a_reply_that_is_asked_for_alone_leaves_at_once(net: Net) -> None:
+def test_a_reply_to_a_single_request_is_sent_at_once(net: Net) -> None:
     net.ask(1)
     assert net.answer(1) == net.reply(1)
 
 
-def test_replies_that_are_there_leave_when_the_loop_has_nothing_else_to_do(net: Net) -> None:
+def test_first_replies_are_sent_when_the_loop_is_idle(net: Net) -> None:
     net.ask(0, 1)
     assert net.answer(0) == b""
     assert net.quiet_turn() == net.reply(0)
     assert net.answer(1) == net.reply(1)
 
 
-def test_replies_that_are_there_leave_after_a_moment_also_when_the_loop_is_busy(net: Net) -> None:
+def test_first_replies_are_sent_after_a_moment_though_the_loop_is_busy(net: Net) -> None:
     net.ask(0, 1)
     assert net.answer(0) == b""
     net.net.now += MOMENT
@@ -131,7 +131,7 @@ def test_a_client_that_sends_on_while_replies_are_due_does_not_wait(net: Net) ->
     assert net.answer(2) == net.reply(2)
 
 
-def test_a_client_that_gives_up_takes_its_batch_with_it(net: Net) -> None:
+def test_the_batch_of_a_client_that_closes_is_discarded(net: Net) -> None:
     net.ask(0, 1)
     assert net.answer(0) == b""
     net.net.close(net.client)

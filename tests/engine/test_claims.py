@@ -242,7 +242,7 @@ def test_a_server_that_is_out_is_not_waited_for(nets: tuple[LoopNetwork, LoopNet
     assert asked(other) == [b"", OTHER]
 
 
-def test_a_server_that_goes_out_meanwhile_is_not_waited_for(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
+def test_a_server_that_is_ejected_meanwhile_is_not_waited_for(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
     with_ghost(nets)
     one, other = nets
     other.send(other.client(), OTHER)
@@ -321,7 +321,7 @@ def test_a_read_of_another_thread_fails_over_from_a_server_that_missed_a_write(
     one.lose(FIRST)
     one.send(one.client(), SET)
     assert one.engine.server_state(FIRST) == 1
-    # As the supervisor does when it is told.
+    # As the supervisor does at the event.
     one.engine.set_server_state(FIRST, 1)
     other.turn()
     assert asked(other) == [b"", GET]

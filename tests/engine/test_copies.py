@@ -223,7 +223,7 @@ def test_a_copy_that_missed_a_write_does_not_serve_its_old_value(net: Network, i
     assert net.asked(OWNERS[1]).endswith(b"get k1\r\n")
 
 
-def test_a_copy_that_missed_a_write_does_not_serve_though_it_is_kept(net: Network) -> None:
+def test_a_protected_copy_that_missed_a_write_does_not_serve(net: Network) -> None:
     client = net.client()
     net.engine.protect(OWNERS[0], True)
     net.lose(OWNERS[0])
@@ -325,7 +325,7 @@ def test_requests_on_another_link_fail_over_from_a_server_that_missed_a_write(ne
     assert net.engine.is_stale(OWNERS[0])
     for server in range(3):
         net.asked(server)
-    # As the supervisor does when it is told.
+    # As the supervisor does at the event.
     net.engine.set_server_state(OWNERS[0], 1)
     net.turn()
     asked = b"".join(net.asked(server) for server in range(3))

@@ -28,7 +28,7 @@ def test_the_first_of_several_desyncs_is_kept_with_their_number() -> None:
 
 
 @pytest.mark.parametrize("said", [b"STORED\r\n", b"x", b"VALUE k 0 1\r\nx\r\nEND\r\n"])
-def test_what_nobody_asked_for_is_one(said: bytes) -> None:
+def test_an_unasked_reply_is_a_desync(said: bytes) -> None:
     net = network(PoolRoute(pool(1)), 1)
     net.reply(0, said)
     assert net.links[0] in net.closed
@@ -57,7 +57,7 @@ def test_client_flags_of_64_bits_are_none() -> None:
 
 
 @pytest.mark.parametrize("behind", [b"STORED\r\n", b"x"])
-def test_what_follows_a_greeting_is_one(behind: bytes) -> None:
+def test_bytes_behind_a_greeting_are_a_desync(behind: bytes) -> None:
     """It answers nothing, although a request waits already."""
     net = network(PoolRoute(pool(1)), 1)
     net.lose(0)

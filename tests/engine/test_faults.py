@@ -92,7 +92,7 @@ def test_errors_name_a_servers_fault_until_it_is_cleared() -> None:
 
 @pytest.mark.python_face("results are objects")
 @pytest.mark.parametrize("request_", [b"get k\r\n", b"get k l\r\n"])
-def test_the_embedding_process_learns_which_server_it_was(request_: bytes) -> None:
+def test_a_call_returns_its_culprit(request_: bytes) -> None:
     net = Network(PoolRoute(pool(1)), 1)
     net.engine.describe(0, "s0", WHY)
     number = net.engine.submit(request_, net.now)

@@ -140,7 +140,7 @@ def test_a_part_that_fails_fails_the_get(found: set[bytes]) -> None:
     assert net.closed == ([client] if found else [])
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_nothing() -> None:
+def test_requests_of_a_client_that_closes_in_the_middle_end() -> None:
     net = network(Replicate(pool(2), copies=2), 2)
     client, other = net.client(), net.client()
     net.send(client, b"get %b" % b" ".join(KEYS))

@@ -90,7 +90,7 @@ def test_a_reply_that_may_be_another_requests_breaks_the_link(request_line: byte
 GET_OUT_OF_MEMORY = b"SERVER_ERROR out of memory writing get response\r\n"
 
 
-def test_a_get_without_memory_throws_away_replies_before_it() -> None:
+def test_a_get_without_memory_discards_replies_before_it() -> None:
     """proto_text.c, process_get_command: conn_release_items drops earlier replies."""
     net = network(PoolRoute(pool(1)), 1)
     first, second = net.client(), net.client()

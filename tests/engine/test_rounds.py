@@ -113,7 +113,7 @@ def test_an_error_behind_items_ends_the_session_in_step() -> None:
     assert net.closed == [client]
 
 
-def test_a_client_that_leaves_between_two_rounds_leaves_nothing() -> None:
+def test_a_get_ends_when_its_client_closes_between_two_rounds() -> None:
     net = network(Replicate(pool(2), copies=2), 2)
     client, other = net.client(), net.client()
     net.send(client, get(KEYS))

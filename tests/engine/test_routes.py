@@ -222,7 +222,7 @@ def test_each_key_of_a_multiget_has_its_own_steps() -> None:
     assert net.got(client) == b"VALUE b 0 1\r\nx\r\nEND\r\n"
 
 
-def test_a_client_that_leaves_does_not_stop_it() -> None:
+def test_a_route_goes_on_after_its_client_has_closed() -> None:
     ended = []
 
     def steps(request):
@@ -241,7 +241,7 @@ def test_a_client_that_leaves_does_not_stop_it() -> None:
 
 
 @pytest.mark.parametrize("is_cyclic", [False, True])
-def test_an_engine_that_goes_closes_its_generators(is_cyclic: bool) -> None:
+def test_an_engine_that_is_freed_closes_its_generators(is_cyclic: bool) -> None:
     closed = []
 
     def steps(request):

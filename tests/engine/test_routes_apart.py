@@ -99,7 +99,7 @@ def test_a_deadline_comes_in_time_while_python_is_away(apart: ModuleType) -> Non
     assert closed == []
     world.step()
     assert closed == [b"k"]
-    # What the first one ordered before it was told has no effect.
+    # Orders of the first route from before the event have no effect.
     assert world.apply() == []
     assert world.asked(0) == b"get other\r\n"
 
@@ -158,7 +158,7 @@ def test_an_end_for_an_ended_request_is_harmless(apart: ModuleType) -> None:
     client = world.client()
     world.receive(client, GET)
     world.step()
-    # Ended by its route and by its deadline, and the latter is not told to anybody any more.
+    # The deadline ends the request before the end of its route is applied.
     assert world.pass_time(1.1) == [OVER]
     world.apply()
     world.step()
@@ -180,7 +180,7 @@ def test_events_of_the_past_do_not_reach_the_next_route(apart: ModuleType) -> No
     world.receive(client, b"get a\r\n")
     world.step()
     world.apply()
-    # Both end before the first route is told of one; the route ends, and the next one has its memory.
+    # Both end before the first route gets an event; the route ends, and the next one reuses its memory.
     assert world.receive(world.links[0], b"END\r\n") == [0]
     world.step()
     assert world.receive(world.links[1], b"END\r\n") == [1]

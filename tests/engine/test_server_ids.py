@@ -23,7 +23,7 @@ def test_a_server_that_stays_keeps_its_number_and_a_newcomer_takes_a_free_one() 
     assert numbers(known, plan_of("b", "c", "d"), 0) == {"b": (1, False), "c": (2, False), "d": (0, True)}
 
 
-def test_one_that_comes_back_before_its_number_was_given_away_has_it_again() -> None:
+def test_a_server_that_comes_back_gets_its_id_unless_it_was_reused() -> None:
     known = ServerIds()
     numbers(known, plan_of("a", "b"))
     numbers(known, plan_of("b"))

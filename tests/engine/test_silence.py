@@ -56,7 +56,7 @@ def test_a_reply_that_takes_long_to_send_is_a_sign_of_life() -> None:
     assert (failed(net, 0), net.engine.server_state(0)) == (0, 0)
 
 
-def test_a_server_that_drips_its_replies_goes_out_of_service() -> None:
+def test_a_server_that_drips_its_replies_is_ejected() -> None:
     net = network(PoolRoute(pool(1)), 1)
     client = net.client()
     net.send(client, GET * 5)
@@ -254,7 +254,7 @@ def test_servers_that_are_not_asked_say_nothing_about_the_network(others: str) -
     assert net.engine.server_state(0) == 1
 
 
-def test_a_server_that_alone_is_silent_goes_out_at_once() -> None:
+def test_a_server_that_alone_is_silent_is_ejected_at_once() -> None:
     net = network(PoolRoute(pool(3)), 3)
     client = net.client()
     keys = [next(b"k%d" % i for i in range(99) if pool(3).ring().owner(b"k%d" % i) == s) for s in range(3)]

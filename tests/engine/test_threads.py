@@ -11,7 +11,7 @@ import pytest
 from mcroute import Engine
 from mcroute.policy import Plan, PoolRoute, compile_plan
 from mcroute.policy.steps import Ask
-from tests.threads import PATIENCE_S, together
+from tests.threads import TIMEOUT_S, together
 
 from .network import Network, pool
 from .test_routes import FAILED, GET, Custom
@@ -89,7 +89,7 @@ def test_no_plan_is_installed_while_another_thread_installs_one() -> None:
         def __getattr__(self, name: str) -> object:
             if name == "servers" and not entered.is_set():
                 entered.set()
-                ended.wait(PATIENCE_S)
+                ended.wait(TIMEOUT_S)
             return getattr(self._plan, name)
 
     def work(number: int) -> None:
@@ -97,7 +97,7 @@ def test_no_plan_is_installed_while_another_thread_installs_one() -> None:
         if number == 0:
             engine.install(Lingering(plan))  # type: ignore[arg-type]
         else:
-            assert entered.wait(PATIENCE_S)
+            assert entered.wait(TIMEOUT_S)
             try:
                 for change in (engine.admit, engine.install):
                     with pytest.raises(RuntimeError, match="another thread admits or installs a plan"):
@@ -131,7 +131,7 @@ def test_no_other_thread_comes_in_while_a_route_runs() -> None:
 
     def steps(request: object):
         entered.set()
-        go_on.wait(PATIENCE_S)
+        go_on.wait(TIMEOUT_S)
         return (yield Ask(0))
 
     net = Network(Custom(steps), 2)
@@ -149,7 +149,7 @@ def test_no_other_thread_comes_in_while_a_route_runs() -> None:
         if number == 0:
             net.send(client, GET)
             return {}
-        assert entered.wait(PATIENCE_S)
+        assert entered.wait(TIMEOUT_S)
         said = {}
         for name, call in calls.items():
             with pytest.raises(RuntimeError) as refused:

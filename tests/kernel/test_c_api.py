@@ -1,4 +1,4 @@
-"""What other people's Cython code was compiled against stays as it was, or its number is raised.
+"""The C surface of mcroute, which users' Cython code was compiled against, stays, or its number is raised.
 
 `tests/vectors/c_api.json` is the C surface that `mcroute/__init__.pxd` offers: signatures, constants, and the
 offset and size of every field. Functions and constants may be added. After a meant change of what is there,

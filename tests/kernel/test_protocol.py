@@ -178,7 +178,7 @@ def test_encoders_are_canonical() -> None:
 @pytest.mark.parametrize(
     "parser", [RequestParser(1000, 100, 100), ReplyParser(1000)], ids=["requests", "replies"]
 )
-def test_parsers_hold_no_more_than_a_message_and_what_was_fed_last(
+def test_parsers_hold_no_more_than_a_message_and_the_last_bytes(
     parser: RequestParser | ReplyParser,
 ) -> None:
     """A caller that takes messages until NEED_DATA never sees this; others would fill the memory."""

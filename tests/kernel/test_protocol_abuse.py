@@ -77,7 +77,7 @@ ABUSE = {
         "kernel/test_protocol_abuse.py::test_a_get_of_many_keys_in_single_bytes",
         "acceptance/test_proxy.py::test_a_client_that_does_not_read_holds_up_nobody",
         "engine/test_asking.py::test_a_session_with_too_much_in_flight_waits_without_losing_anything",
-        "engine/test_asking.py::test_a_client_that_leaves_in_the_middle_of_a_set_stores_nowhere",
+        "engine/test_asking.py::test_a_client_that_closes_in_the_middle_of_a_set_stores_nowhere",
     ],
     "other protocols": ["kernel/test_protocol_abuse.py::test_foreign_protocols"],
     "administration": ["kernel/test_protocol_abuse.py::test_administration_is_not_offered"],
@@ -470,7 +470,7 @@ def test_the_binary_protocol_is_refused_in_its_own_words() -> None:
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT"])
-def test_http_is_hung_up_on_wherever_it_comes(method: bytes) -> None:
+def test_http_closes_the_connection_at_any_place(method: bytes) -> None:
     for before in (b"", b"mn\r\n"):
         last = messages(before + method + b" /x HTTP/1.1\r\nHost: y\r\n")[-1]
         assert (last.reply, last.close) == (b"", True)

@@ -234,7 +234,7 @@ def test_an_address_that_is_taken_is_named(servers, driver):
     asyncio.run(scenario())
 
 
-def test_without_the_library_the_error_says_what_to_install(servers, driver, monkeypatch):
+def test_without_the_library_the_error_names_the_package(servers, driver, monkeypatch):
     monkeypatch.setitem(sys.modules, "mcroute.observe.prometheus", None)
 
     async def scenario() -> None:

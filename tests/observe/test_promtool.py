@@ -78,7 +78,7 @@ def test_expressions_parse(source, tmp_path: Path) -> None:
 
 
 @needs_promtool
-def test_what_prometheus_gets_is_as_it_likes_it() -> None:
+def test_promtool_accepts_the_metrics() -> None:
     async def page(address: str) -> bytes:
         async with await start_proxy(PoolRoute(Pool.of("main", [address]))) as proxy:
             reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)

@@ -263,7 +263,7 @@ def md5_place(text: bytes) -> int:
         ("", "a{b}c", "a{b}c"),
     ],
 )
-def test_twemproxy_hashes_what_a_tag_holds(tag: str, key: str, hashed: str) -> None:
+def test_twemproxy_hashes_the_inside_of_a_tag(tag: str, key: str, hashed: str) -> None:
     ring = like("twemproxy", TEN, hash="crc32a", distribution="modula", hash_tag=tag)
     order = [index for _, index, _ in ring.inherited.placement.laid]
     assert ring.owner(key) == order[zlib.crc32(hashed.encode()) % 10]
@@ -309,7 +309,7 @@ def test_a_shard_may_be_named_in_the_key(key: str, shard: int | None) -> None:
     assert found == (like("mcrouter", 1000).owner(key) if shard is None else shard)
 
 
-def test_evcache_may_hash_what_precedes_a_delimiter() -> None:
+def test_evcache_may_hash_the_part_before_a_delimiter() -> None:
     options = {"resolved": {}, "reverse": {t.partition(":")[0]: f"cache-{t}" for t in TEN}}
     ring = like("evcache", TEN, partial_key=True, delimiter=":", **options)
     whole = like("evcache", TEN, **options)

@@ -86,7 +86,7 @@ def test_two_processes_are_not_compared_again_until_one_of_them_is_another():
 
 
 @pytest.mark.parametrize(("server", "other"), [(0, 1), (1, 0)])
-def test_the_later_one_of_two_goes_out_of_service(server, other):
+def test_the_later_one_of_two_is_taken_out_of_service(server, other):
     s = supervisor("abc")
     assert s.compared(server, other, True, 5.0) == (SetState(1, OUT),)
     assert (s.original(0), s.original(1)) == (None, 0)
@@ -94,7 +94,7 @@ def test_the_later_one_of_two_goes_out_of_service(server, other):
     assert s.servers(5.0)["b:1"].tally.ejections == {Cause.DUPLICATE: 1}
 
 
-def test_the_last_server_of_another_pool_stays_and_the_other_one_goes():
+def test_the_last_server_of_another_pool_stays_and_the_other_one_is_out():
     s = supervisor("ab", "b")
     assert s.compared(0, 1, True, 0.0) == (SetState(0, OUT),)
 
@@ -148,7 +148,7 @@ def test_the_one_that_serves_stays_when_the_other_returns():
     assert s.original(0) == 1
 
 
-def test_a_duplicate_is_tried_at_once_when_its_original_goes_or_leaves():
+def test_a_duplicate_is_tried_at_once_when_its_original_fails_or_is_removed():
     s = supervisor("abc")
     s.compared(1, 0, True, 0.0)
     s.tripped(0, 0.5)

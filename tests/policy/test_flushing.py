@@ -202,7 +202,7 @@ def flushing_supervisor():
     return s
 
 
-def test_a_return_sends_what_a_flush_asks_for():
+def test_a_return_sends_the_commands_of_a_flush():
     s = flushing_supervisor()
     assert s.flush_answered(0, NEW, 1.0) == ()
     assert s.next_wakeup() == 1.25

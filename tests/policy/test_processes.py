@@ -103,7 +103,7 @@ def test_a_foreign_process_takes_the_server_out_until_the_right_one_answers():
     assert s.process(0) == Process(12, 2, 63.0)
 
 
-def test_the_last_one_of_a_pool_goes_out_too():
+def test_the_last_server_of_a_pool_is_ejected_too():
     s = supervisor("same", size=1)
     assert s.is_protected(0)
     s.identified(0, seen(11, 5000, 60.0))

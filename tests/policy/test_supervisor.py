@@ -447,7 +447,7 @@ script = st.lists(
 
 
 @given(st.integers(1, 4), script)
-def test_whatever_is_reported_a_server_is_left_and_the_engine_knows_the_states(size, reports):
+def test_after_any_reports_a_server_serves_and_the_engine_knows_the_states(size, reports):
     s = supervisor(size)
     words = [UP] * size
     now = 0.0
@@ -591,7 +591,7 @@ def test_a_server_that_could_not_be_flushed_is_away():
     assert s.servers(0.0)["s2:1"].tally.ejections == {Cause.AWAY: 1}
 
 
-def test_a_server_that_is_kept_while_it_fails_is_not_shown_as_up():
+def test_a_protected_server_that_fails_is_not_shown_as_up():
     s = supervisor(size=2)
     s.connect_failed(0, 0.0)
     assert s.tripped(1, 1.0)[-1] == SetState(1, UP, unless_stale=False)

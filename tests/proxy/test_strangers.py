@@ -104,7 +104,7 @@ def lines_about(address: str, caplog: pytest.LogCaptureFixture) -> list[str]:
         ),
     ],
 )
-def test_a_full_server_goes_out_of_service_without_traffic(
+def test_a_full_server_is_ejected_without_traffic(
     driver: str, options: list[str], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -124,7 +124,7 @@ def test_a_full_server_goes_out_of_service_without_traffic(
     assert re.fullmatch(f"server {server.address} is out of service: {why}", line)
 
 
-def test_a_server_that_wants_a_password_goes_out_of_service_without_traffic(
+def test_a_server_that_wants_a_password_is_ejected_without_traffic(
     driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -66,7 +66,7 @@ def test_a_slot_that_a_cancelled_task_would_have_had_is_the_next_ones(is_freed_f
     asyncio.run(run())
 
 
-def test_tasks_are_awaited_whatever_comes_of_them_and_for_so_long() -> None:
+def test_tasks_are_awaited_with_any_outcome_for_a_limited_time() -> None:
     async def run() -> None:
         clock = running_clock()
 
@@ -86,7 +86,7 @@ def test_tasks_are_awaited_whatever_comes_of_them_and_for_so_long() -> None:
     asyncio.run(run())
 
 
-def test_results_come_in_order_and_a_cancelled_group_leaves_nobody() -> None:
+def test_results_come_in_order_and_a_cancelled_group_leaves_no_task() -> None:
     async def run() -> None:
         clock = running_clock()
         left: list[int] = []

@@ -58,7 +58,7 @@ def converse(server: EmbeddedServer | MemcachedServer, script: bytes) -> bytes:
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
-def test_says_what_memcached_says(
+def test_the_embedded_server_answers_as_memcached(
     script: bytes, embedded_server: EmbeddedServer, memcached_server: MemcachedServer
 ) -> None:
     assert converse(embedded_server, script) == converse(memcached_server, script)

@@ -34,7 +34,8 @@ def test_its_fixtures_are_there_and_load_nothing_before_they_are_asked_for(pytes
 
         def pytest_collection_finish():
             assert "mcroute.testing.fixtures" in sys.modules
-            assert not [name for name in sys.modules if name.startswith("mcroute._")]
+            private = [name for name in sys.modules if name.startswith("mcroute._")]
+            assert private == ["mcroute._version"]
     """)
     pytester.makepyfile(USES)
     result = pytester.runpytest_subprocess("-W", "error")
@@ -42,13 +43,13 @@ def test_its_fixtures_are_there_and_load_nothing_before_they_are_asked_for(pytes
     result.stdout.fnmatch_lines("1 tests skipped: no memcached on the PATH; install it or set $MEMCACHED")
 
 
-def test_it_may_be_named_as_well(pytester: pytest.Pytester) -> None:
+def test_a_conftest_may_name_the_plugin(pytester: pytest.Pytester) -> None:
     pytester.makeconftest('pytest_plugins = ["mcroute.testing.fixtures"]')
     pytester.makepyfile(USES)
     pytester.runpytest_inprocess().assert_outcomes(passed=1, skipped=1)
 
 
-def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
+def test_the_plugin_can_be_disabled(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(USES)
     result = pytester.runpytest_inprocess("-p", "no:mcroute.testing.fixtures")
     result.assert_outcomes(errors=2)
