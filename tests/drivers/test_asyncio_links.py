@@ -517,3 +517,22 @@ def test_a_lookup_that_cannot_be_begun_fails_the_attempt(caplog: pytest.LogCaptu
 
     asyncio.run(scenario())
     assert "the lookup of cache.example is given up" in caplog.text
+
+
+def test_a_server_that_leaves_as_it_is_connected_ends_no_question_by_an_exception() -> None:
+    async def scenario(both: Pool, less: Pool) -> None:
+        async with routing_for(PoolRoute(both)) as routing:
+            supervision = routing.supervision
+            [number] = [n for n, links in routing.links.items() if links.server not in less.servers]
+            asked = supervision._identities.tasks
+            await asyncio.gather(*asked)
+            await asyncio.sleep(0)
+            supervision.connected(number)
+            [task] = supervision._identities.tasks
+            # In the same turn of the loop: the question has not begun.
+            del supervision._supervised.servers[number]
+            await task
+
+    with EmbeddedServer() as one, EmbeddedServer() as other:
+        both = Pool.of("main", [one.address, other.address])
+        asyncio.run(asyncio.wait_for(scenario(both, Pool.of("main", [one.address])), 10))

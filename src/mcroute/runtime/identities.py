@@ -54,7 +54,7 @@ class Identities:
             # The running question may get the answer of the process before.
             self._to_ask.add(number)
             return
-        task = self._supervised.clock.start(self._ask(number))
+        task = self._supervised.clock.start(self._ask(number, self._supervised.servers[number]))
         self._asking[number] = task
         task.add_done_callback(lambda _: self._asked(number))
 
@@ -69,9 +69,8 @@ class Identities:
             delay_s = self._upkeep.identity_again_s * (1 - 0.5 * self._supervised.rng.random())
             self._timers[number] = self._supervised.clock.call_later(delay_s, self.ask, number)
 
-    async def _ask(self, number: int) -> None:
+    async def _ask(self, number: int, server: Server) -> None:
         supervised = self._supervised
-        server = supervised.servers[number]
         async with self._connecting:
             asked_at, since = supervised.clock.lasting(), supervised.clock.now()
             try:
