@@ -117,7 +117,7 @@ cdef void all_begins(Walk* walk, PlanNode* node) noexcept nogil:
 
 
 cdef void _all_settle(Walk* walk) noexcept nogil:
-    """Counts a child that has ended. If another copy did what a copy refused, the key is undone before the answer."""
+    """Counts an ended child. Copies that refused a write of another copy lose the key before the answer."""
     cdef PlanNode* node = &walk.request.plan.nodes[walk.node]
     cdef uint32_t refused = walk.absent
     walk.children_asked -= 1

@@ -6,7 +6,7 @@ from mcroute.policy.nodes import Plan
 KINDS: dict[type, int]
 
 class CompiledPlan:
-    """A plan in C, for as long as an engine or a request refers to it; with what `ServerIds.admit` returned for it."""
+    """A plan in C, for as long as an engine or a request refers to it. `servers` come from `ServerIds.admit`."""
 
     def __new__(cls, plan: Plan, servers: list[AdmittedServer]) -> CompiledPlan: ...
     def __reduce__(self) -> Any: ...

@@ -92,7 +92,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
 
 
 cdef class CompiledPlan:
-    """A plan in C, for as long as an engine or a request refers to it; with what `ServerIds.admit` returned for it."""
+    """A plan in C, for as long as an engine or a request refers to it. `servers` come from `ServerIds.admit`."""
 
     def __cinit__(self, plan, list servers):
         cdef int group, outcome

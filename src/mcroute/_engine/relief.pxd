@@ -17,7 +17,7 @@ cdef inline bint engine_is_short(const Engine* engine) noexcept nogil:
     return (engine.uploads.used_bytes > engine.uploads.used_share
             or engine.outbound.used_bytes > engine.outbound.used_share)
 
-# Whether a link can queue one more request, whatever it is.
+# Whether the links' memory has room for one more request of any size.
 cdef inline bint links_have_room(const Engine* engine) noexcept nogil:
     return engine.outbound.used_bytes + REQUEST_MAX <= engine.outbound.used_limit
 

@@ -64,7 +64,7 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
         return
     request.group = group
     if engine_is_short(session.conn.engine) and not _find_memory(session):
-        # Before any server is asked: no copy misses what another one has.
+        # Refused before any server is asked: no copy misses a write that another copy has.
         counter_add(&session.conn.engine.counts.refused_memory, 1)
         request.outcome = OVERLOADED
         request_answer_line(request, NO_MEMORY_LINE)
