@@ -242,6 +242,7 @@ cdef void link_received(Connector* link, double now) noexcept nogil:
         return
     link.is_tried = True
     link.stage = STAGE_CONNECTED
+    link.address = max(link.address, 0)
     link.due = INFINITY
     link.is_trial = False
     if shared_failures(upstream.shared) > 0:
@@ -361,8 +362,9 @@ cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept
             return False
     for i in range(upstream.link_count):
         link = upstream.links[i]
-        if link.address >= upstream.address_count:
-            link.address = 0
+        if wish.are_new or link.address >= upstream.address_count:
+            # An attempt under way goes on with the address after this one.
+            link.address = -1 if link.stage in (STAGE_CONNECTING, STAGE_GREETING) else 0
         if link.stage == STAGE_IDLE:
             link.is_tried = False
             _open(link, now)

@@ -213,8 +213,9 @@ class ServerLinks:
         self._resolving = self._driver.clock.start(self._resolve())
 
     async def _resolve(self) -> None:
+        server = self.server
         try:
-            addresses = await self._driver.resolve(self.server)
+            addresses = await self._driver.resolve(server)
         except Exception as error:
             if not isinstance(error, OSError):
                 # No thread could be started for it, perhaps. Links must not wait for it without end.
@@ -224,6 +225,9 @@ class ServerLinks:
             # Requests that wait for the lookup fail.
             addresses = []
         if self._has_left or addresses == self._addresses:
+            return
+        if self.server != server and self._addresses is not None:
+            # A reload has given the server another address meanwhile.
             return
         self._addresses = addresses
         if addresses:

@@ -120,6 +120,8 @@ class LinkConnection(asyncio.BufferedProtocol):
         except OSError as failure:
             # Some failures have no errno, nor do several failures at once.
             error = failure.errno or errno.EHOSTUNREACH
+        except MemoryError:
+            error = errno.ENOMEM
         except Exception:
             log.exception("a connection to %s is given up, and tried again", address)
             error = errno.ECONNABORTED

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from ...policy import Backoff, ServerOptions
-from ...runtime.link_runner import LinkRunner
+from ...runtime.link_runner import LinkOrder, LinkRunner
 from ...runtime.link_values import EVENTS_MAX, LinkEvent, LinkStatus
 from .addresses import LoopAddress
 from .engine_loop import EngineLoop
 from .link import Link
 
 __all__ = ("AsyncioLinks",)
+
+log: logging.Logger = logging.getLogger("mcroute")
 
 
 def _unheard(event: LinkEvent) -> None:
@@ -68,12 +71,19 @@ class AsyncioLinks:
 
     def _carry_out(self) -> None:
         for order in self._runner.take_orders():
-            link = self._links[order.server, order.link]
-            if order.closes:
-                link.close()
-            if order.address >= 0 and (addresses := self._addresses[order.server]) is not None:
-                link.connect(addresses[order.address])
+            try:
+                self._carry_out_one(order)
+            except Exception:
+                # The other links have orders too. This one's attempt ends at its timeout.
+                log.exception("%s: an order is not carried out", self._links[order.server, order.link])
         self._engine_loop.schedule()
+
+    def _carry_out_one(self, order: LinkOrder) -> None:
+        link = self._links[order.server, order.link]
+        if order.closes:
+            link.close()
+        if order.address >= 0 and (addresses := self._addresses[order.server]) is not None:
+            link.connect(addresses[order.address])
 
     # ---- what became of connections ----
 
