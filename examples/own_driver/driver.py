@@ -170,7 +170,7 @@ class Link(Connection):
         self.attach(sock, EVENT_WRITE)
         sock.connect_ex(self.target)  # the result is read when the socket is ready
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Connects now: the server is known to answer."""
         if self.sock is None:
             self.due_at = 0.0

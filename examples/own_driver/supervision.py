@@ -162,7 +162,7 @@ class Supervision:
                 self._ask(server, look, self._probed)
             elif isinstance(decision, Fence):
                 self._fences[server] = decision
-                self._links[server].hurry()
+                self._links[server].retry_now()
             elif isinstance(decision, Flush):
                 known, delay_s = self.supervisor.process(server), decision.delay_s
                 self._ask(server, lambda server: flush(server, known, delay_s), self._flushed)
@@ -176,7 +176,7 @@ class Supervision:
             # Not at once: further decisions of the supervisor must be carried out before.
             self._call_soon(self._look_for_trips)
         elif state is ServerState.UP:
-            self._links[server].hurry()
+            self._links[server].retry_now()
         log.info("server %s is %s", self._servers[server].name, state.name)
 
     # ---- the stages of a return ----

@@ -169,9 +169,9 @@ def test_a_thread_that_does_not_reach_the_barrier_does_not_hold_up_the_others(no
             pytest.fail("it has waited for the other one")
         installing.join()
         assert late.has_admitted()
-        assert engine.forget_plans() > 0
+        assert engine.free_plans() > 0
         with run_by_a_thread(late):
-            while engine.forget_plans() > 0:
+            while engine.free_plans() > 0:
                 time.sleep(0.005)
             assert not late.has_admitted()
 
@@ -222,7 +222,7 @@ def test_servers_go_out_and_come_back_without_waiting_for_a_thread(
         loops[0].clients()
     for server in range(2):
         engine.set_server_state(server, ServerState.EJECTED)
-        engine.hurry(server)
+        engine.retry_now(server)
         engine.set_item_size_max(server, 1 << 20)
     assert engine.out() == {0, 1}
     engine.set_server_state(1, ServerState.UP)

@@ -60,10 +60,10 @@ def test_a_request_ends_on_the_plan_that_it_began_on_which_is_then_freed() -> No
                 answering, _ = await new.asked()
                 answering.write(b"END\r\n")
                 assert await other.reader.readline() == b"END\r\n"
-            assert proxy.engine.forget_plans() == 1
+            assert proxy.engine.free_plans() == 1
             writer.write(b"VALUE k 0 1\r\nx\r\nEND\r\n")
             assert await client.reader.readuntil(b"END\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
-            while proxy.engine.forget_plans() > 0:
+            while proxy.engine.free_plans() > 0:
                 await asyncio.sleep(0.01)
             await client.close()
             await other.close()

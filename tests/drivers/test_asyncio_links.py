@@ -60,8 +60,8 @@ class Observer:
         return sum(event.has_failed for event in self.events)
 
     @property
-    def starved_times(self) -> int:
-        return sum(event.is_starved for event in self.events)
+    def out_of_resources_times(self) -> int:
+        return sum(event.is_out_of_resources for event in self.events)
 
     @property
     def lost(self) -> list[tuple[str, int]]:
@@ -80,8 +80,8 @@ class Driver:
     host: AsyncioLinks
     clock: Clock
 
-    def hurry(self, server: int) -> None:
-        self.host.hurry(server)
+    def retry_now(self, server: int) -> None:
+        self.host.retry_now(server)
 
     def located(self, server: int, place: Place) -> None:
         raise AssertionError("the server has no name")
@@ -148,8 +148,8 @@ async def world(*refusing: LoopAddress) -> AsyncIterator[World]:
         await here.until(lambda: len(got) == LINKS)
         yield here
     finally:
-        links.leave()
-        await links.gone()
+        links.close()
+        await links.closed()
         engine_loop.close()
         while got:
             await asyncio.sleep(0.001)
@@ -369,7 +369,7 @@ def test_a_link_without_descriptor_or_memory_is_made_later_and_its_server_has_no
             await w.until(lambda: len(w.observer.lost) == LINKS)
             await w.until(lambda: w.links.are_connected)
             assert left == [0]
-            assert w.observer.starved_times > 0
+            assert w.observer.out_of_resources_times > 0
             assert w.observer.failed == 0
             # It is used as ever.
             w.send(b"get k\r\n")
@@ -455,8 +455,8 @@ def test_an_attempt_that_is_given_up_is_no_failure_of_the_server() -> None:
         tried = asyncio.ensure_future(links.tried())
         await asyncio.sleep(0.05)
         assert not tried.done()
-        links.leave()
-        await links.gone()
+        links.close()
+        await links.closed()
         # Who waits for the first attempts waits no longer.
         await tried
         engine_loop.close()
@@ -510,8 +510,8 @@ def test_a_lookup_that_cannot_be_begun_fails_the_attempt(caplog: pytest.LogCaptu
         looks = LinkLooks([host], clock)
         links = ServerLinks(driver, [host], looks, 0, server, ServerOptions(), None, Backoff())
         await asyncio.wait_for(links.tried(), 5)
-        links.leave()
-        await links.gone()
+        links.close()
+        await links.closed()
         engine_loop.close()
         assert NO_ADDRESS in {event.error for event in events if event.has_failed}
 

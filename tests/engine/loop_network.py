@@ -170,7 +170,7 @@ class LoopNetwork:
     def come_back(self, server: int) -> None:
         if server not in self._listeners:
             self._listen(server)
-            self.engine.hurry(server)
+            self.engine.retry_now(server)
             self.turn()
 
     # ---- connections ----

@@ -73,12 +73,12 @@ def test_a_forgotten_call_has_no_result(net: Network, is_late: bool) -> None:
     number = net.engine.submit(b"get a\r\n", net.now)
     if is_late:
         net.reply(0, b"END\r\n")
-    net.engine.forget(number)
+    net.engine.discard_result(number)
     if not is_late:
         net.reply(0, b"VALUE a 0 1\r\nx\r\nEND\r\n")
     assert net.engine.take_results() == []
     with pytest.raises(KeyError):
-        net.engine.forget(number)
+        net.engine.discard_result(number)
     # The link is in step: the next call gets its own reply.
     following = net.engine.submit(b"get b\r\n", net.now)
     net.reply(0, b"VALUE b 0 1\r\ny\r\nEND\r\n")
@@ -120,5 +120,5 @@ def test_an_engine_with_calls_in_flight_can_go(net: Network) -> None:
     net.engine.submit(b"get a\r\n", net.now)
     net.engine.submit(b"get b c\r\n", net.now)
     net.reply(0, b"END\r\n")
-    net.engine.forget(net.engine.submit(b"get d\r\n", net.now))
+    net.engine.discard_result(net.engine.submit(b"get d\r\n", net.now))
     del net

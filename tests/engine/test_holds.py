@@ -56,7 +56,7 @@ def test_waiting_ends_at_the_deadline(net: Network) -> None:
     net.send(waiting, GET)
     net.wait(0.3)
     number = net.engine.submit(GET, net.now)
-    net.engine.forget(number)
+    net.engine.discard_result(number)
     # The write's server is late too: the write ends, and who still waits begins.
     net.wait(0.3)
     net.wait(0.5)

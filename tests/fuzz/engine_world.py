@@ -255,7 +255,7 @@ class World:
         require(number not in self.calls, "every call has a number of its own", number)
         self.calls[number] = (key, self.now + DEADLINE_S)
         if self.choices.below(4) == 3:
-            self.engine.forget(number)
+            self.engine.discard_result(number)
             del self.calls[number]
 
     def take_results(self) -> None:

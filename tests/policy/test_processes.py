@@ -88,7 +88,7 @@ def supervisor(*identities, size=3):
 def test_a_foreign_process_takes_the_server_out_until_the_right_one_answers():
     s = supervisor("same")
     assert s.identified(0, seen(11, 5000, 60.0)) is Kinship.FOREIGN
-    assert s.estranged(0, 60.0) == (SetState(0, ServerState.EJECTED),)
+    assert s.found_foreign(0, 60.0) == (SetState(0, ServerState.EJECTED),)
     assert s.condition(0, 60.0) is Condition.FOREIGN
     assert s.servers(60.0)["s0:1"].tally.ejections == {Cause.FOREIGN: 1}
     assert s.process(0) == Process(10, 1000, 0.0)
@@ -107,14 +107,14 @@ def test_the_last_server_of_a_pool_is_ejected_too():
     s = supervisor("same", size=1)
     assert s.is_protected(0)
     s.identified(0, seen(11, 5000, 60.0))
-    assert SetState(0, ServerState.EJECTED) in s.estranged(0, 60.0)
+    assert SetState(0, ServerState.EJECTED) in s.found_foreign(0, 60.0)
     assert s.state(0) is State.EJECTED
 
 
 def test_no_panic_brings_a_foreign_process_back():
     s = supervisor("same")
     s.identified(0, seen(11, 5000, 60.0))
-    s.estranged(0, 60.0)
+    s.found_foreign(0, 60.0)
     for server in (1, 2):
         s.tripped(server, 60.0)
     assert s.is_panic("p0")
@@ -125,7 +125,7 @@ def test_no_panic_brings_a_foreign_process_back():
 def test_any_process_is_taken_where_a_pool_says_so(identities):
     s = supervisor(*identities)
     assert s.identified(0, seen(11, 5000, 60.0)) is Kinship.RESTARTED
-    assert s.estranged(0, 60.0) == ()
+    assert s.found_foreign(0, 60.0) == ()
     assert s.process(0) == Process(11, 5000, 60.0)
 
 
@@ -152,4 +152,4 @@ def test_at_another_place_nobody_is_known():
 def test_reports_on_others_change_nothing():
     s = supervisor("same")
     assert s.identified(9, seen(11, 5000, 60.0)) is Kinship.UNKNOWN
-    assert (s.estranged(9, 60.0), s.process(9)) == ((), None)
+    assert (s.found_foreign(9, 60.0), s.process(9)) == ((), None)

@@ -110,17 +110,17 @@ class MemoryLinks:
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
         return self._runner.links(servers)
 
-    def settle(self, server: int) -> None:
-        self._do(self._runner.settle, server)
+    def abort_unsettled(self, server: int) -> None:
+        self._do(self._runner.abort_unsettled, server)
 
-    def drop_silent(self, server: int, since: float) -> None:
-        self._do(self._runner.drop_silent, server, since)
+    def abort_silent(self, server: int, since: float) -> None:
+        self._do(self._runner.abort_silent, server, since)
 
-    def leave(self, server: int) -> None:
-        self._do(self._runner.leave, server)
+    def disconnect(self, server: int) -> None:
+        self._do(self._runner.disconnect, server)
 
-    def hurry(self, server: int) -> None:
-        self._do(self._runner.hurry, server)
+    def retry_now(self, server: int) -> None:
+        self._do(self._runner.retry_now, server)
 
     def check(self) -> None:
         self._do(self._runner.check)
@@ -237,8 +237,8 @@ class MemoryDriver:
 
     # ---- for links ----
 
-    def hurry(self, server: int) -> None:
-        self.links.hurry(server)
+    def retry_now(self, server: int) -> None:
+        self.links.retry_now(server)
 
     def located(self, server: int, place: Place) -> None:
         self.supervision.located(server, place)

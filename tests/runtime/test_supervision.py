@@ -179,7 +179,7 @@ class Settled:
     are_connected = True
     addresses = frozenset[str]()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         pass
 
     async def settled(self) -> None:
@@ -326,13 +326,13 @@ def test_slow_servers_and_refused_retries_are_logged_and_exported(caplog: pytest
     class Troubled(Watched):
         told: dict[int, tuple[int, int]]
 
-        def troubles(self) -> dict[int, tuple[int, int]]:
+        def slowness(self) -> dict[int, tuple[int, int]]:
             return getattr(self, "told", {})
 
     def scenario(engine: Any, supervision: Supervision) -> None:
         for told in ({0: (1, 0)}, {0: (2, 3)}, {0: (3, 9), 7: (1, 1)}):
             engine.told = told
-            supervision.look_for_troubles()
+            supervision.look_for_slow_servers()
         now = asyncio.get_running_loop().time()
         assert supervision.supervisor.condition(0, now) is Condition.SLOW
         assert supervision.supervisor.condition(1, now) is Condition.UP
@@ -349,14 +349,14 @@ def test_late_replies_from_before_a_return_do_not_show_the_server_as_slow() -> N
     class Troubled(Watched):
         told: dict[int, tuple[int, int]]
 
-        def troubles(self) -> dict[int, tuple[int, int]]:
+        def slowness(self) -> dict[int, tuple[int, int]]:
             return getattr(self, "told", {})
 
     def scenario(engine: Any, supervision: Supervision) -> None:
         supervision._tripped(0, Reason(Cause.FAILURES))
         engine.told = {0: (5, 0)}
         supervision._carry_out(supervision.supervisor._restore(0, asyncio.get_running_loop().time()))
-        supervision.look_for_troubles()
+        supervision.look_for_slow_servers()
         assert supervision.supervisor._records[0].slow_at is None
 
     supervised(plan("a", "b", "c"), scenario, kind=Troubled)

@@ -34,5 +34,5 @@ cdef class Engine(EngineServers):
     cdef dict _admit(self, plan, renamed)
     cdef bint _has_admitted(self, plan) except -1
     cdef int _install(self) except -1
-    cdef _forget(self)
+    cdef _free_plans(self)
     cdef bint _in_use(self, int server) except -1

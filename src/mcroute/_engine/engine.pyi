@@ -32,7 +32,7 @@ class Engine(EngineServers):
         """
     def server_ids(self) -> dict[str, int]:
         """The ids of the installed plan's servers, by name."""
-    def forget_plans(self) -> int:
+    def free_plans(self) -> int:
         """Frees plans that no request uses any more. Returns the number of older plans that remain."""
     def server_in_use(self, server: int) -> bool:
         """Whether the installed plan or a request in flight on an older one refers to this server."""
@@ -105,7 +105,7 @@ class Engine(EngineServers):
         noreply, quiet modes); OverflowError if 65536 calls are in flight or the memory for requests is used up;
         MemoryError.
         """
-    def forget(self, number: int) -> None:
+    def discard_result(self, number: int) -> None:
         """Discards the result of a call, which runs on. Raises KeyError if the result was taken already."""
     def take_results(self) -> list[tuple[int, int, Any]]:
         """Takes the results of calls since the last time: a list of (number, outcome, result).

@@ -21,7 +21,7 @@ from mcroute._engine.links cimport link_silent_since, link_unanswered_writes, se
 from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.pieces cimport conn_feed, conn_room, conn_take, conn_take_pieces
 from mcroute._engine.plans cimport AdmittedServer, CompiledPlan, servers_admit
-from mcroute._engine.requests cimport call_forget
+from mcroute._engine.requests cimport call_discard
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, ClientRequest, Link, RouteEvent,
@@ -89,12 +89,12 @@ cdef class Engine(EngineServers):
         return not self._in_use(number) and server_is_unlinked(self.state.servers[number])
 
     @cython.critical_section
-    def forget_plans(self):
+    def free_plans(self):
         """Frees plans that no request uses any more. Returns the number of older plans that remain."""
-        self._forget()
+        self._free_plans()
         return len(self.older)
 
-    cdef _forget(self):
+    cdef _free_plans(self):
         self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
 
     def admit(self, plan, renamed=None):
@@ -173,7 +173,7 @@ cdef class Engine(EngineServers):
             self.older.append(self.compiled)
         self.compiled, self.admitted = self.admitted, None
         engine_install(self.state, self.compiled.table)
-        self._forget()
+        self._free_plans()
         return 0
 
     @cython.critical_section
@@ -188,7 +188,7 @@ cdef class Engine(EngineServers):
 
     cdef bint _in_use(self, int server) except -1:
         cdef CompiledPlan compiled
-        self._forget()
+        self._free_plans()
         for compiled in (self.compiled, *self.older):
             if compiled is not None and server in compiled.ids.values():
                 return True
@@ -461,10 +461,10 @@ cdef class Engine(EngineServers):
         return number
 
     @cython.critical_section
-    def forget(self, number):
+    def discard_result(self, number):
         """Discards the result of a call, which runs on. Raises KeyError if the result was taken already."""
         self.own()
-        call_forget(<ClientRequest*><uintptr_t>self.calls.pop(number))
+        call_discard(<ClientRequest*><uintptr_t>self.calls.pop(number))
 
     @cython.critical_section
     def take_results(self):

@@ -12,4 +12,4 @@ cdef void server_counts_clear(Server* server) noexcept nogil
 # A mcroute._engine.snapshots.Snapshot; `ids` are the ids of the servers in it, by name.
 cdef object engine_snapshot(Engine* engine, dict ids)
 # By server id: (late replies, retries that the budget refused), without servers that have neither.
-cdef dict engine_troubles(Engine* engine)
+cdef dict engine_slowness(Engine* engine)

@@ -125,17 +125,17 @@ cdef object _server(Server* server):
     )
 
 
-cdef dict engine_troubles(Engine* engine):
+cdef dict engine_slowness(Engine* engine):
     cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
     cdef uint64_t late, refused
-    troubles = {}
+    slowness = {}
     while server != NULL:
         late = counter_read(&server.counts.late)
         refused = counter_read(&server.counts.retries_refused)
         if late or refused:
-            troubles[server.id] = (late, refused)
+            slowness[server.id] = (late, refused)
         server = server.next
-    return troubles
+    return slowness
 
 
 cdef dict _counters(EngineCounts* counts):

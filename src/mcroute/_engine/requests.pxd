@@ -9,7 +9,7 @@ cdef void request_walk_ended(ClientRequest* request) noexcept nogil
 # Removes a finished call whose result has been taken.
 cdef void request_taken(ClientRequest* request) noexcept nogil
 # Discards the call's result, whether the call has finished or not.
-cdef void call_forget(ClientRequest* request) noexcept nogil
+cdef void call_discard(ClientRequest* request) noexcept nogil
 # Frees an answered request, for which no walk is at work.
 cdef void request_release(ClientRequest* request) noexcept nogil
 

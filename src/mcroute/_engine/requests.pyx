@@ -78,7 +78,7 @@ cdef void request_taken(ClientRequest* request) noexcept nogil:
         request_release(request)
 
 
-cdef void call_forget(ClientRequest* request) noexcept nogil:
+cdef void call_discard(ClientRequest* request) noexcept nogil:
     # A finished call stays in the list; calls_take skips calls without a number.
     request.call = 0
     request.plan.engine.calls -= 1

@@ -46,7 +46,7 @@ class EngineServers:
         """A list of `ServerDesync`: one for each server with desyncs since the last call, at most 16."""
     def ejections(self) -> int:
         """Number of ejections by the engine itself; only grows."""
-    def troubles(self) -> dict[int, tuple[int, int]]:
+    def slowness(self) -> dict[int, tuple[int, int]]:
         """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
     def alarms(self) -> int:
         """Ejections, suppressed ejections and servers found slow; monotonic."""

@@ -9,7 +9,7 @@ from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.lifetimes cimport engine_free, engine_new
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
-from mcroute._engine.observing cimport engine_snapshot, engine_troubles
+from mcroute._engine.observing cimport engine_snapshot, engine_slowness
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.server_words cimport (
     SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
@@ -149,9 +149,9 @@ cdef class EngineServers:
         return self.state.counts.ejections
 
     @cython.critical_section
-    def troubles(self):
+    def slowness(self):
         """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
-        return engine_troubles(self.state)
+        return engine_slowness(self.state)
 
     @cython.critical_section
     def alarms(self):

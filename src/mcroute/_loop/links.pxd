@@ -31,16 +31,16 @@ cdef struct Connect:            # to one server
 cdef void server_connect(Loop* loop, void* connect) noexcept nogil
 # The argument of the next two is a pointer to the server's id.
 # Closes connected links with unanswered requests; they are connected again.
-cdef void server_settle(Loop* loop, void* server) noexcept nogil
+cdef void server_abort_unsettled(Loop* loop, void* server) noexcept nogil
 # Closes all links; they stay closed until server_connect.
-cdef void server_leave(Loop* loop, void* server) noexcept nogil
+cdef void server_disconnect(Loop* loop, void* server) noexcept nogil
 
 cdef struct Silence:
     int server
     double since                # seconds, of the loop's clock
 
 # Closes connected links that owe replies and have been silent since then; they are connected again.
-cdef void server_drop_silent(Loop* loop, void* silence) noexcept nogil
+cdef void server_abort_silent(Loop* loop, void* silence) noexcept nogil
 
 cdef struct Looks:              # at several servers
     Look* items

@@ -15,8 +15,8 @@ from mcroute._loop.system cimport (
 )
 from mcroute.runtime.links cimport (
     STAGE_CONNECTING, STAGE_GREETING, Connector, Reports, Upstream, Wish, link_ended, link_is_open, link_made,
-    link_not_made, link_received, links_connect, links_drop_silent, links_leave, links_look, links_report,
-    links_settle, links_upstream,
+    link_not_made, link_received, links_abort_silent, links_abort_unsettled, links_connect, links_disconnect,
+    links_look, links_report, links_upstream,
 )
 
 
@@ -138,17 +138,17 @@ cdef void addresses_free(Loop* loop) noexcept nogil:
             free(loop.links.upstreams[i].addresses)
 
 
-cdef void server_settle(Loop* loop, void* server) noexcept nogil:
-    links_settle(&loop.links, (<int*>server)[0], loop.now)
+cdef void server_abort_unsettled(Loop* loop, void* server) noexcept nogil:
+    links_abort_unsettled(&loop.links, (<int*>server)[0], loop.now)
 
 
-cdef void server_leave(Loop* loop, void* server) noexcept nogil:
-    links_leave(&loop.links, (<int*>server)[0], loop.now)
+cdef void server_disconnect(Loop* loop, void* server) noexcept nogil:
+    links_disconnect(&loop.links, (<int*>server)[0], loop.now)
 
 
-cdef void server_drop_silent(Loop* loop, void* silence) noexcept nogil:
+cdef void server_abort_silent(Loop* loop, void* silence) noexcept nogil:
     cdef Silence* asked = <Silence*>silence
-    links_drop_silent(&loop.links, asked.server, asked.since, loop.now)
+    links_abort_silent(&loop.links, asked.server, asked.since, loop.now)
 
 
 cdef void servers_look(Loop* loop, void* looks) noexcept nogil:

@@ -16,11 +16,11 @@ class SharedState:
         """Bounds the clients that are connected at once to `size`. Connected clients stay, further ones wait."""
     def clients_held(self) -> int:
         """The number of times that a listener was paused because as many clients were connected as are allowed."""
-    def forget(self, server: int) -> None:
+    def reset(self, server: int) -> None:
         """Resets the state of a reused id: its new server is in service and has no missed writes."""
     def fail_over(self, server: int) -> None:
         """In every thread, fails over the requests that wait for the server, if it is ejected."""
-    def hurry(self, server: int) -> None:
+    def retry_now(self, server: int) -> None:
         """In every thread, ends the backoff of the server's links: they try to connect now."""
     def describe(self, server: int, name: str, fault: str) -> None:
         """As `Engine.describe`, for every thread. Wakes none: a thread reads the description when a request fails."""

@@ -136,7 +136,7 @@ cdef class SharedState:
         """The number of times that a listener was paused because as many clients were connected as are allowed."""
         return mcroute_load(&self.room.held)
 
-    def forget(self, int server):
+    def reset(self, int server):
         """Resets the state of a reused id: its new server is in service and has no missed writes."""
         self.word(server).bits = 0
         shared_restart(self.upstream(server))
@@ -149,7 +149,7 @@ cdef class SharedState:
         mcroute_more(&self.signals.ejections)
         self.wake()
 
-    def hurry(self, int server):
+    def retry_now(self, int server):
         """In every thread, ends the backoff of the server's links: they try to connect now."""
         shared_restart(self.upstream(server))
         mcroute_more(&self.signals.restarts)

@@ -48,7 +48,7 @@ class LoopThread:
         """
     def has_admitted(self) -> bool:
         """Whether a plan is admitted and not installed."""
-    def forget_plans(self) -> int:
+    def free_plans(self) -> int:
         """Frees older plans that no request uses. Returns the number of older plans that remain."""
     def server_in_use(self, server: int) -> bool:
         """Whether the installed plan, or an older plan that requests use, refers to the server."""
@@ -66,8 +66,8 @@ class LoopThread:
         """As `Engine.answer`; no effect after the client has closed its connection."""
     def snapshot(self) -> Snapshot:
         """As `Engine.snapshot`; posts no job."""
-    def troubles(self) -> dict[int, tuple[int, int]]:
-        """As `Engine.troubles`; posts no job."""
+    def slowness(self) -> dict[int, tuple[int, int]]:
+        """As `Engine.slowness`; posts no job."""
     def connect(
         self,
         server: int,
@@ -81,11 +81,11 @@ class LoopThread:
         paths of unix sockets, tried in order; a host may have a numeric scope. None: the addresses are not known yet,
         and links wait for the next call. Raises ValueError for other addresses, MemoryError.
         """
-    def settle(self, server: int) -> None:
+    def abort_unsettled(self, server: int) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
-    def drop_silent(self, server: int, since: float) -> None:
+    def abort_silent(self, server: int, since: float) -> None:
         """Closes connected links that owe replies and last received bytes before `since` (seconds, monotonic)."""
-    def leave(self, server: int) -> None:
+    def disconnect(self, server: int) -> None:
         """Closes all links of the server; they stay closed until `connect`."""
     def set_limits(self, limits: Limits) -> None:
         """As `Engine.set_limits`: this thread's share."""

@@ -17,7 +17,7 @@ from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.deferred cimport deferred_lines
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, engine_losses
-from mcroute._engine.observing cimport engine_snapshot, engine_troubles
+from mcroute._engine.observing cimport engine_snapshot, engine_slowness
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Deferred, RouteEvent
 from mcroute._loop.engine_jobs cimport (
@@ -27,8 +27,8 @@ from mcroute._loop.engine_jobs cimport (
 )
 from mcroute._loop.jobs cimport Barrier, PostedJob, loop_do, barrier_clear, barrier_init, jobs_do
 from mcroute._loop.links cimport (
-    Connect, Looks, Silence, reports_take, server_connect, server_drop_silent, server_leave, server_settle,
-    servers_look,
+    Connect, Looks, Silence, reports_take, server_abort_silent, server_abort_unsettled, server_connect,
+    server_disconnect, servers_look,
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
 from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
@@ -192,7 +192,7 @@ cdef class LoopThread:
         if before is not None:
             self.older.append(before)
 
-    def forget_plans(self):
+    def free_plans(self):
         """Frees older plans that no request uses. Returns the number of older plans that remain."""
         cdef CompiledPlan compiled
         cdef list older, unused
@@ -212,7 +212,7 @@ cdef class LoopThread:
     def server_in_use(self, int server):
         """Whether the installed plan, or an older plan that requests use, refers to the server."""
         cdef CompiledPlan compiled
-        self.forget_plans()
+        self.free_plans()
         with cython.critical_section(self):
             for compiled in (self.compiled, *self.older):
                 if compiled is not None and server in compiled.ids.values():
@@ -269,9 +269,9 @@ cdef class LoopThread:
 
     # ---- servers ----
 
-    def troubles(self):
-        """As `Engine.troubles`; posts no job."""
-        return engine_troubles(self.own().engine)
+    def slowness(self):
+        """As `Engine.slowness`; posts no job."""
+        return engine_slowness(self.own().engine)
 
     def connect(self, int server, options not None, list addresses, backoff not None):
         """Keeps `options.links` links to the server, at most 16; links that exist stay.
@@ -299,18 +299,18 @@ cdef class LoopThread:
         if not asked.is_done:
             raise MemoryError
 
-    def settle(self, int server):
+    def abort_unsettled(self, int server):
         """Closes connected links with unanswered requests; they are connected again."""
-        self._do(server_settle, &server)
+        self._do(server_abort_unsettled, &server)
 
-    def drop_silent(self, int server, double since):
+    def abort_silent(self, int server, double since):
         """Closes connected links that owe replies and last received bytes before `since` (seconds, monotonic)."""
         cdef Silence silence = Silence(server, since)
-        self._do(server_drop_silent, &silence)
+        self._do(server_abort_silent, &silence)
 
-    def leave(self, int server):
+    def disconnect(self, int server):
         """Closes all links of the server; they stay closed until `connect`."""
-        self._do(server_leave, &server)
+        self._do(server_disconnect, &server)
 
     def set_limits(self, limits):
         """As `Engine.set_limits`: this thread's share."""

@@ -75,7 +75,7 @@ class Calls:
         try:
             return await future
         except BaseException:
-            self._leave(number, future)
+            self._release(number, future)
             raise
 
     async def ask_in_batches(self, batch: Batch | None, batches: Batches[T]) -> T:
@@ -109,7 +109,7 @@ class Calls:
             return [await future for _, future in begun]
         finally:
             for number, future in begun:
-                self._leave(number, future)
+                self._release(number, future)
 
     async def send(self, request: bytes) -> Answer | None:
         """Sends one request without waiting for its answer; `close` waits for it. Raises as `ask`.
@@ -166,16 +166,16 @@ class Calls:
         self._driver.schedule()
         return number
 
-    def _leave(self, number: int, future: asyncio.Future[Answer]) -> None:
+    def _release(self, number: int, future: asyncio.Future[Answer]) -> None:
         if number in self._waiting:
-            self._forget(number)
+            self._discard(number)
         elif future.done() and not future.cancelled():
             # Retrieves the exception: the task was cancelled as the client closed, and asyncio would log it.
             future.exception()
 
-    def _forget(self, number: int) -> None:
+    def _discard(self, number: int) -> None:
         del self._waiting[number]
-        self._engine.forget(number)
+        self._engine.discard_result(number)
         self._tell_idle()
 
     def _ended(self, results: list[Result]) -> None:
@@ -211,7 +211,7 @@ class Calls:
 
     async def _end(self) -> None:
         self._is_over = True
-        self._abandon_all()
+        self._cancel_all()
         await self.routing.close()
 
     async def _close_with_the_loop(self) -> None:
@@ -227,11 +227,11 @@ class Calls:
     def _is_idle(self) -> bool:
         return not self._waiting and not self._series
 
-    def _abandon_all(self) -> None:
+    def _cancel_all(self) -> None:
         for number, future in list(self._waiting.items()):
             if future is not None and not future.done():
                 future.set_exception(_closed())
-            self._forget(number)
+            self._discard(number)
 
     def _tell_idle(self) -> None:
         if self._idle is not None and self._is_idle:

@@ -29,11 +29,11 @@ class Duplicates:
         self._apart: dict[int, set[int]] = {}  # pairs that need no comparison, both ways
         self._found: set[int] = set()  # servers that have an original
 
-    def supervise(self, records: Mapping[int, Record], census: Census, unquestioned: Collection[int]) -> None:
-        """`unquestioned` are servers whose process may be any process."""
+    def supervise(self, records: Mapping[int, Record], census: Census, any_process: Collection[int]) -> None:
+        """`any_process` are servers whose process may be any process."""
         self._records = records
         self._census = census
-        self._unquestioned = unquestioned
+        self._any_process = any_process
 
     def alike(self, process: Process) -> list[int]:
         """The servers in service that may be this process."""
@@ -44,12 +44,12 @@ class Duplicates:
         """The servers to compare this one with: its original, and those in service that are alike."""
         record = self._records[server]
         found = [] if record.original is None else [record.original]
-        if record.process is None or server in self._unquestioned:
+        if record.process is None or server in self._any_process:
             return found
-        known = {server, *found, *self._unquestioned, *self._apart.get(server, ())}
+        known = {server, *found, *self._any_process, *self._apart.get(server, ())}
         return found + [other for other in self.alike(record.process) if other not in known]
 
-    def gives_way(self, server: int, other: int) -> int | None:
+    def choose_duplicate(self, server: int, other: int) -> int | None:
         """The one of two servers with one process that must go out of service. None: neither.
 
         It is one of two in one pool, where both copies of a key would be in one place: the one that is out
@@ -90,7 +90,7 @@ class Duplicates:
         """The duplicates of a server."""
         return [server for server in self._found if self._records[server].original == original]
 
-    def hurry(self, server: int, now: float) -> None:
+    def probe_now(self, server: int, now: float) -> None:
         """Probes a duplicate now, since its original is out of service."""
         record = self._records[server]
         if record.health.state is State.EJECTED:
@@ -106,5 +106,5 @@ class Duplicates:
             original = self._records[server].original
             if original in others or original not in self._records:
                 self._settle(server)
-                self.hurry(server, now)
+                self.probe_now(server, now)
                 self._census.count(server)

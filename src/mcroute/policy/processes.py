@@ -35,7 +35,7 @@ class Seen:
 
     stats: ServerStats
     asked_at: float
-    heard_at: float
+    answered_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def kinship(known: Process | None, seen: Seen) -> Kinship:
     stats = seen.stats
     if known is None or stats.pid is None or stats.uptime is None:
         return Kinship.UNKNOWN
-    since = seen.heard_at - known.alive_at
+    since = seen.answered_at - known.alive_at
     slack = SLACK_S + DRIFT * since
     # Processes in containers share a pid. An uptime may stand still for a while, when a machine migrates.
     if stats.pid == known.pid and -SLACK_S <= stats.uptime - known.uptime <= since + slack:

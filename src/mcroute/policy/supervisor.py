@@ -75,8 +75,8 @@ class Supervisor:
         plan, ids = self.plan, self._members.ids
         self._census = Census(plan, ids, self._records, self.settings.suspect_s)
         # These accept any process.
-        self._unquestioned = {ids[name] for name, own in plan.server_options.items() if own.identity == "any"}
-        self._duplicates.supervise(self._records, self._census, self._unquestioned)
+        self._any_process = {ids[name] for name, own in plan.server_options.items() if own.identity == "any"}
+        self._duplicates.supervise(self._records, self._census, self._any_process)
 
     @property
     def plan(self) -> Plan:
@@ -354,18 +354,18 @@ class Supervisor:
     def identified(self, server: int, seen: Seen) -> Kinship:
         """Takes the `stats` of the process at the server's address. Times are of any one clock.
 
-        FOREIGN: do not use the process; call `estranged`, or report the current stage as failed. Any other
-        process counts as the server's from now on.
+        FOREIGN: do not use the process; call `found_foreign`, or report the current stage as failed. Any
+        other process counts as the server's from now on.
         """
         record = self._records.get(server)
         if record is None:
             return Kinship.UNKNOWN
-        kin = record.identified(seen, is_any_taken=server in self._unquestioned)
+        kin = record.identified(seen, is_any_taken=server in self._any_process)
         if kin is not Kinship.SAME:
             self._duplicates.changed(server)
         return kin
 
-    def estranged(self, server: int, now: float) -> tuple[Decision, ...]:
+    def found_foreign(self, server: int, now: float) -> tuple[Decision, ...]:
         """A foreign process answers: the server goes out of service, even as the last one of its pool."""
         record = self._records.get(server)
         if record is None or not record.is_foreign:
@@ -404,7 +404,7 @@ class Supervisor:
         """Reports whether a key stored on one of two servers was found on the other."""
         if server not in self._records or other not in self._records:
             return ()
-        duplicate = self._duplicates.gives_way(server, other) if is_one else None
+        duplicate = self._duplicates.choose_duplicate(server, other) if is_one else None
         if duplicate is None:
             self._duplicates.tell_apart(server, other)
             self._census.count(server)
@@ -543,7 +543,7 @@ class Supervisor:
         elif before.state is State.UP:
             # The process may serve under its other name.
             for duplicate in self._duplicates.of(server):
-                self._duplicates.hurry(duplicate, now)
+                self._duplicates.probe_now(duplicate, now)
         self._census.count(server)
         decisions: list[Decision] = []
         word = _ENGINE_WORD[record.health.state]

@@ -61,7 +61,7 @@ class Upkeep:
     """The timeout for replies to timed-out requests, before the links of a removed server are closed."""
     retire_look_s: float = 0.02
     """The interval of checks whether a removed server is idle, and whether fences have ended."""
-    forget_plans_s: float = 0.1
+    free_plans_s: float = 0.1
     """The interval of checks whether requests are left on an older plan."""
 
     # ---- another process ----

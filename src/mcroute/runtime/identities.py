@@ -82,11 +82,11 @@ class Identities:
                 return
         if supervised.servers.get(number) != server:
             return
-        supervised.drop_silent_links(number, since)
+        supervised.abort_silent_links(number, since)
         if self.is_trusted(number, stats, asked_at):
             await self.compare(number)
         else:
-            supervised.carry_out(supervised.supervisor.estranged(number, supervised.clock.now()))
+            supervised.carry_out(supervised.supervisor.found_foreign(number, supervised.clock.now()))
 
     # ---- one process under two names ----
 
@@ -138,16 +138,16 @@ class Identities:
     def is_trusted(self, number: int, stats: ServerStats, asked_at: float) -> bool:
         """Whether the process is the server's, or a restart of it. `asked_at` is of `Clock.lasting`."""
         supervisor = self._supervised.supervisor
-        heard_at = self._supervised.clock.lasting()
+        answered_at = self._supervised.clock.lasting()
         known = supervisor.process(number)
-        kin = supervisor.identified(number, Seen(stats, asked_at, heard_at))
+        kin = supervisor.identified(number, Seen(stats, asked_at, answered_at))
         if kin is not Kinship.FOREIGN:
             self._foreign.pop(number, None)
             return True
         if known is not None and self._foreign.get(number, -1) != stats.pid:
             self._foreign[number] = stats.pid
             pool = self._pool_of(number)
-            self._lines.is_foreign(number, stats, known.pid, heard_at - known.alive_at, pool)
+            self._lines.is_foreign(number, stats, known.pid, answered_at - known.alive_at, pool)
         return False
 
     def _pool_of(self, number: int) -> str:

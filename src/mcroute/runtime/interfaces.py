@@ -200,7 +200,7 @@ class SupervisedEngine(Protocol):
     def missed_writes(self, server: int) -> int:
         """Counts writes that did not reach the server. Monotonic."""
 
-    def troubles(self) -> Mapping[int, tuple[int, int]]:
+    def slowness(self) -> Mapping[int, tuple[int, int]]:
         """Counts, by server, late replies and retries that the budget refused. Monotonic."""
 
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
@@ -228,7 +228,7 @@ class RoutedEngine(SupervisedEngine, Protocol):
     def server_in_use(self, server: int) -> bool:
         """Whether the installed plan or a request in flight refers to the server."""
 
-    def forget_plans(self) -> int:
+    def free_plans(self) -> int:
         """Frees plans without requests. Returns the number of older plans that are left."""
 
     def snapshot(self) -> Snapshot:
@@ -256,7 +256,7 @@ class LinksWatcher(Protocol):
     def connect_failed(self, server: int, reason: Reason, error: Exception | None = None) -> None:
         """A connection could not be made. `error` is the system's, if there is one."""
 
-    def starved(self, server: int) -> None:
+    def out_of_resources(self, server: int) -> None:
         """No descriptor or memory was left for a connection to the server, which has not failed."""
 
     def located(self, server: int, place: Place) -> None:
@@ -331,11 +331,11 @@ class Links(Protocol):
     async def tried(self) -> None:
         """Returns when every link has finished its first attempt to connect."""
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Begins at once the attempts that are waiting to be retried."""
 
     async def settled(self) -> None:
-        """Hurries the links. Returns when all are connected and no request is unanswered."""
+        """Retries the links now. Returns when all are connected and no request is unanswered."""
 
     def abort_silent(self, since: float) -> None:
         """Closes links that owe replies and were last heard before `since`, by `Clock.now`."""
@@ -346,10 +346,10 @@ class Links(Protocol):
     def disconnect(self) -> None:
         """Closes all links, until they get other addresses."""
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Closes all links for good."""
 
-    async def gone(self) -> None:
+    async def closed(self) -> None:
         """Returns when no connection is left, and the supervision knows of all events."""
 
 

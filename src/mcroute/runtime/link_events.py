@@ -27,8 +27,8 @@ def tell(
         _tell_lost(supervision, event)
     if event.has_failed:
         _tell_failed(supervision, event, links.get(event.server), lookup_failure)
-    if event.is_starved:
-        supervision.starved(event.server)
+    if event.is_out_of_resources:
+        supervision.out_of_resources(event.server)
     if event.is_connected:
         supervision.connected(event.server)
 

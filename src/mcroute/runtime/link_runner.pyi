@@ -38,13 +38,13 @@ class LinkRunner:
         """
     def number(self, server: int, index: int) -> int:
         """The number of the link's connections in the engine."""
-    def settle(self, server: int, now: float) -> None:
+    def abort_unsettled(self, server: int, now: float) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
-    def drop_silent(self, server: int, since: float, now: float) -> None:
+    def abort_silent(self, server: int, since: float, now: float) -> None:
         """Closes connected links that owe replies and last received bytes before `since`; they are connected again."""
-    def leave(self, server: int, now: float) -> None:
+    def disconnect(self, server: int, now: float) -> None:
         """Closes all links of the server; they stay closed until `connect`."""
-    def hurry(self, server: int, now: float) -> None:
+    def retry_now(self, server: int, now: float) -> None:
         """Ends the backoff of the server's links: they try to connect now."""
     def close(self, now: float) -> None:
         """Closes all links of all servers."""

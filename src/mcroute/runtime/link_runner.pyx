@@ -8,8 +8,8 @@ from mcroute._engine.engine cimport Engine
 from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport (
     HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made,
-    link_not_made, link_received, links_check, links_close, links_connect, links_drop_silent, links_free,
-    links_leave, links_look, links_report, links_restart, links_settle, links_upstream,
+    link_not_made, link_received, links_abort_silent, links_abort_unsettled, links_check, links_close, links_connect,
+    links_disconnect, links_free, links_look, links_report, links_restart, links_upstream,
 )
 from mcroute.runtime.sharing cimport SharedUpstream, shared_restart
 
@@ -161,22 +161,22 @@ cdef class LinkRunner:
         """The number of the link's connections in the engine."""
         return self.link(server, index).link.conn.id
 
-    def settle(self, int server, double now):
+    def abort_unsettled(self, int server, double now):
         """Closes connected links with unanswered requests; they are connected again."""
         self.upstream(server)
-        links_settle(&self.table, server, now)
+        links_abort_unsettled(&self.table, server, now)
 
-    def drop_silent(self, int server, double since, double now):
+    def abort_silent(self, int server, double since, double now):
         """Closes connected links that owe replies and last received bytes before `since`; they are connected again."""
         self.upstream(server)
-        links_drop_silent(&self.table, server, since, now)
+        links_abort_silent(&self.table, server, since, now)
 
-    def leave(self, int server, double now):
+    def disconnect(self, int server, double now):
         """Closes all links of the server; they stay closed until `connect`."""
         self.upstream(server)
-        links_leave(&self.table, server, now)
+        links_disconnect(&self.table, server, now)
 
-    def hurry(self, int server, double now):
+    def retry_now(self, int server, double now):
         """Ends the backoff of the server's links: they try to connect now."""
         shared_restart(self.upstream(server).shared)
         links_restart(&self.table, now)

@@ -18,7 +18,7 @@ class LinkEvent(NamedTuple):
     error: int
     is_late: bool
     greeting: bytes
-    is_starved: bool
+    is_out_of_resources: bool
     is_connected: bool
 
 class LinkStatus(NamedTuple):

@@ -1,7 +1,8 @@
 """Links as values, for the supervisor."""
 
 from mcroute.runtime.links cimport (
-    CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_STARVED, HELLO_PREFIX, REPORTS_MAX, STAGE_CONNECTED, LocalEnd,
+    CHANGE_CONNECTED, CHANGE_FAILED, CHANGE_LOST, CHANGE_OUT_OF_RESOURCES, HELLO_PREFIX, REPORTS_MAX, STAGE_CONNECTED,
+    LocalEnd,
 )
 from mcroute.runtime.links cimport NO_ADDRESS as LINK_NO_ADDRESS
 
@@ -29,7 +30,7 @@ class LinkEvent(NamedTuple):
     error: int                  # errno of the failure; -1: no address is known, 0: the handshake failed
     is_late: bool               # the attempt timed out
     greeting: bytes             # the server's answer to the handshake
-    is_starved: bool            # an attempt failed for want of descriptors or memory
+    is_out_of_resources: bool            # an attempt failed for want of descriptors or memory
     is_connected: bool          # handshake included
 
 
@@ -51,7 +52,7 @@ cdef object link_event(const LinkReport* report):
     return LinkEvent(
         report.server, report.index, bool(report.changes & CHANGE_LOST), _end(&report.lost_end),
         report.lost_writes, report.lost_error, report.missed, bool(report.changes & CHANGE_FAILED), report.error,
-        bool(report.is_late), report.greeting[:report.greeting_size], bool(report.changes & CHANGE_STARVED),
+        bool(report.is_late), report.greeting[:report.greeting_size], bool(report.changes & CHANGE_OUT_OF_RESOURCES),
         bool(report.changes & CHANGE_CONNECTED),
     )
 

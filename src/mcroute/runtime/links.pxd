@@ -33,7 +33,7 @@ cdef enum Change:               # of a link, for the supervisor
     CHANGE_LOST = 1
     CHANGE_FAILED = 2           # an attempt to connect, or the handshake, has failed
     CHANGE_CONNECTED = 4
-    CHANGE_STARVED = 8          # an attempt failed for want of descriptors or memory: no failure of the server
+    CHANGE_OUT_OF_RESOURCES = 8          # an attempt failed for want of descriptors or memory: no failure of the server
 
 cdef struct LocalEnd:           # our end of a connection, as the server lists it
     char host[HOST_SIZE]        # "unix" for a unix socket
@@ -153,11 +153,11 @@ cdef Upstream* links_upstream(LinkTable* table, int server) noexcept nogil
 # memory.
 cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept nogil
 # Closes connected links with unanswered requests; they are connected again.
-cdef void links_settle(LinkTable* table, int server, double now) noexcept nogil
+cdef void links_abort_unsettled(LinkTable* table, int server, double now) noexcept nogil
 # Closes connected links that owe replies and have been silent since then; they are connected again.
-cdef void links_drop_silent(LinkTable* table, int server, double since, double now) noexcept nogil
+cdef void links_abort_silent(LinkTable* table, int server, double since, double now) noexcept nogil
 # Closes all links of the server; they stay closed until links_connect.
-cdef void links_leave(LinkTable* table, int server, double now) noexcept nogil
+cdef void links_disconnect(LinkTable* table, int server, double now) noexcept nogil
 # At the end: close, then free, the links of all servers.
 cdef void links_close(LinkTable* table, double now) noexcept nogil
 cdef void links_free(LinkTable* table) noexcept nogil

@@ -207,7 +207,7 @@ cdef void _failed(Connector* link, int next_address, int error, bint is_late, do
     link.is_tried = True
     if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
         link_withdrawn(link.link, now)
-        _report(link, CHANGE_STARVED)
+        _report(link, CHANGE_OUT_OF_RESOURCES)
     else:
         link_closed(link.link, now)
         _report_failure(link, error, is_late)
@@ -372,7 +372,7 @@ cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept
     return True
 
 
-cdef void links_settle(LinkTable* table, int server, double now) noexcept nogil:
+cdef void links_abort_unsettled(LinkTable* table, int server, double now) noexcept nogil:
     cdef Upstream* upstream = table.upstreams[server]
     cdef int i
     for i in range(upstream.link_count):
@@ -380,7 +380,7 @@ cdef void links_settle(LinkTable* table, int server, double now) noexcept nogil:
             link_ended(upstream.links[i], 0, now)
 
 
-cdef void links_drop_silent(LinkTable* table, int server, double since, double now) noexcept nogil:
+cdef void links_abort_silent(LinkTable* table, int server, double since, double now) noexcept nogil:
     cdef Upstream* upstream = table.upstreams[server]
     cdef int i
     for i in range(upstream.link_count):
@@ -388,7 +388,7 @@ cdef void links_drop_silent(LinkTable* table, int server, double since, double n
             link_ended(upstream.links[i], 0, now)
 
 
-cdef void links_leave(LinkTable* table, int server, double now) noexcept nogil:
+cdef void links_disconnect(LinkTable* table, int server, double now) noexcept nogil:
     cdef Upstream* upstream = table.upstreams[server]
     cdef Connector* link
     cdef int i
@@ -412,7 +412,7 @@ cdef void links_close(LinkTable* table, double now) noexcept nogil:
     cdef int i
     for i in range(table.upstream_count):
         if table.upstreams[i] != NULL:
-            links_leave(table, i, now)
+            links_disconnect(table, i, now)
 
 
 cdef void links_free(LinkTable* table) noexcept nogil:

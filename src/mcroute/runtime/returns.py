@@ -112,7 +112,7 @@ class Returns:
                 asked_at, since = clock.lasting(), clock.now()
                 probe = self._control.probe(supervised.servers[server])
                 stats = await clock.within(self._upkeep.control_timeout_s, probe)
-            supervised.drop_silent_links(server, since)
+            supervised.abort_silent_links(server, since)
             is_trusted = self._identities.is_trusted(server, stats, asked_at)
             if is_trusted:
                 await self._identities.compare(server)

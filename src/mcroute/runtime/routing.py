@@ -59,7 +59,7 @@ class Routing:
         self.is_inherited: bool = False  # in a forked child: unusable there
         self._counts: dict[int, int] = {}  # of links: the largest number per id so far
         self._retiring: set[Task[None]] = set()
-        self._forgetting: Timer | None = None
+        self._freeing: Timer | None = None
         self._installing = Slots(self.clock, 1)  # one plan after the other
         self._changing = Slots(self.clock, 1)  # the plan and its links
         self._state = state
@@ -182,7 +182,7 @@ class Routing:
                 unflushed = await self.supervision.flush_outdated(plan, places)
                 self._addresses = addresses
                 self._change(plan, places, unflushed, settings)
-            self._forget_plans()
+            self._free_plans()
 
     def _change(
         self, plan: Plan, places: Places, unflushed: Sequence[Server], settings: SupervisorSettings | None
@@ -221,17 +221,17 @@ class Routing:
         ]
         for number in others:
             # The engine reuses an id only when no link of it is connected.
-            self.links.pop(number).leave()
+            self.links.pop(number).close()
         if others:
             # Read the events of the departed servers now, before the new ones have any.
             self.driver.take_events()
 
-    def _forget_plans(self) -> None:
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        self._forgetting = (
-            self.clock.call_later(self.upkeep.forget_plans_s, self._forget_plans)
-            if self.engine.forget_plans()
+    def _free_plans(self) -> None:
+        if self._freeing is not None:
+            self._freeing.cancel()
+        self._freeing = (
+            self.clock.call_later(self.upkeep.free_plans_s, self._free_plans)
+            if self.engine.free_plans()
             else None
         )
 
@@ -256,8 +256,8 @@ class Routing:
         async with self._changing:
             # A server that returned and left again has another task.
             if self._has_left(number, links) and not self.engine.server_in_use(number):
-                links.leave()
-                await links.gone()
+                links.close()
+                await links.closed()
                 del self.links[number]
 
     def _has_left(self, number: int, links: Links) -> bool:
@@ -273,8 +273,8 @@ class Routing:
         with contextlib.suppress(RuntimeError):
             self._losses.close()
         self.supervision.close()
-        if self._forgetting is not None:
-            self._forgetting.cancel()
+        if self._freeing is not None:
+            self._freeing.cancel()
         for retiring in self._retiring:
             retiring.cancel()
         try:
@@ -284,7 +284,7 @@ class Routing:
             # Also if close() is cancelled, or a thread hangs.
             try:
                 for links in self.links.values():
-                    links.leave()
+                    links.close()
             finally:
                 self.driver.close()
                 if self._remembering is not None:
@@ -293,7 +293,7 @@ class Routing:
                     self._state.close()
                     self._state = None
         for links in self.links.values():
-            await links.gone()
+            await links.closed()
 
     def detach(self) -> None:
         """For a child process after a fork: the connections belong to the parent only."""

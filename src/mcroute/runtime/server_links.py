@@ -33,13 +33,13 @@ class LinkHost(Protocol):
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
         """The states of all links, for each of these servers. RuntimeError if a thread does not answer."""
 
-    def settle(self, server: int) -> None:
+    def abort_unsettled(self, server: int) -> None:
         """Closes connected links with unanswered requests; they are connected again."""
 
-    def drop_silent(self, server: int, since: float) -> None:
+    def abort_silent(self, server: int, since: float) -> None:
         """Closes connected links that owe replies and were last heard before `since` (seconds)."""
 
-    def leave(self, server: int) -> None:
+    def disconnect(self, server: int) -> None:
         """Closes all links of the server; they stay closed until `connect`."""
 
 
@@ -49,7 +49,7 @@ class LinkDriver(Protocol):
     @property
     def clock(self) -> Clock: ...
 
-    def hurry(self, server: int) -> None:
+    def retry_now(self, server: int) -> None:
         """Links that wait for their next attempt connect now, in every engine."""
 
     def located(self, server: int, place: Place) -> None:
@@ -142,7 +142,7 @@ class ServerLinks:
         self._options = options
         self._backoff = backoff
         self._addresses: list[Endpoint] | None = None if addresses is None else list(addresses)
-        self._has_left = False
+        self._is_closed = False
         self._resolving: Task[None] | None = None
         self._connect()
         if self._addresses is None:
@@ -204,7 +204,7 @@ class ServerLinks:
     def look_up_again(self) -> None:
         """After a failed attempt: the server's name may have another address now."""
         # A late event: the id may belong to another server now.
-        if self._has_left or not is_name(self.server):
+        if self._is_closed or not is_name(self.server):
             return
         if self._resolving is None or self._resolving.done():
             self._look_up()
@@ -224,7 +224,7 @@ class ServerLinks:
                 return
             # Requests that wait for the lookup fail.
             addresses = []
-        if self._has_left or addresses == self._addresses:
+        if self._is_closed or addresses == self._addresses:
             return
         if self.server != server and self._addresses is not None:
             # A reload has given the server another address meanwhile.
@@ -242,32 +242,32 @@ class ServerLinks:
         while not all(link.is_tried for link in links):
             links = await self._looks.soon(self._id)
 
-    def hurry(self) -> None:
-        self._driver.hurry(self._id)
+    def retry_now(self) -> None:
+        self._driver.retry_now(self._id)
 
     async def settled(self) -> None:
-        self.hurry()
+        self.retry_now()
         links = self._status()
         while not all(link.is_connected and not link.unanswered for link in links):
             links = await self._looks.soon(self._id)
 
     def abort_silent(self, since: float) -> None:
         for host in self._hosts:
-            host.drop_silent(self._id, since)
+            host.abort_silent(self._id, since)
 
     def abort_unsettled(self) -> None:
         for host in self._hosts:
-            host.settle(self._id)
+            host.abort_unsettled(self._id)
 
     def disconnect(self) -> None:
         for host in self._hosts:
-            host.leave(self._id)
+            host.disconnect(self._id)
 
-    def leave(self) -> None:
-        self._has_left = True
+    def close(self) -> None:
+        self._is_closed = True
         if self._resolving is not None:
             self._resolving.cancel()
         self.disconnect()
 
-    async def gone(self) -> None:
+    async def closed(self) -> None:
         await self._driver.closed(self._id)

@@ -15,7 +15,7 @@ AWAITED_S = 2.0
 AWAITED_AGAIN_S = 60.0
 # The interval of lines with the same reason why a server cannot be used.
 FAILURE_AGAIN_S = 600.0
-STARVED_AGAIN_S = 10.0
+OUT_OF_RESOURCES_AGAIN_S = 10.0
 # The number of servers that one line names.
 NAMES_TOLD = 5
 # The interval of lines about a server's refused retries.
@@ -37,7 +37,7 @@ class ServerLog:
         self._out: dict[int, tuple[float, int]] = {}  # out of service: since when, and its flushes then
         self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
         self._failures_told = LogLimit(FAILURE_AGAIN_S)
-        self._starved_told = LogLimit(STARVED_AGAIN_S)
+        self._out_of_resources_told = LogLimit(OUT_OF_RESOURCES_AGAIN_S)
         self._refusals_told = LogLimit(REFUSED_AGAIN_S)
 
     def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
@@ -82,8 +82,8 @@ class ServerLog:
         if self._failures_told.is_due((server, kind), now) and not is_told:
             log.warning("server %s cannot be used: %s", self._name(server), why)
 
-    def starved(self, server: int, now: float) -> None:
-        if self._starved_told.is_due(server, now):
+    def out_of_resources(self, server: int, now: float) -> None:
+        if self._out_of_resources_told.is_due(server, now):
             log.error("no descriptor or memory is left for a connection to server %s", self._name(server))
 
     def is_foreign(self, server: int, stats: ServerStats, pid: int, seen_s_ago: float, pool: str) -> None:

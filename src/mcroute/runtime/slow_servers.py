@@ -42,11 +42,11 @@ class SlowServers:
     def look(self) -> None:
         """Reads the counters, which change once a second at most."""
         supervised, now = self._supervised, self._supervised.clock.now()
-        troubles = supervised.engine.troubles()
+        slowness = supervised.engine.slowness()
         for server in self._passed_over:
-            self._counted[server] = troubles.get(server, (0, 0))
+            self._counted[server] = slowness.get(server, (0, 0))
         self._passed_over.clear()
-        for server, (late, refused) in troubles.items():
+        for server, (late, refused) in slowness.items():
             if server not in supervised.servers:
                 continue
             late_before, refused_before = self._counted.get(server, (0, 0))

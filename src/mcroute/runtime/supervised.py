@@ -30,7 +30,7 @@ class Supervised:
     def name(self, server: int) -> str:
         return self.servers[server].name
 
-    def drop_silent_links(self, server: int, asked_at: float) -> None:
+    def abort_silent_links(self, server: int, asked_at: float) -> None:
         """Closes links that were silent for too long when a new connection got an answer.
 
         A firewall that dropped their state discards their packets, and no reset arrives.

@@ -196,10 +196,10 @@ class Supervision:
             is_told = self._lines.is_out(server) and not was_out
             self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_told)
 
-    def starved(self, server: int) -> None:
+    def out_of_resources(self, server: int) -> None:
         """This process had no descriptor or memory for a connection. The server has not failed."""
         if server in self._supervised.servers:
-            self._lines.starved(server, self._clock.now())
+            self._lines.out_of_resources(server, self._clock.now())
 
     def located(self, server: int, place: Place) -> None:
         """The server's address leads to this place from now on."""
@@ -253,7 +253,7 @@ class Supervision:
         fault = self.faults.get(server)
         return Reason(Cause.MISSED_WRITE, (fault.why,) if fault else ())
 
-    def look_for_troubles(self) -> None:
+    def look_for_slow_servers(self) -> None:
         """Reads the engine's counters of slow servers, which change once a second at most."""
         self._slow_servers.look()
 
@@ -341,7 +341,7 @@ class Supervision:
             self.faults.clear(server)
             # Its links may wait for a retry. Later: a hanging thread must not delay the rest.
             if server in self.links:
-                self._clock.call_soon(self.links[server].hurry)
+                self._clock.call_soon(self.links[server].retry_now)
 
     def _arm(self) -> None:
         if self._timer is not None:

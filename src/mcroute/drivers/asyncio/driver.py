@@ -108,8 +108,8 @@ class AsyncioDriver:
 
     # ---- for links ----
 
-    def hurry(self, server: int) -> None:
-        self._host.hurry(server)
+    def retry_now(self, server: int) -> None:
+        self._host.retry_now(server)
 
     def located(self, server: int, place: Place) -> None:
         self._supervision.located(server, place)

@@ -53,20 +53,20 @@ class AsyncioLinks:
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
         return self._runner.links(servers)
 
-    def settle(self, server: int) -> None:
-        self._runner.settle(server, self._loop.time())
+    def abort_unsettled(self, server: int) -> None:
+        self._runner.abort_unsettled(server, self._loop.time())
         self._carry_out()
 
-    def drop_silent(self, server: int, since: float) -> None:
-        self._runner.drop_silent(server, since, self._loop.time())
+    def abort_silent(self, server: int, since: float) -> None:
+        self._runner.abort_silent(server, since, self._loop.time())
         self._carry_out()
 
-    def leave(self, server: int) -> None:
-        self._runner.leave(server, self._loop.time())
+    def disconnect(self, server: int) -> None:
+        self._runner.disconnect(server, self._loop.time())
         self._carry_out()
 
-    def hurry(self, server: int) -> None:
-        self._runner.hurry(server, self._loop.time())
+    def retry_now(self, server: int) -> None:
+        self._runner.retry_now(server, self._loop.time())
         self._carry_out()
 
     def _carry_out(self) -> None:

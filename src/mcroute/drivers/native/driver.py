@@ -178,8 +178,8 @@ class NativeDriver:
 
     # ---- for links ----
 
-    def hurry(self, server: int) -> None:
-        self.engine.hurry(server)
+    def retry_now(self, server: int) -> None:
+        self.engine.retry_now(server)
 
     def located(self, server: int, place: Place) -> None:
         self._supervision.located(server, place)

@@ -39,7 +39,7 @@ class NativeEngine:
         servers = self._server_ids.admit(plan, self._is_free, renamed)
         for server in servers:
             if server.is_new:
-                self._shared.forget(server.id)
+                self._shared.reset(server.id)
         for thread in self._threads:
             thread.admit(plan, servers)
         self._admitted = plan
@@ -55,18 +55,18 @@ class NativeEngine:
         if self._are_late:
             log.error("a thread still uses the previous configuration")
 
-    def forget_plans(self) -> int:
+    def free_plans(self) -> int:
         """Frees plans without requests. Returns the number of older plans that are left.
 
         Posts the installed plan again to threads that were late for it.
         """
         if self._are_late:
             self._are_late = not install_plans(list(self._threads))
-        return self._are_late + sum(self._forget_plans(thread) for thread in self._threads)
+        return self._are_late + sum(self._free_plans(thread) for thread in self._threads)
 
-    def _forget_plans(self, thread: LoopThread) -> int:
+    def _free_plans(self, thread: LoopThread) -> int:
         try:
-            return thread.forget_plans()
+            return thread.free_plans()
         except RuntimeError:
             return 1
 
@@ -159,15 +159,15 @@ class NativeEngine:
     def stale(self) -> set[int]:
         return self._shared.stale()
 
-    def hurry(self, server: int) -> None:
+    def retry_now(self, server: int) -> None:
         """Links that wait for their next attempt to the server connect now, in every thread."""
-        self._shared.hurry(server)
+        self._shared.retry_now(server)
 
-    def troubles(self) -> Mapping[int, tuple[int, int]]:
-        """As `Engine.troubles`, summed over all threads."""
+    def slowness(self) -> Mapping[int, tuple[int, int]]:
+        """As `Engine.slowness`, summed over all threads."""
         total: dict[int, tuple[int, int]] = {}
         for thread in self._threads:
-            for server, (late, refused) in thread.troubles().items():
+            for server, (late, refused) in thread.slowness().items():
                 before = total.get(server, (0, 0))
                 total[server] = (before[0] + late, before[1] + refused)
         return total
