@@ -13,11 +13,12 @@ from libc.string cimport memcmp, memcpy, memset
 
 from mcroute._engine.engine cimport Engine
 from mcroute._protocol cimport (
-    CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH,
-    COMMAND_COUNT, ENCODE_EXTRA, ERROR_TEXT_COUNT, KEY_MAX, OPAQUE_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE,
-    PARSED_OK, REPLY_KIND_COUNT, REPLY_META_VALUE, REPLY_VALUE, REQ_CANONICAL, REQ_NOREPLY, Limits, ReplyView,
-    RequestView, default_limits, encode_arithmetic, encode_delete, encode_get, encode_store, encode_touch,
-    error_text, key_is_valid, reply_item, reply_parse, request_next_key, request_parse,
+    BINARY_HEADER, BINARY_REFUSAL_MAX, CMD_CAS, CMD_DECR, CMD_DELETE, CMD_GET, CMD_GETS, CMD_INCR, CMD_SET, CMD_TOUCH,
+    COMMAND_COUNT, ENCODE_EXTRA, ERROR_BINARY, ERROR_TEXT_COUNT, KEY_MAX, OPAQUE_MAX, PARSED_BAD, PARSED_CLOSE,
+    PARSED_MORE, PARSED_OK, REPLY_KIND_COUNT, REPLY_META_VALUE, REPLY_VALUE, REQ_CANONICAL, REQ_NOREPLY, Limits,
+    ReplyView, RequestView, binary_refusal, binary_size, default_limits, encode_arithmetic, encode_delete, encode_get,
+    encode_store, encode_touch, error_text, key_is_valid, reply_item, reply_parse, request_binary, request_next_key,
+    request_parse,
 )
 from mcroute._ring cimport Ring, RingTable, ring_owner, ring_owner_each, ring_owners, ring_size, ring_table
 
@@ -53,6 +54,13 @@ cdef int _parse_request(const uint8_t* data, size_t size, bint first, RequestVie
     cdef Limits limits = _limits()
     cdef uint8_t* block = _copy(data, size)
     cdef int parsed = request_parse(block, size, &limits, first, view)
+    free(block)
+    return parsed
+
+
+cdef int _parse_binary(const uint8_t* data, size_t size, RequestView* view) except -1:
+    cdef uint8_t* block = _copy(data, size)
+    cdef int parsed = request_binary(block, size, view)
     free(block)
     return parsed
 
@@ -145,6 +153,16 @@ cdef int _check_request_cuts(const uint8_t* data, size_t size, bint first, const
     return 0
 
 
+cdef int _check_binary(const uint8_t* data, size_t size, const RequestView* view) except -1:
+    """Its size is what its header says, which may be more than a line and a value ever have."""
+    cdef uint8_t[BINARY_REFUSAL_MAX] refusal
+    assert size >= BINARY_HEADER
+    assert view.size == binary_size(data)
+    assert BINARY_HEADER <= view.size < BINARY_HEADER + (<uint64_t>1 << 32)
+    assert binary_refusal(refusal, data) <= BINARY_REFUSAL_MAX
+    return 0
+
+
 def check_requests(const uint8_t[::1] data not None):
     """Reads `data` as the bytes of one client. Returns how many requests it held, refused ones included."""
     cdef RequestView view
@@ -154,15 +172,24 @@ def check_requests(const uint8_t[::1] data not None):
     cdef const uint8_t* at = &data[0] if size else NULL
     cdef int parsed
     cdef int count = 0
+    cdef bint is_binary = False     # the client's first request was a binary one
     while start < size:
         memset(&view, 0xA5, sizeof(view))
-        parsed = _parse_request(at + start, size - start, start == 0, &view)
+        if is_binary:
+            parsed = _parse_binary(at + start, size - start, &view)
+        else:
+            parsed = _parse_request(at + start, size - start, start == 0, &view)
         if parsed == PARSED_MORE:
             assert size - start < view.size <= GET_LINE_MAX + VALUE_MAX + 2
             return count
         count += 1
-        if parsed == PARSED_OK:
-            assert view.size <= size - start
+        if view.error == ERROR_BINARY and parsed != PARSED_OK:
+            is_binary = True
+            _check_binary(at + start, size - start, &view)
+            if parsed == PARSED_CLOSE:
+                return count
+        elif parsed == PARSED_OK:
+            assert not is_binary and view.size <= size - start
             _check_request(at + start, &view)
             _check_request_cuts(at + start, view.size, start == 0, &view)
         else:
