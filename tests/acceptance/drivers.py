@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from mcroute.drivers.asyncio.environment import Environment
 from mcroute.policy import Limits, Route, SupervisorSettings, Upkeep, compile_plan
 from mcroute.proxy.descriptors import Descriptors
 from mcroute.proxy.on_asyncio import Proxy
@@ -40,6 +41,7 @@ async def start_proxy(
     descriptors: Descriptors | None = None,
     limits: Limits | None = None,
     upkeep: Upkeep | None = None,
+    environment: Environment | None = None,
 ) -> AnyProxy:
     """A proxy on the running loop, or on threads beside it; at this path if there is one."""
     proxy: AnyProxy
@@ -54,6 +56,7 @@ async def start_proxy(
             rng=Random(1),
             descriptors=descriptors,
             upkeep=upkeep,
+            environment=environment,
         )
     else:
         proxy = Proxy(
@@ -63,6 +66,7 @@ async def start_proxy(
             rng=Random(1),
             descriptors=descriptors,
             upkeep=upkeep,
+            environment=environment,
         )
     await proxy.start(path=path)
     return proxy

@@ -7,11 +7,14 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
+from random import Random
 
 import pytest
 
 from mcroute.asyncio import Client
-from mcroute.drivers.asyncio import control
+from mcroute.drivers.asyncio.addresses import Resolver
+from mcroute.drivers.asyncio.control import AsyncioControl
+from mcroute.drivers.asyncio.lookups import Lookups
 from mcroute.policy import Condition, HealthSettings, Pool, Replicate, Server, State, SupervisorSettings
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached
 
@@ -144,6 +147,7 @@ def test_servers_of_one_pid_and_start_are_distinguished(driver: str, run: Run) -
             proxy = await start_proxy(driver, route, settings=SETTINGS)
             try:
                 supervisor = proxy.supervision.supervisor
+                control = AsyncioControl(Resolver(Lookups()), Random(1))
                 while not all(supervisor.process(number) for number in range(4)):
                     await asyncio.sleep(0.01)
                 while any(supervisor.lookalikes(number) for number in range(4)):
@@ -162,6 +166,7 @@ def test_two_servers_are_one_store_if_a_key_of_one_is_on_the_other(server: Memca
     async def scenario() -> None:
         with MemcachedServer() as second, socket.socket() as dead:
             dead.bind(("127.0.0.1", 0))
+            control = AsyncioControl(Resolver(Lookups()), Random(1))
             here, there = Server("a", server.host, server.port), Server("b", second.host, second.port)
             assert await control.is_one_store(here, Server("c", "localhost", server.port))
             assert not await control.is_one_store(here, there)

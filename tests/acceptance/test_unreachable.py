@@ -11,7 +11,9 @@ import socket
 import pytest
 
 from mcroute.asyncio import Client, NoServer, RequestFailed, ServerLost
-from mcroute.drivers.asyncio import lookups
+from mcroute.drivers.asyncio.environment import Environment
+from mcroute.drivers.asyncio.lookup_threads import LookupThreads
+from mcroute.drivers.asyncio.lookups import Lookups
 from mcroute.policy import Pool, PoolRoute, Replicate, Route
 from mcroute.runtime.handshakes import why_lost
 from mcroute.testing import EmbeddedServer
@@ -88,17 +90,15 @@ def test_both_copies(driver: str, run: Run) -> None:
     run(scenario())
 
 
-def test_a_name_without_an_address(
-    driver: str, run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_name_without_an_address(driver: str, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     def unknown(host: str) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(lookups, "_lookups", lookups.Lookups(unknown))
+    environment = Environment(lookups=lambda: Lookups(LookupThreads(unknown)))
     reason = "it cannot be connected to: no address is known for its name (Name or service not known)"
 
     async def scenario() -> None:
-        proxy = await start_proxy(driver, PoolRoute(pool("cache-9:1")))
+        proxy = await start_proxy(driver, PoolRoute(pool("cache-9:1")), environment=environment)
         try:
             assert await ask(proxy.port, b"get k\r\n") == f"SERVER_ERROR server cache-9:1: {reason}"
         finally:

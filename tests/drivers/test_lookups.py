@@ -8,10 +8,12 @@ import gc
 import threading
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 
 from mcroute.drivers.asyncio.addresses import place_of
+from mcroute.drivers.asyncio.lookup_threads import Answer, LookupThreads
 from mcroute.drivers.asyncio.lookups import Lookups
 from mcroute.policy import Server
 
@@ -36,7 +38,7 @@ class Names:
 def test_silent_names_do_not_keep_others_waiting() -> None:
     async def scenario() -> None:
         names = Names(here=["10.0.0.1"])
-        lookups = Lookups(names, threads=3)
+        lookups = Lookups(LookupThreads(names, 3))
         try:
             # More than there are threads, but for one.
             dead = await asyncio.gather(
@@ -55,7 +57,7 @@ def test_silent_names_do_not_keep_others_waiting() -> None:
 def test_a_name_is_looked_up_once_at_a_time_and_a_late_answer_serves_the_next() -> None:
     async def scenario() -> None:
         names = Names(dead=["10.0.0.2"])
-        lookups = Lookups(names)
+        lookups = Lookups(LookupThreads(names))
         for _ in range(5):
             with pytest.raises(OSError, match="no name server has answered"):
                 await lookups.find("dead", 0.01)
@@ -69,7 +71,7 @@ def test_a_name_is_looked_up_once_at_a_time_and_a_late_answer_serves_the_next() 
 def test_an_unknown_name_is_not_looked_up_again_at_once() -> None:
     async def scenario() -> None:
         names = Names()
-        lookups = Lookups(names)
+        lookups = Lookups(LookupThreads(names))
         for _ in range(5):
             with pytest.raises(OSError, match="no such name"):
                 await lookups.find("nowhere", 20)
@@ -95,7 +97,7 @@ def test_the_reason_of_a_failure_does_not_keep_those_who_heard_it() -> None:
         await lookups.find("nowhere", 20)
 
     async def scenario() -> None:
-        lookups, waiter = Lookups(Names()), Waiter()
+        lookups, waiter = Lookups(LookupThreads(Names())), Waiter()
         known = weakref.ref(waiter)
         with contextlib.suppress(OSError):
             await ask(lookups, waiter)
@@ -111,7 +113,7 @@ def test_addresses_found_before_serve_while_no_name_server_answers() -> None:
     async def scenario() -> None:
         names = Names(dead=["10.0.0.4"])
         names.answers.set()
-        lookups = Lookups(names)
+        lookups = Lookups(LookupThreads(names))
         assert await lookups.find("dead", 20) == ("10.0.0.4",)
         names.answers.clear()
         assert await lookups.find("dead", 20) == ("10.0.0.4",)
@@ -126,7 +128,7 @@ def test_addresses_found_before_serve_while_no_name_server_answers() -> None:
 def test_a_waiter_that_is_cancelled_leaves_the_lookup_to_others() -> None:
     async def scenario() -> None:
         names = Names(dead=["10.0.0.6"])
-        lookups = Lookups(names)
+        lookups = Lookups(LookupThreads(names))
         first, second = (asyncio.create_task(lookups.find("dead", 20)) for _ in range(2))
         await asyncio.sleep(0.01)
         first.cancel()
@@ -154,3 +156,69 @@ def test_the_place_of_a_name_is_where_it_leads_to() -> None:
     server = Server("a", "cache.example", 7)
     assert place_of(server) == frozenset()
     assert place_of(server, [("10.0.0.1", 7), ("::1", 7)]) == frozenset({("10.0.0.1", 7), ("::1", 7)})
+
+
+class Unavailable:
+    """A `NameService` that cannot look up so many times, then answers at once."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def look_up(self, host: str, rank: int, answer: Answer) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("can't start new thread")
+        answer(["10.0.0.7"])
+
+
+def test_a_lookup_that_cannot_begin_is_begun_again_later() -> None:
+    async def scenario() -> None:
+        now = 100.0
+        lookups = Lookups(Unavailable(2), lambda: now)
+        for pause in (0.25, 0.5):
+            for _ in range(2):
+                with pytest.raises(OSError, match="cache cannot be looked up: can't start new thread"):
+                    await lookups.find("cache", 20)
+            now += pause
+        assert await lookups.find("cache", 20) == ("10.0.0.7",)
+
+    asyncio.run(scenario())
+
+
+def test_a_name_whose_thread_cannot_be_started_is_left_to_a_running_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        names = Names(dead=["10.0.0.8"], here=["10.0.0.9"])
+        lookups = Lookups(LookupThreads(names))
+        first = asyncio.create_task(lookups.find("dead", 20))
+        while not names.asked:
+            await asyncio.sleep(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fails)
+            second = asyncio.create_task(lookups.find("here", 20))
+            await asyncio.sleep(0.01)
+        names.answers.set()
+        assert await first == ("10.0.0.8",)
+        assert await second == ("10.0.0.9",)
+
+    asyncio.run(scenario())
+
+
+def test_a_thread_that_cannot_be_started_leaves_no_name_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names(here=["10.0.0.9"])
+    threads = LookupThreads(names)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fails)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            threads.look_up("nowhere", 0, lambda answer: None)
+    answered: Future[object] = Future()
+    threads.look_up("here", 0, answered.set_result)
+    assert answered.result(20) == ["10.0.0.9"]
+    assert names.asked == ["here"]

@@ -54,6 +54,10 @@ class MemoryControl:
     async def probe(self, server: Server) -> ServerStats:
         return await self._stats(server)
 
+    async def stats(self, server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
+        [reply] = await self._ask(server, b" ".join((b"stats", arguments)).rstrip() + b"\r\n")
+        return _rows(reply)
+
     async def settings(self, server: Server) -> dict[bytes, bytes]:
         [reply] = await self._ask(server, b"stats settings\r\n")
         return _rows(reply)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from mcroute._engine.engine import Engine
-from mcroute.drivers.asyncio import control
+from mcroute.drivers.asyncio.addresses import Resolver
 from mcroute.drivers.asyncio.clock import AsyncioClock
+from mcroute.drivers.asyncio.control import AsyncioControl
+from mcroute.drivers.asyncio.lookups import Lookups
 from mcroute.policy import (
     Cause,
     Condition,
@@ -65,6 +67,7 @@ def watching(
 ) -> Supervision:
     """On the running loop."""
     clock = AsyncioClock(asyncio.get_running_loop())
+    control = AsyncioControl(Resolver(Lookups()), Random(1))
     return Supervision(first, engine, links, clock, control, Random(1), settings, upkeep=upkeep)
 
 
@@ -206,12 +209,12 @@ def returning(
 def test_a_fence_that_fails_says_why(
     error: Exception, why: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(_: Any) -> set[str]:
+    async def fails(*_: Any) -> set[str]:
         raise error
 
     async def run() -> None:
         _, supervision = returning(0)
-        monkeypatch.setattr(control, "listed_connections", fails)
+        monkeypatch.setattr(AsyncioControl, "listed_connections", fails)
         await supervision._returns._fence(Fence(0, frozenset({"127.0.0.1:5001"})))
         assert supervision.supervisor.state(0) is State.EJECTED
         supervision.close()

@@ -146,6 +146,9 @@ class VirtualClock:
     def lasting(self) -> float:
         return self._now
 
+    def wall(self) -> float:
+        return self._now
+
     def call_soon(self, callback: Callable[..., object], *args: Any) -> VirtualTimer:
         return self.call_at(self._now, callback, *args)
 

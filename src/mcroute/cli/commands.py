@@ -68,10 +68,11 @@ def check(config: str) -> None:
     # Imported late: asyncio takes long to import, and the other commands resolve no names.
     import asyncio  # noqa: PLC0415
 
-    from ..drivers.asyncio.addresses import locate, place_of  # noqa: PLC0415
+    from ..drivers.asyncio.addresses import Resolver, place_of  # noqa: PLC0415
+    from ..drivers.asyncio.lookups import process_lookups  # noqa: PLC0415
 
     loaded = load(config)
-    found = asyncio.run(locate(loaded.plan))
+    found = asyncio.run(Resolver(process_lookups()).locate(loaded.plan))
     try:
         loaded.check_places({s.name: place_of(s, found[s.name]) for s in loaded.plan.servers})
     except ConfigError as error:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar, cast
 
+from ..drivers.asyncio.control import AsyncioControl
 from ..drivers.asyncio.driver import asyncio_routing
 from ..drivers.asyncio.engine_loop import Result
+from ..drivers.asyncio.environment import Environment
 from ..drivers.asyncio.timing import in_time
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from ..runtime.routing import Routing
@@ -39,11 +41,18 @@ class Calls:
         settings: SupervisorSettings | None,
         limits: Limits | None,
         rng: Random | None,
+        environment: Environment | None = None,
     ) -> None:
         self.routing: Routing
         self.routing, self._driver = asyncio_routing(
-            plan, settings=settings, limits=limits, rng=rng, on_results=self._ended
+            plan,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+            on_results=self._ended,
+            environment=environment,
         )
+        self.control: AsyncioControl = self._driver.control
         self._engine = self._driver.engine
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         # By the request's number; None: no task waits for the answer. Cancelled requests are not here.

@@ -10,6 +10,7 @@ from functools import wraps
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from ..drivers.asyncio.environment import Environment
 from ..errors import ConfigError
 from ..policy import (
     Addresses,
@@ -102,11 +103,12 @@ class Client:
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        environment: Environment | None = None,
     ) -> None:
         """`serde` converts values to bytes and back; without it the client stores bytes, str and numbers, and
         returns bytes. `key_prefix` goes before every key. With `default_noreply`, the commands for which it
         is in pymemcache return before they are done, and do not report failures. `limits` bounds the size of
-        values and the memory of requests in flight.
+        values and the memory of requests in flight. `environment` is for simulations: see `Environment`.
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
@@ -120,6 +122,7 @@ class Client:
         self._settings = settings
         self._limits = limits
         self._rng = rng
+        self._environment = environment
         self._answer_timeout_s = _answer_timeout_s(self.plan)
         self._calls: Calls | None = None
         self._is_closed = False
@@ -141,6 +144,7 @@ class Client:
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        environment: Environment | None = None,
     ) -> Client:
         """A client of one server or several, with `copies` of each key; the other options are `Client`'s.
 
@@ -166,6 +170,7 @@ class Client:
             settings=settings,
             limits=limits,
             rng=rng,
+            environment=environment,
         )
 
     def __repr__(self) -> str:
@@ -237,7 +242,7 @@ class Client:
             raise ClientClosed("the client is closed; connect opens it again")
         calls = self._calls
         if calls is None or calls.routing.is_inherited or calls.is_over:
-            self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng)
+            self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng, self._environment)
         if asyncio.get_running_loop() is not calls.loop:
             raise _wrong_loop()
         return calls
@@ -322,16 +327,16 @@ class Client:
 
     async def version(self) -> dict[str, bytes | None]:
         """The version of each server, by the server's name; None: the server did not answer in time."""
-        self._running()
-        return await version_of_each(self.plan.servers, self._answer_timeout_s)
+        control = self._running().control
+        return await version_of_each(control, self.plan.servers, self._answer_timeout_s)
 
     async def stats(self, *arguments: str) -> dict[str, dict[bytes, Any] | None]:
         """The statistics of each server, by the server's name; None: the server did not answer in time.
 
         Values have the types of pymemcache's. `arguments` are memcached's: "items", "slabs", "settings" ...
         """
-        self._running()
-        return await stats_of_each(self.plan.servers, self._answer_timeout_s, arguments)
+        control = self._running().control
+        return await stats_of_each(control, self.plan.servers, self._answer_timeout_s, arguments)
 
     def server_states(self) -> dict[str, State]:
         """The state of each server, by the server's name."""

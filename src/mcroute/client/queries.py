@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from ..drivers.asyncio import control
+from ..drivers.asyncio.control import AsyncioControl
 from ..drivers.asyncio.timing import in_time
 from ..policy import Server
 from ..runtime.interfaces import FAILURES
@@ -18,13 +18,15 @@ __all__ = ("stats_of_each", "version_of_each")
 T = TypeVar("T")
 
 
-async def version_of_each(servers: Sequence[Server], timeout_s: float) -> dict[str, bytes | None]:
+async def version_of_each(
+    control: AsyncioControl, servers: Sequence[Server], timeout_s: float
+) -> dict[str, bytes | None]:
     """The versions by server name; None: the server did not answer in time, or the query failed."""
     return await _of_each(servers, timeout_s, control.version)
 
 
 async def stats_of_each(
-    servers: Sequence[Server], timeout_s: float, arguments: Sequence[str]
+    control: AsyncioControl, servers: Sequence[Server], timeout_s: float, arguments: Sequence[str]
 ) -> dict[str, dict[bytes, Any] | None]:
     """As `version_of_each`, with values of pymemcache's types. IllegalInput: unprintable arguments."""
     words = stats_arguments(arguments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from .._engine.snapshots import Snapshot
 from ..errors import ConfigError
 from ..policy import Plan, Supervisor
 from ..policy.fingerprint import fingerprint
+from ..runtime.interfaces import Clock
 
 if TYPE_CHECKING:
     from .metrics import Observation, Observed
@@ -28,15 +28,20 @@ class Observer:
     """Observes the servers of the supervisor that runs on `loop`; `snapshot` sums over all engines."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, supervisor: Supervisor, snapshot: Callable[[], Snapshot]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        supervisor: Supervisor,
+        snapshot: Callable[[], Snapshot],
     ) -> None:
         self.is_serving = False
         self.failed_reloads = 0
         self._loop = loop
+        self._clock = clock
         self._thread = threading.get_ident()
         self._supervisor = supervisor
         self._snapshot = snapshot
-        self._started_at = time.time()
+        self._started_at = self._clock.wall()
         self._plan: Plan | None = None
 
     def observe(self) -> Observation:
@@ -57,8 +62,8 @@ class Observer:
         self._note_plan()
         return Observation(
             self._snapshot(),
-            self._supervisor.servers(self._loop.time()),
-            self._supervisor.pools(self._loop.time()),
+            self._supervisor.servers(self._clock.now()),
+            self._supervisor.pools(self._clock.now()),
             self._members,
             self._fingerprint,
             self._started_at,
@@ -86,7 +91,7 @@ class Observer:
             self._members = {
                 pool.name: tuple(server.name for server in pool.servers) for pool in self._plan.named_pools
             }
-            self._installed_at = time.time()
+            self._installed_at = self._clock.wall()
 
 
 def serve_metrics(observed: Observed, host: str, port: int) -> MetricsServer:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from ..drivers.asyncio import control
 from ..drivers.asyncio.timing import in_time
 from ..errors import RemoteProtocolError
 from ..policy import Condition, Server
@@ -78,7 +77,7 @@ class AllServers:
 
     async def _connect(self, server: Server, subject: bytes) -> dict[bytes, bytes]:
         async with self._connecting:
-            return await control.stats(server, subject)
+            return await self._routing.driver.control.stats(server, subject)
 
 
 def _pass_on(answer: Callable[[bytes], None], task: asyncio.Task[bytes]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -65,7 +64,7 @@ def stats_reply(
         counters = {name: snapshot.counters[name] for name in _COUNTERS}
         return _block(
             {
-                **_process(),
+                **_process(routing.clock.wall()),
                 **about,
                 **_clients(snapshot.counters),
                 **_commands(snapshot),
@@ -83,11 +82,11 @@ def stats_reply(
     return ONE_LINE.get(tuple(arguments), NO_ROWS)
 
 
-def _process() -> dict[str, object]:
+def _process(now: float) -> dict[str, object]:
     cpu = os.times()
     return {
         "pid": os.getpid(),
-        "time": int(time.time()),
+        "time": int(now),
         "version": MEMCACHED_VERSION,
         "mcroute": __version__,
         "pointer_size": 8 * struct.calcsize("P"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..drivers.asyncio.addresses import is_name
-from ..drivers.asyncio.lookups import THREADS_MAX as LOOKUPS_MAX
+from ..drivers.asyncio.lookup_threads import THREADS_MAX as LOOKUPS_MAX
 from ..errors import ConfigError
 from ..observe.server_stats import ASKED_MAX
 from ..policy import Plan, Upkeep

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from random import Random
 
 from .._loop.threads import LoopThread
+from ..drivers.asyncio.environment import Environment
 from ..drivers.native.driver import NativeDriver
 from ..drivers.native.engine import NativeEngine
 from ..policy import Limits, Plan, SupervisorSettings, Upkeep
@@ -35,6 +36,7 @@ class NativeService(Service):
     randomness: seeds of the engines, jitter of retries. `state` is the state file, shared with the previous
     and the next process; servers that it does not list are flushed before use if `first_use` is "flush".
     `descriptors` bounds the clients. `upkeep` has the times of questions to servers and of reloads.
+    `environment` is for tests.
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class NativeService(Service):
         first_use: FirstUse = "trust",
         descriptors: Descriptors | None = None,
         upkeep: Upkeep | None = None,
+        environment: Environment | None = None,
     ) -> None:
         rng = rng or Random()
         memory = state.memory if state else None
-        self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory)
+        self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory, environment)
         self.engine: NativeEngine = self.driver.engine
         routing = Routing(
             plan,

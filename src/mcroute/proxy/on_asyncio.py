@@ -10,6 +10,7 @@ from random import Random
 from .._engine.engine import Engine
 from ..drivers.asyncio.driver import AsyncioDriver
 from ..drivers.asyncio.engine_loop import EngineLoop
+from ..drivers.asyncio.environment import Environment
 from ..policy import Limits, Plan, SupervisorSettings, Upkeep
 from ..runtime.routing import FirstUse, Routing
 from .asyncio_listening import Acceptor
@@ -28,7 +29,7 @@ class Proxy(Service):
     `rng` is the only source of randomness: the seed of the engine, jitter of retries. `state` is the state
     file, shared with the previous and the next process; servers that it does not list are flushed before use
     if `first_use` is "flush". `descriptors` bounds the clients. `upkeep` has the times of questions to
-    servers and of reloads.
+    servers and of reloads. `environment` is for simulations and tests.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Proxy(Service):
         first_use: FirstUse = "trust",
         descriptors: Descriptors | None = None,
         upkeep: Upkeep | None = None,
+        environment: Environment | None = None,
     ) -> None:
         rng = rng or Random()
-        driver = AsyncioDriver(plan, rng, memory=state.memory if state else None)
+        memory = state.memory if state else None
+        driver = AsyncioDriver(plan, rng, memory=memory, environment=environment)
         self.engine: Engine = driver.engine
         routing = Routing(
             plan,

@@ -106,7 +106,9 @@ class Service:
         self._limit_told = LogLimit(LIMIT_AGAIN_S)
         self._limit_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._observer = Observer(self._loop, self.supervision.supervisor, routing.engine.snapshot)
+        self._observer = Observer(
+            self._loop, routing.clock, self.supervision.supervisor, routing.engine.snapshot
+        )
         self._metrics: MetricsServer | None = None
         self._path = ""
         self._began_at = self._loop.time()

@@ -102,6 +102,9 @@ class Clock(Protocol):
     def lasting(self) -> float:
         """Seconds of a clock that goes on while the machine sleeps. Its zero is not that of `now`."""
 
+    def wall(self) -> float:
+        """Seconds since 1970. This clock may be set at any time, forwards or backwards."""
+
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Timer:
         """Schedules a call after the present callback, in the order of these calls."""
 
@@ -140,8 +143,11 @@ class Control(Protocol):
     async def probe(self, server: Server) -> ServerStats:
         """Returns the server's `stats`, empty if it has none."""
 
+    async def stats(self, server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
+        """Returns the rows of `stats` with these arguments, by name."""
+
     async def settings(self, server: Server) -> dict[bytes, bytes]:
-        """Returns the rows of `stats settings`."""
+        """Returns the rows of `stats settings`, of a server that answers `version` as memcached does."""
 
     async def look(self, server: Server) -> ServerStats:
         """Returns the server's `stats` together with its settings, empty if it has none."""

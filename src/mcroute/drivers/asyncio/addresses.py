@@ -8,32 +8,41 @@ from collections.abc import Sequence
 
 from ...policy import Place, Plan, Server
 from ...policy.places import Endpoint, fixed_endpoints, is_name, spelled_alike
-from . import lookups
+from .lookups import Lookups
 
-__all__ = ("LoopAddress", "is_name", "locate", "place_of", "resolve")
+__all__ = ("LoopAddress", "Resolver", "is_name", "place_of")
 
 # A host may end in % and the number of an interface.
 LoopAddress = Endpoint
 
 
-async def resolve(server: Server) -> list[LoopAddress]:
-    """The server's endpoints, in order of preference. Raises OSError for an unresolved host name."""
-    fixed = fixed_endpoints(server)
-    if fixed is not None:
-        return fixed
-    return [(host, server.port) for host in await lookups.find(server.host)]
+class Resolver:
+    """Finds the endpoints of servers, whose names it looks up by `lookups`."""
 
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
 
-async def locate(plan: Plan) -> dict[str, list[LoopAddress]]:
-    """The addresses of the plan's servers by name, empty for a host name that is not resolved yet.
+    async def resolve(self, server: Server) -> list[LoopAddress]:
+        """The server's endpoints, in order of preference. Raises OSError for an unresolved host name."""
+        fixed = fixed_endpoints(server)
+        if fixed is not None:
+            return fixed
+        return [(host, server.port) for host in await self._lookups.find(server.host)]
 
-    Returns within the timeout of one lookup.
-    """
-    found = await asyncio.gather(*map(resolve, plan.servers), return_exceptions=True)
-    return {
-        server.name: addresses if isinstance(addresses, list) else []
-        for server, addresses in zip(plan.servers, found, strict=True)
-    }
+    async def locate(self, plan: Plan) -> dict[str, list[LoopAddress]]:
+        """The addresses of the plan's servers by name, empty for a host name that is not resolved yet.
+
+        Returns within the timeout of one lookup.
+        """
+        found = await asyncio.gather(*map(self.resolve, plan.servers), return_exceptions=True)
+        return {
+            server.name: addresses if isinstance(addresses, list) else []
+            for server, addresses in zip(plan.servers, found, strict=True)
+        }
+
+    def failure(self, host: str) -> OSError | None:
+        """The reason why the host has no address; None if it has one, or was not looked up."""
+        return self._lookups.failure(host)
 
 
 def place_of(server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:

@@ -27,6 +27,9 @@ class AsyncioClock:
         # On systems without that clock, the monotonic one is the nearest.
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
+    def wall(self) -> float:
+        return time.time()
+
     def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
         return self._loop.call_soon(callback, *args)
 

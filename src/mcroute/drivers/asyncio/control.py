@@ -1,4 +1,4 @@
-"""Commands to a server outside of its link, one short connection each: this module is a `Control`.
+"""Commands to a server outside of its link, one short connection each.
 
 They cannot desynchronise the clients' requests, and show how the server treats a new connection.
 """
@@ -6,29 +6,18 @@ They cannot desynchronise the clients' requests, and show how the server treats 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 from collections.abc import Callable
+from random import Random
 
 from ...errors import RemoteProtocolError
 from ...policy import Server, ServerStats
 from ...policy.places import spell_end
 from ...runtime.interfaces import OtherAddresses, OtherProcess
-from .addresses import resolve
+from .addresses import Resolver
 
-__all__ = (
-    "flush",
-    "is_one_store",
-    "listed_connections",
-    "local_end",
-    "look",
-    "probe",
-    "settings",
-    "stats",
-    "unix_connections",
-    "version",
-)
+__all__ = ("AsyncioControl", "local_end")
 
 # A key stored to compare two servers has this lifetime, in case it cannot be deleted.
 MARK_S = 10
@@ -59,31 +48,161 @@ def _peer_process(sock: socket.socket) -> int:
     return int(process)
 
 
-async def probe(server: Server) -> ServerStats:
-    """Returns when the server has answered: its `stats`, empty if it has none.
+class AsyncioControl:
+    """A `Control` on the running loop. `rng` makes the keys that compare servers unique."""
 
-    Raises OSError or RemoteProtocolError; other servers than memcached get no `stats`.
-    """
-    reader, writer = await _connect(server)
-    try:
-        await _greet(server, reader, writer)
-        return await _introduced(server, reader, writer)
-    finally:
-        writer.transport.abort()
+    def __init__(self, resolver: Resolver, rng: Random) -> None:
+        self._resolver = resolver
+        self._rng = rng
 
+    async def probe(self, server: Server) -> ServerStats:
+        """Returns when the server has answered: its `stats`, empty if it has none.
 
-async def version(server: Server) -> bytes:
-    """The server's version. Raises OSError or RemoteProtocolError."""
-    return (await _ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()
+        Raises OSError or RemoteProtocolError; other servers than memcached get no `stats`.
+        """
+        reader, writer = await self._connect(server)
+        try:
+            await _greet(server, reader, writer)
+            return await _introduced(server, reader, writer)
+        finally:
+            writer.transport.abort()
 
+    async def version(self, server: Server) -> bytes:
+        """The server's version. Raises OSError or RemoteProtocolError."""
+        return (await self._ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()
 
-async def stats(server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
-    """The server's rows of `stats`, by name. Raises OSError or RemoteProtocolError."""
-    reader, writer = await _connect(server)
-    try:
-        return await _stats(server, reader, writer, arguments)
-    finally:
-        writer.transport.abort()
+    async def stats(self, server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
+        """The server's rows of `stats`, by name. Raises OSError or RemoteProtocolError."""
+        reader, writer = await self._connect(server)
+        try:
+            return await _stats(server, reader, writer, arguments)
+        finally:
+            writer.transport.abort()
+
+    async def settings(self, server: Server) -> dict[bytes, bytes]:
+        """The server's settings. Raises OSError or RemoteProtocolError; only memcached is asked."""
+        reader, writer = await self._connect(server)
+        try:
+            await _greet(server, reader, writer)
+            return await _stats(server, reader, writer, b"settings")
+        finally:
+            writer.transport.abort()
+
+    async def flush(
+        self, server: Server, delay_s: int = 0, allows: Callable[[ServerStats], bool] = lambda stats: True
+    ) -> ServerStats:
+        """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
+
+        First, on the same connection, `allows` gets the server's `stats`. Raises OtherProcess if it returns
+        False, and OSError or RemoteProtocolError.
+        """
+        reader, writer = await self._connect(server)
+        try:
+            if not allows(await _introduced(server, reader, writer)):
+                raise OtherProcess("it is another memcached than before")
+            commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
+            for command in (*commands, b"flush_all\r\n"):
+                writer.write(command)
+                line = await _line(reader)
+                if line == b"OK\r\n":
+                    return await _look(server, reader, writer)
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
+        finally:
+            writer.transport.abort()
+
+    async def is_one_store(self, server: Server, other: Server) -> bool:
+        """Whether a key stored on one of two servers is found on the other: they are one process.
+
+        The key is unique, and is deleted at once. Raises OSError or RemoteProtocolError if a server does not
+        answer.
+        """
+        key = b"mcroute:same:" + b"%016x" % self._rng.getrandbits(64)
+        reader, writer = await self._connect(server)
+        try:
+            writer.write(b"set %b 0 %d 1\r\n1\r\n" % (key, MARK_S))
+            line = await _line(reader)
+            if line != b"STORED\r\n":
+                raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to set")
+            try:
+                return await self._has(other, key)
+            finally:
+                writer.write(b"delete %b\r\n" % key)
+                await _line(reader)
+        finally:
+            writer.transport.abort()
+
+    async def _has(self, server: Server, key: bytes) -> bool:
+        line = await self._ask(server, b"get %b\r\n" % key, b"")
+        if not line.startswith((b"VALUE %b " % key, b"END\r\n")):
+            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to get")
+        return not line.startswith(b"END")
+
+    async def look(self, server: Server) -> ServerStats:
+        """The server's `stats`, empty if it has none. Raises OSError or RemoteProtocolError."""
+        reader, writer = await self._connect(server)
+        try:
+            return await _look(server, reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def listed_connections(self, server: Server) -> set[str]:
+        """The remote ends of the server's connections, in its own spelling, without this one.
+
+        Raises OtherAddresses if this one is not among them, and OSError or RemoteProtocolError.
+        """
+        reader, writer = await self._connect(server)
+        try:
+            own = spell_end(*local_end(writer.transport))
+            listed = set()
+            for name, value in (await _stats(server, reader, writer, b"conns")).items():
+                if name.endswith(b":addr") and value.startswith(b"tcp"):
+                    host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
+                    listed.add(spell_end(host, int(port)))
+            if own not in listed:
+                raise OtherAddresses(f"{server.name} does not list our connection {own}")
+            return listed - {own}
+        finally:
+            writer.transport.abort()
+
+    async def unix_connections(self, server: Server) -> tuple[str, int]:
+        """The process behind a unix socket, as `spell_end` spells it, and the number of clients it lists.
+
+        Does not count this connection. Raises OSError or RemoteProtocolError.
+        """
+        reader, writer = await self._connect(server)
+        try:
+            process = spell_end(*local_end(writer.transport))
+            rows = await _stats(server, reader, writer, b"conns")
+            # Clients of a unix socket have no names; each has one row of this kind.
+            count = sum(
+                name.endswith(b":listen_addr") and value.startswith(b"unix:") for name, value in rows.items()
+            )
+            return process, count - 1
+        finally:
+            writer.transport.abort()
+
+    async def _connect(self, server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        error: OSError | None = None
+        for address in await self._resolver.resolve(server):
+            try:
+                if isinstance(address, str):
+                    return await asyncio.open_unix_connection(address, limit=ANSWER_MAX)
+                return await asyncio.open_connection(*address, limit=ANSWER_MAX)
+            except OSError as refused:
+                error = refused
+        raise error or OSError(f"{server.name} has no address")
+
+    async def _ask(self, server: Server, command: bytes, expected: bytes) -> bytes:
+        reader, writer = await self._connect(server)
+        try:
+            writer.write(command)
+            line = await _line(reader)
+            if not line.startswith(expected):
+                raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
+            return line
+        finally:
+            # An orderly close could hang on a server that does not read.
+            writer.transport.abort()
 
 
 async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,77 +210,6 @@ async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
     line = await _line(reader)
     if not line.startswith(b"VERSION "):
         raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to version")
-
-
-async def settings(server: Server) -> dict[bytes, bytes]:
-    """The server's settings. Raises OSError or RemoteProtocolError; only memcached is asked."""
-    reader, writer = await _connect(server)
-    try:
-        await _greet(server, reader, writer)
-        return await _stats(server, reader, writer, b"settings")
-    finally:
-        writer.transport.abort()
-
-
-async def flush(
-    server: Server, delay_s: int = 0, allows: Callable[[ServerStats], bool] = lambda stats: True
-) -> ServerStats:
-    """Sends flush_all, with this argument unless the server refuses it. Returns its `stats` afterwards.
-
-    First, on the same connection, `allows` gets the server's `stats`. Raises OtherProcess if it returns
-    False, and OSError or RemoteProtocolError.
-    """
-    reader, writer = await _connect(server)
-    try:
-        if not allows(await _introduced(server, reader, writer)):
-            raise OtherProcess("it is another memcached than before")
-        commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
-        for command in (*commands, b"flush_all\r\n"):
-            writer.write(command)
-            line = await _line(reader)
-            if line == b"OK\r\n":
-                return await _look(server, reader, writer)
-        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
-    finally:
-        writer.transport.abort()
-
-
-async def is_one_store(server: Server, other: Server) -> bool:
-    """Whether a key stored on one of two servers is found on the other: they are one process.
-
-    The key is unique, and is deleted at once. Raises OSError or RemoteProtocolError if a server does not
-    answer.
-    """
-    key = b"mcroute:same:" + os.urandom(8).hex().encode()
-    reader, writer = await _connect(server)
-    try:
-        writer.write(b"set %b 0 %d 1\r\n1\r\n" % (key, MARK_S))
-        line = await _line(reader)
-        if line != b"STORED\r\n":
-            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to set")
-        try:
-            return await _has(other, key)
-        finally:
-            writer.write(b"delete %b\r\n" % key)
-            await _line(reader)
-    finally:
-        writer.transport.abort()
-
-
-async def _has(server: Server, key: bytes) -> bool:
-    line = await _ask(server, b"get %b\r\n" % key, b"")
-    if not line.startswith((b"VALUE %b " % key, b"END\r\n")):
-        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to get")
-    return not line.startswith(b"END")
-
-
-async def look(server: Server) -> ServerStats:
-    """The server's `stats`, empty if it has none. Raises OSError or RemoteProtocolError."""
-    reader, writer = await _connect(server)
-    try:
-        return await _look(server, reader, writer)
-    finally:
-        writer.transport.abort()
 
 
 async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ServerStats:
@@ -181,56 +229,6 @@ async def _introduced(
         return ServerStats.of(await _stats(server, reader, writer, b""))
     except RemoteProtocolError:
         return ServerStats()
-
-
-async def listed_connections(server: Server) -> set[str]:
-    """The remote ends of the server's connections, in its own spelling, without this one.
-
-    Raises OtherAddresses if this one is not among them, and OSError or RemoteProtocolError.
-    """
-    reader, writer = await _connect(server)
-    try:
-        own = spell_end(*local_end(writer.transport))
-        listed = set()
-        for name, value in (await _stats(server, reader, writer, b"conns")).items():
-            if name.endswith(b":addr") and value.startswith(b"tcp"):
-                host, _, port = value.split(b":", 1)[1].decode("latin-1").rpartition(":")
-                listed.add(spell_end(host, int(port)))
-        if own not in listed:
-            raise OtherAddresses(f"{server.name} does not list our connection {own}")
-        return listed - {own}
-    finally:
-        writer.transport.abort()
-
-
-async def unix_connections(server: Server) -> tuple[str, int]:
-    """The process behind a unix socket, in the spelling of `spell_end`, and the number of clients it lists.
-
-    Does not count this connection. Raises OSError or RemoteProtocolError.
-    """
-    reader, writer = await _connect(server)
-    try:
-        process = spell_end(*local_end(writer.transport))
-        rows = await _stats(server, reader, writer, b"conns")
-        # Clients of a unix socket have no names; each has one row of this kind.
-        count = sum(
-            name.endswith(b":listen_addr") and value.startswith(b"unix:") for name, value in rows.items()
-        )
-        return process, count - 1
-    finally:
-        writer.transport.abort()
-
-
-async def _connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    error: OSError | None = None
-    for address in await resolve(server):
-        try:
-            if isinstance(address, str):
-                return await asyncio.open_unix_connection(address, limit=ANSWER_MAX)
-            return await asyncio.open_connection(*address, limit=ANSWER_MAX)
-        except OSError as refused:
-            error = refused
-    raise error or OSError(f"{server.name} has no address")
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
@@ -264,16 +262,3 @@ async def _stats(
         if size > ANSWER_MAX:
             raise RemoteProtocolError(f"{server.name} answers {size} bytes to stats {arguments.decode()}")
     raise ConnectionResetError("closed by the server")
-
-
-async def _ask(server: Server, command: bytes, expected: bytes) -> bytes:
-    reader, writer = await _connect(server)
-    try:
-        writer.write(command)
-        line = await _line(reader)
-        if not line.startswith(expected):
-            raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {command!r}")
-        return line
-    finally:
-        # An orderly close could hang on a server that does not read.
-        writer.transport.abort()

@@ -9,16 +9,16 @@ from random import Random
 
 from ..._engine.engine import Engine
 from ...policy import Backoff, Limits, Place, Plan, Server, ServerOptions, SupervisorSettings
-from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
+from ...runtime.interfaces import Clock, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import LinkEvent
 from ...runtime.routing import Routing
 from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
 from ..forks import at_fork
-from . import control, lookups
-from .addresses import LoopAddress, locate, place_of, resolve
-from .clock import AsyncioClock
+from .addresses import LoopAddress, Resolver, place_of
+from .control import AsyncioControl
 from .engine_loop import EngineLoop, OnStats, Result
+from .environment import Environment
 from .links import AsyncioLinks
 
 __all__ = ("AsyncioDriver", "asyncio_routing")
@@ -35,11 +35,14 @@ class AsyncioDriver:
         rng: Random,
         on_results: Callable[[list[Result]], None] | None = None,
         memory: memoryview | None = None,
+        environment: Environment | None = None,
     ) -> None:
+        environment = environment or Environment()
         self.engine: Engine = Engine(plan, seed=rng.getrandbits(63), memory=memory)
         self.engine_loop: EngineLoop = EngineLoop(self.engine, asyncio.get_running_loop(), on_results)
-        self.clock: Clock = AsyncioClock(self.engine_loop.loop)
-        self.control: Control = control
+        self.clock: Clock = environment.clock(self.engine_loop.loop)
+        self._resolver = Resolver(environment.lookups())
+        self.control: AsyncioControl = AsyncioControl(self._resolver, rng)
         self._host = AsyncioLinks(self.engine_loop, rng.getrandbits(63))
         self._host.on_event = self._tell
         self._looks = LinkLooks([self._host], self.clock)
@@ -65,13 +68,13 @@ class AsyncioDriver:
 
     def _tell(self, event: LinkEvent) -> None:
         try:
-            tell(self._supervision, event, self._links, lookups.failure)
+            tell(self._supervision, event, self._links, self._resolver.failure)
         except Exception:
             # The other events are not reported again, and the turn goes on.
             log.exception("an event of a link is lost: %r", event)
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
-        return await locate(plan)
+        return await self._resolver.locate(plan)
 
     def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
         return place_of(server, addresses)
@@ -115,7 +118,7 @@ class AsyncioDriver:
         self._supervision.located(server, place)
 
     async def resolve(self, server: Server) -> list[LoopAddress]:
-        return await resolve(server)
+        return await self._resolver.resolve(server)
 
     async def closed(self, server: int) -> None:
         await self._host.closed(server)
@@ -128,11 +131,12 @@ def asyncio_routing(
     limits: Limits | None = None,
     rng: Random | None = None,
     on_results: Callable[[list[Result]], None] | None = None,
-) -> tuple[Routing, EngineLoop]:
+    environment: Environment | None = None,
+) -> tuple[Routing, AsyncioDriver]:
     """A routing on the running loop, and its driver.
 
     `rng` is the only source of randomness: the seed of the engine, jitter of retries.
     """
     rng = rng or Random()
-    driver = AsyncioDriver(plan, rng, on_results)
-    return Routing(plan, driver, settings=settings, limits=limits, rng=rng), driver.engine_loop
+    driver = AsyncioDriver(plan, rng, on_results, environment=environment)
+    return Routing(plan, driver, settings=settings, limits=limits, rng=rng), driver

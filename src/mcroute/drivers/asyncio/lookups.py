@@ -1,35 +1,43 @@
-"""Host names, resolved in a few separate threads: a silent name server delays nothing else.
+"""Host names and their addresses: a silent name server delays nothing else.
 
-The system's lookup cannot be cancelled, and may outlast the wait for it. So the threads are
-daemons, and each name is looked up once at a time.
+Each name is looked up once at a time. The last addresses of a name serve until there are new ones.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Protocol
 
-__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "failure", "find")
+from .lookup_threads import Answer, LookupThreads
+
+__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "NameService", "process_lookups")
 
 # The timeout of a wait. A later answer serves the next one.
 LOOKUP_TIMEOUT_S = 0.5
 # For a name that was resolved before: its old addresses are used meanwhile.
 REFRESH_TIMEOUT_S = 0.05
-THREADS_MAX = 8
 # A name that was not resolved is looked up again after this time, then after twice that ...
 RETRY_BASE_S = 0.25
 RETRY_CAP_S = 30.0
 # The number of remembered names; older ones, of earlier configurations, are dropped.
 NAMES_MAX = 4096
+
+
+class NameService(Protocol):
+    """Looks names up: the system, or a simulation of it."""
+
+    def look_up(self, host: str, rank: int, answer: Answer) -> None:
+        """Begins a lookup. Calls `answer` once, in any thread, now or later, unless this call raises.
+
+        Names of a lower rank come first, if not all can be looked up at once.
+        """
 
 
 @dataclass(slots=True)
@@ -42,30 +50,14 @@ class _Name:
     error: OSError = field(default_factory=OSError)
 
 
-def _system(host: str) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError(f"{host!r} cannot be the name of a host") from error
-    return list(dict.fromkeys(_numeric(*address) for *_, address in found))
-
-
-def _numeric(host: str | int, port: int | bytes, flow: int = 0, scope: int = 0) -> str:
-    return f"{host}%{scope}" if scope else str(host)
-
-
 class Lookups:
-    """Resolves names by `look`, which may block, in at most `threads` threads at once; for any loop."""
+    """Resolves names by `service`, for any number of loops. `now` returns seconds of a monotonic clock."""
 
-    def __init__(self, look: Callable[[str], Sequence[str]] = _system, threads: int = THREADS_MAX) -> None:
-        self._look = look
-        self._threads_max = threads
+    def __init__(self, service: NameService | None = None, now: Callable[[], float] = time.monotonic) -> None:
+        self._service = service or LookupThreads()
+        self._now = now
         self._lock = threading.Lock()
         self._names: dict[str, _Name] = {}
-        # Resolved names come before unresolved ones, which may occupy a thread for long.
-        self._waiting: list[tuple[int, int, _Name]] = []
-        self._serials = itertools.count()
-        self._running = 0
 
     async def find(self, host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
         """The numeric addresses of a host, in order of preference; earlier ones if there is no new answer.
@@ -74,10 +66,15 @@ class Lookups:
         """
         with self._lock:
             name = self._named(host)
-            if name.pending is None and time.monotonic() >= name.retry_at:
-                self._begin(name)
+            is_due = name.pending is None and self._now() >= name.retry_at
+            if is_due:
+                name.pending = Future()
+                # A caller that times out must not cancel the lookup for others.
+                name.pending.set_running_or_notify_cancel()
             pending = name.pending
             timeout_s = min(timeout_s, REFRESH_TIMEOUT_S) if name.addresses else timeout_s
+        if is_due:
+            self._begin(name)
         if pending is not None:
             answered = asyncio.wrap_future(pending)
             try:
@@ -108,61 +105,41 @@ class Lookups:
         return name
 
     def _begin(self, name: _Name) -> None:
-        name.pending = Future()
-        # A caller that times out must not cancel the lookup for others.
-        name.pending.set_running_or_notify_cancel()
-        heapq.heappush(self._waiting, (name.failures, next(self._serials), name))
-        if self._running < self._threads_max:
-            threading.Thread(target=self._work, name="mcroute-lookup", daemon=True).start()
-            self._running += 1
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._running -= 1
-                    return
-                *_, name = heapq.heappop(self._waiting)
-            self._look_up(name)
-
-    def _look_up(self, name: _Name) -> None:
-        addresses: tuple[str, ...] = ()
-        error = OSError(f"{name.host} has no address")
+        # Without the lock, which an immediate answer takes.
         try:
-            addresses = tuple(self._look(name.host))
-        except OSError as caught:
-            error = caught
-        except Exception as caught:
-            error = OSError(f"{name.host} cannot be looked up: {caught}")
+            # Resolved names come before unresolved ones, which may occupy a thread for long.
+            self._service.look_up(name.host, name.failures, lambda answer: self._answered(name, answer))
+        except Exception as error:
+            # No thread could be started, perhaps. The name is tried again later, as an unknown one is.
+            self._answered(name, OSError(f"{name.host} cannot be looked up: {error}"))
+
+    def _answered(self, name: _Name, answer: Sequence[str] | OSError) -> None:
+        if not isinstance(answer, OSError) and not answer:
+            answer = OSError(f"{name.host} has no address")
         with self._lock:
             pending, name.pending = name.pending, None
-            if addresses:
-                name.addresses, name.failures, name.retry_at = addresses, 0, 0.0
-            else:
-                name.error = error
+            if isinstance(answer, OSError):
+                name.error = answer
                 pause = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(name.failures, 16))
                 name.failures += 1
-                name.retry_at = time.monotonic() + pause
+                name.retry_at = self._now() + pause
+            else:
+                name.addresses, name.failures, name.retry_at = tuple(answer), 0, 0.0
         assert pending is not None
         pending.set_result(None)
 
 
-_lookups = Lookups()
+_of_process = Lookups()
 
 
-async def find(host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
-    """As `Lookups.find`, by the system, for the whole process."""
-    return await _lookups.find(host, timeout_s)
-
-
-def failure(host: str) -> OSError | None:
-    """As `Lookups.failure`, of lookups by `find`."""
-    return _lookups.failure(host)
+def process_lookups() -> Lookups:
+    """The lookups by the system, which all loops of this process share."""
+    return _of_process
 
 
 def _forget_threads() -> None:
-    global _lookups
-    _lookups = Lookups()
+    global _of_process
+    _of_process = Lookups()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

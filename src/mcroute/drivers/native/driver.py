@@ -14,14 +14,14 @@ from random import Random
 
 from ..._loop.threads import LoopThread
 from ...policy import Backoff, Place, Plan, Server, ServerOptions
-from ...runtime.interfaces import Clock, Control, Links, LinksReport, LinksWatcher
+from ...runtime.interfaces import Clock, Links, LinksReport, LinksWatcher
 from ...runtime.link_events import tell
 from ...runtime.link_values import EVENTS_MAX, LinkEvent
 from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
-from ..asyncio import control, lookups
-from ..asyncio.addresses import LoopAddress, locate, place_of, resolve
-from ..asyncio.clock import AsyncioClock
+from ..asyncio.addresses import LoopAddress, Resolver, place_of
+from ..asyncio.control import AsyncioControl
 from ..asyncio.engine_loop import OnStats, ask_for_stats
+from ..asyncio.environment import Environment
 from ..forks import at_fork
 from .engine import NativeEngine
 
@@ -41,10 +41,19 @@ class NativeDriver:
     words are in `memory` if it is given. Raises OSError when no descriptors are left.
     """
 
-    def __init__(self, plan: Plan, count: int, rng: Random, memory: memoryview | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        count: int,
+        rng: Random,
+        memory: memoryview | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        environment = environment or Environment()
         self._loop = asyncio.get_running_loop()
-        self.clock: Clock = AsyncioClock(self._loop)
-        self.control: Control = control
+        self.clock: Clock = environment.clock(self._loop)
+        self._resolver = Resolver(environment.lookups())
+        self.control: AsyncioControl = AsyncioControl(self._resolver, rng)
         self._notify_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads: tuple[LoopThread, ...] = tuple(
             LoopThread(self._notify_fd, rng.getrandbits(63)) for _ in range(count)
@@ -142,7 +151,7 @@ class NativeDriver:
 
     def _tell(self, event: LinkEvent) -> None:
         try:
-            tell(self._supervision, event, self._links, lookups.failure)
+            tell(self._supervision, event, self._links, self._resolver.failure)
         except Exception:
             # The other events are not reported again.
             log.exception("an event of a link is lost: %r", event)
@@ -150,7 +159,7 @@ class NativeDriver:
     # ---- links ----
 
     async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
-        return await locate(plan)
+        return await self._resolver.locate(plan)
 
     def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
         return place_of(server, addresses)
@@ -185,7 +194,7 @@ class NativeDriver:
         self._supervision.located(server, place)
 
     async def resolve(self, server: Server) -> list[LoopAddress]:
-        return await resolve(server)
+        return await self._resolver.resolve(server)
 
     async def closed(self, server: int) -> None:
         # Threads have closed the connections on request; only the events are left.
