@@ -24,8 +24,7 @@ native = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
     from mcroute._loop.threads import LoopThread
-    from mcroute.drivers.asyncio import addresses
-    from mcroute.drivers.native import driver as native_driver
+    from mcroute.drivers.asyncio.addresses import Resolver
     from mcroute.proxy.native_service import NativeService
 
 run_native = runner("native")
@@ -268,8 +267,7 @@ def test_a_name_is_looked_up_again_when_its_address_fails(monkeypatch: pytest.Mo
             async def resolve(server: Server) -> list[tuple[str, int]]:
                 return known[server.host]
 
-            for module in (addresses, native_driver):
-                monkeypatch.setattr(module, "resolve", resolve)
+            monkeypatch.setattr(Resolver, "resolve", staticmethod(resolve))
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with NativeService(compile_plan(route), threads=2) as proxy:
                 await proxy.start()
@@ -294,8 +292,7 @@ def test_the_other_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch
             async def resolve(_: Server) -> list[tuple[str, int]]:
                 return [("127.0.0.1", port), ("127.0.0.1", server.port)]
 
-            for module in (addresses, native_driver):
-                monkeypatch.setattr(module, "resolve", resolve)
+            monkeypatch.setattr(Resolver, "resolve", staticmethod(resolve))
             pool = Pool("main", (Server("cache", "cache.example", 11211),), connect_timeout_s=0.1)
             async with NativeService(compile_plan(PoolRoute(pool)), threads=1) as proxy:
                 await proxy.start()
@@ -322,8 +319,7 @@ def test_a_name_that_nobody_knows_yet(monkeypatch: pytest.MonkeyPatch) -> None:
                     raise OSError("nobody knows it")
                 return [("127.0.0.1", server.port)]
 
-            for module in (addresses, native_driver):
-                monkeypatch.setattr(module, "resolve", resolve)
+            monkeypatch.setattr(Resolver, "resolve", staticmethod(resolve))
             route = PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),)))
             async with NativeService(compile_plan(route), threads=2) as proxy:
                 await proxy.start()

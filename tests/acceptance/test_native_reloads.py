@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from mcroute._engine.server_ids import Identity
-from mcroute.drivers.asyncio import addresses
+from mcroute.drivers.asyncio.addresses import Resolver
 from mcroute.policy import Plan, Pool, PoolRoute, Replicate, Server, State, Upkeep, compile_plan
 from mcroute.runtime import routing
 from mcroute.testing import EmbeddedServer, MemcachedServer, find_memcached, free_port
@@ -22,7 +22,6 @@ from .drivers import HAS_NATIVE, runner
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.drivers.native import driver as native_driver
     from mcroute.proxy.native_service import NativeService
     from mcroute.runtime.interfaces import Links
 
@@ -191,8 +190,7 @@ def test_a_reload_keeps_the_addresses_that_another_reload_has_looked_up(
             async def resolve(_: Server) -> list[tuple[str, int]]:
                 return [("127.0.0.1", server.port)]
 
-            monkeypatch.setattr(addresses, "resolve", resolve)
-            monkeypatch.setattr(native_driver, "resolve", resolve)
+            monkeypatch.setattr(Resolver, "resolve", staticmethod(resolve))
             plain = compile_plan(PoolRoute(Pool.of("main", [server.address])))
             named = compile_plan(PoolRoute(Pool("main", (Server("cache", "cache.example", 11211),))))
             async with NativeService(plain, threads=2) as proxy:

@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from mcroute.drivers.asyncio.addresses import LoopAddress
+from mcroute.drivers.asyncio.addresses import LoopAddress, Resolver
 from mcroute.policy import (
     HealthSettings,
     Outcome,
@@ -35,7 +35,6 @@ from .drivers import HAS_NATIVE, runner
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 
 if HAS_NATIVE:
-    from mcroute.drivers.native import driver as native_driver
     from mcroute.native import Proxy
     from mcroute.proxy.native_service import NativeService
 
@@ -187,7 +186,7 @@ def test_the_name_of_a_removed_server_is_not_looked_up(monkeypatch: pytest.Monke
                     asked.append(server)
                     return []
 
-                monkeypatch.setattr(native_driver, "resolve", resolve)
+                monkeypatch.setattr(Resolver, "resolve", staticmethod(resolve))
                 links.look_up_again()
                 await asyncio.sleep(0.01)
                 assert not asked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -13,11 +13,11 @@ from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
 from mcroute.policy import Backoff, Outcome, Place, Plan, Server, ServerOptions, ServerStats
 from mcroute.policy.places import Endpoint, spell_end, written
-from mcroute.runtime.interfaces import Links, LinksReport, LinksWatcher, OtherProcess
+from mcroute.runtime.hosted_links import HostedLinks
+from mcroute.runtime.interfaces import OtherProcess
 from mcroute.runtime.link_events import tell
 from mcroute.runtime.link_runner import LinkRunner
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
-from mcroute.runtime.server_links import LinkLooks, ServerLinks
 from mcroute.runtime.waiting import ended
 
 from .memory_network import Connection, Network
@@ -187,18 +187,31 @@ class MemoryLinks:
             connection.lose()
 
 
-class MemoryDriver:
+class Addresses:
+    """A `Resolver` of servers whose addresses are on the network."""
+
+    async def resolve(self, server: Server) -> list[Endpoint]:
+        return [server.address]
+
+    async def locate(self, plan: Plan) -> dict[str, list[Endpoint]]:
+        return {server.name: [server.address] for server in plan.servers}
+
+    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
+        return written(server)
+
+    def failure(self, host: str) -> OSError | None:
+        return None
+
+
+class MemoryDriver(HostedLinks):
     """A `Driver` of one engine. `ask` sends a request of this process itself."""
 
     def __init__(self, plan: Plan, network: Network, rng: Random) -> None:
         self.network = network
-        self.clock = network.clock
         self.control = MemoryControl(network)
         self.engine = Engine(plan, seed=rng.getrandbits(63))
         self.links: MemoryLinks = MemoryLinks(self, rng.getrandbits(63))
-        self.supervision: LinksWatcher
-        self._looks = LinkLooks([self.links], self.clock)
-        self._server_links: dict[int, ServerLinks] = {}
+        super().__init__([self.links], network.clock, Addresses())
         self._waiting: dict[int, VirtualFuture] = {}
         self._is_scheduled = self._is_closed = False
         self._alarms = 0
@@ -212,43 +225,10 @@ class MemoryDriver:
         self.network.note(f"{request!r}: {Outcome(outcome).name} {result!r}")
         return Outcome(outcome), result
 
-    def supervise(self, supervision: LinksWatcher) -> None:
-        self.supervision = supervision
-
-    async def prepare(self, plan: Plan) -> Mapping[str, list[Endpoint]]:
-        return {server.name: [server.address] for server in plan.servers}
-
-    def place_of(self, server: Server, addresses: Sequence[Endpoint] = ()) -> Place:
-        return written(server)
-
-    def connect(
-        self,
-        number: int,
-        server: Server,
-        options: ServerOptions,
-        addresses: Sequence[Endpoint] | None,
-        backoff: Backoff,
-    ) -> ServerLinks:
-        links = ServerLinks(self, [self.links], self._looks, number, server, options, addresses, backoff)
-        self._server_links[number] = links
-        return links
-
-    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
-        return {number: each.look() for number, each in links.items()}
-
-    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
-        return {number: each.addresses for number, each in links.items()}
-
     # ---- for links ----
 
     def retry_now(self, server: int) -> None:
         self.links.retry_now(server)
-
-    def located(self, server: int, place: Place) -> None:
-        self.supervision.located(server, place)
-
-    async def resolve(self, server: Server) -> list[Endpoint]:
-        return [server.address]
 
     async def closed(self, server: int) -> None:
         await self.links.closed(server)
@@ -262,7 +242,11 @@ class MemoryDriver:
     def take_events(self) -> None:
         while events := self.links.events():
             for event in events:
-                tell(self.supervision, event, self._server_links, lambda host: None)
+                self._tell(event)
+
+    def _tell(self, event: LinkEvent) -> None:
+        # Unlike in a proxy, an exception ends the scenario.
+        tell(self._supervision, event, self._links, self._resolver.failure)
 
     def schedule(self) -> None:
         if not self._is_scheduled:
@@ -281,7 +265,7 @@ class MemoryDriver:
             self._waiting.pop(number).set_result((outcome, result))
         if (alarms := self.engine.alarms()) > self._alarms:
             self._alarms = alarms
-            self.supervision.look_for_trips()
+            self._supervision.look_for_trips()
             self.schedule()
         if self._timer is not None:
             self._timer.cancel()

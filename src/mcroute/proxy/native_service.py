@@ -7,17 +7,15 @@ import os
 import socket
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from .._loop.threads import LoopThread
 from ..drivers.asyncio.environment import Environment
 from ..drivers.native.driver import NativeDriver
 from ..drivers.native.engine import NativeEngine
-from ..policy import Limits, Plan, SupervisorSettings, Upkeep
-from ..runtime.routing import FirstUse, Routing
-from .descriptors import Descriptors
+from ..policy import Plan
 from .listening import listening_path, listening_sockets
-from .service import Service
-from .state_file import StateFile
+from .service import Front, Service
 
 __all__ = ("NativeService", "default_threads")
 
@@ -30,44 +28,21 @@ def default_threads() -> int:
 
 
 class NativeService(Service):
-    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager.
+    """A `Service`, with its options. `threads` threads serve clients; the running loop only supervises."""
 
-    `threads` threads serve the clients; the running loop only supervises. `rng` is the only source of
-    randomness: seeds of the engines, jitter of retries. `state` is the state file, shared with the previous
-    and the next process; servers that it does not list are flushed before use if `first_use` is "flush".
-    `descriptors` bounds the clients. `upkeep` has the times of questions to servers and of reloads.
-    `environment` is for tests.
-    """
+    driver: NativeDriver
+    engine: NativeEngine
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        threads: int | None = None,
-        settings: SupervisorSettings | None = None,
-        limits: Limits | None = None,
-        rng: Random | None = None,
-        state: StateFile | None = None,
-        first_use: FirstUse = "trust",
-        descriptors: Descriptors | None = None,
-        upkeep: Upkeep | None = None,
-        environment: Environment | None = None,
-    ) -> None:
-        rng = rng or Random()
-        memory = state.memory if state else None
-        self.driver: NativeDriver = NativeDriver(plan, threads or default_threads(), rng, memory, environment)
-        self.engine: NativeEngine = self.driver.engine
-        routing = Routing(
-            plan,
-            self.driver,
-            settings=settings,
-            limits=limits,
-            rng=rng,
-            state=state,
-            first_use=first_use,
-            upkeep=upkeep,
-        )
-        super().__init__(routing, self.driver, _NativeFront(self.driver.threads, self.engine), descriptors)
+    def __init__(self, plan: Plan, *, threads: int | None = None, **options: Any) -> None:
+        self._threads = threads or default_threads()
+        super().__init__(plan, **options)
+
+    def _driven(
+        self, plan: Plan, rng: Random, memory: memoryview | None, environment: Environment | None
+    ) -> tuple[NativeDriver, Front]:
+        self.driver = NativeDriver(plan, self._threads, rng, memory, environment)
+        self.engine = self.driver.engine
+        return self.driver, _NativeFront(self.driver.threads, self.engine)
 
 
 class _NativeFront:

@@ -11,55 +11,26 @@ from .._engine.engine import Engine
 from ..drivers.asyncio.driver import AsyncioDriver
 from ..drivers.asyncio.engine_loop import EngineLoop
 from ..drivers.asyncio.environment import Environment
-from ..policy import Limits, Plan, SupervisorSettings, Upkeep
-from ..runtime.routing import FirstUse, Routing
+from ..policy import Plan
 from .asyncio_listening import Acceptor
 from .asyncio_session import Session
-from .descriptors import Descriptors
 from .listening import BACKLOG, listening_path, listening_sockets
-from .service import Service
-from .state_file import StateFile
+from .service import Front, Service
 
 __all__ = ("Proxy",)
 
 
 class Proxy(Service):
-    """Serves clients by a plan, on the running loop. `start` begins, `close` ends; also a context manager.
+    """Serves clients by a plan, in tasks of the running loop. Its methods and options are `Service`'s."""
 
-    `rng` is the only source of randomness: the seed of the engine, jitter of retries. `state` is the state
-    file, shared with the previous and the next process; servers that it does not list are flushed before use
-    if `first_use` is "flush". `descriptors` bounds the clients. `upkeep` has the times of questions to
-    servers and of reloads. `environment` is for simulations and tests.
-    """
+    engine: Engine
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        settings: SupervisorSettings | None = None,
-        limits: Limits | None = None,
-        rng: Random | None = None,
-        state: StateFile | None = None,
-        first_use: FirstUse = "trust",
-        descriptors: Descriptors | None = None,
-        upkeep: Upkeep | None = None,
-        environment: Environment | None = None,
-    ) -> None:
-        rng = rng or Random()
-        memory = state.memory if state else None
+    def _driven(
+        self, plan: Plan, rng: Random, memory: memoryview | None, environment: Environment | None
+    ) -> tuple[AsyncioDriver, Front]:
         driver = AsyncioDriver(plan, rng, memory=memory, environment=environment)
-        self.engine: Engine = driver.engine
-        routing = Routing(
-            plan,
-            driver,
-            settings=settings,
-            limits=limits,
-            rng=rng,
-            state=state,
-            first_use=first_use,
-            upkeep=upkeep,
-        )
-        super().__init__(routing, driver, _AsyncioFront(driver.engine_loop), descriptors)
+        self.engine = driver.engine
+        return driver, _AsyncioFront(driver.engine_loop)
 
 
 class _AsyncioFront:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..drivers.asyncio.engine_loop import OnStats
+from ..drivers.asyncio.environment import Environment
 from ..drivers.asyncio.timing import in_time
 from ..observe.observer import Observer, serve_metrics
 from ..observe.server_stats import SUBJECTS, AllServers
-from ..policy import Plan, SupervisorSettings
+from ..policy import Limits, Plan, SupervisorSettings, Upkeep
 from ..policy.servers import host_and_port
-from ..runtime.interfaces import Driver
+from ..runtime.interfaces import Driver, StateStore
 from ..runtime.log_limit import LogLimit
-from ..runtime.routing import Routing
+from ..runtime.routing import FirstUse, Routing
 from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 
@@ -88,18 +91,45 @@ class FrontedDriver(Driver, Protocol):
     on_stats: OnStats
 
 
-class Service:
-    """Serves clients by a plan. `start` begins, `close` ends; also an asynchronous context manager."""
+class Service(abc.ABC):
+    """Serves clients by a plan, on the running loop. `start` begins, `close` ends; also a context manager.
+
+    `rng` is the only source of randomness: seeds of engines, jitter of retries. `state` is the state file,
+    shared with the previous and the next process; servers that it does not list are flushed before use if
+    `first_use` is "flush". `descriptors` bounds the clients. `upkeep` has the times of questions to servers
+    and of reloads. `environment` is for simulations and tests.
+    """
 
     def __init__(
-        self, routing: Routing, driver: FrontedDriver, front: Front, descriptors: Descriptors | None = None
+        self,
+        plan: Plan,
+        *,
+        settings: SupervisorSettings | None = None,
+        limits: Limits | None = None,
+        rng: Random | None = None,
+        state: StateStore | None = None,
+        first_use: FirstUse = "trust",
+        descriptors: Descriptors | None = None,
+        upkeep: Upkeep | None = None,
+        environment: Environment | None = None,
     ) -> None:
+        rng = rng or Random()
+        driver, self._front = self._driven(plan, rng, state.memory if state else None, environment)
+        routing = Routing(
+            plan,
+            driver,
+            settings=settings,
+            limits=limits,
+            rng=rng,
+            state=state,
+            first_use=first_use,
+            upkeep=upkeep,
+        )
         self.plan: Plan = routing.plan
         self.port: int = 0
         self.metrics_port: int = 0
         self.supervision: Supervision = routing.supervision
         self._routing = routing
-        self._front = front
         self._descriptors = descriptors
         self._clients_max: int | None = None
         self._clients_held = 0
@@ -114,6 +144,12 @@ class Service:
         self._began_at = self._loop.time()
         self._all_servers = AllServers(routing)
         driver.on_stats = self._stats
+
+    @abc.abstractmethod
+    def _driven(
+        self, plan: Plan, rng: Random, memory: memoryview | None, environment: Environment | None
+    ) -> tuple[FrontedDriver, Front]:
+        """Returns the driver of the service and its front. The engine's words of servers are in `memory`."""
 
     def __repr__(self) -> str:
         serving, servers = len(self.supervision.supervisor.serving), len(self.plan.servers)

@@ -367,6 +367,8 @@ class StateStore(Protocol):
 
     pasts: list[Past]
     """The state that the earlier process left."""
+    memory: memoryview[int]
+    """Where the engine keeps its words of servers, so that a killed process leaves them."""
 
     def write(
         self,

@@ -32,7 +32,7 @@ from ..policy import (
 )
 from .faults import Faults
 from .identities import Identities
-from .interfaces import FAILURES, Clock, Control, Links, SupervisedEngine, Timer
+from .interfaces import FAILURES, Clock, Control, Links, LinksWatcher, SupervisedEngine, Timer
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
@@ -47,7 +47,7 @@ def _unheard() -> None:
     pass
 
 
-class Supervision:
+class Supervision(LinksWatcher):
     """The health of the servers of one engine. `links` are those of the owner, by the server's id."""
 
     def __init__(
@@ -186,7 +186,6 @@ class Supervision:
             self._missed_before_loss.pop(server, None)
 
     def connect_failed(self, server: int, reason: Reason, error: Exception | None = None) -> None:
-        """A connection to the server could not be made. `error` is the exception of the system, if any."""
         # Note the fault before the ejection, which answers the waiting requests with it.
         self.faults.note(server, str(reason), error)
         was_out = self._lines.is_out(server)
@@ -197,12 +196,10 @@ class Supervision:
             self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_told)
 
     def out_of_resources(self, server: int) -> None:
-        """This process had no descriptor or memory for a connection. The server has not failed."""
         if server in self._supervised.servers:
             self._lines.out_of_resources(server, self._clock.now())
 
     def located(self, server: int, place: Place) -> None:
-        """The server's address leads to this place from now on."""
         decisions = self.supervisor.located(server, place, self._clock.now())
         if decisions and server in self.links:
             # The connections lead to the old place.
@@ -219,11 +216,6 @@ class Supervision:
         why: str = "",
         error: Exception | None = None,
     ) -> None:
-        """A connection was lost, and its requests have been answered. `error` is the system's, if any.
-
-        The server may still execute the `writes_in_flight`. `missed` counts the server's missed writes at the
-        time of the loss.
-        """
         if why:
             self.faults.note(server, f"its connection was lost: {why}", error)
         if server in self._supervised.servers:
@@ -238,7 +230,6 @@ class Supervision:
             self._tripped(server, Reason(Cause.LOST_WRITES, (what,)))
 
     def look_for_trips(self) -> None:
-        """Reads the engine's ejections. Call whenever the engine may have counted a failure."""
         self._slow_servers.look_soon()
         tripped, stale = self.supervisor.serving & self._engine.out(), self._engine.stale()
         # Servers with stale values first: the last one of several is protected, and must not be stale.

@@ -40,6 +40,10 @@ class Resolver:
             for server, addresses in zip(plan.servers, found, strict=True)
         }
 
+    def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
+        """The place of a server with these addresses; see the function `place_of`."""
+        return place_of(server, addresses)
+
     def failure(self, host: str) -> OSError | None:
         """The reason why the host has no address; None if it has one, or was not looked up."""
         return self._lookups.failure(host)

@@ -8,17 +8,15 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
 from ..._loop.threads import LoopThread
-from ...policy import Backoff, Place, Plan, Server, ServerOptions
-from ...runtime.interfaces import Clock, Links, LinksReport, LinksWatcher
-from ...runtime.link_events import tell
+from ...policy import Plan
+from ...runtime.hosted_links import HostedLinks
 from ...runtime.link_values import EVENTS_MAX, LinkEvent
-from ...runtime.server_links import LinkLooks, ServerLinks, addresses_of, report_on
-from ..asyncio.addresses import LoopAddress, Resolver, place_of
+from ..asyncio.addresses import Resolver
 from ..asyncio.control import AsyncioControl
 from ..asyncio.engine_loop import OnStats, ask_for_stats
 from ..asyncio.environment import Environment
@@ -34,7 +32,7 @@ RETRY_S = 1.0
 log: logging.Logger = logging.getLogger("mcroute")
 
 
-class NativeDriver:
+class NativeDriver(HostedLinks):
     """A `Driver` of `count` threads that need no interpreter; the running asyncio loop reads their events.
 
     Set `on_stats`: it answers stats commands. `begin` starts the threads, `close` ends them. The servers'
@@ -51,13 +49,13 @@ class NativeDriver:
     ) -> None:
         environment = environment or Environment()
         self._loop = asyncio.get_running_loop()
-        self.clock: Clock = environment.clock(self._loop)
-        self._resolver = Resolver(environment.lookups())
-        self.control: AsyncioControl = AsyncioControl(self._resolver, rng)
+        resolver = Resolver(environment.lookups())
+        self.control: AsyncioControl = AsyncioControl(resolver, rng)
         self._notify_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.threads: tuple[LoopThread, ...] = tuple(
             LoopThread(self._notify_fd, rng.getrandbits(63)) for _ in range(count)
         )
+        super().__init__(self.threads, environment.clock(self._loop), resolver)
         self.engine: NativeEngine = NativeEngine(self.threads, memory)
         self.engine.install(plan)
         self.on_stats: OnStats
@@ -65,8 +63,6 @@ class NativeDriver:
         self._timers: dict[int, asyncio.TimerHandle] = {}  # of waiting custom routes, by thread
         self._retrying: asyncio.TimerHandle | None = None
         self._running: list[threading.Thread] = []
-        self._links: dict[int, ServerLinks] = {}
-        self._looks = LinkLooks(self.threads, self.clock)
         self._loop.add_reader(self._notify_fd, self._on_notify)
 
     def begin(self) -> None:
@@ -81,9 +77,6 @@ class NativeDriver:
                 thread.will_run(False)
                 raise
             self._running.append(running)
-
-    def supervise(self, supervision: LinksWatcher) -> None:
-        self._supervision = supervision
 
     # ---- events of the threads ----
 
@@ -149,52 +142,13 @@ class NativeDriver:
         if due < math.inf:
             self._timers[index] = self._loop.call_at(due, self._run_routes, index)
 
-    def _tell(self, event: LinkEvent) -> None:
-        try:
-            tell(self._supervision, event, self._links, self._resolver.failure)
-        except Exception:
-            # The other events are not reported again.
-            log.exception("an event of a link is lost: %r", event)
-
     # ---- links ----
-
-    async def prepare(self, plan: Plan) -> Mapping[str, list[LoopAddress]]:
-        return await self._resolver.locate(plan)
-
-    def place_of(self, server: Server, addresses: Sequence[LoopAddress] = ()) -> Place:
-        return place_of(server, addresses)
-
-    def connect(
-        self,
-        number: int,
-        server: Server,
-        options: ServerOptions,
-        addresses: Sequence[LoopAddress] | None,
-        backoff: Backoff,
-    ) -> ServerLinks:
-        links = ServerLinks(self, self.threads, self._looks, number, server, options, addresses, backoff)
-        self._links[number] = links
-        return links
-
-    def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:
-        return dict(zip(links, map(report_on, self._looks.now(list(links))), strict=True))
-
-    def addresses(self, links: Mapping[int, Links]) -> Mapping[int, frozenset[str]]:
-        return dict(zip(links, map(addresses_of, self._looks.now(list(links))), strict=True))
 
     def schedule(self) -> None:
         """Nothing to do: a thread flushes by itself after each job."""
 
-    # ---- for links ----
-
     def retry_now(self, server: int) -> None:
         self.engine.retry_now(server)
-
-    def located(self, server: int, place: Place) -> None:
-        self._supervision.located(server, place)
-
-    async def resolve(self, server: Server) -> list[LoopAddress]:
-        return await self._resolver.resolve(server)
 
     async def closed(self, server: int) -> None:
         # Threads have closed the connections on request; only the events are left.
