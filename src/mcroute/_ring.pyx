@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 from mcroute._distributions.building cimport table_bytes, table_fill, table_free
 from mcroute._distributions.keys cimport KeyText, key_drop, key_read
 from mcroute._distributions.points cimport points_owner, points_owners
-from mcroute._distributions.table cimport MASK_WORDS, RingTable, in_mask, mask_words, put_in_mask
+from mcroute._distributions.table cimport MASK_WORDS, RingTable, in_mask, mask_words, mask_add
 
 from mcroute.placement import own_placement
 
@@ -142,7 +142,7 @@ cdef bytearray mark(const RingTable* table, object skip):
     for server in skip:
         if not 0 <= server < size:
             raise ValueError(f"skip: index {server} outside of {size} servers")
-        put_in_mask(mask, server)
+        mask_add(mask, server)
     return held
 
 

@@ -88,7 +88,7 @@ def test_servers_that_do_not_start_are_one_line(tmp_path: Path, monkeypatch: pyt
 def test_servers_are_stopped_also_after_an_exception(fault):
     with pytest.raises(ZeroDivisionError), Fleet(2, is_embedded=False) as fleet:
         fleet.start()
-        fleet.strike(1, fault)
+        fleet.inject(1, fault)
         _ = 1 / 0
     for server in fleet.pool().servers:
         with pytest.raises(ConnectionRefusedError):

@@ -125,7 +125,7 @@ def test_a_reply_without_room_is_read_past() -> None:
     assert replies.startswith(b"END\r\n" + item)
     assert replies.count(b"SERVER_ERROR out of memory reading reply\r\n") >= 4
     assert net.closed == []
-    assert net.engine.snapshot().servers["s1"].counters["unkept"] >= 4
+    assert net.engine.snapshot().servers["s1"].counters["discarded_memory"] >= 4
 
 
 def test_a_write_is_refused_before_any_copy_is_sent_it() -> None:

@@ -26,7 +26,7 @@ def failed(net: Network, server: int) -> int:
     return net.engine.snapshot().servers[f"s{server}"].counters["failed"]
 
 
-# ---- signs of life ----
+# ---- progress ----
 
 
 def test_a_server_that_answers_one_request_after_the_other_stays() -> None:

@@ -15,7 +15,7 @@ from mcroute.policy import Backoff, Outcome, Place, Plan, Server, ServerOptions,
 from mcroute.policy.places import Endpoint, spell_end, written
 from mcroute.runtime.hosted_links import HostedLinks
 from mcroute.runtime.interfaces import OtherProcess
-from mcroute.runtime.link_events import tell
+from mcroute.runtime.link_events import report
 from mcroute.runtime.link_runner import LinkRunner
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 from mcroute.runtime.waiting import ended
@@ -246,7 +246,7 @@ class MemoryDriver(HostedLinks):
 
     def _tell(self, event: LinkEvent) -> None:
         # Unlike in a proxy, an exception ends the scenario.
-        tell(self._supervision, event, self._links, self._resolver.failure)
+        report(self._supervision, event, self._links, self._resolver.failure)
 
     def schedule(self) -> None:
         if not self._is_scheduled:

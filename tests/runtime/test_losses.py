@@ -68,9 +68,9 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
 def test_skipped_replies_are_logged_by_server(caplog: pytest.LogCaptureFixture) -> None:
     engine, clock = Engine(), Clock()
     told = LossLog(engine, clock, str)  # type: ignore[arg-type]
-    for unkept, of_a, of_b in ((3, 1, 2), (5, 1, 4), (6, 2, 4)):
-        engine.counts = engine.counts._replace(unkept=unkept)
-        engine.skipped = {"a": {"unkept": of_a}, "b": {"unkept": of_b}}
+    for discarded_memory, of_a, of_b in ((3, 1, 2), (5, 1, 4), (6, 2, 4)):
+        engine.counts = engine.counts._replace(discarded_memory=discarded_memory)
+        engine.skipped = {"a": {"discarded_memory": of_a}, "b": {"discarded_memory": of_b}}
         told.look()
         clock.time += QUIET_S
     why = "values discarded: the memory for replies is exhausted"

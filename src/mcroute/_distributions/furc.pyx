@@ -78,7 +78,7 @@ cdef int furc_owner(const RingTable* table, const uint8_t* text, size_t size) no
 # ---- with weights
 
 # Appends the digits of `number`, the last one first.
-cdef inline size_t put_backwards(uint8_t* at, int number) noexcept nogil:
+cdef inline size_t write_backwards(uint8_t* at, int number) noexcept nogil:
     cdef size_t digits = 0
     while True:
         at[digits] = c"0" + number % 10
@@ -97,7 +97,7 @@ cdef int try_by_weight(const RingTable* table, uint8_t* text, size_t size) noexc
         server = <int>furc_hash(text, longer, <uint32_t>table.size)
         if hash_spooky32(text, longer, WEIGHT_SEED) < <uint32_t>(table.weights[server] * 4294967295.0):
             break
-        longer = size + put_backwards(text + size, attempt)
+        longer = size + write_backwards(text + size, attempt)
     return server
 
 

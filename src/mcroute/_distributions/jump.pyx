@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from mcroute._distributions.table cimport RingTable, in_mask, put_in_mask, text_hash
+from mcroute._distributions.table cimport RingTable, in_mask, mask_add, text_hash
 
 cdef enum:
     JUMPS = 32                  # of the failover order, before it goes on by index
@@ -40,7 +40,7 @@ cdef int jump_walk(const RingTable* table, const uint8_t* text, size_t size, uin
     cdef int step
     for step in range(JUMPS + table.size):
         if not in_mask(taken, server):
-            put_in_mask(taken, server)
+            mask_add(taken, server)
             out[found] = server
             found += 1
             if found == count:

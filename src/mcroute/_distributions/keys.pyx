@@ -111,7 +111,7 @@ cdef uint8_t* put(uint8_t* to, const Text* text) noexcept nogil:
     return to + text.size
 
 
-cdef uint8_t* put_characters(uint8_t* to, const Text* text) noexcept nogil:
+cdef uint8_t* write_characters(uint8_t* to, const Text* text) noexcept nogil:
     cdef const uint8_t* at = text.data
     cdef const uint8_t* end = at + text.size
     cdef uint32_t point
@@ -122,7 +122,7 @@ cdef uint8_t* put_characters(uint8_t* to, const Text* text) noexcept nogil:
     return to
 
 
-cdef inline uint8_t* put_escaped(uint8_t* to, uint8_t byte) noexcept nogil:
+cdef inline uint8_t* write_escaped(uint8_t* to, uint8_t byte) noexcept nogil:
     to[0] = c"\\"
     if byte == c"\t" or byte == c"\n" or byte == c"\r":
         to[1] = c"t" if byte == c"\t" else c"n" if byte == c"\n" else c"r"
@@ -133,7 +133,7 @@ cdef inline uint8_t* put_escaped(uint8_t* to, uint8_t byte) noexcept nogil:
     return to + 4
 
 
-cdef uint8_t* put_repr(uint8_t* to, const Text* text) noexcept nogil:
+cdef uint8_t* write_repr(uint8_t* to, const Text* text) noexcept nogil:
     cdef uint8_t quote = c"'"
     cdef uint8_t byte
     cdef size_t i
@@ -145,7 +145,7 @@ cdef uint8_t* put_repr(uint8_t* to, const Text* text) noexcept nogil:
     for i in range(text.size):
         byte = text.data[i]
         if byte < c" " or byte > c"~":
-            to = put_escaped(to, byte)
+            to = write_escaped(to, byte)
             continue
         if byte == quote or byte == c"\\":
             to[0] = c"\\"
@@ -184,9 +184,9 @@ cdef void key_read(const KeyRule* rule, const uint8_t* key, size_t size, KeyText
         part.size -= rule.lead.size
     end = put(end, &rule.prefix)
     if rule.form == REPR:
-        end = put_repr(end, &part)
+        end = write_repr(end, &part)
     elif rule.form == CHARACTERS:
-        end = put_characters(end, &part)
+        end = write_characters(end, &part)
     else:
         end = put(end, &part)
     end = put(end, &rule.suffix)

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._hashing.caching cimport prefetch
 from mcroute._hashing.md5 cimport hash_md5
 from mcroute._hashing.words cimport load32, load64_big, swap32
-from mcroute._distributions.table cimport RingTable, in_mask, put_in_mask, text_hash
+from mcroute._distributions.table cimport RingTable, in_mask, mask_add, text_hash
 
 
 cdef enum:
@@ -97,7 +97,7 @@ cdef int walk_on(const RingTable* table, uint32_t i, uint64_t* taken, int count,
         else:
             server = table.slots[i] if table.slots != NULL else i
         if not in_mask(taken, server):
-            put_in_mask(taken, server)
+            mask_add(taken, server)
             out[found] = <int>server
             found += 1
             if found == count:

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from mcroute._hashing.words cimport store_decimal
 from mcroute._distributions.points cimport points_at
-from mcroute._distributions.table cimport RingTable, WalkRule, in_mask, put_in_mask, text_hash
+from mcroute._distributions.table cimport RingTable, WalkRule, in_mask, mask_add, text_hash
 
 cdef enum:
     PYTHON_MEMCACHED_TRIES = 10
@@ -36,7 +36,7 @@ cdef struct Found:
 # Returns whether the requested number is reached.
 cdef inline bint take(Found* found, int server) noexcept nogil:
     if not in_mask(found.taken, server):
-        put_in_mask(found.taken, server)
+        mask_add(found.taken, server)
         found.out[found.count] = server
         found.count += 1
     return found.count == found.wanted

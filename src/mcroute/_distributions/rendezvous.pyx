@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 
 from mcroute._hashing.murmur cimport hash_murmur3_x64_128, hash_murmur64a
 from mcroute._hashing.named cimport key_hash_find
-from mcroute._distributions.table cimport RingTable, Text, in_mask, put_in_mask
+from mcroute._distributions.table cimport RingTable, Text, in_mask, mask_add
 
 cdef enum:
     ROOM = 1024                 # bytes for a name and a key; longer ones are joined on the heap
@@ -208,7 +208,7 @@ cdef int rendezvous_walk(const RingTable* table, const uint8_t* text, size_t siz
         server = table.score(table, text, size, taken)
         if server < 0:
             break
-        put_in_mask(taken, server)
+        mask_add(taken, server)
         out[found] = server
         found += 1
     return found

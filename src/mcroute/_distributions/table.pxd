@@ -71,7 +71,7 @@ cdef inline bint in_mask(const uint64_t* mask, uint32_t server) noexcept nogil:
     return (mask[server >> 6] >> (server & 63)) & 1
 
 
-cdef inline void put_in_mask(uint64_t* mask, uint32_t server) noexcept nogil:
+cdef inline void mask_add(uint64_t* mask, uint32_t server) noexcept nogil:
     mask[server >> 6] |= <uint64_t>1 << (server & 63)
 
 

@@ -11,7 +11,7 @@ cdef void requests_resume(Engine* engine) noexcept nogil
 # engine_check calls it too.
 cdef void claims_resume(Engine* engine) noexcept nogil
 # Begins all waiting requests, whatever other engines do: the engine ends.
-cdef void claims_abandon(Engine* engine) noexcept nogil
+cdef void claims_end(Engine* engine) noexcept nogil
 
 # Does requests_resume. The driver calls it in every turn in which requests may have ended otherwise than by received
 # bytes, the loss of a link or engine_check: these call it themselves.

@@ -54,7 +54,7 @@ cdef void claims_resume(Engine* engine) noexcept nogil:
     engine.is_resuming = False
 
 
-cdef void claims_abandon(Engine* engine) noexcept nogil:
+cdef void claims_end(Engine* engine) noexcept nogil:
     engine.is_ending = True
     claims_resume(engine)
 

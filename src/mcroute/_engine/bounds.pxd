@@ -15,7 +15,7 @@ cdef struct Bounds:             # policy.Limits in C, of one engine; bytes
     uint32_t link_orphans       # with more orphans a link is closed
     double link_orphan_age      # seconds, likewise
 
-cdef struct Said:
+cdef struct ValueLimits:
     int server
     uint64_t size               # of the largest value that it stores
     uint32_t flags_size         # bytes of the client flags that it keeps
@@ -24,7 +24,7 @@ cdef struct Said:
 cdef Bounds bounds_of(limits) except *
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
 # Takes the limits that the server has reported. No effect if there is no such server.
-cdef void server_said(Engine* engine, const Said* said) noexcept nogil
+cdef void server_set_value_limits(Engine* engine, const ValueLimits* said) noexcept nogil
 # Compute the limits of a server, and of the engine. Call when a value has changed that the limits depend on.
 cdef void server_bound_values(Server* server) noexcept nogil
 cdef void engine_bound_values(Engine* engine) noexcept nogil

@@ -8,7 +8,7 @@ from mcroute._engine.state cimport VALUE_MAX_UNKNOWN, PlanPool
 cdef void server_bound_values(Server* server) noexcept nogil:
     server.value_max = server.value_set
     if server.value_max == 0:
-        server.value_max = server.value_said if server.value_said > 0 else <uint64_t>VALUE_MAX_UNKNOWN
+        server.value_max = server.item_size_max if server.item_size_max > 0 else <uint64_t>VALUE_MAX_UNKNOWN
 
 
 cdef void engine_bound_values(Engine* engine) noexcept nogil:
@@ -33,12 +33,12 @@ cdef void engine_bound_values(Engine* engine) noexcept nogil:
     engine.limits.flags_max = <uint64_t>-1 if are_wide and largest > 0 else <uint64_t>0xFFFFFFFFU
 
 
-cdef void server_said(Engine* engine, const Said* said) noexcept nogil:
-    if not 0 <= said.server < engine.server_count:
+cdef void server_set_value_limits(Engine* engine, const ValueLimits* reported) noexcept nogil:
+    if not 0 <= reported.server < engine.server_count:
         return
-    engine.servers[said.server].value_said = said.size
-    engine.servers[said.server].has_wide_flags = said.flags_size > 4
-    server_bound_values(engine.servers[said.server])
+    engine.servers[reported.server].item_size_max = reported.size
+    engine.servers[reported.server].has_wide_flags = reported.flags_size > 4
+    server_bound_values(engine.servers[reported.server])
     engine_bound_values(engine)
 
 

@@ -45,6 +45,6 @@ cdef bint claim_waits(ClientRequest* request) noexcept nogil
 cdef void claim_release(ClientRequest* request) noexcept nogil
 # The latest time for the next engine_check; infinity if no request waits.
 cdef double claims_due(Engine* engine) noexcept nogil
-# Counts a ghost: the walk's request timed out, and may still be executed. Returns the slot, for claim_unhaunt.
-cdef uint32_t claim_haunt(Walk* walk) noexcept nogil
-cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil
+# Counts a ghost: the walk's request timed out, and may still be executed. Returns the slot, for claim_remove_ghost.
+cdef uint32_t claim_add_ghost(Walk* walk) noexcept nogil
+cdef void claim_remove_ghost(Engine* engine, uint32_t slot) noexcept nogil

@@ -154,7 +154,7 @@ cdef bint _is_about(ClientRequest* request, uint32_t slot) noexcept nogil:
             return True
 
 
-cdef bint _is_haunted(ClientRequest* request) noexcept nogil:
+cdef bint _has_ghosts(ClientRequest* request) noexcept nogil:
     """Whether another engine has a ghost of one of the request's keys."""
     cdef Engine* engine = request.plan.engine
     if mcroute_load(&engine.claims.ghosts) == engine.ghosts:
@@ -162,7 +162,7 @@ cdef bint _is_haunted(ClientRequest* request) noexcept nogil:
     return _has_others_ghosts(engine, EVERY_KEY) or _any_slot(request, _has_others_ghosts)
 
 
-cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
+cdef bint _any_server_has_ghosts(Engine* engine) noexcept nogil:
     """Whether a server in service has another engine's ghost. Other servers are fenced before they are restored."""
     cdef Server* server
     cdef int i
@@ -176,8 +176,8 @@ cdef bint _is_any_server_haunted(Engine* engine) noexcept nogil:
 cdef bint _waits_for_ghosts(ClientRequest* request) noexcept nogil:
     """Whether to wait for ghosts: at most as long as a reply may take. Then the silent server misses this write."""
     cdef PlanTable* plan = request.plan
-    return (plan.engine.now < request.deadline.at - plan.deadline + plan.shortest and _is_haunted(request)
-            and _is_any_server_haunted(plan.engine))
+    return (plan.engine.now < request.deadline.at - plan.deadline + plan.shortest and _has_ghosts(request)
+            and _any_server_has_ghosts(plan.engine))
 
 
 cdef bint _is_anothers_turn(Engine* engine, uint64_t bits) noexcept nogil:
@@ -290,7 +290,7 @@ cdef bint claim_waits(ClientRequest* request) noexcept nogil:
         hold_key(request)
         _wait(request)
         return True
-    request.is_haunted = _is_haunted(request)
+    request.has_ghosts = _has_ghosts(request)
     return False
 
 
@@ -300,7 +300,7 @@ cdef double claims_due(Engine* engine) noexcept nogil:
 
 # ---- ghosts ----
 
-cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
+cdef uint32_t claim_add_ghost(Walk* walk) noexcept nogil:
     cdef ClientRequest* request = walk.request
     cdef Engine* engine = request.plan.engine
     cdef uint32_t slot = EVERY_KEY
@@ -318,7 +318,7 @@ cdef uint32_t claim_haunt(Walk* walk) noexcept nogil:
     return slot
 
 
-cdef void claim_unhaunt(Engine* engine, uint32_t slot) noexcept nogil:
+cdef void claim_remove_ghost(Engine* engine, uint32_t slot) noexcept nogil:
     if engine.claims == NULL:
         return
     engine.slot_ghosts[slot] -= 1

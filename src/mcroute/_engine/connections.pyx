@@ -10,7 +10,7 @@ from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.link_input cimport link_input, link_skip
-from mcroute._engine.links cimport link_heard
+from mcroute._engine.links cimport link_partly_answered
 from mcroute._engine.multigets cimport session_go_on
 from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve
 from mcroute._engine.session_input cimport session_input
@@ -191,7 +191,7 @@ cdef void conn_received(Conn* conn, size_t size, double now) noexcept nogil:
     elif is_shared or conn.input.end == conn.input.block.capacity:
         _keep_rest(conn, is_shared)
     if conn.kind == CONN_LINK and not conn.is_broken:
-        link_heard(<Link*>conn, size)
+        link_partly_answered(<Link*>conn, size)
     engine_resume(engine, now)
 
 

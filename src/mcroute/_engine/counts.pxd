@@ -20,12 +20,12 @@ cdef struct ServerCounts:
     uint64_t missed_writes      # of this engine; the state word has those of all engines
     uint64_t desyncs
     uint64_t too_large          # values skipped because of their size
-    uint64_t unkept             # values skipped for want of memory
+    uint64_t discarded_memory   # values skipped for want of memory
     uint64_t connects
     uint64_t connects_failed
     uint64_t disconnects
     uint64_t trips              # ejections by the trip rule
-    uint64_t drops              # ejections because of a missed write
+    uint64_t stale_ejections    # ejections because of a missed write
     uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
 
 cdef struct Desync:             # the first desync of a server since the last desyncs_take
@@ -55,7 +55,7 @@ cdef struct EngineCounts:
     uint64_t spared             # ejections by the trip rule that protection prevented
     uint64_t notices            # servers that the driver is to look at, each once a second at most
     uint64_t too_large          # values skipped because of their size
-    uint64_t unkept             # values skipped for want of memory
+    uint64_t discarded_memory   # values skipped for want of memory
     uint64_t desyncs            # links closed because a reply did not match its request
     uint64_t retries            # after timeouts, paid from the budget
     uint64_t retries_refused    # because the budget was used up

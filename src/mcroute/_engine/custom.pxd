@@ -37,4 +37,4 @@ cdef void routes_apply(Engine* engine, RouteOrders* orders, double now) noexcept
 # Ends routes whose deadlines have come. Returns the next deadline.
 cdef double routes_check(Engine* engine, double now) noexcept nogil
 # Ends all routes with the outcome LOST, and frees those whose events were not taken.
-cdef void routes_abandon(Engine* engine) noexcept nogil
+cdef void routes_end(Engine* engine) noexcept nogil

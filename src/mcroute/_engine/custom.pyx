@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from mcroute._engine.beginnings cimport engine_resume
 from mcroute._engine.blocks cimport Block, block_unref, block_ref, block_new, slice_unref
 from mcroute._engine.clock cimport engine_began
-from mcroute._engine.deadlines cimport deadline_forget, deadline_note, deadlines_next
+from mcroute._engine.deadlines cimport deadline_remove, deadline_add, deadlines_next
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.state cimport (
     LOST, OVERLOADED, ROUTE_BEGINS, ROUTE_OVER, ClientRequest, Route, RouteOrder, walk_key,
@@ -96,7 +96,7 @@ cdef void route_begins(Walk* walk, PlanNode* node) noexcept nogil:
         walk_end(walk, OVERLOADED, NOTHING)
         return
     walk.route = route
-    deadline_note(&engine.routes, &route.deadline)
+    deadline_add(&engine.routes, &route.deadline)
     event.route = route
     event.piece = Slice(walk.request.block, key - walk.request.block.data, size)
     block_ref(event.piece.block)
@@ -126,7 +126,7 @@ cdef void route_child_ends(Walk* walk, int number, int outcome, Slice reply) noe
 cdef void _end_walk(Route* route, int outcome, Slice reply) noexcept nogil:
     """Carries the outcome to the walk above; the route's walk is freed with the last of its children."""
     cdef Walk* walk = route.walk
-    deadline_forget(&route.plan.engine.routes, &route.deadline)
+    deadline_remove(&route.plan.engine.routes, &route.deadline)
     route.walk = NULL
     walk.route = NULL
     # The children may end while the walk above goes on.
@@ -147,7 +147,7 @@ cdef double routes_check(Engine* engine, double now) noexcept nogil:
     return deadlines_next(&engine.routes)
 
 
-cdef void routes_abandon(Engine* engine) noexcept nogil:
+cdef void routes_end(Engine* engine) noexcept nogil:
     cdef RouteEvent* event
     while engine.routes.first != NULL:
         _end_walk(<Route*>engine.routes.first, LOST, NOTHING)

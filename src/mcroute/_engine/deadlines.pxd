@@ -15,7 +15,7 @@ cdef struct Deadlines:
     Deadline* last
 
 
-cdef inline void deadline_note(Deadlines* all, Deadline* deadline) noexcept nogil:
+cdef inline void deadline_add(Deadlines* all, Deadline* deadline) noexcept nogil:
     """Adds at the end as a rule; not after a plan with shorter deadlines, or if the request waited behind a hold."""
     cdef Deadline* before = all.last
     while before != NULL and before.at > deadline.at:
@@ -32,7 +32,7 @@ cdef inline void deadline_note(Deadlines* all, Deadline* deadline) noexcept nogi
         deadline.next.previous = deadline
 
 
-cdef inline void deadline_forget(Deadlines* all, Deadline* deadline) noexcept nogil:
+cdef inline void deadline_remove(Deadlines* all, Deadline* deadline) noexcept nogil:
     if deadline.previous == NULL:
         all.first = deadline.next
     else:

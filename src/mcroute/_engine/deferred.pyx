@@ -12,7 +12,7 @@ from mcroute._engine.state cimport OVERLOADED
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
 
-cdef void request_hand_over(ClientRequest* request) noexcept nogil:
+cdef void request_defer(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
     cdef const char* line = error_line(OVERLOADED)
     if engine.deferred_count >= engine.deferred_max:
@@ -26,11 +26,11 @@ cdef void request_hand_over(ClientRequest* request) noexcept nogil:
     if engine.deferred == NULL:
         engine.deferred = request
     else:
-        engine.last_handed.next_deferred = request
-    engine.last_handed = request
+        engine.last_deferred.next_deferred = request
+    engine.last_deferred = request
 
 
-cdef void _leave(ClientRequest* request) noexcept nogil:
+cdef void _release(ClientRequest* request) noexcept nogil:
     request.plan.engine.deferred_count -= 1
     request_walk_ended(request)
 
@@ -59,7 +59,7 @@ cdef Deferred* deferred_take(Engine* engine) noexcept nogil:
         if request.is_done:
             # Its deadline came first.
             engine.deferred = request.next_deferred
-            _leave(request)
+            _release(request)
             continue
         engine.next_id += 1
         request.deferred = engine.next_id
@@ -85,27 +85,27 @@ cdef bint deferred_answer(Engine* engine, uint64_t number, const uint8_t* reply,
     place[0] = request.next_deferred
     if not request.is_done:
         request_answer_text(request, <const char*>reply, size)
-    _leave(request)
+    _release(request)
     return True
 
 
-cdef void _forget(ClientRequest* request) noexcept nogil:
+cdef void _end(ClientRequest* request) noexcept nogil:
     # request_walk_ended frees answered requests only.
     if not request.is_done:
         request_answer(request, NOTHING)
-    _leave(request)
+    _release(request)
 
 
-cdef void deferred_forget(Engine* engine) noexcept nogil:
+cdef void deferred_end_all(Engine* engine) noexcept nogil:
     cdef ClientRequest* request
     while engine.deferred != NULL:
         request = engine.deferred
         engine.deferred = request.next_deferred
-        _forget(request)
+        _end(request)
     while engine.taken != NULL:
         request = engine.taken
         engine.taken = request.next_deferred
-        _forget(request)
+        _end(request)
 
 
 cdef list deferred_lines(Deferred* taken):

@@ -131,7 +131,7 @@ class Engine(EngineServers):
     def unanswered(self, number: int) -> int:
         """Number of requests on the link without a reply, also of those that have timed out."""
     def silent_since(self, number: int) -> float:
-        """The later of two times: the link's last sign of life, its oldest unanswered request. Infinity without one."""
+        """The later of two times: the link's last progress, its oldest unanswered request. Infinity without one."""
     def unanswered_writes(self, number: int) -> int:
         """Number of unanswered requests that change something: the server may execute them after the link's loss."""
     def next_wakeup(self) -> float:

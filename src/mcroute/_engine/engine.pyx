@@ -518,7 +518,7 @@ cdef class Engine(EngineServers):
 
     @cython.critical_section
     def silent_since(self, number):
-        """The later of two times: the link's last sign of life, its oldest unanswered request. Infinity without one."""
+        """The later of two times: the link's last progress, its oldest unanswered request. Infinity without one."""
         cdef Conn* conn = self.conn(number)
         return link_silent_since(<Link*>conn) if conn.kind == CONN_LINK else INFINITY
 

@@ -15,7 +15,7 @@ cdef enum:
 cdef int description_write(Description* description, str name, str fault) except -1
 
 # An ask of this server has failed with `outcome`.
-cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil
+cdef void request_set_culprit(ClientRequest* request, int server, int outcome) noexcept nogil
 # The server at which the request failed with `outcome`; -1 if there is none.
 cdef int request_culprit(const ClientRequest* request, int outcome) noexcept nogil
 # Writes the error line for the client, with the culprit's name if it is known; returns its size.

@@ -50,7 +50,7 @@ cdef bint _read(Description* description, uint64_t* words) noexcept nogil:
     return False
 
 
-cdef void request_blame(ClientRequest* request, int server, int outcome) noexcept nogil:
+cdef void request_set_culprit(ClientRequest* request, int server, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = request.plan.merge[request.group]
     # The outcome of least rank answers the client, as when the outcomes of copies are merged.
     if request.blamed == 0 or ranks[outcome] <= ranks[request.blamed_for]:

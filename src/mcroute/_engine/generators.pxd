@@ -6,10 +6,10 @@ cdef class RouteRunner:
     """The running generators of one engine; custom.pxd says which thread calls which function."""
 
     cdef dict running           # serial of the route -> _Run
-    cdef RouteEvent* untold
-    cdef RouteEvent* last_untold
+    cdef RouteEvent* pending
+    cdef RouteEvent* last_pending
     cdef RouteOrders given
-    cdef list said              # the bytes that orders point into
+    cdef list order_data        # the bytes that orders point into
     cdef double now
     cdef double due             # time at which the first Wait ends, or an earlier one
 

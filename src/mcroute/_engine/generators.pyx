@@ -124,18 +124,18 @@ cdef class _Run:
     cdef finish(self, result):
         cdef int outcome
         if isinstance(result, RouteReply):
-            self.leave(result.outcome, result.data)
+            self.end(result.outcome, result.data)
             return
         outcome = int(result) if isinstance(result, Outcome) else -1
         if outcome >= REFUSED_BY_SERVER or (outcome >= 0 and plain_line(self.route.command, outcome) != NULL):
-            self.leave(outcome, b"")
+            self.end(outcome, b"")
             return
         log.error("the route %r returned %r: no reply can be made of it", self.source, result)
-        self.leave(REFUSED_BY_SERVER, FAILED)
+        self.end(REFUSED_BY_SERVER, FAILED)
 
     cdef fail(self):
         log.exception("the route %r failed", self.source)
-        self.leave(REFUSED_BY_SERVER, FAILED)
+        self.end(REFUSED_BY_SERVER, FAILED)
 
     cdef stop(self):
         """Closes the generator, because its request is over; this runs its `finally` blocks."""
@@ -144,9 +144,9 @@ cdef class _Run:
                 self.steps.close()
         except Exception:
             log.exception("the route %r failed", self.source)
-        self.leave(LOST, b"")
+        self.end(LOST, b"")
 
-    cdef leave(self, int outcome, bytes data):
+    cdef end(self, int outcome, bytes data):
         del self.runner.running[self.route.serial]
         _order_end(self.runner, self.route, outcome, data)
 
@@ -196,22 +196,22 @@ cdef _order_end(RouteRunner runner, Route* route, int outcome, bytes data):
     order.data = data
     order.size = len(data)
     _append(&runner.given, order)
-    runner.said.append(data)
+    runner.order_data.append(data)
 
 
 # ---- the runner ----
 
 cdef RouteEvent* _take(RouteRunner runner) noexcept:
     """Takes the next event; the engine gets it back with the orders."""
-    cdef RouteEvent* event = runner.untold
+    cdef RouteEvent* event = runner.pending
     if event != NULL:
-        runner.untold = event.next
+        runner.pending = event.next
         event.next = runner.given.done
         runner.given.done = event
     return event
 
 
-cdef _tell(RouteRunner runner, RouteEvent* event):
+cdef _deliver(RouteRunner runner, RouteEvent* event):
     cdef _Run run
     if event.route != NULL:
         _begin(runner, event)
@@ -244,28 +244,28 @@ cdef class RouteRunner:
 
     def __cinit__(self):
         self.running = {}
-        self.said = []
+        self.order_data = []
         self.due = INFINITY
 
     cdef void feed(self, RouteEvent* events) noexcept:
         if events == NULL:
             return
-        if self.untold == NULL:
-            self.untold = events
+        if self.pending == NULL:
+            self.pending = events
         else:
-            self.last_untold.next = events
+            self.last_pending.next = events
         while events.next != NULL:
             events = events.next
-        self.last_untold = events
+        self.last_pending = events
 
     cdef step(self, double now):
         cdef RouteEvent* event
         self.now = now
         if self.given.first == NULL:
-            self.said.clear()
+            self.order_data.clear()
         event = _take(self)
         while event != NULL:
-            _tell(self, event)
+            _deliver(self, event)
             event = _take(self)
         if self.due <= now:
             _resume(self)
@@ -274,7 +274,7 @@ cdef class RouteRunner:
         return &self.given
 
     cdef double next_due(self) noexcept:
-        return self.now if self.untold != NULL else self.due
+        return self.now if self.pending != NULL else self.due
 
     cdef close(self):
         cdef RouteEvent* event = _take(self)

@@ -6,18 +6,18 @@ from libc.stddef cimport size_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from mcroute._engine.beginnings cimport claims_abandon, engine_resume, requests_resume
+from mcroute._engine.beginnings cimport claims_end, engine_resume, requests_resume
 from mcroute._engine.blocks cimport block_unref, out_clear, out_copy, pool_clear, pool_init, pool_set_share
 from mcroute._engine.bounds cimport engine_bound_values
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.counters cimport counter_add, show
-from mcroute._engine.custom cimport routes_abandon
+from mcroute._engine.custom cimport routes_end
 from mcroute._engine.dirty cimport conn_mark
-from mcroute._engine.deferred cimport deferred_forget
+from mcroute._engine.deferred cimport deferred_end_all
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.requests cimport request_taken
-from mcroute._engine.session_output cimport session_abandon
+from mcroute._engine.session_output cimport session_discard_requests
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, NOT_LOST, RETRIES_MAX,
     SCRIPT_MAX, VALUE_MAX_UNKNOWN, ClientRequest, Conn, Walk,
@@ -120,11 +120,11 @@ cdef void _end_all(Engine* engine) noexcept nogil:
         for j in range(server.link_count):
             link_closed(server.links[j], engine.now)
     while engine.routes.first != NULL or engine.released != NULL or engine.waiting != NULL:
-        claims_abandon(engine)
-        routes_abandon(engine)
+        claims_end(engine)
+        routes_end(engine)
         requests_resume(engine)
-    routes_abandon(engine)
-    deferred_forget(engine)
+    routes_end(engine)
+    deferred_end_all(engine)
     while engine.finished != NULL:
         request_taken(engine.finished)
 
@@ -190,7 +190,7 @@ cdef Session* session_open(Engine* engine) noexcept nogil:
 
 cdef void session_close(Session* session) noexcept nogil:
     cdef Engine* engine = session.conn.engine
-    session_abandon(session)
+    session_discard_requests(session)
     _conn_clear(&session.conn)
     if session.previous == NULL:
         engine.sessions = session.next
@@ -223,7 +223,7 @@ cdef void link_connecting(Link* link) noexcept nogil:
     link.script_size = 0
     link.script_unsent = 0
     link.greeting_size = 0
-    link.unheard = 0
+    link.partial_size = 0
     link.conn.is_broken = False
     link.conn.is_closing = False
     link.conn.is_first = True

@@ -203,7 +203,7 @@ cdef size_t _take_greeting(Link* link, const uint8_t* data, size_t size, size_t*
     if link.state == LINK_READY and line < size:
         _desynced(link, data + line, size - line)
         return 0
-    link.heard_at = link.conn.engine.now
+    link.progress_at = link.conn.engine.now
     link_arrived(link)
     return line
 

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
 from mcroute._engine.links cimport link_expect
-from mcroute._engine.meta cimport put_meta
+from mcroute._engine.meta cimport queue_meta
 from mcroute._engine.state cimport LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, ClientRequest, Engine, walk_key
 from mcroute._engine.tokens cimport TAG_BITS
 from mcroute._protocol cimport (
@@ -39,7 +39,7 @@ cdef int _shape(int command) noexcept nogil:
     return SHAPE_LINE
 
 
-cdef bint _put_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
+cdef bint _queue_word(OutQueue* out, Engine* engine, int command) noexcept nogil:
     cdef size_t size = 0
     cdef const char* word = command_text(command, &size)
     return out_copy(out, &engine.outbound, <const uint8_t*>word, size)
@@ -54,7 +54,7 @@ cdef size_t _keys_size(const ClientRequest* request, int32_t key, bint only_one)
     return size
 
 
-cdef bint _put_keys(
+cdef bint _queue_keys(
     OutQueue* out, Engine* engine, ClientRequest* request, int32_t key, bint only_one
 ) noexcept nogil:
     """Queues one get line for a chain of keys of a multiget."""
@@ -67,7 +67,7 @@ cdef bint _put_keys(
                         <long long>request.view.exptime)
         if not out_copy(out, &engine.outbound, <uint8_t*>word, size):
             return False
-    elif not _put_word(out, engine, request.view.command):
+    elif not _queue_word(out, engine, request.view.command):
         return False
     room = out_room(out, &engine.outbound, _keys_size(request, key, only_one) + CRLF_SIZE)
     if room == NULL:
@@ -113,7 +113,7 @@ cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_
     return snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
 
 
-cdef bint _put_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bint tags_cas) noexcept nogil:
+cdef bint _queue_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bint tags_cas) noexcept nogil:
     """Queues the request's line from its parsed fields, and its value from the client's bytes."""
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
@@ -128,7 +128,7 @@ cdef bint _put_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bi
     return out_slice(out, &engine.outbound, value) and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE)
 
 
-cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
+cdef bint _queue_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
     cdef RequestView* view = &walk.request.view
     cdef size_t key_size = 0
     cdef const char* key = <const char*>walk_key(walk, &key_size)
@@ -150,7 +150,7 @@ cdef bint _put_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) noe
     return out_copy(out, &engine.outbound, <uint8_t*>line, size)
 
 
-cdef bint _put_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
+cdef bint _queue_look(OutQueue* out, Engine* engine, Walk* walk, int* command) noexcept nogil:
     """Queues an mg that asks whether the copy has the key: without the value, and without an LRU update (u)."""
     cdef RequestView* view = &walk.request.view
     cdef const char* key = <const char*>walk.request.block.data + walk.request.offset + view.key_offset
@@ -177,16 +177,16 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
     cdef int command = request.view.command
     cdef bint queued
     if walk.purpose == UNDO:
-        queued = _put_undo(out, engine, walk, &command)
+        queued = _queue_undo(out, engine, walk, &command)
     elif walk.purpose == LOOK:
-        queued = _put_look(out, engine, walk, &command)
+        queued = _queue_look(out, engine, walk, &command)
     elif walk.first_key >= 0:
-        queued = _put_keys(out, engine, request, walk.first_key, not walk.is_group)
+        queued = _queue_keys(out, engine, request, walk.first_key, not walk.is_group)
     elif command >= CMD_META_GET and command != CMD_META_DEBUG:
         engine.next_opaque += 1
-        queued = put_meta(out, engine, request, engine.next_opaque, walk.tags_cas)
+        queued = queue_meta(out, engine, request, engine.next_opaque, walk.tags_cas)
     elif _may_go_verbatim(walk):
         queued = out_slice(out, &engine.outbound, Slice(request.block, request.offset, request.view.size))
     else:
-        queued = _put_encoded(out, engine, request, walk.tags_cas)
+        queued = _queue_encoded(out, engine, request, walk.tags_cas)
     return queued and link_expect(link, walk, _shape(command), command)

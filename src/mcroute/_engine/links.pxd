@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from mcroute._engine.state cimport Expected, Link, Server, Text, Walk
 
 cdef enum:
-    SIGN_OF_LIFE = 4096         # bytes of a reply that is not whole yet
+    PROGRESS_SIZE = 4096        # bytes of a reply that is not whole yet
 
 # Whether the command does harm if a server executes it later than its client believes.
 cdef bint command_changes(int command) noexcept nogil
@@ -26,7 +26,7 @@ cdef void link_arrived(Link* link) noexcept nogil
 # Moves the oldest request before the remaining steps of the handshake. False: there is no request.
 cdef bint link_advance(Link* link) noexcept nogil
 # Makes ghosts of the link's requests that have timed out at their deadline and change something.
-cdef void link_haunt(Link* link) noexcept nogil
+cdef void link_make_ghosts(Link* link) noexcept nogil
 # Number of requests sent on the link that have no reply yet and change something.
 cdef uint32_t link_unanswered_writes(Link* link) noexcept nogil
 # The handshake is over: requests are sent from now on.
@@ -37,9 +37,9 @@ cdef bint server_is_unlinked(Server* server) noexcept nogil
 cdef void link_orphan(Walk* walk) noexcept nogil
 
 # Measures the rate of replies from this moment on.
-cdef inline void link_pace(Link* link) noexcept nogil:
-    link.paced_at = link.conn.engine.now
-    link.paced_head = link.head
+cdef inline void link_measure_rate(Link* link) noexcept nogil:
+    link.rate_since = link.conn.engine.now
+    link.rate_head = link.head
 
 cdef inline Expected* link_expected(Link* link, uint32_t place) noexcept nogil:
     """The oldest stands in place 0."""
@@ -48,20 +48,20 @@ cdef inline Expected* link_expected(Link* link, uint32_t place) noexcept nogil:
 cdef inline Expected* link_oldest(Link* link) noexcept nogil:
     return &link.ring[link.head & (link.slots - 1)]
 
-# ---- signs of life ----
+# ---- progress ----
 
-# The later of two times: the last sign of life, and the oldest unanswered request. Infinity without such a request.
+# The later of two times: the last progress, and the oldest unanswered request. Infinity without such a request.
 cdef inline double link_silent_since(Link* link) noexcept nogil:
-    return max(link.heard_at, link_oldest(link).sent_at) if link.count > 0 else INFINITY
+    return max(link.progress_at, link_oldest(link).sent_at) if link.count > 0 else INFINITY
 
-# A whole reply has come, or SIGN_OF_LIFE bytes of one.
+# A whole reply has come, or PROGRESS_SIZE bytes of one.
 cdef inline void link_answered(Link* link) noexcept nogil:
-    link.heard_at = link.conn.engine.now
-    link.unheard = 0
+    link.progress_at = link.conn.engine.now
+    link.partial_size = 0
     link.server.failures = 0
 
 # Some bytes have come.
-cdef inline void link_heard(Link* link, size_t size) noexcept nogil:
-    link.unheard += size
-    if link.unheard >= SIGN_OF_LIFE:
+cdef inline void link_partly_answered(Link* link, size_t size) noexcept nogil:
+    link.partial_size += size
+    if link.partial_size >= PROGRESS_SIZE:
         link_answered(link)

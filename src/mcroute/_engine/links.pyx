@@ -4,7 +4,7 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from mcroute._engine.claims cimport claim_haunt, claim_unhaunt
+from mcroute._engine.claims cimport claim_add_ghost, claim_remove_ghost
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.relief cimport links_have_room
@@ -12,7 +12,7 @@ from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
     ClientRequest, walk_is_copied,
 )
-from mcroute._engine.server_words cimport word_haunt
+from mcroute._engine.server_words cimport word_count_ghost
 from mcroute._hashing.caching cimport prefetch_all
 from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
 
@@ -52,7 +52,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     if link.count == link.slots and not _widen(link):
         return False
     if link.count == 0:
-        link_pace(link)
+        link_measure_rate(link)
     expected = &link.ring[(link.head + link.count) & (link.slots - 1)]
     expected.walk = walk
     expected.sent_at = link.conn.engine.now
@@ -128,8 +128,8 @@ cdef void link_arrived(Link* link) noexcept nogil:
     cdef Expected* expected = link_oldest(link)
     if expected.is_ghost:
         link.server.ghosts -= 1
-        word_haunt(link.server.word, False)
-        claim_unhaunt(link.conn.engine, expected.slot)
+        word_count_ghost(link.server.word, False)
+        claim_remove_ghost(link.conn.engine, expected.slot)
     if link.overdue > 0:
         link.overdue -= 1
         link.waiting -= expected.walk != NULL
@@ -143,21 +143,21 @@ cdef void link_arrived(Link* link) noexcept nogil:
         _prefetch_request(link_oldest(link).walk)
 
 
-cdef void _haunt(Link* link, Expected* expected, Walk* walk) noexcept nogil:
+cdef void _make_ghost(Link* link, Expected* expected, Walk* walk) noexcept nogil:
     if command_changes(expected.command) and not expected.is_ghost:
         expected.is_ghost = True
-        expected.slot = claim_haunt(walk)
+        expected.slot = claim_add_ghost(walk)
         link.server.ghosts += 1
-        word_haunt(link.server.word, True)
+        word_count_ghost(link.server.word, True)
 
 
-cdef void link_haunt(Link* link) noexcept nogil:
+cdef void link_make_ghosts(Link* link) noexcept nogil:
     cdef uint32_t i
     cdef Expected* expected
     for i in range(link.count):
         expected = &link.ring[(link.head + i) & (link.slots - 1)]
         if expected.walk != NULL and expected.walk.request.is_done and expected.walk.request.outcome == TIMEOUT:
-            _haunt(link, expected, expected.walk)
+            _make_ghost(link, expected, expected.walk)
 
 
 cdef void link_orphan(Walk* walk) noexcept nogil:
@@ -168,7 +168,7 @@ cdef void link_orphan(Walk* walk) noexcept nogil:
     expected = &link.ring[walk.position & (link.slots - 1)]
     expected.walk = NULL
     expected.is_copied = walk_is_copied(walk)
-    _haunt(link, expected, walk)
+    _make_ghost(link, expected, walk)
     link.orphans += 1
     link.waiting -= walk.position - link.head < link.overdue
     walk.link = NULL

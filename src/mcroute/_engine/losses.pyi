@@ -14,7 +14,7 @@ class Losses(NamedTuple):
 
     refused_memory: int
     closed_memory: int
-    unkept: int
+    discarded_memory: int
     too_large: int
     refused_binary: int
     refused_tls: int

@@ -23,7 +23,7 @@ class Losses(NamedTuple):
 
     refused_memory: int
     closed_memory: int
-    unkept: int
+    discarded_memory: int
     too_large: int
     refused_binary: int
     refused_tls: int
@@ -58,7 +58,7 @@ cdef list desyncs_as_values(const Desyncs* taken):
 cdef object engine_losses(Engine* engine):
     return Losses(
         counter_read(&engine.counts.refused_memory), counter_read(&engine.counts.closed_memory),
-        counter_read(&engine.counts.unkept), counter_read(&engine.counts.too_large),
+        counter_read(&engine.counts.discarded_memory), counter_read(&engine.counts.too_large),
         counter_read(&engine.counts.refused_binary), counter_read(&engine.counts.refused_tls),
         counter_read(&engine.counts.refused_resp), counter_read(&engine.counts.refused_ssh),
         counter_read(&engine.counts.desyncs),

@@ -6,8 +6,8 @@ from mcroute._protocol cimport ReplyView
 
 # Queues the request with `opaque` in place of the client's, without q, and with the
 # server's own CAS token if tokens are tagged. False without memory.
-cdef bint put_meta(OutQueue* out, Engine* engine, ClientRequest* request, unsigned int opaque,
-                   bint tags_cas) noexcept nogil
+cdef bint queue_meta(OutQueue* out, Engine* engine, ClientRequest* request, unsigned int opaque,
+                     bint tags_cas) noexcept nogil
 # Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
 cdef bint meta_matches(Expected* expected, const unsigned char* data, const ReplyView* view) noexcept nogil
 # A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.

@@ -23,7 +23,7 @@ cdef enum:
     OPAQUE_ROOM = 16            # " O", ten digits, and the zero that snprintf adds
 
 
-cdef bint _put_own_token(OutQueue* out, Engine* engine, ClientRequest* request) noexcept nogil:
+cdef bint _queue_own_token(OutQueue* out, Engine* engine, ClientRequest* request) noexcept nogil:
     """Queues the CAS token without its tag, as the server knows it."""
     cdef char[TOKEN_ROOM] text
     cdef uint64_t token = 0
@@ -33,15 +33,15 @@ cdef bint _put_own_token(OutQueue* out, Engine* engine, ClientRequest* request) 
     return out_copy(out, &engine.outbound, <uint8_t*>text, size)
 
 
-cdef bint _put_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque,
-                     bint tags_cas) noexcept nogil:
+cdef bint _queue_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque,
+                       bint tags_cas) noexcept nogil:
     """Queues the flags, with our opaque in the place of the client's, or last."""
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = request.view.flags_offset
     cdef uint32_t start = 0
     cdef uint32_t size = 0
     cdef bint is_placed = False
-    cdef bint is_put
+    cdef bint is_queued
     cdef char[OPAQUE_ROOM] ours
     cdef int ours_size = snprintf(ours, OPAQUE_ROOM, b" O%u", opaque)
     while True:
@@ -52,17 +52,17 @@ cdef bint _put_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint
             continue
         if data[start] == b'O':
             is_placed = True
-            is_put = out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
+            is_queued = out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
         elif data[start] == b'C' and tags_cas:
-            is_put = _put_own_token(out, engine, request)
+            is_queued = _queue_own_token(out, engine, request)
         else:
-            is_put = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", strlen(b" "))
-                      and out_copy(out, &engine.outbound, data + start, size))
-        if not is_put:
+            is_queued = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", strlen(b" "))
+                         and out_copy(out, &engine.outbound, data + start, size))
+        if not is_queued:
             return False
 
 
-cdef bint put_meta(
+cdef bint queue_meta(
     OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque, bint tags_cas
 ) noexcept nogil:
     cdef RequestView* view = &request.view
@@ -72,7 +72,7 @@ cdef bint put_meta(
     while head > 0 and data[head - 1] in (b' ', b'\r', b'\n'):
         head -= 1
     if not (out_copy(out, &engine.outbound, data, head)
-            and _put_flags(out, engine, request, opaque, tags_cas)
+            and _queue_flags(out, engine, request, opaque, tags_cas)
             and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE)):
         return False
     if view.command != CMD_META_SET:

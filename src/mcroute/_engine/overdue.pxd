@@ -1,9 +1,9 @@
 """Timeouts: requests at their deadline, requests that are overdue, links that are silent.
 
-A link is *silent* when it has shown no sign of life for the server's reply timeout, though a request on it is
-overdue. A sign of life is a whole reply, or another 4 KiB of one, so that a server that drips its replies is silent
-too. An overdue request is a failure of the server only on a silent link. On a link with signs of life the server is
-slow: a request may take longer than the reply timeout, at most as long as its client waits.
+A link is *silent* when it has made no progress for the server's reply timeout, though a request on it is overdue.
+Progress is a whole reply, or another 4 KiB of one, so that a server that drips its replies is silent too. An overdue
+request is a failure of the server only on a silent link. On a link that makes progress the server is slow: a request
+may take longer than the reply timeout, at most as long as its client waits.
 """
 
 from mcroute._engine.state cimport Engine

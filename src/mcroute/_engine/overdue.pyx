@@ -12,7 +12,7 @@ from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
 from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.links cimport (
-    command_changes, link_expected, link_haunt, link_oldest, link_orphan, link_pace, link_silent_since,
+    command_changes, link_expected, link_make_ghosts, link_oldest, link_orphan, link_measure_rate, link_silent_since,
 )
 from mcroute._engine.multigets cimport multiget_may_move
 from mcroute._engine.retries cimport retry_is_refused
@@ -27,7 +27,7 @@ from mcroute._engine.server_words cimport SERVER_UP, word_state
 cdef enum:
     NETWORK_TIMEOUTS = 4        # reply timeouts of silence before a trip, if no server of the pool answers
 
-cdef double CAUTION = 1.25      # factor by which replies may come later than estimated
+cdef double ESTIMATE_MARGIN = 1.25  # factor by which replies may come later than estimated
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -44,13 +44,13 @@ cdef void _time_out(Link* link, Walk* walk) noexcept nogil:
 # ---- is it the server, or the network? ----
 
 cdef bint _is_silent_too(Server* server, double since) noexcept nogil:
-    """Whether the server owes replies, and has shown no sign of life since; False also if it owes none."""
+    """Whether the server owes replies, and has made no progress since; False also if it owes none."""
     cdef bint is_owing = False
     cdef Link* link
     cdef int i
     for i in range(server.link_count):
         link = server.links[i]
-        if link.heard_at > since:
+        if link.progress_at > since:
             return False
         is_owing = is_owing or (link.count > 0 and link_oldest(link).sent_at <= since)
     return is_owing
@@ -67,7 +67,7 @@ cdef bint _is_in(Server* server, const PlanPool* pool) noexcept nogil:
 cdef bint _answers(Server* server, double since) noexcept nogil:
     cdef int i
     for i in range(server.link_count):
-        if server.links[i].heard_at > since:
+        if server.links[i].progress_at > since:
             return True
     return False
 
@@ -133,7 +133,7 @@ cdef bint _is_awaited_last(Walk* walk) noexcept nogil:
 # ---- a link's requests ----
 
 cdef double _orphans_due(Link* link) noexcept nogil:
-    """The time to close the link: a server that answers nothing for so long will not catch up."""
+    """The time to close the link because of its orphans: infinity without orphans, 0 if there are too many."""
     cdef Engine* engine = link.conn.engine
     if link.orphans == 0:
         return INFINITY
@@ -142,7 +142,7 @@ cdef double _orphans_due(Link* link) noexcept nogil:
     if link.state != LINK_READY:
         # The driver times out connecting and the handshake; they may have begun before the engine had a time.
         return INFINITY
-    # Behind an orphan at the front the others are younger; behind a live one it is not too old either.
+    # Replies come in order: no orphan is older than the oldest request, and none is answered before it.
     return link_oldest(link).sent_at + engine.orphan_age
 
 
@@ -189,15 +189,15 @@ cdef void _fail(Link* link, double now) noexcept nogil:
 
 cdef bint _comes_in_time(Link* link, uint32_t place, double now) noexcept nogil:
     """Whether the reply is expected within the request's deadline, at the present rate of replies."""
-    cdef uint32_t answered = link.head - link.paced_head
+    cdef uint32_t answered = link.head - link.rate_head
     cdef double expected_in
     if answered == 0:
         return False
-    expected_in = (now - link.paced_at) / answered * (place + 1)
-    return now + CAUTION * expected_in <= link_expected(link, place).walk.request.deadline.at
+    expected_in = (now - link.rate_since) / answered * (place + 1)
+    return now + ESTIMATE_MARGIN * expected_in <= link_expected(link, place).walk.request.deadline.at
 
 
-cdef void _overstay(Link* link, double now) noexcept nogil:
+cdef void _check_slow(Link* link, double now) noexcept nogil:
     """The server is slow: asks another server once for replies that would come too late; other requests wait.
 
     To ask twice for replies that come in time would double the load of servers that are loaded already.
@@ -213,8 +213,8 @@ cdef void _overstay(Link* link, double now) noexcept nogil:
             counter_add(&link.server.counts.timeouts, 1)
             _time_out(link, walk)
         place += 1
-    if now >= link.paced_at + 2 * link.server.reply_timeout:
-        link_pace(link)
+    if now >= link.rate_since + 2 * link.server.reply_timeout:
+        link_measure_rate(link)
     place = 0
     while link.waiting > 0:
         place = _first_waiting(link, place)
@@ -242,7 +242,7 @@ cdef double _next_due(Link* link) noexcept nogil:
     cdef double due = INFINITY
     cdef uint32_t place
     if link.waiting > 0:
-        due = min(link.heard_at + timeout,
+        due = min(link.progress_at + timeout,
                   link_expected(link, _first_waiting(link, 0)).sent_at + max(timeout, link.conn.engine.plan.deadline))
     place = _first_waiting(link, link.overdue)
     return due if place == link.count else min(due, link_expected(link, place).sent_at + timeout)
@@ -251,12 +251,12 @@ cdef double _next_due(Link* link) noexcept nogil:
 # Ends overdue asks on the link; returns the time of the next check.
 cdef double _check_link(Link* link, double now) noexcept nogil:
     cdef double orphans_due
-    if link.heard_at + link.server.reply_timeout <= now:
+    if link.progress_at + link.server.reply_timeout <= now:
         _fail(link, now)
     else:
-        _overstay(link, now)
+        _check_slow(link, now)
     orphans_due = _orphans_due(link)
-    # Even if other requests wait on the link, and may be answered in time.
+    # Closes the link although live requests may wait on it: most of them stand behind the orphans.
     if orphans_due <= now and not link.conn.is_broken:
         conn_break(&link.conn)
     return _next_due(link) if link.conn.is_broken else min(_next_due(link), orphans_due)
@@ -272,38 +272,38 @@ cdef uint64_t _failovers(Engine* engine) noexcept nogil:
     return total
 
 
-cdef void _haunt(Engine* engine) noexcept nogil:
+cdef void _make_ghosts(Engine* engine) noexcept nogil:
     """Makes ghosts of requests that have reached their deadline, but still wait on a link."""
     cdef int i, j
     for i in range(engine.server_count):
         for j in range(engine.servers[i].link_count):
-            link_haunt(engine.servers[i].links[j])
+            link_make_ghosts(engine.servers[i].links[j])
 
 
 cdef bint _expire(Engine* engine, double now) noexcept nogil:
     """Answers requests whose deadline has come. Whether any of them may change something."""
     cdef ClientRequest* request = <ClientRequest*>engine.requests.first
     cdef Link* link
-    cdef bint may_haunt = False
+    cdef bint may_leave_ghosts = False
     cdef int i, j
-    while request != NULL and request.deadline.at <= now and not may_haunt:
-        may_haunt = command_changes(request.view.command)
+    while request != NULL and request.deadline.at <= now and not may_leave_ghosts:
+        may_leave_ghosts = command_changes(request.view.command)
         request = <ClientRequest*>request.deadline.next
     for i in range(engine.server_count):
         for j in range(engine.servers[i].link_count):
             link = engine.servers[i].links[j]
-            if may_haunt or link.waiting > 0:
-                _expire_link(link, now, may_haunt)
+            if may_leave_ghosts or link.waiting > 0:
+                _expire_link(link, now, may_leave_ghosts)
     while deadlines_next(&engine.requests) <= now:
         walk_expire(<ClientRequest*>engine.requests.first)
-    return may_haunt
+    return may_leave_ghosts
 
 
 cdef void engine_check(Engine* engine, double now) noexcept nogil:
     cdef double due
     cdef double earliest = INFINITY
     cdef uint64_t failovers = _failovers(engine)
-    cdef bint may_haunt = False
+    cdef bint may_leave_ghosts = False
     cdef bint has_waited = engine.waiting != NULL
     cdef int i, j
     engine.now = now
@@ -313,9 +313,9 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
             if due < earliest:
                 earliest = due
     if deadlines_next(&engine.requests) <= now:
-        may_haunt = _expire(engine, now)
-    if may_haunt:
-        _haunt(engine)
+        may_leave_ghosts = _expire(engine, now)
+    if may_leave_ghosts:
+        _make_ghosts(engine)
     if has_waited:
         claims_resume(engine)
     engine.next_check = min(earliest, deadlines_next(&engine.requests), routes_check(engine, now), claims_due(engine))

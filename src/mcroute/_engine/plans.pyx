@@ -227,7 +227,7 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
             server.description = admitted.description
         if admitted.is_new:
             server.failures = 0
-            server.value_said = 0
+            server.item_size_max = 0
             server.has_wide_flags = False
             server_counts_clear(server)
             if admitted.word == NULL:

@@ -31,7 +31,7 @@ cdef PrefixTable* prefixes_new(list texts) except NULL:
         if table.slots == NULL:
             raise MemoryError
         for child, text in enumerate(texts):
-            _put(table, text, child)
+            _add_prefix(table, text, child)
         _lay_out_sizes(table, sorted({len(text) for text in texts}))
     except BaseException:
         prefixes_free(table)
@@ -39,7 +39,7 @@ cdef PrefixTable* prefixes_new(list texts) except NULL:
     return table
 
 
-cdef int _put(PrefixTable* table, bytes text, int child) except -1:
+cdef int _add_prefix(PrefixTable* table, bytes text, int child) except -1:
     cdef const uint8_t* data = text
     cdef uint32_t size = <uint32_t>len(text)
     cdef uint32_t hash = _hash_on(<uint32_t>FNV_BASIS, data, 0, size)

@@ -7,7 +7,7 @@ from libc.string cimport memset
 from mcroute._engine.blocks cimport block_unref, slice_unref
 from mcroute._engine.claims cimport claim_release
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.deadlines cimport deadline_note
+from mcroute._engine.deadlines cimport deadline_add
 from mcroute._engine.holds cimport hold_release
 from mcroute._hashing.caching cimport prefetch_all
 
@@ -37,7 +37,7 @@ cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil
     request.plan.refs += 1
     if session != NULL:
         _append(session, request)
-    deadline_note(&engine.requests, &request.deadline)
+    deadline_add(&engine.requests, &request.deadline)
     counter_add(&engine.counts.requests, 1)
     return request
 

@@ -133,7 +133,7 @@ cdef inline bint word_miss(ServerWord* word) noexcept nogil:
             return is_taken_out
         bits = mcroute_load(&word.bits)
 
-cdef inline void word_haunt(ServerWord* word, bint is_more) noexcept nogil:
+cdef inline void word_count_ghost(ServerWord* word, bint is_more) noexcept nogil:
     """Counts one ghost more, or one less."""
     cdef uint64_t bits = mcroute_load(&word.bits)
     while not mcroute_swap(&word.bits, bits, bits + GHOST if is_more else bits - GHOST):

@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.alarms cimport engine_alarms
-from mcroute._engine.bounds cimport Bounds, bounds_of, Said, engine_set_bounds, server_said
+from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.lifetimes cimport engine_free, engine_new
@@ -64,14 +64,14 @@ cdef class EngineServers:
         restores it unless it `is_stale`, else ejects it. With state 1, requests that wait on the server fail over.
         """
         cdef Server* target = self.server(server)
-        cdef bint is_put = True
+        cdef bint is_set = True
         if unless_stale:
-            is_put = word_restore_unless_stale(target.word)
+            is_set = word_restore_unless_stale(target.word)
         elif missed is not None:
-            is_put = word_restore(target.word, missed)
+            is_set = word_restore(target.word, missed)
         else:
             word_set_state(target.word, state)
-        if not is_put:
+        if not is_set:
             word_set_state(target.word, SERVER_EJECTED)
         if state == SERVER_EJECTED:
             engine_began(self.own(), self.state.now)
@@ -120,8 +120,8 @@ cdef class EngineServers:
 
         Larger values from it are skipped. Clients may send flags of 64 bits if all servers store them.
         """
-        cdef Said said = Said(server, size, flags_size)
-        server_said(self.own(), &said)
+        cdef ValueLimits reported = ValueLimits(server, size, flags_size)
+        server_set_value_limits(self.own(), &reported)
 
     @cython.critical_section
     def describe(self, int server, str name, str fault=""):

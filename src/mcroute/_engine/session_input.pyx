@@ -10,7 +10,7 @@ from mcroute._engine.claims cimport claim_expect
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.groups cimport request_group
-from mcroute._engine.deferred cimport request_hand_over
+from mcroute._engine.deferred cimport request_defer
 from mcroute._engine.multigets cimport UNREAD_BYTES
 from mcroute._engine.relief cimport engine_is_short
 from mcroute._engine.requests cimport request_new
@@ -37,7 +37,7 @@ cdef void _answer_locally(Session* session, ClientRequest* request) noexcept nog
     elif request.view.command == CMD_META_NOOP:
         request_answer_line(request, b"MN\r\n")
     elif request.view.command == CMD_STATS:
-        request_hand_over(request)
+        request_defer(request)
     elif request.view.command == CMD_QUIT:
         session.conn.is_closing = True
         request_answer_line(request, b"")

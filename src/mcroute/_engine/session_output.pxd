@@ -16,7 +16,7 @@ cdef inline void request_answer_line(ClientRequest* request, const char* line) n
 # Every part of a multiget has ended.
 cdef void request_answer_joined(ClientRequest* request) noexcept nogil
 # Ends the session's requests without a reply: those in flight run on, and their replies are discarded.
-cdef void session_abandon(Session* session) noexcept nogil
+cdef void session_discard_requests(Session* session) noexcept nogil
 # A multiget's round is over: the request has no deadline until it goes on, because it waits for its client.
 cdef void request_wait(ClientRequest* request) noexcept nogil
 # Queues the round's items for the client, and frees them; a new deadline begins. False without memory.

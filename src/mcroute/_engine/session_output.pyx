@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport Block, block_unref, block_ref, out_copy, out_slice, slice_unref
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.deadlines cimport deadline_forget, deadline_note
+from mcroute._engine.deadlines cimport deadline_remove, deadline_add
 from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_error_line
 from mcroute._engine.groups cimport meta_variant
@@ -32,7 +32,7 @@ cdef bint _write_items(Session* session, ClientRequest* request) noexcept nogil:
     return out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>END_LINE, END_SIZE)
 
 
-cdef bint _is_hushed(ClientRequest* request) noexcept nogil:
+cdef bint _is_quiet(ClientRequest* request) noexcept nogil:
     """Whether to omit the reply: for quiet meta commands a get's miss, another command's success."""
     if not request.view.flags & REQ_QUIET:
         return False
@@ -43,7 +43,7 @@ cdef bint _is_hushed(ClientRequest* request) noexcept nogil:
 
 cdef void _end_behind_items(Session* session) noexcept nogil:
     """Closes the session after an error in the place of an item: without END, later replies would be misread."""
-    session_abandon(session)
+    session_discard_requests(session)
     session.conn.is_closing = True
 
 
@@ -71,7 +71,7 @@ cdef bint _write(Session* session, ClientRequest* request) noexcept nogil:
     if request.verdict != 0 and not session.conn.is_broken:
         verdict = error_text(request.verdict, &size)
         return size == 0 or out_copy(&session.conn.out, &session.conn.engine.pool, <const uint8_t*>verdict, size)
-    if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_hushed(request):
+    if session.conn.is_broken or request.view.flags & REQ_NOREPLY or _is_quiet(request):
         return True
     if request.view.flags & (REQ_OPEN | REQ_RESUMED):
         _note_part(session, request)
@@ -90,11 +90,11 @@ cdef bint _write(Session* session, ClientRequest* request) noexcept nogil:
 
 cdef void request_wait(ClientRequest* request) noexcept nogil:
     cdef Engine* engine = request.plan.engine
-    deadline_forget(&engine.requests, &request.deadline)
+    deadline_remove(&engine.requests, &request.deadline)
     request.is_stalled = True
     request.session.has_rounds = True
     request.deadline.at = 0
-    deadline_note(&engine.stalled, &request.deadline)
+    deadline_add(&engine.stalled, &request.deadline)
 
 
 cdef bint request_write_round(ClientRequest* request) noexcept nogil:
@@ -112,10 +112,10 @@ cdef bint request_write_round(ClientRequest* request) noexcept nogil:
         key.block = NULL
         rounds.hits += 1
         rounds.is_begun = True
-    deadline_forget(&engine.stalled, &request.deadline)
+    deadline_remove(&engine.stalled, &request.deadline)
     request.is_stalled = False
     request.deadline.at = engine.now + request.plan.deadline
-    deadline_note(&engine.requests, &request.deadline)
+    deadline_add(&engine.requests, &request.deadline)
     return True
 
 
@@ -169,7 +169,7 @@ cdef void _finish(ClientRequest* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Engine* engine = request.plan.engine
     request.is_done = True
-    deadline_forget(&engine.stalled if request.is_stalled else &engine.requests, &request.deadline)
+    deadline_remove(&engine.stalled if request.is_stalled else &engine.requests, &request.deadline)
     _count(request, engine)
     if session == NULL and request.call != 0:
         _append_finished(engine, request)
@@ -223,7 +223,7 @@ cdef void request_answer_joined(ClientRequest* request) noexcept nogil:
     _finish(request)
 
 
-cdef void session_abandon(Session* session) noexcept nogil:
+cdef void session_discard_requests(Session* session) noexcept nogil:
     cdef ClientRequest* request = session.head
     cdef ClientRequest* following
     while request != NULL:

@@ -40,8 +40,8 @@ cdef size_t skip_begin(Link* link, const uint8_t* data, const ReplyView* view, i
         counter_add(&link.server.counts.too_large, 1)
         counter_add(&link.conn.engine.counts.too_large, 1)
     else:
-        counter_add(&link.server.counts.unkept, 1)
-        counter_add(&link.conn.engine.counts.unkept, 1)
+        counter_add(&link.server.counts.discarded_memory, 1)
+        counter_add(&link.conn.engine.counts.discarded_memory, 1)
     return view.line_size
 
 

@@ -132,7 +132,7 @@ cdef struct Server:
     double reply_timeout
     uint64_t value_max          # bytes: larger values are skipped
     uint64_t value_set          # bytes, from the configuration; 0: not configured
-    uint64_t value_said         # bytes, the largest value that the server stores; 0: not reported
+    uint64_t item_size_max      # bytes, the largest value that the server stores; 0: not reported
     bint has_wide_flags         # it stores client flags of 64 bits
     double noticed_at           # time of the last server_notice that was counted
     Link* links[LINKS_MAX]
@@ -225,10 +225,10 @@ cdef struct Link:
     uint32_t orphans
     uint32_t overdue            # number of the oldest expected replies that are known to be overdue
     uint32_t waiting            # number of these with a walk that waits
-    size_t unheard              # bytes since the last sign of life
-    double heard_at             # the last sign of life, see links.pxd
-    double paced_at             # the rate of replies is measured from this time, and from this head
-    uint32_t paced_head
+    size_t partial_size         # bytes of a reply since the last progress
+    double progress_at          # the last progress, see links.pxd
+    double rate_since           # the rate of replies is measured from this time, and from this head
+    uint32_t rate_head
     Text script[SCRIPT_MAX]     # required prefixes of the replies to the handshake's steps
     int script_size
     size_t script_unsent        # bytes of the handshake, which stand first in the output
@@ -316,7 +316,7 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     uint8_t is_released         # in Engine.released to go on with its next round
     uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not read enough yet
     uint8_t verdict             # of a delete in place of a refused write: the error for its client; 0: none
-    uint8_t is_haunted          # another engine's ghost of its key may be executed at any time
+    uint8_t has_ghosts          # another engine's ghost of its key may be executed at any time
     Walk walk                   # of the plan's root, or of a multiget's only part
 
 cdef inline Rounds* request_rounds(ClientRequest* request) noexcept nogil:
@@ -423,7 +423,7 @@ cdef struct Engine:
     ClientRequest* finished     # calls that have ended, in this order, and whose results are not taken yet
     ClientRequest* last_finished
     ClientRequest* deferred     # requests for the driver to answer, in order of arrival
-    ClientRequest* last_handed
+    ClientRequest* last_deferred
     ClientRequest* taken        # by the driver, and not answered yet
     uint32_t deferred_count       # in `deferred` and `taken`
     uint32_t deferred_max

@@ -12,7 +12,7 @@ from mcroute._engine.alarms cimport server_missed
 from mcroute._engine.blocks cimport Block, block_unref, slice_unref
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
-from mcroute._engine.faults cimport ERROR_LINE_MAX, request_blame, request_error_line
+from mcroute._engine.faults cimport ERROR_LINE_MAX, request_set_culprit, request_error_line
 from mcroute._engine.lines cimport plain_line
 from mcroute._engine.link_output cimport send_request
 from mcroute._engine.links cimport link_takes
@@ -128,14 +128,14 @@ cdef Server* walk_server(ClientRequest* request, PlanNode* node, const uint8_t* 
     return request.plan.engine.servers[pool.server_ids[index]] if index >= 0 else NULL
 
 
-cdef bint _shuns(Walk* walk, Server* server) noexcept nogil:
+cdef bint _must_avoid(Walk* walk, Server* server) noexcept nogil:
     """Whether to skip the server, because another engine's ghost may follow. A read without another copy is sent."""
-    return (walk.request.is_haunted and word_has_others_ghosts(server.word, server.ghosts)
+    return (walk.request.has_ghosts and word_has_others_ghosts(server.word, server.ghosts)
             and (walk.parent != NULL or walk.is_group or walk.request.group > GROUP_LAST_READ))
 
 
 cdef bint _can_ask(Walk* walk, Server* server, Link* link, int* reason) noexcept nogil:
-    return (server != NULL and word_state(server.word) == SERVER_UP and not _shuns(walk, server)
+    return (server != NULL and word_state(server.word) == SERVER_UP and not _must_avoid(walk, server)
             and link_takes(link, reason))
 
 
@@ -216,7 +216,7 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
     if walk.server >= 0:
         counter_add(&walk.request.plan.engine.servers[walk.server].counts.outcomes[outcome], 1)
         if outcome >= REFUSED_BY_SERVER:
-            request_blame(walk.request, walk.server, outcome)
+            request_set_culprit(walk.request, walk.server, outcome)
     if walk.is_group:
         walk.request.plan.part_ends(walk, outcome, reply)
         return

@@ -42,7 +42,7 @@ cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil      
 # Not jobs: the loop calls these. Removes plans whose writes have ended from the unsettled plans, and opens claims.
 cdef void plans_settle(Loop* loop) noexcept nogil
 # Settles all plans when the loop ends, so that other loops do not wait for them.
-cdef void plans_abandon(Loop* loop) noexcept nogil
+cdef void plans_settle_all(Loop* loop) noexcept nogil
 # Fails over the requests that wait for servers which the supervisor has ejected.
 cdef void servers_fail_over(Loop* loop) noexcept nogil
 # Takes the servers' item size limits from the shared state into the engine.

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from mcroute._engine.bounds cimport Bounds, Said, engine_set_bounds, server_said
+from mcroute._engine.bounds cimport Bounds, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.claims cimport claims_close, claims_open
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.custom cimport routes_apply, routes_take
@@ -67,7 +67,7 @@ cdef void plans_settle(Loop* loop) noexcept nogil:
         loop.links.wakes_others = True
 
 
-cdef void plans_abandon(Loop* loop) noexcept nogil:
+cdef void plans_settle_all(Loop* loop) noexcept nogil:
     while loop.unsettled != NULL:
         loop.unsettled = loop.unsettled.next_unsettled
         claims_open(loop.engine.claims)
@@ -103,7 +103,7 @@ cdef void servers_fail_over(Loop* loop) noexcept nogil:
 
 
 cdef void servers_limit(Loop* loop) noexcept nogil:
-    cdef Said said
+    cdef ValueLimits limits
     cdef Server* server
     cdef uint64_t known
     cdef int i
@@ -111,10 +111,11 @@ cdef void servers_limit(Loop* loop) noexcept nogil:
         if loop.links.upstreams[i] == NULL:
             continue
         known = mcroute_load(&loop.links.upstreams[i].shared.item_size_max)
-        said = Said(i, known >> 8, <uint32_t>(known & 255))
+        limits = ValueLimits(i, known >> 8, <uint32_t>(known & 255))
         server = loop.engine.servers[i]
-        if said.size > 0 and (said.size != server.value_said or (said.flags_size > 4) != server.has_wide_flags):
-            server_said(loop.engine, &said)
+        if limits.size > 0 and (
+                limits.size != server.item_size_max or (limits.flags_size > 4) != server.has_wide_flags):
+            server_set_value_limits(loop.engine, &limits)
 
 
 cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil:

@@ -14,7 +14,7 @@ from mcroute._loop.system cimport (
     mcroute_socket_error, sockaddr_storage,
 )
 from mcroute.runtime.links cimport (
-    STAGE_CONNECTING, STAGE_GREETING, Connector, Reports, Upstream, Wish, link_ended, link_is_open, link_made,
+    STAGE_CONNECTING, STAGE_GREETING, Connector, Reports, Upstream, LinkSettings, link_ended, link_is_open, link_made,
     link_not_made, link_received, links_abort_silent, links_abort_unsettled, links_connect, links_disconnect,
     links_look, links_report, links_upstream,
 )
@@ -108,7 +108,7 @@ cdef void link_flush(Endpoint* end) noexcept nogil:
 
 # ---- jobs ----
 
-cdef bint _readdress(Upstream* upstream, const Connect* asked, bint* are_new) noexcept nogil:
+cdef bint _set_addresses(Upstream* upstream, const Connect* asked, bint* are_new) noexcept nogil:
     """Copies the addresses. False without memory."""
     cdef size_t size = max(asked.address_count, 0) * sizeof(Address)
     if upstream.addresses == NULL:
@@ -124,11 +124,11 @@ cdef bint _readdress(Upstream* upstream, const Connect* asked, bint* are_new) no
 cdef void server_connect(Loop* loop, void* connect) noexcept nogil:
     cdef Connect* asked = <Connect*>connect
     cdef Upstream* upstream = links_upstream(&loop.links, asked.server)
-    cdef Wish wish = Wish(
+    cdef LinkSettings settings = LinkSettings(
         asked.server, asked.count, asked.timeout, asked.backoff, asked.address_count, False, asked.shared,
     )
-    asked.is_done = (upstream != NULL and _readdress(upstream, asked, &wish.are_new)
-                     and links_connect(&loop.links, &wish, loop.now))
+    asked.is_done = (upstream != NULL and _set_addresses(upstream, asked, &settings.are_new)
+                     and links_connect(&loop.links, &settings, loop.now))
 
 
 cdef void addresses_free(Loop* loop) noexcept nogil:

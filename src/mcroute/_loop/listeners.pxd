@@ -8,7 +8,7 @@ cdef void accepted_ready(Loop* loop) noexcept nogil
 cdef void listeners_check(Loop* loop) noexcept nogil
 cdef void session_end(Endpoint* end) noexcept nogil
 # Counts down the accepted clients, after the client's descriptor is closed.
-cdef void room_leave(Loop* loop) noexcept nogil
+cdef void room_release(Loop* loop) noexcept nogil
 
 # ---- jobs ----
 

@@ -35,7 +35,7 @@ cdef bint _room_take(Loop* loop) noexcept nogil:
             return True
 
 
-cdef void room_leave(Loop* loop) noexcept nogil:
+cdef void room_release(Loop* loop) noexcept nogil:
     cdef uint64_t taken
     if loop.room == NULL:
         return
@@ -47,7 +47,7 @@ cdef void room_leave(Loop* loop) noexcept nogil:
 
 cdef void _refuse(Loop* loop, int fd) noexcept nogil:
     close(fd)
-    room_leave(loop)
+    room_release(loop)
 
 
 cdef void _admit(Loop* loop, int fd) noexcept nogil:
@@ -74,11 +74,11 @@ cdef void session_end(Endpoint* end) noexcept nogil:
     end.loop.sessions -= 1
     session_close(<Session*>end.conn)
     endpoint_close(end)
-    room_leave(end.loop)
+    room_release(end.loop)
     free(end)
 
 
-cdef void _hand_over(Loop* loop, int fd) noexcept nogil:
+cdef void _pass_on(Loop* loop, int fd) noexcept nogil:
     """Gives the client to the next loop in turn, or to this loop if that loop's pipe is full."""
     cdef int to
     if loop.share_count == 0:
@@ -111,10 +111,10 @@ cdef void listener_ready(Endpoint* listener) noexcept nogil:
             return
         fd = mcroute_accept(listener.fd)
         if fd >= 0:
-            _hand_over(listener.loop, fd)
+            _pass_on(listener.loop, fd)
             continue
         error = errno
-        room_leave(listener.loop)
+        room_release(listener.loop)
         if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
             _pause(listener.loop)
         return

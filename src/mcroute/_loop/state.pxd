@@ -99,6 +99,6 @@ cdef struct Loop:
     bint is_stepped             # loop_step sets the time
     int notify_fd               # eventfd of the supervising thread
     bint has_notified
-    uint64_t told_alarms        # the count of engine_alarms that the supervising thread has acknowledged
+    uint64_t alarms_acknowledged  # the count of engine_alarms that the supervising thread has acknowledged
     uint8_t* own_fds            # a bit per descriptor that a forked child closes
     int own_fds_max

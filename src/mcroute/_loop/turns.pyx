@@ -19,12 +19,12 @@ from mcroute._engine.server_words cimport mcroute_load
 from mcroute._loop.endpoints cimport (
     endpoint_close, endpoint_flush, endpoint_open, endpoint_receive, endpoint_watch,
 )
-from mcroute._loop.engine_jobs cimport plans_abandon, plans_settle, servers_fail_over, servers_limit
+from mcroute._loop.engine_jobs cimport plans_settle_all, plans_settle, servers_fail_over, servers_limit
 from mcroute._loop.jobs cimport job_run
 from mcroute._loop.flushing cimport GATHER_MS, loop_flush
 from mcroute._loop.links cimport SOCKETS, addresses_free, link_ready
 from mcroute._loop.listeners cimport (
-    accepted_ready, listener_ready, listeners_check, listeners_close, room_leave, session_end,
+    accepted_ready, listener_ready, listeners_check, listeners_close, room_release, session_end,
 )
 from mcroute._loop.state cimport (
     END_ACCEPTED, END_LINK, END_LISTENER, END_WAKEUP, END_SESSION, Endpoint,
@@ -61,7 +61,7 @@ cdef void _notify(Loop* loop) noexcept nogil:
     cdef uint64_t one = 1
     cdef Engine* engine = loop.engine
     if (loop.links.reports == NULL and engine.events == NULL and engine.deferred == NULL
-            and engine_alarms(engine) == loop.told_alarms):
+            and engine_alarms(engine) == loop.alarms_acknowledged):
         return
     loop.has_notified = True
     write(loop.notify_fd, &one, sizeof(one))
@@ -175,13 +175,13 @@ cdef int loop_step(Loop* loop, double now) noexcept nogil:
 # ---- jobs ----
 
 cdef void loop_stop(Loop* loop, void* nothing) noexcept nogil:
-    plans_abandon(loop)
+    plans_settle_all(loop)
     loop.is_stopping = True
     loop.is_running = False
 
 
 cdef void loop_acknowledge(Loop* loop, void* nothing) noexcept nogil:
-    loop.told_alarms = engine_alarms(loop.engine)
+    loop.alarms_acknowledged = engine_alarms(loop.engine)
     loop.has_notified = False
 
 
@@ -190,7 +190,7 @@ cdef void _close_accepted(Loop* loop) noexcept nogil:
     cdef int fd
     while read(loop.accepted.fd, &fd, sizeof(fd)) == sizeof(fd):
         close(fd)
-        room_leave(loop)
+        room_release(loop)
 
 
 cdef void sessions_end(Loop* loop, void* nothing) noexcept nogil:

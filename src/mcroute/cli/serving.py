@@ -248,7 +248,7 @@ class _Reloading:
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
         for option in (*RESTARTING, *(option.name for option in LIMITS)):
-            old, new = (_said(settings, option) for settings in (self._begun, config.proxy))
+            old, new = (_value_in(settings, option) for settings in (self._begun, config.proxy))
             if new != old:
                 log.warning("proxy.%s: %s instead of %s needs a restart", option, _shown(new), _shown(old))
 
@@ -257,7 +257,7 @@ class _Reloading:
 RESTARTING = ("listen", "metrics", "loop", "threads", "state_file", "first_use")
 
 
-def _said(settings: ProxySettings, option: str) -> object:
+def _value_in(settings: ProxySettings, option: str) -> object:
     return getattr(settings if hasattr(settings, option) else settings.limits, option)
 
 

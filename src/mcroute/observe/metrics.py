@@ -132,7 +132,7 @@ def _states(seen: Observation) -> Iterator[Sample]:
 
 
 # The engine counts these two causes itself.
-_COUNTED_AS = {Cause.FAILURES: "trips", Cause.MISSED_WRITE: "drops"}
+_COUNTED_AS = {Cause.FAILURES: "trips", Cause.MISSED_WRITE: "stale_ejections"}
 
 
 def _ejections(seen: Observation) -> Iterator[Sample]:
@@ -163,7 +163,7 @@ def _memory(seen: Observation) -> Iterator[Sample]:
 def _skipped(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.snapshot.servers.items():
         yield (name, "too_large"), server.counters["too_large"]
-        yield (name, "no_memory"), server.counters["unkept"]
+        yield (name, "no_memory"), server.counters["discarded_memory"]
 
 
 def _waiting(server: ServerSnapshot) -> int:

@@ -114,8 +114,8 @@ class Health:
             return replace(self, state=state, since=now, due_at=None)
         if state is not State.EJECTED:
             return replace(self, state=state, since=now, due_at=now + settings.stage_timeout_s)
-        forgets = self.state is State.UP and now - self.since > settings.flap_window_s
-        attempt = 0 if forgets else self.attempt
+        is_stable = self.state is State.UP and now - self.since > settings.flap_window_s
+        attempt = 0 if is_stable else self.attempt
         due_at = now + settings.retry_delay(attempt, rng)
         return Health(state, now, attempt + 1, due_at)
 

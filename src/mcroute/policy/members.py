@@ -94,7 +94,7 @@ class Members:
             elif not (record := staying[server.name]).place.isdisjoint(place):
                 record.place |= place
             self.records[ids[server.name]] = record
-        self._departed.forget_ids(self.records)
+        self._departed.clear_ids(self.records)
         self.plan = plan
         self.ids = ids
         return [number for number, record in self.records.items() if before.get(number) is not record]

@@ -170,7 +170,7 @@ class Departed:
                 self._remove(serial)
         return lost
 
-    def forget_ids(self, numbers: Iterable[int]) -> None:
+    def clear_ids(self, numbers: Iterable[int]) -> None:
         """These ids belong to other servers from now on."""
         for number in numbers:
             self._lost_by_id.pop(number, None)

@@ -133,7 +133,7 @@ class Service(abc.ABC):
         self._descriptors = descriptors
         self._clients_max: int | None = None
         self._clients_held = 0
-        self._limit_told = LogLimit(LIMIT_AGAIN_S)
+        self._limit_log = LogLimit(LIMIT_AGAIN_S)
         self._limit_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._observer = Observer(
@@ -214,7 +214,7 @@ class Service(abc.ABC):
     def _look_at_limit(self, descriptors: Descriptors) -> None:
         self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, descriptors)
         held = self._front.clients_held()
-        if held > self._clients_held and self._limit_told.is_due("clients", self._loop.time()):
+        if held > self._clients_held and self._limit_log.is_due("clients", self._loop.time()):
             log.warning(
                 "clients have to wait: at most %s are connected at once, since the process may have %d "
                 "descriptors open (ulimit -n)",

@@ -28,11 +28,11 @@ def why_failed(error: int, is_late: bool, greeting: bytes, lookup: str = "") -> 
         return f"it cannot be connected to: {os.strerror(error)}"
     if not greeting:
         return "it takes connections and " + ("answers nothing in time" if is_late else "closes them at once")
-    said = f"it answers {greeting!r} to version"
+    answer = f"it answers {greeting!r} to version"
     if greeting.startswith(b"ERROR Too many open connections"):
-        return f"its connection limit is reached: {said}"
+        return f"its connection limit is reached: {answer}"
     if b"unauthenticated" in greeting or greeting.startswith((b"CLIENT_ERROR auth", b"-NOAUTH")):
-        return f"it wants a password: {said}"
+        return f"it wants a password: {answer}"
     if greeting.startswith(HELLO_REPLY):
-        return f"it answers more than it was asked: {said}"
-    return f"it is no memcached: {said}"
+        return f"it answers more than it was asked: {answer}"
+    return f"it is no memcached: {answer}"

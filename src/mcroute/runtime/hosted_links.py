@@ -10,7 +10,7 @@ from typing import Protocol
 from ..policy import Backoff, Place, Plan, Server, ServerOptions
 from ..policy.places import Endpoint
 from .interfaces import Clock, Links, LinksReport, LinksWatcher
-from .link_events import tell
+from .link_events import report
 from .link_values import LinkEvent
 from .server_links import LinkHost, LinkLooks, ServerLinks, addresses_of, report_on
 
@@ -57,7 +57,7 @@ class HostedLinks(abc.ABC):
     def _tell(self, event: LinkEvent) -> None:
         """Reports one event to the supervision. Raises nothing: the other events are reported too."""
         try:
-            tell(self._supervision, event, self._links, self._resolver.failure)
+            report(self._supervision, event, self._links, self._resolver.failure)
         except Exception:
             log.exception("an event of a link is lost: %r", event)
 

@@ -29,7 +29,7 @@ class Identities:
         self._connecting = Slots(supervised.clock, supervised.upkeep.controls_max)
         self._comparing = Slots(supervised.clock, supervised.upkeep.controls_max)
 
-    def forget(self, number: int) -> None:
+    def reset(self, number: int) -> None:
         """The id is another server's from now on."""
         self._foreign.pop(number, None)
 

@@ -13,10 +13,10 @@ from .interfaces import LinksWatcher
 from .link_values import NO_ADDRESS, LinkEvent
 from .server_links import ServerLinks
 
-__all__ = ("tell",)
+__all__ = ("report",)
 
 
-def tell(
+def report(
     supervision: LinksWatcher,
     event: LinkEvent,
     links: Mapping[int, ServerLinks],
@@ -24,23 +24,23 @@ def tell(
 ) -> None:
     """`links` are by the server's id; `lookup_failure` returns the reason why a host name is not resolved."""
     if event.is_lost:
-        _tell_lost(supervision, event)
+        _report_lost(supervision, event)
     if event.has_failed:
-        _tell_failed(supervision, event, links.get(event.server), lookup_failure)
+        _report_failed(supervision, event, links.get(event.server), lookup_failure)
     if event.is_out_of_resources:
         supervision.out_of_resources(event.server)
     if event.is_connected:
         supervision.connected(event.server)
 
 
-def _tell_lost(supervision: LinksWatcher, event: LinkEvent) -> None:
+def _report_lost(supervision: LinksWatcher, event: LinkEvent) -> None:
     why = why_lost(event.lost_error)
     error = OSError(event.lost_error, why) if event.lost_error else ConnectionResetError(why)
     address = spell_end(*event.lost_end) if event.lost_end else ""
     supervision.link_lost(event.server, address, event.lost_writes, event.missed, why, error)
 
 
-def _tell_failed(
+def _report_failed(
     supervision: LinksWatcher,
     event: LinkEvent,
     links: ServerLinks | None,

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from mcroute._engine.engine cimport Engine
 from mcroute.runtime.link_values cimport link_event, link_status
 from mcroute.runtime.links cimport (
-    HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, Wish, link_ended, link_made,
+    HOST_SIZE, Backoff, Connector, LinkDriver, LinkTable, Look, Reports, Upstream, LinkSettings, link_ended, link_made,
     link_not_made, link_received, links_abort_silent, links_abort_unsettled, links_check, links_close, links_connect,
     links_disconnect, links_free, links_look, links_report, links_restart, links_upstream,
 )
@@ -135,7 +135,7 @@ cdef class LinkRunner:
         """
         cdef Upstream* upstream
         cdef Connector* link
-        cdef Wish wish
+        cdef LinkSettings settings
         cdef bint is_done
         cdef int i
         self.engine.server(server)
@@ -146,11 +146,11 @@ cdef class LinkRunner:
             upstream.shared = <SharedUpstream*>calloc(1, sizeof(SharedUpstream))
         if upstream.shared == NULL:
             raise MemoryError
-        wish = Wish(
+        settings = LinkSettings(
             server, options.links, options.connect_timeout_s, Backoff(backoff.base_s, backoff.cap_s, backoff.cap_out_s),
             address_count, are_new, upstream.shared,
         )
-        is_done = links_connect(&self.table, &wish, now)
+        is_done = links_connect(&self.table, &settings, now)
         for i in range(upstream.link_count):
             link = upstream.links[i]
             self.engine.conns[link.link.conn.id] = <uintptr_t>&link.link.conn

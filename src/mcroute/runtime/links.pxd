@@ -138,7 +138,7 @@ cdef inline bint link_is_open(const Connector* link) noexcept nogil:
 
 # ---- operations of the supervisor ----
 
-cdef struct Wish:               # the wanted links of one server
+cdef struct LinkSettings:       # the wanted links of one server
     int server
     int count                   # of links: never fewer than before
     double timeout              # connect timeout in seconds
@@ -151,7 +151,7 @@ cdef struct Wish:               # the wanted links of one server
 cdef Upstream* links_upstream(LinkTable* table, int server) noexcept nogil
 # Connects to the server: connections that exist stay, later ones use the new timeout and addresses. False without
 # memory.
-cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept nogil
+cdef bint links_connect(LinkTable* table, const LinkSettings* settings, double now) noexcept nogil
 # Closes connected links with unanswered requests; they are connected again.
 cdef void links_abort_unsettled(LinkTable* table, int server, double now) noexcept nogil
 # Closes connected links that owe replies and have been silent since then; they are connected again.

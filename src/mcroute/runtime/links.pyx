@@ -214,7 +214,7 @@ cdef void _failed(Connector* link, int next_address, int error, bint is_late, do
     _back_off(link, now)
 
 
-cdef void _give_up(Connector* link, bint is_late, double now) noexcept nogil:
+cdef void _fail_attempt(Connector* link, bint is_late, double now) noexcept nogil:
     """Ends an attempt whose link is not connected in time, or at all; the next one begins with the next address."""
     cdef int error = ETIMEDOUT if link.stage == STAGE_CONNECTING else 0
     if link.stage == STAGE_GREETING and not is_late and not link.link.conn.is_broken:
@@ -260,7 +260,7 @@ cdef void link_ended(Connector* link, int error, double now) noexcept nogil:
     cdef Server* server = link.link.server
     cdef uint32_t writes = link_unanswered_writes(link.link)
     if link.stage != STAGE_CONNECTED:
-        _give_up(link, False, now)
+        _fail_attempt(link, False, now)
         return
     link.table.driver.close(link)
     server.lost_error = error
@@ -296,7 +296,7 @@ cdef void links_check(LinkTable* table, double now) noexcept nogil:
             if link.due <= now:
                 link.due = INFINITY
                 if link.stage in (STAGE_CONNECTING, STAGE_GREETING):
-                    _give_up(link, True, now)
+                    _fail_attempt(link, True, now)
                 elif link.stage == STAGE_WAITING:
                     _try_if_due(link, now)
             table.due = min(table.due, link.due)
@@ -344,25 +344,25 @@ cdef bint _add(LinkTable* table, int server) noexcept nogil:
     return True
 
 
-cdef bint links_connect(LinkTable* table, const Wish* wish, double now) noexcept nogil:
-    cdef Upstream* upstream = links_upstream(table, wish.server)
+cdef bint links_connect(LinkTable* table, const LinkSettings* settings, double now) noexcept nogil:
+    cdef Upstream* upstream = links_upstream(table, settings.server)
     cdef Connector* link
     cdef int i
     if upstream == NULL:
         return False
-    upstream.timeout = wish.timeout
-    upstream.backoff = wish.backoff
-    upstream.shared = wish.shared
-    upstream.address_count = wish.address_count
-    if wish.are_new:
+    upstream.timeout = settings.timeout
+    upstream.backoff = settings.backoff
+    upstream.shared = settings.shared
+    upstream.address_count = settings.address_count
+    if settings.are_new:
         shared_restart(upstream.shared)
         _wake(upstream, now)
-    while upstream.link_count < wish.count:
-        if not _add(table, wish.server):
+    while upstream.link_count < settings.count:
+        if not _add(table, settings.server):
             return False
     for i in range(upstream.link_count):
         link = upstream.links[i]
-        if wish.are_new or link.address >= upstream.address_count:
+        if settings.are_new or link.address >= upstream.address_count:
             # An attempt under way goes on with the address after this one.
             link.address = -1 if link.stage in (STAGE_CONNECTING, STAGE_GREETING) else 0
         if link.stage == STAGE_IDLE:

@@ -14,18 +14,18 @@ class LogLimit:
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._told_at: dict[Hashable, float] = {}  # oldest first
+        self._logged_at: dict[Hashable, float] = {}  # oldest first
 
     def is_due(self, key: Hashable, now: float) -> bool:
         """Whether to write the line now. If so, it counts as written."""
-        if now < self._told_at.get(key, -float("inf")) + self._every_s:
+        if now < self._logged_at.get(key, -float("inf")) + self._every_s:
             return False
-        self._told_at.pop(key, None)
-        self._told_at[key] = now
-        if len(self._told_at) > KEYS_MAX:
-            del self._told_at[next(iter(self._told_at))]
+        self._logged_at.pop(key, None)
+        self._logged_at[key] = now
+        if len(self._logged_at) > KEYS_MAX:
+            del self._logged_at[next(iter(self._logged_at))]
         return True
 
-    def forget(self, key: Hashable) -> None:
+    def reset(self, key: Hashable) -> None:
         """Lets the key's next line through at once."""
-        self._told_at.pop(key, None)
+        self._logged_at.pop(key, None)

@@ -34,7 +34,7 @@ LINES = {
     "refused_ssh": "%d connections refused: their clients speak SSH",
 }
 SERVER_LINES = {
-    "unkept": "server %s: %d values discarded: the memory for replies is exhausted",
+    "discarded_memory": "server %s: %d values discarded: the memory for replies is exhausted",
     "too_large": "server %s: %d values discarded: they are larger than value_max",
 }
 
@@ -56,10 +56,10 @@ class LossLog:
         self._engine = engine
         self._clock = clock
         self._name_of = name_of
-        self._told = Losses(*[0] * len(Losses._fields))
-        self._told_of: dict[str, dict[str, int]] = {}  # counts at the last line, by kind and server
+        self._logged = Losses(*[0] * len(Losses._fields))
+        self._logged_of: dict[str, dict[str, int]] = {}  # counts at the last line, by kind and server
         self._quiet_until: dict[str | int, float] = {}
-        self._untold: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
+        self._pending: dict[int, ServerDesync] = {}  # the first of each server, with the count of all
         self._timer: Timer | None = None
 
     def begin(self) -> None:
@@ -83,44 +83,44 @@ class LossLog:
     def look(self) -> None:
         seen = self._engine.losses()
         for kind, line in LINES.items():
-            lost = getattr(seen, kind) - getattr(self._told, kind)
-            if lost and self._may_tell(kind):
-                self._told = self._told._replace(**{kind: getattr(seen, kind)})
+            lost = getattr(seen, kind) - getattr(self._logged, kind)
+            if lost and self._may_log(kind):
+                self._logged = self._logged._replace(**{kind: getattr(seen, kind)})
                 log.warning(line, lost)
         for kind, line in SERVER_LINES.items():
-            if getattr(seen, kind) != getattr(self._told, kind) and self._may_tell(kind):
-                self._told = self._told._replace(**{kind: getattr(seen, kind)})
-                self._tell_of_servers(kind, line)
-        if seen.desyncs != self._told.desyncs:
-            self._told = self._told._replace(desyncs=seen.desyncs)
+            if getattr(seen, kind) != getattr(self._logged, kind) and self._may_log(kind):
+                self._logged = self._logged._replace(**{kind: getattr(seen, kind)})
+                self._log_servers(kind, line)
+        if seen.desyncs != self._logged.desyncs:
+            self._logged = self._logged._replace(desyncs=seen.desyncs)
             self._gather()
-        for server in [server for server in self._untold if self._may_tell(server)]:
-            self._tell_desync(self._untold.pop(server))
+        for server in [server for server in self._pending if self._may_log(server)]:
+            self._log_desync(self._pending.pop(server))
 
-    def _tell_of_servers(self, kind: str, line: str) -> None:
+    def _log_servers(self, kind: str, line: str) -> None:
         servers = self._engine.snapshot().servers
-        told = self._told_of.get(kind, {})
-        self._told_of[kind] = {name: server.counters[kind] for name, server in servers.items()}
-        for name, count in self._told_of[kind].items():
+        logged = self._logged_of.get(kind, {})
+        self._logged_of[kind] = {name: server.counters[kind] for name, server in servers.items()}
+        for name, count in self._logged_of[kind].items():
             # A smaller count is that of another server with the same name.
-            before = told.get(name, 0)
+            before = logged.get(name, 0)
             if lost := count - before if count >= before else count:
                 log.warning(line, name, lost)
 
     def _gather(self) -> None:
         for desync in self._engine.take_desyncs():
-            known = self._untold.get(desync.server)
+            known = self._pending.get(desync.server)
             times = desync.times + (known.times if known else 0)
-            self._untold[desync.server] = (known or desync)._replace(times=times)
+            self._pending[desync.server] = (known or desync)._replace(times=times)
 
-    def _may_tell(self, what: str | int) -> bool:
+    def _may_log(self, what: str | int) -> bool:
         now = self._clock.now()
         if now < self._quiet_until.get(what, 0.0):
             return False
         self._quiet_until[what] = now + SELDOM_S.get(what, QUIET_S)
         return True
 
-    def _tell_desync(self, desync: ServerDesync) -> None:
+    def _log_desync(self, desync: ServerDesync) -> None:
         log.warning(
             "server %s is out of step (%d times): it says %r to %s, with %d requests unanswered",
             self._name_of(desync.server),

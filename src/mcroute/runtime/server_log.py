@@ -17,7 +17,7 @@ AWAITED_AGAIN_S = 60.0
 FAILURE_AGAIN_S = 600.0
 OUT_OF_RESOURCES_AGAIN_S = 10.0
 # The number of servers that one line names.
-NAMES_TOLD = 5
+NAMES_LOGGED = 5
 # The interval of lines about a server's refused retries.
 REFUSED_AGAIN_S = 10.0
 
@@ -36,15 +36,15 @@ class ServerLog:
         self._name = name_of
         self._out: dict[int, tuple[float, int]] = {}  # out of service: since when, and its flushes then
         self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
-        self._failures_told = LogLimit(FAILURE_AGAIN_S)
-        self._out_of_resources_told = LogLimit(OUT_OF_RESOURCES_AGAIN_S)
-        self._refusals_told = LogLimit(REFUSED_AGAIN_S)
+        self._failure_limit = LogLimit(FAILURE_AGAIN_S)
+        self._out_of_resources_limit = LogLimit(OUT_OF_RESOURCES_AGAIN_S)
+        self._refusal_limit = LogLimit(REFUSED_AGAIN_S)
 
     def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
         """Another plan with these servers. Lines about earlier servers do not limit those about `joining`."""
         self._out = {number: since for number, since in self._out.items() if number in servers}
         for number in joining:
-            self._refusals_told.forget(number)
+            self._refusal_limit.reset(number)
 
     def is_out(self, server: int) -> bool:
         """Whether the last line said that the server is out of service."""
@@ -70,20 +70,20 @@ class ServerLog:
         if not is_panic:
             log.warning("pool %s: panic ends", pool)
             return
-        names = ", ".join(map(self._name, bad[:NAMES_TOLD])) + ", ..." * (len(bad) > NAMES_TOLD)
+        names = ", ".join(map(self._name, bad[:NAMES_LOGGED])) + ", ..." * (len(bad) > NAMES_LOGGED)
         text = "pool %s: panic begins: %d of %d servers are out of service or have failed: %s"
         log.warning(text, pool, len(bad), size, names)
 
     # ---- what keeps it from serving ----
 
-    def cannot_be_used(self, server: int, now: float, why: str, is_told: bool) -> None:
-        """Writes a line if the reason is a new one, unless `is_told`: the line before has the reason."""
+    def cannot_be_used(self, server: int, now: float, why: str, is_logged: bool) -> None:
+        """Writes a line if the reason is a new one, unless `is_logged`: the line before has the reason."""
         kind = why.partition(":")[0]
-        if self._failures_told.is_due((server, kind), now) and not is_told:
+        if self._failure_limit.is_due((server, kind), now) and not is_logged:
             log.warning("server %s cannot be used: %s", self._name(server), why)
 
     def out_of_resources(self, server: int, now: float) -> None:
-        if self._out_of_resources_told.is_due(server, now):
+        if self._out_of_resources_limit.is_due(server, now):
             log.error("no descriptor or memory is left for a connection to server %s", self._name(server))
 
     def is_foreign(self, server: int, stats: ServerStats, pid: int, seen_s_ago: float, pool: str) -> None:
@@ -137,7 +137,7 @@ class ServerLog:
         log.warning("server %s is slow: its replies take longer than reply_timeout_s", self._name(server))
 
     def retries_refused(self, server: int, now: float, count: int) -> None:
-        if self._refusals_told.is_due(server, now):
+        if self._refusal_limit.is_due(server, now):
             log.warning(
                 "server %s: the retry budget is spent; %d requests that timed out there were not sent to "
                 "another copy so far",

@@ -20,7 +20,7 @@ class SlowServers:
         self._passed_over: set[int] = set()  # servers whose next difference is ignored
         self._timer: Timer | None = None
 
-    def forget(self, number: int) -> None:
+    def reset(self, number: int) -> None:
         """The id is another server's from now on."""
         self._counted.pop(number, None)
         self._passed_over.discard(number)

@@ -43,7 +43,7 @@ from .waiting import ended, together
 __all__ = ("Supervision",)
 
 
-def _unheard() -> None:
+def _ignore() -> None:
     pass
 
 
@@ -88,7 +88,7 @@ class Supervision(LinksWatcher):
         self._slow_servers = SlowServers(self._supervised, self._lines)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None
-        self.on_change: Callable[[], None] = _unheard  # called when the state file must change
+        self.on_change: Callable[[], None] = _ignore  # called when the state file must change
         self._protected: set[int] = set()  # the servers that the engine keeps
         self._protect(self.supervisor.protected(), True)
 
@@ -151,8 +151,8 @@ class Supervision(LinksWatcher):
         self.faults.retain(joining, names)
         for number in joining:
             self._missed_before_loss[number] = missed[number]
-            self._slow_servers.forget(number)
-            self._identities.forget(number)
+            self._slow_servers.reset(number)
+            self._identities.reset(number)
         for number in self._losses.keys() - servers.keys():
             del self._losses[number]
         for number in servers:
@@ -192,8 +192,8 @@ class Supervision(LinksWatcher):
         self._tell_who_is_stale(server)
         self._carry_out(self.supervisor.connect_failed(server, self._clock.now(), reason))
         if server in self._supervised.servers:
-            is_told = self._lines.is_out(server) and not was_out
-            self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_told)
+            is_logged = self._lines.is_out(server) and not was_out
+            self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_logged)
 
     def out_of_resources(self, server: int) -> None:
         if server in self._supervised.servers:

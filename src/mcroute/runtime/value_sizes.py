@@ -38,9 +38,9 @@ class ValueSizes:
         for attempt in range(upkeep.item_size_tries):
             await clock.sleep(attempt * upkeep.item_size_retry_s)
             try:
-                said = await clock.within(upkeep.control_timeout_s, control.settings(server))
-                size = int(said[b"item_size_max"])
-                flags_size = int(said.get(b"client_flags_size", b"4"))
+                settings = await clock.within(upkeep.control_timeout_s, control.settings(server))
+                size = int(settings[b"item_size_max"])
+                flags_size = int(settings.get(b"client_flags_size", b"4"))
             except KeyError:
                 # A server without this setting is no memcached; the default counts.
                 return

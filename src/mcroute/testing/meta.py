@@ -57,7 +57,7 @@ def reply(request: MetaRequest, status: bytes, shown: dict[bytes, bytes]) -> byt
     return b" ".join(parts) + b"\r\n"
 
 
-def hushed(request: MetaRequest, answer: bytes) -> bytes:
+def unless_quiet(request: MetaRequest, answer: bytes) -> bytes:
     """The reply, or nothing: quiet mode omits the usual reply."""
     return b"" if request.has(b"q") else answer
 
@@ -71,7 +71,7 @@ def get(store: Store, request: MetaRequest) -> bytes:
     if is_new:
         item = store.put(request.key, b"", 0, 0, request.number(b"E"))
     if item is None:
-        return hushed(request, reply(request, b"EN", {}))
+        return unless_quiet(request, reply(request, b"EN", {}))
     is_wanted = request.has(b"v") and request.number(b"C") != item.cas
     head = b"VA %d" % len(item.value) if is_wanted else b"HD"
     line = (
@@ -160,7 +160,7 @@ def set_value(store: Store, request: MetaRequest) -> bytes:
 def stored(store: Store, request: MetaRequest, item: Item) -> bytes:
     item.is_binary = request.has(b"b")
     shown = {letter: property_of(store, item, letter) for letter in (b"s", b"c")}
-    return hushed(request, reply(request, b"HD", shown))
+    return unless_quiet(request, reply(request, b"HD", shown))
 
 
 # ---- md, ma, me ----
@@ -174,7 +174,7 @@ def delete(store: Store, request: MetaRequest) -> bytes:
         return reply(request, b"EX", {})
     if not request.has(b"I") and not request.has(b"x"):
         del store.items[request.key]
-        return hushed(request, reply(request, b"HD", {}))
+        return unless_quiet(request, reply(request, b"HD", {}))
     if request.has(b"x"):
         is_binary = item.is_binary
         item = store.put(request.key, b"", request.number(b"F") or 0, 0, request.number(b"E") or None)
@@ -185,7 +185,7 @@ def delete(store: Store, request: MetaRequest) -> bytes:
         item.expires_at = store.expiry(request.number(b"T") or 0)
     if request.has(b"I"):
         item.stale, item.won = True, False
-    return hushed(request, reply(request, b"HD", {}))
+    return unless_quiet(request, reply(request, b"HD", {}))
 
 
 def arithmetic(store: Store, request: MetaRequest) -> bytes:
@@ -207,7 +207,7 @@ def arithmetic(store: Store, request: MetaRequest) -> bytes:
     value = item.value.rstrip(b" ")
     head = b"VA %d" % len(value) if request.has(b"v") else b"HD"
     line = b" ".join([head, *seen(store, request, item, is_new)]) + b"\r\n"
-    return hushed(request, line + value + b"\r\n" if request.has(b"v") else line)
+    return unless_quiet(request, line + value + b"\r\n" if request.has(b"v") else line)
 
 
 def debug(store: Store, request: MetaRequest) -> bytes:

@@ -67,7 +67,7 @@ class Fleet:
         return Pool("demo", tuple(Server(name, server.host, server.port) for name, server in named))
 
     def describe(self, fault: Fault) -> str:
-        """The effect of `strike`, in a word or two for the display."""
+        """The effect of `inject`, in a word or two for the display."""
         if self.is_embedded:
             return "killed" if fault is Fault.KILL else "stopped"
         return "killed (kill -9)" if fault is Fault.KILL else "stopped (SIGSTOP)"
@@ -76,7 +76,7 @@ class Fleet:
     def names(self) -> list[str]:
         return [f"cache-{number + 1}" for number in range(len(self._servers))]
 
-    def strike(self, number: int, fault: Fault) -> None:
+    def inject(self, number: int, fault: Fault) -> None:
         """Takes the server away: dead at once, or alive without an answer, as its machine might be."""
         if fault is Fault.KILL:
             self.conditions[number] = Condition.KILLED

@@ -201,7 +201,7 @@ class Play:
         self.tally.phase = Phase.DURING
         watching = asyncio.create_task(self._watch())
         try:
-            await asyncio.to_thread(self._fleet.strike, self._victim, fault)
+            await asyncio.to_thread(self._fleet.inject, self._victim, fault)
             if await self._until(REPAIR_AT):
                 await asyncio.to_thread(self._fleet.repair, self._victim)
                 self.times.repaired = self.seconds()
