@@ -90,6 +90,8 @@ def test_unknown_words_are_refused_with_the_nearest() -> None:
         (lambda: like("twemproxy", auto_eject_hosts=1), "auto_eject_hosts: 1 does not have the type"),
         (lambda: like("memcached-proxy", obuckets=True), "obuckets: True does not have the type of 160"),
         (lambda: like("libmemcached", behaviors=5), "behaviors: 5 does not have the type"),
+        (lambda: like("spymemcached", reverse={"10.0.0.1": True}), "reverse: True is not text"),
+        (lambda: like("spymemcached", reverse=[("10.0.0.1", "a")]), "reverse: .* is not a mapping"),
         (lambda: like("twemproxy", 3), "their number is not enough"),
         (lambda: like("twemproxy", []), "servers: there is none"),
         (lambda: like("twemproxy", "a:1"), "not one text"),

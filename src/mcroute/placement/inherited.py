@@ -149,6 +149,8 @@ def _check_options(row: System, options: Mapping[str, Any]) -> None:
         if known[name].choices:
             _check_word(name, value, known[name].choices)
         _check_kind(name, value, known[name].default)
+        if known[name].maps_text and value is not None:
+            _check_texts(name, value)
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
@@ -158,6 +160,14 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     # In Python true is an integer.
     if not isinstance(value, kinds) or isinstance(value, bool) != (bool in kinds):
         raise ConfigError(name, f"{value!r} does not have the type of {default!r}")
+
+
+def _check_texts(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(name, f"{value!r} is not a mapping from names to addresses, or the reverse")
+    for given in (*value, *value.values()):
+        if not isinstance(given, str):
+            raise ConfigError(name, f"{given!r} is not text")
 
 
 def _check_word(name: str, value: Any, choices: Sequence[str]) -> None:

@@ -32,12 +32,16 @@ def by_host(names: list[str], addresses: list[Address]) -> list[int]:
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the system's own configuration, with the system's default."""
+    """An option of the system's own configuration, with the system's default.
+
+    `maps_text`: the value is a mapping from text to text.
+    """
 
     name: str
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    maps_text: bool = False
 
 
 @dataclass(frozen=True)

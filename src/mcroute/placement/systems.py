@@ -58,9 +58,14 @@ _SPYMEMCACHED = {
         ("weighted", counts.ketama_groups, 4),
     )
 }
-_RESOLVED = Option("resolved", {}, 'Addresses of host names, "" for names that cannot be resolved.')
+_RESOLVED = Option(
+    "resolved", {}, 'Addresses of host names, "" for names that cannot be resolved.', maps_text=True
+)
 _REVERSE = Option(
-    "reverse", {}, "Host names of addresses, as the machine resolves them; 127.0.0.1 is localhost."
+    "reverse",
+    {},
+    "Host names of addresses, as the machine resolves them; 127.0.0.1 is localhost.",
+    maps_text=True,
 )
 _JAVA_HASHES = _words(settling.JAVA_HASHES)
 _JAVA = (
