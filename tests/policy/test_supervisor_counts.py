@@ -28,6 +28,7 @@ from mcroute.policy import (
 )
 from mcroute.policy.alarms import Alarms
 from mcroute.policy.health import OVERDUE
+from mcroute.policy.panics import Panics
 from mcroute.policy.pasts import Past
 from mcroute.policy.places import spelled
 
@@ -36,8 +37,52 @@ EXACT = ServerStats(version="1.6.18", has_cas=True)
 LAZY = ServerStats(version="1.6.45", pid=1, uptime=1, items=1, passes=1)
 
 
+class PlainPanics(Panics):
+    """Looks at every server each time."""
+
+    def is_protected(self, server):
+        pools = [pool for pool in self._census.pools if server in pool.members]
+        in_panic = any(pool.name in self._panics for pool in pools)
+        return self._is_last(server) or (in_panic and self._records[server].is_only_slow)
+
+    def _is_last(self, server):
+        serving = ([s for s in pool.members if self._is_up(s)] for pool in self._census.pools)
+        return any(servers == [server] for servers in serving)
+
+    def _is_up(self, server):
+        return self._records[server].health.state is State.UP
+
+    def _looks_bad(self, server, now):
+        record = self._records[server]
+        if record.health.state is not State.UP:
+            return record.health.attempt > 0
+        return self._looks_bad_record(record, now)
+
+    def _looks_bad_record(self, record, now):
+        return record.suspect_at is not None and now < self._census.suspicion_ends_at(record)
+
+    def watch(self, now):
+        for record in self._records.values():
+            if record.health.state is State.UP and not self._looks_bad_record(record, now):
+                record.suspect_at = None
+        decisions = []
+        for pool in self._census.pools:
+            bad = sum(self._looks_bad(server, now) for server in pool.members)
+            is_panic = bad > SETTINGS.panic_share * len(pool.members)
+            if is_panic is not (pool.name in self._panics):
+                self._panics ^= {pool.name}
+                decisions.append(PanicChanged(pool.name, is_panic))
+                decisions += self._restore_all(pool.members, now) if is_panic else []
+        return decisions
+
+
 class Plain(Supervisor):
     """Looks at every server each time."""
+
+    def __init__(self, plan, rng, settings):
+        super().__init__(plan, rng, settings)
+        self._panics = PlainPanics(self._stages)
+        self._count_anew()
 
     def next_wakeup(self):
         return min(self._all_wakeups(), default=None)
@@ -49,51 +94,16 @@ class Plain(Supervisor):
             up = (record for record in self._records.values() if record.health.state is State.UP)
             yield from (self._census.suspicion_ends_at(r) for r in up if r.suspect_at is not None)
 
-    def kept(self):
-        return frozenset(server for server in self._records if self.is_protected(server))
-
-    def is_protected(self, server):
-        pools = [pool for pool in self._census.pools if server in pool.members]
-        in_panic = any(pool.name in self._panics for pool in pools)
-        return self._is_last(server) or (in_panic and self._records[server].is_only_slow)
-
-    def _is_last(self, server):
-        serving = ([s for s in pool.members if self.state(s) is State.UP] for pool in self._census.pools)
-        return any(servers == [server] for servers in serving)
-
-    def _looks_bad(self, server, now):
-        record = self._records[server]
-        if record.health.state is not State.UP:
-            return record.health.attempt > 0
-        return self._looks_bad_record(record, now)
-
-    def _looks_bad_record(self, record, now):
-        return record.suspect_at is not None and now < self._census.suspicion_ends_at(record)
-
-    def _watch_panics(self, now):
-        for record in self._records.values():
-            if record.health.state is State.UP and not self._looks_bad_record(record, now):
-                record.suspect_at = None
-        decisions = []
-        for pool in self._census.pools:
-            bad = sum(self._looks_bad(server, now) for server in pool.members)
-            is_panic = bad > self.settings.panic_share * len(pool.members)
-            if is_panic is not (pool.name in self._panics):
-                self._panics ^= {pool.name}
-                decisions.append(PanicChanged(pool.name, is_panic))
-                decisions += self._restore_all(pool.members, now) if is_panic else []
-        return decisions
-
     def tick(self, now):
         decisions = []
         for server, record in tuple(self._records.items()):
             if record.again_at is not None and now >= record.again_at:
-                decisions += self._again(server, now)
+                decisions += self._stages._again(server, now)
             elif record.health.due_at is not None and now >= record.health.due_at:
-                decisions += self._move(server, OVERDUE[record.health.state], now)
+                decisions += self._stages.move(server, OVERDUE[record.health.state], now)
             if record.suspect_at is not None and now >= self._census.suspicion_ends_at(record):
                 record.suspect_at = None
-        return (*decisions, *self._watch_panics(now))
+        return (*decisions, *self._panics.watch(now))
 
 
 def plan_of(*pools: str):
@@ -148,7 +158,7 @@ def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
         if server not in ours._records:
             continue
         assert EVENTS[name](ours, server, now) == EVENTS[name](plain, server, now), name
-        assert (ours.next_wakeup(), ours._panics) == (plain.next_wakeup(), plain._panics), name
+        assert (ours.next_wakeup(), ours._panics.pools) == (plain.next_wakeup(), plain._panics.pools), name
         for touched in ours.take_touched():
             (told.add if ours.is_protected(touched) else told.discard)(touched)
         assert told & ours._records.keys() == ours.protected() == plain.protected(), name
@@ -191,7 +201,9 @@ def most_looks(size: int) -> int:
     plan = compile_plan(PoolRoute(Pool.of("main", [f"s{i}:1" for i in range(size)])))
     s = Supervisor(plan, Random(1), SupervisorSettings(panic_share=1.0))
     s.take_touched()
-    s._records = s._members.records = s._census._records = records = Counted(s._records)
+    s._members.records = records = Counted(s._records)
+    for part in (s, s._census, s._stages, s._panics):
+        part._records = records
     looks, pending, now = [], [], 0.0
 
     def did(*decisions):

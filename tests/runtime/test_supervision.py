@@ -358,7 +358,7 @@ def test_late_replies_from_before_a_return_do_not_show_the_server_as_slow() -> N
     def scenario(engine: Any, supervision: Supervision) -> None:
         supervision._tripped(0, Reason(Cause.FAILURES))
         engine.told = {0: (5, 0)}
-        supervision._carry_out(supervision.supervisor._restore(0, asyncio.get_running_loop().time()))
+        supervision._carry_out(supervision.supervisor._panics._restore(0, asyncio.get_running_loop().time()))
         supervision.look_for_slow_servers()
         assert supervision.supervisor._records[0].slow_at is None
 

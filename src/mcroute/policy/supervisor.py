@@ -1,46 +1,35 @@
 """The supervisor: receives reports, keeps one record per server, and returns decisions.
 
-Ejection: the engine trips by itself after failures in a row. The supervisor confirms the trip, or restores
-the server, because ejections have a cap. The last server of a pool stays. When more than half of a pool
-looks bad, the signal is probably wrong: servers that are only slow stay or come back; servers that refuse
-connections stay out, and servers that may hold stale values go through fence and flush first. The engine
-learns beforehand which servers the cap keeps, so that it does not trip them.
-
-Return: an ejected server is probed after a growing time, fenced (no earlier request of ours can still be
-executed), flushed if it missed writes, and only then serves.
+The engine trips by itself after failures in a row. The supervisor confirms the trip, or restores the server,
+because ejections have a cap: the last server of a pool stays, and a panic protects servers (`panics`). The
+engine learns beforehand which servers the cap keeps, so that it does not trip them. An ejected server returns
+in stages (`stages`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from heapq import heapify, heappop, heappush
 from random import Random
 from types import MappingProxyType
 
 from .causes import Cause, Reason
-from .census import Census, PoolCount
-from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
+from .census import Census
+from .decisions import Decision, ServerState, SetState
 from .duplicates import Duplicates
-from .flushing import Flushing, FlushStep, ServerStats
-from .health import OVERDUE, Event, State
+from .flushing import ServerStats
+from .health import Event, State
 from .members import Members
 from .nodes import Plan
+from .panics import Panics
 from .pasts import Past
 from .places import Place, Places
 from .processes import Kinship, Process, Seen, process_of
 from .reports import Condition, PoolReport, ServerReport
 from .servers import Server
+from .stages import ENGINE_STATES, Stages
 from .supervisor_settings import SupervisorSettings
 
 __all__ = ("Supervisor",)
-
-_ENGINE_WORD = {
-    State.UP: ServerState.UP,
-    State.EJECTED: ServerState.EJECTED,
-    State.PROBING: ServerState.EJECTED,
-    State.FENCING: ServerState.RETURNING,
-    State.FLUSHING: ServerState.RETURNING,
-}
 
 _FAILURES, _UNREACHABLE = Reason(Cause.FAILURES), Reason(Cause.UNREACHABLE)
 
@@ -63,10 +52,10 @@ class Supervisor:
         places: Places | None = None,
     ) -> None:
         self.settings: SupervisorSettings = settings or SupervisorSettings()
-        self._rng = rng
-        self._panics: set[str] = set()
         self._members = Members(plan, places)
         self._duplicates = Duplicates()
+        self._stages = Stages(self._duplicates, rng)
+        self._panics = Panics(self._stages)
         self._count_anew()
 
     def _count_anew(self) -> None:
@@ -77,6 +66,8 @@ class Supervisor:
         # These accept any process.
         self._any_process = {ids[name] for name, own in plan.server_options.items() if own.identity == "any"}
         self._duplicates.supervise(self._records, self._census, self._any_process)
+        self._stages.supervise(self._records, self._census, self.settings)
+        self._panics.supervise(self._records, self._census, self.settings.panic_share)
 
     @property
     def plan(self) -> Plan:
@@ -125,7 +116,7 @@ class Supervisor:
         """
         other = set(self._members.install(plan, now, ids, missed, unflushed, places))
         self.settings = settings or self.settings
-        self._panics.intersection_update(pool.name for pool in plan.named_pools)
+        self._panics.retain(pool.name for pool in plan.named_pools)
         self._count_anew()
         self._duplicates.retain(other, now)
         states = [
@@ -133,12 +124,9 @@ class Supervisor:
                 number, word, missed.get(number) if word is ServerState.UP else None, reason=record.reason
             )
             for number, record in self._records.items()
-            if (word := _ENGINE_WORD[record.health.state]) is not ServerState.UP or number in other
+            if (word := ENGINE_STATES[record.health.state]) is not ServerState.UP or number in other
         ]
-        # A continuing panic restores servers once more: the new pool may consist of ejected ones.
-        panics = (pool for pool in self._census.pools if pool.name in self._panics)
-        lifts = [self._restore_all(pool.members, now) for pool in panics]
-        return (*states, *(decision for lift in lifts for decision in lift), *self._watch_panics(now))
+        return (*states, *self._panics.restore_again(now), *self._panics.watch(now))
 
     def located(self, server: int, place: Place, now: float) -> tuple[Decision, ...]:
         """Sets the place of the server's address. At another place than before it goes out of service."""
@@ -183,7 +171,7 @@ class Supervisor:
         return self._records[server].tally.flushes
 
     def is_panic(self, pool: str) -> bool:
-        return pool in self._panics
+        return pool in self._panics.pools
 
     def condition(self, server: int, now: float) -> Condition:
         """The server's state for reports."""
@@ -211,7 +199,7 @@ class Supervisor:
 
     def pools(self, now: float) -> dict[str, PoolReport]:
         """A report on each pool that users named."""
-        return self._census.reports(now, self._panics)
+        return self._census.reports(now, self._panics.pools)
 
     def bad(self, pool: str) -> tuple[list[int], int]:
         """The failed or suspected servers of a pool, and the number of its servers."""
@@ -272,7 +260,7 @@ class Supervisor:
         record.suspect_at = now
         record.is_unreachable = reason.cause is Cause.UNREACHABLE
         self._census.count(server)
-        decisions = self._watch_panics(now)
+        decisions = self._panics.watch(now)
         if was_up and self.is_protected(server):
             # The engine may have tripped already: restore its state.
             record.tally.kept += 1
@@ -281,9 +269,9 @@ class Supervisor:
             return (*decisions, SetState(server, ServerState.UP, unless_stale=not is_last))
         if was_up:
             record.goes_out(reason)
-        decisions += self._move(server, Event.TRIPPED, now)
+        decisions += self._stages.move(server, Event.TRIPPED, now)
         if was_up:
-            decisions += self._watch_panics(now)
+            decisions += self._panics.watch(now)
         return tuple(decisions)
 
     def protected(self) -> frozenset[int]:
@@ -291,58 +279,11 @@ class Supervisor:
         return frozenset(filter(self.is_protected, self._records))
 
     def is_protected(self, server: int) -> bool:
-        if server not in self._census.up:
-            return False
-        pools = (self._census.pools[index].name for index in self._census.pools_with[server])
-        return self._census.is_last(server) or (
-            self._records[server].is_only_slow and any(name in self._panics for name in pools)
-        )
+        return self._panics.is_protected(server)
 
     def take_touched(self) -> set[int]:
         """The servers whose `is_protected` may have changed since the last call."""
         return self._census.take_touched()
-
-    # ---- panic ----
-
-    def _watch_panics(self, now: float) -> list[Decision]:
-        for server in self._census.suspicions.take_due(now):
-            self._records[server].suspect_at = None
-            self._census.count(server)
-        decisions: list[Decision] = []
-        # In the order of the pools; effects of a panic on an earlier pool are handled in the next call.
-        waiting = list(self._census.unwatched)
-        heapify(waiting)
-        while waiting:
-            index = heappop(waiting)
-            if index in self._census.unwatched:
-                self._census.unwatched.remove(index)
-                changes = self._watch_panic(self._census.pools[index], now)
-                for other in self._census.pools_beside(index) if changes else ():
-                    if other > index:
-                        heappush(waiting, other)
-                decisions += changes
-        return decisions
-
-    def _watch_panic(self, pool: PoolCount, now: float) -> list[Decision]:
-        is_panic = pool.bad > self.settings.panic_share * len(pool.members)
-        if is_panic is (pool.name in self._panics):
-            return []
-        self._panics ^= {pool.name}
-        self._census.touch(pool.members)
-        decisions: list[Decision] = [PanicChanged(pool.name, is_panic)]
-        return decisions + self._restore_all(pool.members, now) if is_panic else decisions
-
-    def _restore_all(self, members: tuple[int, ...], now: float) -> list[Decision]:
-        return [decision for server in members for decision in self._restore(server, now)]
-
-    def _restore(self, server: int, now: float) -> list[Decision]:
-        record = self._records[server]
-        if record.is_unreachable or record.is_foreign or record.health.state is not State.EJECTED:
-            return []
-        if record.original is not None:
-            return []
-        record.suspect_at = now
-        return self._move(server, Event.RESTORED_IN_DEBT if record.has_debts else Event.RESTORED, now)
 
     # ---- who answers ----
 
@@ -378,8 +319,8 @@ class Supervisor:
         record = self._records[server]
         if record.health.state is State.UP:
             record.goes_out(reason)
-        decisions = self._move(server, Event.TRIPPED, now)
-        return (*decisions, *self._watch_panics(now))
+        decisions = self._stages.move(server, Event.TRIPPED, now)
+        return (*decisions, *self._panics.watch(now))
 
     # ---- one process under two names ----
 
@@ -421,16 +362,10 @@ class Supervisor:
 
     def probe_answered(self, server: int, now: float) -> tuple[Decision, ...]:
         """The server gave a real answer."""
-        if self.state(server) is not State.PROBING:
-            return ()
-        record = self._records[server]
-        record.is_unreachable = False
-        record.suspect_at = None
-        self._census.count(server)
-        return tuple(self._move(server, Event.PROBE_ANSWERED, now))
+        return tuple(self._stages.probe_answered(server, now))
 
     def probe_failed(self, server: int, now: float) -> tuple[Decision, ...]:
-        return tuple(self._move(server, Event.PROBE_FAILED, now))
+        return tuple(self._stages.probe_failed(server, now))
 
     def fence_answered(
         self, server: int, still_listed: Collection[str], now: float, is_blind: bool = False
@@ -439,135 +374,21 @@ class Supervisor:
 
         `is_blind`: the server's list does not show our connections, so they may be closed.
         """
-        if self.state(server) is not State.FENCING:
-            return ()
-        record = self._records[server]
-        if record.again_at is not None:
-            return ()
-        most_s = self.settings.fence_blind_s if is_blind else self.settings.fence_listed_s
-        record.settle_lost(still_listed, now, most_s)
-        if not record.lost:
-            return tuple(self._move(server, Event.FENCED, now))
-        if now >= record.stage_ends_at:
-            return tuple(self._move(server, Event.FENCE_FAILED, now))
-        record.again_at = now + self.settings.refence_s
-        self._census.count(server)
-        return ()
+        return tuple(self._stages.fence_answered(server, still_listed, now, is_blind))
 
     def fence_failed(self, server: int, now: float) -> tuple[Decision, ...]:
-        return tuple(self._move(server, Event.FENCE_FAILED, now))
+        return tuple(self._stages.fence_failed(server, now))
 
     def flush_answered(self, server: int, stats: ServerStats, now: float) -> tuple[Decision, ...]:
         """The server has run a flush_all, or was looked at, and then sent these `stats`.
 
         A complete flush leaves the server empty: writes that it misses until it serves leave no stale value.
         """
-        record = self._records.get(server)
-        if record is None or record.health.state is not State.FLUSHING or record.again_at is not None:
-            return ()
-        if record.lost:
-            # A link was lost since the fence: its writes may still arrive after the flush.
-            return tuple(self._move(server, Event.FLUSH_FAILED, now))
-        assert record.flushing is not None
-        step = record.flushing.answered(stats, now)
-        if step is not FlushStep.DONE:
-            return self._flush_goes_on(server, step, now)
-        record.tally.flushes += 1
-        record.missed_settled = record.missed
-        record.was_away = False
-        return tuple(self._move(server, Event.FLUSHED, now))
-
-    def _flush_goes_on(self, server: int, step: FlushStep, now: float) -> tuple[Decision, ...]:
-        record = self._records[server]
-        if now >= record.stage_ends_at:
-            return tuple(self._move(server, Event.FLUSH_FAILED, now))
-        if step is FlushStep.FLUSH_NOW:
-            return tuple(self._again(server, now))
-        record.again_at = now + self.settings.flush.again_s
-        self._census.count(server)
-        return ()
+        return tuple(self._stages.flush_answered(server, stats, now))
 
     def flush_failed(self, server: int, now: float) -> tuple[Decision, ...]:
-        return tuple(self._move(server, Event.FLUSH_FAILED, now))
+        return tuple(self._stages.flush_failed(server, now))
 
     def tick(self, now: float) -> tuple[Decision, ...]:
         """Handles everything that is due. Call at `next_wakeup()`, or at any time."""
-        decisions: list[Decision] = []
-        for server in sorted(self._census.wakeups.take_due(now), key=self._census.order.__getitem__):
-            record = self._records[server]
-            if record.again_at is not None and now >= record.again_at:
-                decisions += self._again(server, now)
-            else:
-                decisions += self._move(server, OVERDUE[record.health.state], now)
-            self._census.count(server)
-        return (*decisions, *self._watch_panics(now))
-
-    def _again(self, server: int, now: float) -> list[Decision]:
-        record = self._records[server]
-        record.again_at = None
-        # The wait for this answer is a new stage, with the full timeout.
-        record.health = record.health.renewed(now, self.settings.health)
-        self._census.count(server)
-        return self._fence(server) if record.health.state is State.FENCING else self._flush(server)
-
-    def _fence(self, server: int) -> list[Decision]:
-        record = self._records[server]
-        record.fencing = frozenset(record.lost)
-        return [Fence(server, record.fencing, record.was_away)]
-
-    def _flush(self, server: int) -> list[Decision]:
-        record = self._records[server]
-        assert record.flushing is not None
-        if record.flushing.step is FlushStep.LOOK:
-            return [Look(server)]
-        return [Flush(server, record.flushing.delay_s)]
-
-    # ---- the one place where a state changes ----
-
-    def _move(self, server: int, event: Event, now: float) -> list[Decision]:
-        record = self._records.get(server)
-        if record is None:
-            return []
-        before = record.health
-        record.health = before.after(event, now, self.settings.health, self._rng)
-        if record.health is before:
-            return []
-        record.again_at = None
-        if record.health.state is State.UP:
-            record.tally.returns += 1
-            record.reason = None
-            record.is_stale = False
-            # A suspicion that has expired would only cause a tick at a past time.
-            if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
-                record.suspect_at = None
-        elif before.state is State.UP:
-            # The process may serve under its other name.
-            for duplicate in self._duplicates.of(server):
-                self._duplicates.probe_now(duplicate, now)
-        self._census.count(server)
-        decisions: list[Decision] = []
-        word = _ENGINE_WORD[record.health.state]
-        # Always confirm a trip: the engine may have set its own state meanwhile.
-        if word is not _ENGINE_WORD[before.state] or event is Event.TRIPPED:
-            # Writes missed while it is out are no reason to stay out, if it was emptied before.
-            missed = record.missed if event is Event.NOTHING_MISSED else None
-            decisions.append(SetState(server, word, missed, event is Event.RESTORED, record.reason))
-        return decisions + self._enter(server, now)
-
-    def _enter(self, server: int, now: float) -> list[Decision]:
-        """The decisions that the server's new state requires."""
-        record = self._records[server]
-        state = record.health.state
-        if state is State.PROBING:
-            return [Probe(server)]
-        if state is State.FENCING:
-            record.stage_ends_at = now + self.settings.fence_timeout_s
-            record.listed_since = {}
-            return self._fence(server)
-        if state is State.FLUSHING:
-            if not record.missed_something:
-                return self._move(server, Event.NOTHING_MISSED, now)
-            record.flushing = Flushing(self.settings.flush)
-            record.stage_ends_at = now + self.settings.flush.timeout_s
-            return self._flush(server)
-        return []
+        return (*self._stages.overdue(now), *self._panics.watch(now))

@@ -1,0 +1,198 @@
+"""A server's way through its states: an event, and the decisions that the new state requires.
+
+An ejected server is probed after a growing time, fenced (no earlier request of ours can still be executed),
+flushed if it missed writes, and only then serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from random import Random
+
+from .census import Census
+from .decisions import Decision, Fence, Flush, Look, Probe, ServerState, SetState
+from .duplicates import Duplicates
+from .flushing import Flushing, FlushStep, ServerStats
+from .health import OVERDUE, Event, State
+from .records import Record
+from .supervisor_settings import SupervisorSettings
+
+__all__ = ("ENGINE_STATES", "Stages")
+
+# The engine's state of a server in each of the supervisor's.
+ENGINE_STATES: dict[State, ServerState] = {
+    State.UP: ServerState.UP,
+    State.EJECTED: ServerState.EJECTED,
+    State.PROBING: ServerState.EJECTED,
+    State.FENCING: ServerState.RETURNING,
+    State.FLUSHING: ServerState.RETURNING,
+}
+
+
+class Stages:
+    """The only part that changes states. Call `supervise` first, and after each change of the plan.
+
+    Methods return decisions, to be carried out in order. Servers are ids; a report on one that is not in the
+    plan changes nothing. Reports are those of `Supervisor`.
+    """
+
+    def __init__(self, duplicates: Duplicates, rng: Random) -> None:
+        self._duplicates = duplicates
+        self._rng = rng
+
+    def supervise(self, records: Mapping[int, Record], census: Census, settings: SupervisorSettings) -> None:
+        self._records = records
+        self._census = census
+        self._settings = settings
+
+    def _in(self, state: State, server: int) -> Record | None:
+        """The server's record, if the server is in this state."""
+        record = self._records.get(server)
+        return record if record is not None and record.health.state is state else None
+
+    # ---- answers ----
+
+    def probe_answered(self, server: int, now: float) -> list[Decision]:
+        record = self._in(State.PROBING, server)
+        if record is None:
+            return []
+        record.is_unreachable = False
+        record.suspect_at = None
+        self._census.count(server)
+        return self.move(server, Event.PROBE_ANSWERED, now)
+
+    def probe_failed(self, server: int, now: float) -> list[Decision]:
+        return self.move(server, Event.PROBE_FAILED, now)
+
+    def fence_answered(
+        self, server: int, still_listed: Collection[str], now: float, is_blind: bool = False
+    ) -> list[Decision]:
+        record = self._in(State.FENCING, server)
+        if record is None or record.again_at is not None:
+            return []
+        most_s = self._settings.fence_blind_s if is_blind else self._settings.fence_listed_s
+        record.settle_lost(still_listed, now, most_s)
+        if not record.lost:
+            return self.move(server, Event.FENCED, now)
+        if now >= record.stage_ends_at:
+            return self.move(server, Event.FENCE_FAILED, now)
+        record.again_at = now + self._settings.refence_s
+        self._census.count(server)
+        return []
+
+    def fence_failed(self, server: int, now: float) -> list[Decision]:
+        return self.move(server, Event.FENCE_FAILED, now)
+
+    def flush_answered(self, server: int, stats: ServerStats, now: float) -> list[Decision]:
+        record = self._in(State.FLUSHING, server)
+        if record is None or record.again_at is not None:
+            return []
+        if record.lost:
+            # A link was lost since the fence: its writes may still arrive after the flush.
+            return self.move(server, Event.FLUSH_FAILED, now)
+        assert record.flushing is not None
+        step = record.flushing.answered(stats, now)
+        if step is not FlushStep.DONE:
+            return self._flush_goes_on(server, step, now)
+        record.tally.flushes += 1
+        record.missed_settled = record.missed
+        record.was_away = False
+        return self.move(server, Event.FLUSHED, now)
+
+    def _flush_goes_on(self, server: int, step: FlushStep, now: float) -> list[Decision]:
+        record = self._records[server]
+        if now >= record.stage_ends_at:
+            return self.move(server, Event.FLUSH_FAILED, now)
+        if step is FlushStep.FLUSH_NOW:
+            return self._again(server, now)
+        record.again_at = now + self._settings.flush.again_s
+        self._census.count(server)
+        return []
+
+    def flush_failed(self, server: int, now: float) -> list[Decision]:
+        return self.move(server, Event.FLUSH_FAILED, now)
+
+    # ---- time ----
+
+    def overdue(self, now: float) -> list[Decision]:
+        """Handles every stage that is due."""
+        decisions: list[Decision] = []
+        for server in sorted(self._census.wakeups.take_due(now), key=self._census.order.__getitem__):
+            record = self._records[server]
+            if record.again_at is not None and now >= record.again_at:
+                decisions += self._again(server, now)
+            else:
+                decisions += self.move(server, OVERDUE[record.health.state], now)
+            self._census.count(server)
+        return decisions
+
+    def _again(self, server: int, now: float) -> list[Decision]:
+        record = self._records[server]
+        record.again_at = None
+        # The wait for this answer is a new stage, with the full timeout.
+        record.health = record.health.renewed(now, self._settings.health)
+        self._census.count(server)
+        return self._fence(server) if record.health.state is State.FENCING else self._flush(server)
+
+    def _fence(self, server: int) -> list[Decision]:
+        record = self._records[server]
+        record.fencing = frozenset(record.lost)
+        return [Fence(server, record.fencing, record.was_away)]
+
+    def _flush(self, server: int) -> list[Decision]:
+        record = self._records[server]
+        assert record.flushing is not None
+        if record.flushing.step is FlushStep.LOOK:
+            return [Look(server)]
+        return [Flush(server, record.flushing.delay_s)]
+
+    # ---- the one place where a state changes ----
+
+    def move(self, server: int, event: Event, now: float) -> list[Decision]:
+        """Changes the server's state as `event` requires, if at all."""
+        record = self._records.get(server)
+        if record is None:
+            return []
+        before = record.health
+        record.health = before.after(event, now, self._settings.health, self._rng)
+        if record.health is before:
+            return []
+        record.again_at = None
+        if record.health.state is State.UP:
+            record.tally.returns += 1
+            record.reason = None
+            record.is_stale = False
+            # A suspicion that has expired would only cause a tick at a past time.
+            if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
+                record.suspect_at = None
+        elif before.state is State.UP:
+            # The process may serve under its other name.
+            for duplicate in self._duplicates.of(server):
+                self._duplicates.probe_now(duplicate, now)
+        self._census.count(server)
+        decisions: list[Decision] = []
+        word = ENGINE_STATES[record.health.state]
+        # Always confirm a trip: the engine may have set its own state meanwhile.
+        if word is not ENGINE_STATES[before.state] or event is Event.TRIPPED:
+            # Writes missed while it is out are no reason to stay out, if it was emptied before.
+            missed = record.missed if event is Event.NOTHING_MISSED else None
+            decisions.append(SetState(server, word, missed, event is Event.RESTORED, record.reason))
+        return decisions + self._enter(server, now)
+
+    def _enter(self, server: int, now: float) -> list[Decision]:
+        """The decisions that the server's new state requires."""
+        record = self._records[server]
+        state = record.health.state
+        if state is State.PROBING:
+            return [Probe(server)]
+        if state is State.FENCING:
+            record.stage_ends_at = now + self._settings.fence_timeout_s
+            record.listed_since = {}
+            return self._fence(server)
+        if state is State.FLUSHING:
+            if not record.missed_something:
+                return self.move(server, Event.NOTHING_MISSED, now)
+            record.flushing = Flushing(self._settings.flush)
+            record.stage_ends_at = now + self._settings.flush.timeout_s
+            return self._flush(server)
+        return []
