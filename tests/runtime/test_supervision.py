@@ -276,7 +276,7 @@ def test_connections_that_a_return_awaits_are_logged_now_and_then(
         lines.awaited(0, now, frozenset({"127.0.0.1:5001"}), now > 150, SETTINGS)
     assert caplog.messages == [
         "server a:1 still lists 1 lost connections with writes (127.0.0.1:5001): awaited for at most 10 s",
-        "server a:1 does not list our connections: 1 lost ones (127.0.0.1:5001) count as gone after 20 s",
+        "server a:1 does not list our connections: 1 lost ones (127.0.0.1:5001) count as closed after 20 s",
     ]
 
 

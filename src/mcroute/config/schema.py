@@ -160,7 +160,7 @@ PROXY = (
     Option(
         "first_use",
         Kind.TEXT,
-        "What to do with a server that the state file does not list: `trust` its items, or `flush` it first.",
+        "The treatment of servers that the state file does not list: `trust` their items, or `flush` first.",
         '"trust"',
         "trust",
         choices=("trust", "flush"),
@@ -380,7 +380,7 @@ POOL = (
         Pool,
         "identity",
         Kind.TEXT,
-        "What to do when another memcached, which ran beside the known one, answers at a server's address: "
+        "The reaction when another memcached, which ran beside the known one, answers at a server's address: "
         "`same` does not use it, `any` uses it as the server (a virtual address with a standby, or several "
         "servers behind one address), and allows several servers at one address.",
         choices=IDENTITIES,

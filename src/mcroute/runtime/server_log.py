@@ -119,7 +119,7 @@ class ServerLog:
         self._awaited_logs[server] = now + AWAITED_AGAIN_S
         name, size = self._name(server), len(connections)
         if is_blind:
-            text = "server %s does not list our connections: %d lost ones (%s) count as gone after %g s"
+            text = "server %s does not list our connections: %d lost ones (%s) count as closed after %g s"
             log.warning(text, name, size, _some(connections), settings.fence_blind_s)
         else:
             text = "server %s still lists %d lost connections with writes (%s): awaited for at most %g s"

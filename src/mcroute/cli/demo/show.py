@@ -105,7 +105,7 @@ def _tables(scene: Scene) -> RenderableType:
 
 
 def _server_table(rows: Sequence[ServerRow]) -> Table:
-    table = _table("server", "address", "process", "in the proxy's eyes")
+    table = _table("server", "address", "process", "state at the proxy")
     for row in rows:
         condition = Text(row.condition.value, style=_CONDITION_STYLES.get(row.condition, "bold red"))
         state = Text(row.state.name.lower(), style=_STATE_STYLES.get(row.state, "yellow"))

@@ -115,7 +115,7 @@ class NativeEngine:
             try:
                 job(thread)
             except RuntimeError:
-                log.exception("a thread has not been told of a limit")
+                log.exception("a thread did not take a limit")
 
     def set_limits(self, limits: Limits) -> None:
         """The limits of the process, which the threads share."""
