@@ -536,3 +536,27 @@ def test_a_server_that_leaves_as_it_is_connected_ends_no_question_by_an_exceptio
     with EmbeddedServer() as one, EmbeddedServer() as other:
         both = Pool.of("main", [one.address, other.address])
         asyncio.run(asyncio.wait_for(scenario(both, Pool.of("main", [one.address])), 10))
+
+
+def test_the_error_of_a_lookup_at_a_connection_attempt_is_no_errno(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "create_connection", fails)
+        plan = compile_plan(PoolRoute(Pool.of("main", ["127.0.0.1:1"])))
+        engine_loop = EngineLoop(Engine(plan), loop)
+        host = AsyncioLinks(engine_loop, 1)
+        events: list[LinkEvent] = []
+        host.on_event = events.append
+        host.connect(0, ServerOptions(), [("fe80::1%77", 1)], Backoff())
+        host.check(loop.time())
+        while not events:
+            await asyncio.sleep(0.001)
+            host.tell()
+        host.disconnect(0)
+        engine_loop.close()
+        assert events[0].error == errno.EHOSTUNREACH
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

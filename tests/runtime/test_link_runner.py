@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import importlib
+from pathlib import Path
+
+import pytest
 
 from mcroute import Engine
 from mcroute.policy import Backoff, Pool, PoolRoute, ServerOptions, compile_plan
 from mcroute.runtime.link_runner import LinkOrder, LinkRunner
+from tests.compiling import compile_cython
 
 OPTIONS = ServerOptions()
 
@@ -66,3 +71,12 @@ def test_a_link_made_by_an_old_address_uses_new_ones_after_its_loss() -> None:
     runner.ended(0, 0, 0, 1.0)
     runner.check(1.0)
     assert runner.take_orders() == [LinkOrder(0, 0, True, 0)]
+
+
+def test_the_engine_has_no_link_without_a_connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its requests would wait for a connection that nothing makes."""
+    compile_cython(Path(__file__).with_name("failing_links.pyx"), tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    failing = importlib.import_module("failing_links")
+    engine = Engine(compile_plan(PoolRoute(Pool.of("main", ["a:1"]))))
+    assert failing.link_counts(engine, 3, 2) == [(False, 0, 0), (False, 0, 0), (True, 3, 3)]

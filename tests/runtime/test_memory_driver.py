@@ -13,9 +13,10 @@ import pytest
 from mcroute.policy import Outcome, Pool, PoolRoute, Replicate, Server, State, compile_plan
 from mcroute.runtime.routing import Routing
 
+from . import virtual_clock
 from .memory_driver import MemoryDriver
 from .memory_network import MemoryServer, Network
-from .virtual_clock import VirtualClock
+from .virtual_clock import VirtualClock, VirtualTask
 
 A, B = Server("a", "10.0.0.1", 11211), Server("b", "10.0.0.2", 11211)
 
@@ -187,3 +188,40 @@ def test_the_runtime_serves_on_a_driver_in_memory(
 def test_one_seed_has_one_history(scenario: Callable[[World], Coroutine[Any, Any, None]]) -> None:
     assert history_of(1, scenario) == history_of(1, scenario)
     assert history_of(1, scenario) != history_of(2, scenario)
+
+
+def test_tasks_for_removed_servers_are_cancelled_in_the_order_of_their_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An order by address would differ from one run to the next."""
+    names = [f"10.0.0.{i}" for i in range(2, 26)]
+    begun: list[VirtualTask] = []
+    cancelled: list[VirtualTask] = []
+    clock = VirtualClock()
+    network = Network(clock, Random(1))
+    network.servers = {name: MemoryServer(network, i) for i, name in enumerate(names)}
+    plan = compile_plan(PoolRoute(Pool.of("main", [f"{name}:1" for name in names])))
+    routing = Routing(plan, MemoryDriver(plan, network, Random(1)), rng=Random(1))
+
+    class Noting(VirtualTask):
+        def __init__(self, clock: VirtualClock, coroutine: Coroutine[Any, Any, Any]) -> None:
+            super().__init__(clock, coroutine)
+            if "_retire" in coroutine.__qualname__:
+                begun.append(self)
+
+        def cancel(self) -> None:
+            if self in begun:
+                cancelled.append(self)
+            super().cancel()
+
+    async def life() -> None:
+        await routing.prepare()
+        routing.begin()
+        await routing.tried()
+        await routing.install(compile_plan(PoolRoute(Pool.of("main", [f"{names[0]}:1"]))))
+        await routing.close()
+
+    monkeypatch.setattr(virtual_clock, "VirtualTask", Noting)
+    clock.run(life())
+    assert len(begun) == len(names) - 1
+    assert cancelled == begun

@@ -16,6 +16,8 @@ cdef Session* session_open(Engine* engine) noexcept nogil
 cdef void session_close(Session* session) noexcept nogil
 # The server's next link; NULL without memory, or when it has LINKS_MAX.
 cdef Link* link_new(Engine* engine, Server* server) noexcept nogil
+# Undoes link_new, if it was the last call on the engine.
+cdef void link_undo(Link* link) noexcept nogil
 cdef void link_connecting(Link* link) noexcept nogil
 # Adds a step to the connection's handshake, before any request queues: the step's request, and the required prefix of
 # the reply. False if there are too many steps, or without memory.

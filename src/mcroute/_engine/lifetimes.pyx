@@ -217,6 +217,11 @@ cdef Link* link_new(Engine* engine, Server* server) noexcept nogil:
     return link
 
 
+cdef void link_undo(Link* link) noexcept nogil:
+    link.server.link_count -= 1
+    free(link)
+
+
 cdef void link_connecting(Link* link) noexcept nogil:
     link.state = LINK_CONNECTING
     link.conn.swallow = 0

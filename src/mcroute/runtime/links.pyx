@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset, strlen
 
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.lifetimes cimport (
-    link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
+    link_closed, link_connected, link_connecting, link_new, link_script, link_undo, link_withdrawn,
 )
 from mcroute._engine.links cimport link_silent_since, link_unanswered_writes
 from mcroute._engine.state cimport LINK_CLOSED, LINK_CONNECTING, LINK_READY, Server, Text
@@ -336,7 +336,12 @@ cdef bint _add(LinkTable* table, int server) noexcept nogil:
     link.index = upstream.link_count
     link.due = INFINITY
     link.link = link_new(table.engine, table.engine.servers[server])
-    if link.link == NULL or not table.driver.attach(link):
+    if link.link == NULL:
+        free(link)
+        return False
+    if not table.driver.attach(link):
+        # The engine must not divide keys among links that nothing connects.
+        link_undo(link.link)
         free(link)
         return False
     upstream.links[upstream.link_count] = link

@@ -58,7 +58,7 @@ class Routing:
         self._losses = LossLog(self.engine, self.clock, self._name)
         self.is_inherited: bool = False  # in a forked child: unusable there
         self._counts: dict[int, int] = {}  # of links: the largest number per id so far
-        self._retiring: set[Task[None]] = set()
+        self._retiring: dict[Task[None], None] = {}  # in the order of their starts
         self._freeing: Timer | None = None
         self._installing = Slots(self.clock, 1)  # one plan after the other
         self._changing = Slots(self.clock, 1)  # the plan and its links
@@ -208,8 +208,8 @@ class Routing:
         self.plan = plan
         for number in self.links.keys() - set(ids.values()):
             task = self.clock.start(self._retire(number, self.links[number]))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._retiring[task] = None
+            task.add_done_callback(self._retiring.pop)
         self.driver.schedule()
 
     def _part_from_others(self, servers: Mapping[int, Server]) -> None:
@@ -275,7 +275,7 @@ class Routing:
         self.supervision.close()
         if self._freeing is not None:
             self._freeing.cancel()
-        for retiring in self._retiring:
+        for retiring in list(self._retiring):
             retiring.cancel()
         try:
             await ended(self.clock, self._retiring)

@@ -50,13 +50,13 @@ class Slots:
 
 async def ended(clock: Clock, tasks: Iterable[Task[Any]], seconds: float | None = None) -> None:
     """Returns when all tasks are done, by a result or an exception, or after so many seconds."""
-    running = {task for task in tasks if not task.done()}
+    running = {task: None for task in tasks if not task.done()}
     if not running:
         return
     over = clock.future()
 
     def end(task: Task[Any] | None) -> None:
-        running.discard(task) if task is not None else running.clear()
+        running.pop(task, None) if task is not None else running.clear()
         if not running and not over.done():
             over.set_result(None)
 

@@ -118,8 +118,8 @@ class LinkConnection(asyncio.BufferedProtocol):
             else:
                 await loop.create_connection(lambda: self, *address)
         except OSError as failure:
-            # Some failures have no errno, nor do several failures at once.
-            error = failure.errno or errno.EHOSTUNREACH
+            # Several failures at once have no errno; that of a lookup is negative, and means something else.
+            error = max(0, failure.errno or 0) or errno.EHOSTUNREACH
         except MemoryError:
             error = errno.ENOMEM
         except Exception:

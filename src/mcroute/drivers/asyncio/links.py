@@ -30,7 +30,7 @@ class AsyncioLinks:
         self._engine_loop = engine_loop
         self._loop = engine_loop.loop
         self._runner = LinkRunner(engine_loop.engine, seed)
-        self._links: dict[tuple[int, int], Link] = {}
+        self._links: dict[int, list[Link]] = {}  # by server
         self._addresses: dict[int, list[LoopAddress] | None] = {}
         engine_loop.links = self
 
@@ -44,10 +44,10 @@ class AsyncioLinks:
         now = self._loop.time()
         known = -1 if addresses is None else len(addresses)
         self._runner.connect(server, options, backoff, known, now, are_new)
-        for index in range(options.links):
-            if (server, index) not in self._links:
-                number = self._runner.number(server, index)
-                self._links[server, index] = Link(self._engine_loop, self, server, index, number)
+        links = self._links.setdefault(server, [])
+        for index in range(len(links), options.links):
+            number = self._runner.number(server, index)
+            links.append(Link(self._engine_loop, self, server, index, number))
         self._carry_out()
 
     def links(self, servers: list[int]) -> list[list[LinkStatus]]:
@@ -75,11 +75,11 @@ class AsyncioLinks:
                 self._carry_out_one(order)
             except Exception:
                 # The other links have orders too. This one's attempt ends at its timeout.
-                log.exception("%s: an order is not carried out", self._links[order.server, order.link])
+                log.exception("%s: an order is not carried out", self._links[order.server][order.link])
         self._engine_loop.schedule()
 
     def _carry_out_one(self, order: LinkOrder) -> None:
-        link = self._links[order.server, order.link]
+        link = self._links[order.server][order.link]
         if order.closes:
             link.close()
         if order.address >= 0 and (addresses := self._addresses[order.server]) is not None:
@@ -128,13 +128,13 @@ class AsyncioLinks:
 
     async def closed(self, server: int) -> None:
         """Returns when all connections of the server are closed."""
-        links = [link for link in self._links.values() if link.server == server]
-        while any(link.ending for link in links):
+        while any(link.ending for link in self._links.get(server, ())):
             # Transports report their end in the next turn of the loop.
             await asyncio.sleep(0)
         self.tell()
 
     def detach(self) -> None:
         """In a forked child: the connections belong to the parent only."""
-        for link in self._links.values():
-            link.detach()
+        for links in self._links.values():
+            for link in links:
+                link.detach()
