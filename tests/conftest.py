@@ -6,6 +6,6 @@ import tests.preloading  # noqa: F401
 # The first is an entry point too, which trees that are not installed lack.
 pytest_plugins = ["mcroute.testing.fixtures", "pytester"]
 
-# A slow moment of the machine is not a counterexample.
+# A slow machine is no counterexample.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

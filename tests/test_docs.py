@@ -196,7 +196,7 @@ def test_the_dashboard_is_up_to_date() -> None:
 def test_expressions_are_about_metrics_that_exist(path: Path) -> None:
     known = {f"mcroute_{m.name}{part}" for m in METRICS_TABLE for part in parts_of(m)}
     text = path.read_text(encoding="utf-8").replace('\\"', '"')
-    # Behind a colon it is the name of a rule, of which it says what it is made of.
+    # After a colon it is the name of a rule, with the parts of that rule.
     named = set(re.findall(r"(?<![:\w])mcroute_[a-z_]+", text))
     assert named <= known, named - known
     labels = {label for m in METRICS_TABLE for label in m.labels}
@@ -257,7 +257,7 @@ def test_every_module_has_its_line() -> None:
 def test_decisions_are_numbered_and_listed() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Decisions")[2]
-    # A number may be missing while a decision is on its way; none is given twice.
+    # A number may be missing while a decision is being written; none is used twice.
     assert len({page.name[:4] for page in pages}) == len(pages)
     for page in pages:
         title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

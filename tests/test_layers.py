@@ -32,12 +32,12 @@ LAYERS = [
 ]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
-# The engine carries, policy decides: it knows the vocabulary of plans (nodes, options of servers, steps of
-# users' routes) and nothing that makes plans.
+# The engine executes, policy decides: of policy, the engine imports the vocabulary of plans (nodes, options
+# of servers, steps of users' routes), and no module that makes plans.
 VOCABULARY = ("mcroute.policy.nodes", "mcroute.policy.server_options", "mcroute.policy.steps")
 FORBIDDEN = {("_engine", "policy"), ("testing", "_engine")}
 
-# Below the drivers, time is an argument and bytes are handed in.
+# Below the drivers, time and bytes are arguments.
 SANS_IO = {
     "errors",
     "_hashing",

@@ -15,9 +15,9 @@ from pathlib import Path
 from mcroute.policy import Pool, PoolRoute, Server
 from tests.preloading import child_environment
 
-# Of the loop, from a connection's arrival until its handler has begun.
+# The loop's turns from a connection's arrival until its handler has begun.
 TURNS = 6
-# Closing such a socket resets the connection, whatever is under way on it.
+# Closing such a socket resets the connection, whatever is in flight.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 SCRIPT = Path(__file__).with_name("outside.py")
 
@@ -88,7 +88,7 @@ class Scripted:
         try:
             yield scripted
         finally:
-            # What has just come is accepted before: asyncio drops it, open, once the server is closed.
+            # Accepts the last connections first: once the server is closed, asyncio loses them, open.
             for _ in range(TURNS):
                 await asyncio.sleep(0)
             server.close()
@@ -111,7 +111,7 @@ class Scripted:
                     writer.write(b"VERSION 1.6\r\n")
                     continue
                 if request in (b"stats\r\n", b"stats settings\r\n"):
-                    # Nothing is held: one flush is enough.
+                    # The server is empty: one flush is enough.
                     writer.write(b"STAT curr_items 0\r\nEND\r\n")
                     continue
                 if request.startswith(b"set "):

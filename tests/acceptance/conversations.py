@@ -41,7 +41,7 @@ UNKNOWN = ("bogus", "GET", "Set", "getx", "m", "mx", "mgx", "g", "misbehave", "x
 # Up to 30 days from now; more is a point in time, which the two servers would count differently.
 GOOD_TIMES = ("0", "100", "-1", "2592000", "05", "-2147483648")
 GOOD_COUNTS = ("0", "1", "5", "007", "2147483648", "4294967295", "4294967297", "18446744073709551615")
-# No memcached reads these as numbers.
+# No memcached accepts these as numbers.
 UNREADABLE = ("x", "1x", "x1", "1e3", "0x1", "1.5", "18446744073709551616", "9" * 30, "--1", "noreply")
 # Some do, and what they make of them depends on the version and on the place: here, where it is neither the
 # client flags nor the lifetime of a store.
@@ -83,7 +83,7 @@ class Speaker:
     def conversation(self) -> Conversation:
         messages = tuple(self.message() for _ in range(self.rng.randint(1, 14)))
         tail = self.message().data if self.rng.random() < 0.2 else b""
-        # What one refuses at once, the other may refuse when the rest has come, which it never does.
+        # A request that one server refuses at once, the other may refuse at its end, which never comes.
         tail = tail if self.is_sound else b""
         cut = self.rng.randint(0, max(0, len(tail) - 1))
         return Conversation(messages, tail[:cut], self.rng.random() < 0.7)
@@ -250,7 +250,7 @@ class Speaker:
             if words[-1] == "noreply":
                 self.rows.add("a delete of the key noreply")
         elif name == "flush_all":
-            # A delay would empty the servers at a moment of their own.
+            # With a delay, each server would be emptied at its own moment.
             if not self.may_flush:
                 self.is_sound = False
                 return self.line([*words, self.some("x", "1x")])
@@ -319,7 +319,7 @@ class Speaker:
 
     def flag(self, command: str, letter: str) -> str:
         if letter in "TNR":
-            # What is gone already is counted from the server's own start when t asks for it.
+            # For an expired item, t counts from the server's own start.
             positive = [time for time in GOOD_TIMES if time[0] != "-"]
             return letter + self.number(positive).replace("-5", "5")
         if letter in "CEDJ":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "differences.md"
 CODE = re.compile(r"`([^`]+)`")
-# In what is sent, K251 stands for a key of 251 bytes, V9 for a value of 9.
+# In requests, K251 stands for a key of 251 bytes, V9 for a value of 9.
 RUN = re.compile(rb"\b([KV])(\d+)\b")
 
 

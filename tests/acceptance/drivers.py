@@ -25,7 +25,7 @@ HAS_NATIVE = importlib.util.find_spec("mcroute._loop.threads") is not None
 NATIVE = pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="no epoll"))
 LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.skipif(not HAS_UVLOOP, reason="no uvloop"))]
 DRIVERS = [*LOOPS, NATIVE]
-# A client that asks for everything does so on several: then the threads have to agree.
+# A client uses several connections for one key, so that the threads must agree.
 NATIVE_THREADS = 2
 
 Run = Callable[[Coroutine[object, object, None]], None]
@@ -76,7 +76,7 @@ def runner(driver: str) -> Run:
     """Runs a scenario to its end, on the driver's loop, for at most 50 seconds."""
 
     async def bounded(scenario: Coroutine[object, object, None]) -> None:
-        # What a signal handler raises, as the plugin's own limit does, an event loop may swallow.
+        # An event loop may swallow the exception of a signal handler, such as the plugin's own timeout.
         await asyncio.wait_for(scenario, 50)
 
     def run(scenario: Coroutine[object, object, None]) -> None:

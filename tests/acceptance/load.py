@@ -15,7 +15,7 @@ from .clients import Client
 __all__ = ("Caller", "Connect", "Connection", "Failed", "Ledger", "Load", "Tally", "connected", "spell")
 
 KEYS_EACH = 20
-# Which share of the requests is what; the rest gets several keys at once.
+# The shares of the kinds of requests; the rest are multigets.
 DELETES, SETS, GETS = 0.2, 0.3, 0.3
 
 
@@ -38,7 +38,7 @@ class Caller(Protocol):
     async def delete(self, key: str, /) -> object: ...
 
 
-# A caller for each writer, or the same one for all.
+# One caller for each writer, or one for all.
 Connect = Callable[[], contextlib.AbstractAsyncContextManager[Caller]]
 
 

@@ -12,12 +12,12 @@ from mcroute.testing import MemcachedServer
 
 __all__ = ("Faults", "Outages", "is_of_a_fault")
 
-# Out of service or not, the proxy may see for so long what has happened to a server.
+# For so long after a fault, the proxy may still log its effects, whether the server is out of service or not.
 AFTERMATH_S = 1.0
 LOOK_S = 0.02
 
 
-# What the proxy may say of a server with a fault, beside that it is out of service and serves again.
+# Lines that the proxy may log about a faulty server, besides that it is out of service and serves again.
 FAULT_LINES = (" is slow: ", ": the retry budget is spent; ", " cannot be used: ", " still lists ")
 
 

@@ -38,7 +38,7 @@ def main(path: str, *keys: str) -> None:
         for place, key in enumerate(keys):
             threading.Thread(target=ask, args=(port, key.encode(), counts, place), daemon=True).start()
         sys.stdin.read()
-        # The clients may be in the middle of anything.
+        # The clients may be in the middle of a request.
         os._exit(0)
 
 

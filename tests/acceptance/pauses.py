@@ -33,7 +33,7 @@ __all__ = ("Settings", "Tally", "run")
 POOLS = "abcd"
 SERVERS = 3  # of each pool
 KEYS = 2  # of each kind and pool at a time
-# A server may have been seen as silent, and go out of service, so long after it has gone on.
+# For so long after it continues, a server may still be ejected for its silence.
 AFTERMATH_S = 0.3
 HELD_S = 0.02
 REPLY_S = 30.0
@@ -82,7 +82,7 @@ class Key:
 
 @dataclass
 class Contender:
-    """A client's connection, and what all clients know together."""
+    """A client's connection, and the knowledge that all clients share."""
 
     number: int
     client: Client
@@ -110,7 +110,7 @@ class Contender:
             self.tally.second.append(f"lock {name}: client {self.number}, and {sorted(held)}")
         held.add(self.number)
         await asyncio.sleep(HELD_S)
-        # Before the delete is sent: even one with an unknown outcome may let the next client in.
+        # Before the delete is sent: one with an unknown outcome may let the next client add the key too.
         held.discard(self.number)
         reply = await self.line("delete", f"delete {name}\r\n")
         if reply != "DELETED":
@@ -180,7 +180,7 @@ async def _pause(servers: list[MemcachedServer], tally: Tally, settings: Setting
         server = rng.choice(servers)
         server.pause()
         tally.pauses += 1
-        # Most end before anybody notices, or when requests have just timed out.
+        # Most pauses end before the proxy notices, or when requests have just timed out.
         await asyncio.sleep(settings.longest_s * rng.random())
         server.resume()
         calm_since = time.monotonic()

@@ -33,9 +33,9 @@ KEYS = 30
 # Each pool's client does so many requests in a second, and as many go to a server that has just stopped.
 RATE = 100
 PENDING = 5
-# Until a server that goes on serves again.
+# From a server's continuation until it serves again.
 RETURN_S = 60.0
-# Stops that do not take a server out of service are tried so often.
+# Attempts to eject a server by stopping it.
 TRIES = 100
 
 
@@ -87,7 +87,7 @@ class Pair:
         self.held: list[str] = []  # old values on a server that serves again
         self.stopped = servers[0]
         self._pending: list[Connection] = []
-        # One request a key at a time: then it is known what each may see.
+        # One request per key at a time, so that the possible values of each read are known.
         self._turns = {key: asyncio.Lock() for key in self.ledger.allowed}
 
     def text(self) -> str:
@@ -136,7 +136,7 @@ class Pair:
                 self.ledger.done(key, sequence)
 
     async def others(self, rng: Random) -> None:
-        """A client beside the proxy that reads; what it reads is not looked at."""
+        """A client beside the proxy that reads; its replies are not checked."""
         keys = list(self.ledger.allowed)
         async with contextlib.AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(connected(server.port)) for server in self.servers]
@@ -152,7 +152,7 @@ class Pair:
     async def stop(self, port: int) -> None:
         self.stopped = self.rng.choice(self.servers)
         self.stopped.pause()
-        # What is being read when it stops is carried out when it goes on.
+        # Requests that are being read when the server stops are executed when it continues.
         for key in self.rng.sample(list(self.ledger.allowed), PENDING):
             client = Connection(*await asyncio.open_connection("127.0.0.1", port))
             client.writer.write(f"get {key}\r\n".encode())
@@ -174,7 +174,7 @@ class Pair:
                 for key in self.ledger.allowed:
                     await self._read(client, key)
         for server in self.servers:
-            # The server is asked last: that unlinks what it has flushed.
+            # The server itself is read last, since reads unlink flushed items.
             direct = Connection(*await asyncio.open_connection(server.host, server.port))
             tally = Tally()
             ledger = Ledger((), tally)
@@ -240,7 +240,7 @@ async def _until(log: Log, wanted: set[str], timeout_s: float) -> bool:
 
 async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, others: int) -> None:
     async with _working(pairs, port, others):
-        # The more seconds, the more different times do items have, and the deeper do they lie.
+        # More seconds give items more different times, and move them deeper into the LRU lists.
         await asyncio.sleep(rng.uniform(0.3, 2.5))
         for pair in pairs:
             await pair.stop(port)

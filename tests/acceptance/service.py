@@ -28,14 +28,14 @@ class Service:
 
     def hang_up(self, text: str) -> None:
         """Has it read another configuration."""
-        # Whole or not at all: it may still be reading, because of an earlier signal.
+        # Replaced at once: the proxy may still read the file, because of an earlier signal.
         fresh = self.file.with_suffix(".fresh")
         fresh.write_text(text)
         fresh.replace(self.file)
         self.process.send_signal(signal.SIGHUP)
 
     async def reload(self, text: str, answer: str = " INFO reloaded: ") -> str:
-        """Returns the line of the log that says what came of it."""
+        """Returns the log's line about the result."""
         self.hang_up(text)
         while answer not in (line := await self.line()):
             assert line

@@ -32,12 +32,12 @@ __all__ = ("Outcome", "Settings", "beside", "soak")
 
 SERVERS = 4
 SAMPLES = 200
-# So much of a run is warming up.
+# The share of a run that is warm-up.
 WARM_UP = 0.25
-# The rest may grow by so much from its first quarter to its last.
+# The allowed growth of the rest from its first quarter to its last.
 GROWTH_MAX, GROWTH_MAX_KIB = 0.05, 2048
 SETTLE_S = 10.0
-# Descriptors that uvloop and the like open once and keep.
+# Descriptors that uvloop and others open once and keep open.
 DESCRIPTORS_KEPT = 2
 
 
@@ -203,7 +203,7 @@ async def beside(*works: Awaitable[None]) -> AsyncIterator[None]:
 
 
 async def _settled(watch: Watch, before: int) -> int:
-    """The descriptors once clients are gone."""
+    """The descriptors after clients have disconnected."""
     until = asyncio.get_running_loop().time() + SETTLE_S
     while watch.descriptors() > before + DESCRIPTORS_KEPT and asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.1)

@@ -17,11 +17,11 @@ KEYS_EACH = 20
 # Of each client's keys the first may be large, the next ones less so.
 SIZES = (300 << 10,) * 2 + (10_000,) * 4 + (200,) * (KEYS_EACH - 6)
 PIPELINE_MAX = 16
-# Which share of the steps is what; the rest are single requests.
+# The shares of the kinds of steps; the rest are single requests.
 VANISHES, QUITS, PIPELINES = 0.01, 0.01, 0.1
-# Until the proxy has closed the connection of a client that has quit.
+# The timeout until the proxy has closed the connection of a client that has quit.
 QUIT_TIMEOUT_S = 10
-# And of the requests.
+# The same for requests.
 DELETES, SETS, GETS = 0.15, 0.25, 0.45
 
 
@@ -57,7 +57,7 @@ class SoakLedger(Ledger):
             self.soak.lost.append(f"{key}: may be {self.allowed[key]}")
 
     def give_up(self, key: str) -> None:
-        """Nobody can say when what was sent for it will be carried out: another key takes its place."""
+        """It is unknown when its requests will be executed: another key takes its place."""
         if key in self.allowed:
             del self.allowed[key], self._under_way[key]
             prefix, number, *generation = key.split("-")

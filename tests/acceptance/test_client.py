@@ -171,7 +171,7 @@ def connections(server: MemcachedServer) -> set[str]:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Forks; the child works and is gone. Returns its process id."""
+    """Forks; the child runs and exits. Returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -198,7 +198,7 @@ async def ended(pid: int) -> int:
 @needs_fork
 def test_parent_and_child_use_their_own_connections(run: Run, servers: list[MemcachedServer]) -> None:
     async def scenario() -> None:
-        # What is shown holds at any pace: on a busy machine no request is to end by time.
+        # Long timeouts, so that no request times out on a busy machine.
         unhurried = pool(servers, connect_timeout_s=30.0, reply_timeout_s=30.0, deadline_s=30.0)
         async with client_for(Replicate(unhurried, copies=2)) as client:
             await client.set_many({f"k{i}": f"k{i}" for i in range(50)})
@@ -219,7 +219,7 @@ def test_parent_and_child_use_their_own_connections(run: Run, servers: list[Memc
                 await read()
                 await client.close()
 
-            # Requests are under way in the parent when the child begins.
+            # The parent has requests in flight when the child begins.
             reading = asyncio.create_task(read())
             await asyncio.sleep(0.01)
             child = in_child(lambda: run(in_the_child()))

@@ -76,7 +76,7 @@ def test_more_clients_than_there_is_room_for_wait_until_others_close(
                         break
                 assert len(there) <= CLIENTS
                 if len(waiting) == 2 * CLIENTS:
-                    # So many are served as there is room for, and no more while these stay.
+                    # As many clients as allowed are served, and no more while these stay.
                     done, _ = await asyncio.wait(waiting.keys(), timeout=0.5)
                     assert not done
                     stats = await there[0].stats()

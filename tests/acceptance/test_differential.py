@@ -153,7 +153,7 @@ async def wrong_rows(version: str, driver: str) -> list[str]:
     async with pair(driver) as heard:
         for row in DIFFERENCES.rows.values():
             for speaker, port in ((version, heard.direct.port), ("mcroute", heard.proxy.port)):
-                # Beforehand and by itself: some requests make memcached forget what it was about to answer.
+                # Read before, and alone: some requests make memcached discard its pending replies.
                 await say(port, [prepared + MARK], MARKED, b"")
                 cell = row.answers.get(speaker)
                 how = next((how for how in ("hangs up", "waits") if cell and how in cell), "")

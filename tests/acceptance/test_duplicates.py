@@ -81,7 +81,7 @@ def test_successful_writes_are_readable_afterwards(
                 await ask(proxy.port, b"get n m\r\n") == b"VALUE n 0 2\r\n60\r\nVALUE m 0 1\r\nx\r\nEND\r\n"
             )
             assert b"STAT two:state duplicate\r\n" in await ask(proxy.port, b"stats servers\r\n")
-            # Its return is tried again and again, and what the other name holds is not flushed.
+            # Its return is tried repeatedly, and the items under the other name are not flushed.
             await asyncio.sleep(0.5)
             assert await ask(proxy.port, b"get m\r\n") == b"VALUE m 0 1\r\nx\r\nEND\r\n"
         finally:

@@ -22,7 +22,7 @@ def test_the_last_server_of_a_pool_is_asked_on_before_anybody_has_looked(
 
     async def scenario() -> None:
         async with Scripted.running() as server:
-            # However busy the machine is, it connects at the first attempt.
+            # A long timeout, so that the first attempt connects on a busy machine too.
             timeouts = {"connect_timeout_s": 10, "reply_timeout_s": 0.05, "deadline_s": 0.1}
             proxy = await start_proxy(driver, server.route(**timeouts))
             client = await Client.to(proxy)
@@ -90,7 +90,7 @@ def test_in_a_panic_a_copy_that_missed_a_write_does_not_serve_it(run: Run, drive
 @pytest.mark.skipif(not HAS_NATIVE, reason="no epoll")
 def test_when_a_server_trips_no_thread_waits_for_it_any_longer(tmp_path: Path) -> None:
     """Only the thread that counted the failures let its requests fail over."""
-    # What is looked at when it returns is not what is meant.
+    # No server returns in this test.
     settings = SupervisorSettings(HealthSettings(retry_base_s=1000, retry_cap_s=1000))
 
     async def scenario() -> None:
@@ -114,7 +114,7 @@ def test_when_a_server_trips_no_thread_waits_for_it_any_longer(tmp_path: Path) -
             for client in clients:
                 assert await client.reader.readline() == b"END\r\n"
                 await client.close()
-            # The lost one is made again.
+            # The lost link is connected again.
             while len(first.connections) < 3:
                 await asyncio.sleep(0.005)
             await proxy.close(0)

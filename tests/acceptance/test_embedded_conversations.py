@@ -21,7 +21,7 @@ pytestmark = [
 
 COUNT = 1000
 DIFFERENCES = Differences.read()
-# What 1.6.18 does not know yet, or does not heed; the embedded server is like 1.6.45.
+# Features that 1.6.18 does not know, or ignores; the embedded server is like 1.6.45.
 NEW_FLAGS = {"mg": "EC", "ms": "ECs", "md": "Ex", "ma": "E"}
 # Numbers that a server counts up for itself, and in 1.6.45 for what it refuses, too.
 COUNTED = re.compile(rb"(?P<item>VALUE \S+ \d+ \d+) \d+\r\n|(?P<flag> c)\d+")
@@ -36,7 +36,7 @@ async def difference(ports: list[int], number: int, name: str, version: str) -> 
     leave_out = NEW_FLAGS if version.startswith("1.6.18") else {}
     talk = Speaker(Random(f"embedded/{number}"), name, leave_out=leave_out).conversation()
     said = [m.data for m in talk.messages if not DIFFERENCES.meant(m.rows, version)]
-    # What `me` tells of memory and slabs is a real server's own.
+    # `me` shows memory and slabs of a real server.
     said = [message for message in said if not message.lstrip().startswith(b"me")]
     data = b"".join(message + MARK for message in said) + MARK * 300 + b"mg end%d k\r\n" % number
     replies = await asyncio.gather(*(say(port, [data], b"EN kend%d\r\n" % number, b"") for port in ports))

@@ -143,7 +143,7 @@ def test_a_foreign_process_after_an_absence(
                 assert touches(foreign) == before
                 assert b"kept" in ask(foreign, b"get theirs\r\n")
                 assert caplog.text.count(LINE) == 1
-                # Its restart is what was there before.
+                # The restarted process is the known one's.
                 await asyncio.to_thread(servers[0].start)
                 relay.target = servers[0].host, servers[0].port
                 relay.cut()
@@ -173,7 +173,7 @@ def test_a_foreign_process_behind_connections_that_break_while_idle(
             if count == 2:
                 await requests(proxy.port, 20)
             assert touches(foreign) == before
-            # The address is given back to the one that was there all the time.
+            # The known process, which ran all the time, gets its address back.
             relay.target = servers[0].host, servers[0].port
             relay.cut()
             await shown(proxy, Condition.UP)

@@ -161,7 +161,7 @@ CLIENTS: list[tuple[str, Callable[[Ports, dict[str, Any]], None], dict[str, Any]
     CLIENTS,
     ids=[f"{row[0]}-{i}" for i, row in enumerate(CLIENTS)],
 )
-# What other people's clients leave open is not ours to mend.
+# Connections that other projects' clients leave open are not tested here.
 @pytest.mark.filterwarnings("ignore")
 def test_values_that_a_client_wrote_are_found(
     ports: Ports,

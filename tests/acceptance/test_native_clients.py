@@ -152,7 +152,7 @@ def test_a_client_that_half_closes_and_does_not_read_gets_all_later(
             await client.ask(SET)
             client.writer.write(b"get big\r\n" * 1000)
             client.writer.write_eof()
-            # Longer than the proxy needs to fill what takes its replies.
+            # Longer than the proxy needs to fill the buffers for its replies.
             other = await Client.to(proxy)
             for _ in range(50):
                 await other.get("big")
@@ -182,7 +182,7 @@ def test_a_thousand_idle_clients(run: Run, driver: str, server: EmbeddedServer) 
             for _ in range(IDLE // 100):
                 clients += await asyncio.gather(*(Client.to(proxy) for _ in range(100)))
             await until_sessions(proxy, IDLE)
-            # They wait for nothing, and nothing is kept for them.
+            # No replies are due to them, and none are queued.
             assert buffered(proxy) < MEGABYTE // 4
             for client in clients[::50]:
                 assert await client.ask(b"get k\r\n") == b"END\r\n"
@@ -243,7 +243,7 @@ def test_without_descriptors_clients_wait_and_those_that_are_there_are_served(
         for _ in range(20):
             assert await served.ask(b"get k\r\n") == b"END\r\n"
             await asyncio.sleep(0.05)
-        # Of a second and more: a listener that is always ready would take all of it.
+        # Of more than a second: a listener that is always ready would use all of it.
         assert cpu_s() - before < 0.5
         for client, reply in zip(clients, first, strict=True):
             if reply in done:
@@ -280,7 +280,7 @@ def test_the_replies_of_a_batch_do_not_wait_for_a_server_that_says_nothing(run: 
                 client.writer.write(b"get %s\r\nget %s\r\n" % (keys[0], keys[1]))
                 writer, request = await prompt.asked()
                 assert request == b"get %s\r\n" % keys[0]
-                # The other one has been asked too, or else this would not be a batch.
+                # The other server has got its requests too, or this would be no batch.
                 other, _ = await silent.asked()
                 writer.write(b"END\r\n")
                 assert await asyncio.wait_for(client.reader.readline(), 10) == b"END\r\n"

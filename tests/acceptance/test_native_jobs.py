@@ -50,7 +50,7 @@ def notify_fd() -> Iterator[int]:
 def test_a_job_that_a_loop_does_not_begin_raises_and_is_not_done_later(notify_fd: int) -> None:
     loop = LoopThread(notify_fd, 1, 0.02)
     loop.will_run()
-    # Nobody runs it: it hangs, as seen from here.
+    # No thread runs it: the loop hangs, as seen from here.
     with pytest.raises(RuntimeError, match="has answered nothing"):
         loop.stop()
     with pytest.raises(RuntimeError, match="has answered nothing"):
@@ -96,7 +96,7 @@ def test_a_proxy_closes_though_a_thread_hangs(monkeypatch: pytest.MonkeyPatch) -
         is_over.set()
         for thread in hanging:
             thread.join()
-        # Descriptors go with the loops, which an error's traceback may hold.
+        # Descriptors are closed with the loops, to which an error's traceback may refer.
         gc.collect()
 
 
@@ -144,13 +144,13 @@ def test_no_thread_serves_by_another_plan_before_all_do(notify_fd: int) -> None:
         installing.start()
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
-            # What it begins before the other one is asked is answered by the previous plan.
+            # Requests that it begins before the other thread's job run by the previous plan.
             while True:
                 client.sendall(b"get k\r\n")
                 assert client.recv(100) == b"END\r\n"
         client.settimeout(10)
         with run_by_a_thread(late):
-            # It may have begun in the turn before.
+            # The request may have begun in the turn before.
             assert client.recv(100) in (b"END\r\n", b"SERVER_ERROR another plan\r\n")
             installing.join()
             client.sendall(b"get k\r\n")
@@ -217,7 +217,7 @@ def test_servers_go_out_and_come_back_without_waiting_for_a_thread(
     engine.install(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))))
     for loop in loops:
         loop.will_run()
-    # Nobody runs them: they hang, as seen from here.
+    # No thread runs them: the loops hang, as seen from here.
     with pytest.raises(RuntimeError, match="has answered nothing"):
         loops[0].clients()
     for server in range(2):
@@ -247,7 +247,7 @@ def test_all_threads_share_a_servers_state_word_when_one_admits_its_plan_late(
                 await proxy.reload(plan)
                 proxy.engine._shared.set_state(proxy.engine.server_ids()[server.address], ServerState.EJECTED)
                 name = server.address.encode()
-                # Without an await: the supervisor would put the last one back.
+                # Without an await, during which the supervisor would restore the last one.
                 for _ in range(8):
                     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
                         client.sendall(b"get k\r\n")

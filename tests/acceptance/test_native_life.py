@@ -74,7 +74,7 @@ def test_closing_waits_for_requests_in_flight(run: Run, driver: str) -> None:
             middle.writer.write(b"set k 0 0 10\r\nabc")
             (writer, _), _ = await server.asked(), await server.asked()
             closing = asyncio.create_task(proxy.close(20))
-            # Who waits for nothing goes at once, also in the middle of a request.
+            # A client without pending replies is closed at once, also in the middle of a request.
             assert await idle.reader.read() == await middle.reader.read() == b""
             with pytest.raises(OSError):
                 await Client.to(proxy)

@@ -251,7 +251,7 @@ def test_more_events_than_one_call_takes_are_all_handled() -> None:
                 for relay in relays:
                     relay.cut()
                 await connected(2)
-                # The supervisor has its event: nothing waits for the connection any more.
+                # The supervisor has its event: the connection is no longer awaited.
                 while proxy.supervision._missed_before_loss:
                     await asyncio.sleep(0.01)
 

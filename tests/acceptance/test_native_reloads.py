@@ -123,7 +123,7 @@ def test_late_events_of_removed_servers_do_not_count_for_servers_with_their_ids(
                     [one.address, two.address],
                 )
             )
-            # As if what they were asked had been answered at the last moment: their links are not closed yet.
+            # As if their requests were answered at the last moment: their links are not closed yet.
             async with NativeService(first, threads=2, upkeep=Upkeep(retire_timeout_s=0)) as proxy:
                 await proxy.start()
                 admit = proxy.engine.admit
@@ -131,7 +131,7 @@ def test_late_events_of_removed_servers_do_not_count_for_servers_with_their_ids(
                 def admit_slowly(plan: Plan, renamed: Mapping[Identity, Identity]) -> Mapping[str, int]:
                     ids = admit(plan, renamed)
                     if plan is other:
-                        # Meanwhile those that left are tried, and refuse.
+                        # Meanwhile the departed servers' links are retried, and refused.
                         time.sleep(0.6)
                     return ids
 
@@ -145,7 +145,7 @@ def test_late_events_of_removed_servers_do_not_count_for_servers_with_their_ids(
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.05)
                 assert {proxy.supervision.supervisor.state(number) for number in before} == {State.UP}
-                # They have their own events: none of their first connection is left.
+                # The servers have their own events, and none of their first connections.
                 assert proxy.supervision._missed_before_loss == {}
                 client = await Client.to(proxy)
                 for i in range(50):

@@ -194,7 +194,7 @@ def test_a_late_write_of_one_thread_is_not_overtaken_by_another(tmp_path: Path) 
                 assert line == b"get other\r\n"
                 others_link.write(b"END\r\n")
                 assert await other.reader.readline() == b"END\r\n"
-                # The thread's own link is in order: what is asked next stands behind it.
+                # The thread's own link is in order: its next request waits behind the write.
                 one.writer.write(b"get k\r\n")
                 assert (await server.asked())[1] == b"get k\r\n"
                 writer.write(b"STORED\r\nVALUE k 0 1\r\n1\r\nEND\r\n")

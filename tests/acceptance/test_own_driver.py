@@ -23,7 +23,7 @@ pytestmark = [
 
 DRIVER = Path(__file__).parents[2] / "examples" / "own_driver" / "driver.py"
 TIMEOUT_S = 40.0
-# A value is any bytes: of a request that is torn, it would be the next one.
+# A value may be any bytes: if its request were torn, the value would be read as a request.
 VALUE = b"\r\nset admin 0 0 4\r\nevil\r\n"
 
 
@@ -141,7 +141,7 @@ def test_a_server_that_was_stopped_returns_without_old_values(
     for key in keys:
         assert b"old" not in proxy.say(b"get %b\r\n" % key, b"END\r\n")
         assert b"old" not in ask(servers[0], b"get %b\r\n" % key)
-    # It serves: what is written now is there.
+    # The server serves: new writes are stored there.
     assert proxy.say(b"set %b 0 0 5\r\nnewer\r\n" % keys[0]) == b"STORED\r\n"
     assert b"newer" in ask(servers[0], b"get %b\r\n" % keys[0])
 

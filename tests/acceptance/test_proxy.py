@@ -33,7 +33,7 @@ def servers() -> Iterator[list[MemcachedServer]]:
 
 
 def pool(servers: list[MemcachedServer], **options: float) -> Pool:
-    # A slow moment of the machine, or a sanitizer, is no fault of a server's.
+    # A slow machine, or a sanitizer, must not look like a failed server.
     timeouts = {"reply_timeout_s": 5.0, "deadline_s": 10.0}
     return Pool("main", Pool.of("main", [s.address for s in servers]).servers, **{**timeouts, **options})
 
@@ -218,7 +218,7 @@ def test_a_server_behind_an_address_translation_returns_after_a_while(
         ):
             await load.rounds(300)
             while proxy.supervision.supervisor.state(0) is State.UP:
-                # Only a connection with a write on it takes the server out.
+                # Only the loss of a connection with a write ejects the server.
                 relay.cut()
                 await asyncio.sleep(0.01)
             await until_state(proxy, State.UP, 0)
@@ -242,7 +242,7 @@ def test_requests_to_a_stopped_server_end_with_an_error(
             for _ in range(6):
                 assert (await client.ask(b"get a\r\n")).startswith(b"SERVER_ERROR ")
             servers[0].resume()
-            # The last server of a pool is kept: no return is needed. Threads hear of that a moment later.
+            # The last server of a pool stays in service, without a return; threads learn it later.
             while (reply := await client.ask(b"get a\r\n")).startswith(b"SERVER_ERROR "):
                 await asyncio.sleep(0.001)
             assert reply + await client.reader.readuntil(b"END\r\n") == b"VALUE a 0 1\r\na\r\nEND\r\n"

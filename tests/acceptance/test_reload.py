@@ -113,7 +113,7 @@ def test_no_reload_makes_a_client_see_an_error(
                 await traffic.some(50)
             await proxy.reload(config(port, all_five, copies=3))
             await traffic.some()
-        # Not stale: where keys move to and fro, old values stay behind (docs/operations.md).
+        # Not stale: when keys move to and fro, old values stay on their servers (docs/operations.md).
         total = traffic.tally.total()
         assert (total.errors, total.wrong, traffic.tally.examples if total.errors else []) == (0, 0, [])
 
@@ -137,7 +137,7 @@ def test_a_server_that_died_may_be_taken_out_and_put_back(
             await traffic.some()
             await proxy.reload(config(port, others))
             await traffic.some()
-            # Still dead: it cannot be flushed, and begins out of service.
+            # The server is still down: it cannot be flushed, and begins out of service.
             await proxy.reload(config(port, everybody))
             await traffic.some()
             servers[1].start()

@@ -89,7 +89,7 @@ def test_servers_that_were_in_order_keep_their_values(loop: str, number: int, tm
             async with service(loop, file, text, port) as proxy:
                 client = await Client.to(proxy)
                 await write(client, "now")
-                # What is connected now is written down.
+                # Long enough to write the present connections to the state file.
                 await asyncio.sleep(0.2)
                 await end(proxy.process, number)
                 client.reset()

@@ -97,7 +97,7 @@ def test_a_server_that_does_not_answer_keeps_the_others_for_less_than_the_deadli
                     replies = await asyncio.gather(*asked, ask(proxy, b"stats settings"))
                     assert {rows(reply)["b:error"] for reply in replies} == {"no answer in 2.4 s"}
                     assert rows(replies[-1])["a:maxconns"] == "1024"
-                    # Those who ask the same meanwhile share the answer.
+                    # Concurrent calls share the answer.
                     assert server.asked < 20
                 finally:
                     await proxy.close(0.1)

@@ -1,4 +1,4 @@
-"""Connections that a firewall has forgotten: nothing comes back on them, and new ones work at once."""
+"""Connections that a firewall has lost: no byte comes back on them, and new ones work at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mcroute.policy import PoolRoute
 from .clients import Client, Scripted
 from .drivers import DRIVERS, runner, start_proxy
 
-# An engine gives a link up by itself when a reply is so much overdue, in seconds.
+# The engine closes a link when a reply is overdue for so many seconds.
 ORPHAN_AGE_S = 10.0
 
 
@@ -58,7 +58,7 @@ def test_a_silent_link_is_replaced_when_the_server_answers_on_another_connection
             server.forget()
             began = asyncio.get_running_loop().time()
             while await client.ask(b"get k\r\n") != b"END\r\n":
-                # It is the last server of its pool, and kept: nothing but a new link helps.
+                # It is the last server of its pool, and stays in service: only a new link helps.
                 assert asyncio.get_running_loop().time() < began + ORPHAN_AGE_S
             await client.close()
             await proxy.close()

@@ -92,13 +92,13 @@ def test_both_proxies_show_the_settings_of_all_servers_while_one_dies(driver: st
                 dying = [asyncio.create_task(client.stats("settings")) for client in clients]
                 servers[2].kill()
                 replies = list(await asyncio.gather(*dying))
-                # Until both know; what one of them has found the other finds alone.
+                # Until both proxies know: each finds it by itself.
                 while not all("c:state" in reply for reply in replies[-2:]):
                     await asyncio.sleep(0.02)
                     replies += await asyncio.gather(*(client.stats("settings") for client in clients))
                 for reply in replies:
                     assert (reply["a:maxconns"], reply["b:maxconns"]) == ("1024", "1024")
-                    # That nobody listens is known at once: it is not waited for.
+                    # A refused connection is known at once: no timeout passes.
                     assert not reply.get("c:error", "").startswith("no answer")
                 assert {reply["c:state"] for reply in replies[-2:]} <= {"ejected", "probing"}
                 for client, other in (clients, clients[::-1]):

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"),
 ]
 
-# Nothing returns because time has passed.
+# No server returns because time has passed.
 HEALTH = HealthSettings(retry_base_s=0.1, retry_cap_s=0.2)
 SETTINGS = SupervisorSettings(HEALTH, refence_s=0.05, fence_listed_s=1000.0, fence_blind_s=1000.0)
 
@@ -55,7 +55,7 @@ def test_a_server_on_a_unix_socket_returns_when_nothing_of_ours_is_left(
                 servers[0].kill()
                 await asyncio.to_thread(servers[0].start)
             else:
-                # Only now: a fence in between has closed the links that did not answer.
+                # Only now, because a fence has closed the links that did not answer.
                 while not supervisor._records[0].lost:
                     await asyncio.sleep(0.01)
                 servers[0].resume()

@@ -119,7 +119,7 @@ def test_an_error_for_a_lost_connection(driver: str, run: Run) -> None:
                 while not any(links.unanswered for links in proxy.supervision.links.values()):
                     await asyncio.sleep(0.01)
                 server.kill()
-                # The error has the supervisor's words, even before the supervisor has the event.
+                # The error has the supervisor's text, even before the supervisor has the event.
                 said = f"SERVER_ERROR server {server.address}: its connection was lost: "
                 assert await asking in {said + why_lost(error) for error in (0, errno.ECONNRESET)}
             finally:
@@ -193,7 +193,7 @@ LOST = r"its connection was lost with writes in flight \(\d\)"
     ("request_line", "dies", "why"),
     [
         (READS, False, re.escape("too many failures in a row (trip_after)")),
-        # A thread that had no write on its connection may be the first to tell, by its next attempt.
+        # A thread without a write on its connection may report first, by its next attempt.
         (WRITES, True, f"({MISSED}|{LOST})(: .+)?|{REFUSED}|{CLOSED}"),
     ],
     ids=["reads of a silent server", "writes to a server that dies"],
@@ -204,7 +204,7 @@ def test_the_log_names_the_rule_that_ejected_a_server(
     async def scenario() -> None:
         with EmbeddedServer() as one, EmbeddedServer() as other:
             servers = Pool.of("main", [one.address, other.address]).servers
-            # Nothing but a loss ends a write in time; and no new connection's handshake is what fails first.
+            # Only a lost connection ends the write in time, and no handshake fails before.
             timeout_s = 20 if dies else 0.2
             limits = {"connect_timeout_s": 20, "reply_timeout_s": timeout_s, "deadline_s": 20}
             pair = Pool("main", servers, trip_after=99 if dies else 1, **limits)

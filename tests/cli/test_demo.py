@@ -17,7 +17,7 @@ from mcroute.cli.demo.load import Client, Load
 from mcroute.cli.demo.tally import Counts, Latencies, Tally
 from mcroute.testing import EmbeddedServer, find_memcached
 
-# Short, and gentle to a busy machine.
+# A short run with a light load.
 SHORT = ["--duration", "2", "--clients", "8", "--keys", "100", "--rate", "200"]
 REAL = pytest.param([], marks=pytest.mark.skipif(find_memcached() is None, reason="no memcached on the PATH"))
 
@@ -106,7 +106,7 @@ def test_a_wrong_value_is_noticed(value, verdict):
         await load.fill()
         loading = asyncio.create_task(load.run())
         intruder = await Client.to(server.port)
-        # The load writes too, so that a wrong value may be gone before it is read.
+        # The load writes too, so that a wrong value may be overwritten before it is read.
         while not getattr(tally.counts, verdict):
             await intruder.set("key:0", value)
             await asyncio.sleep(0.001)

@@ -95,7 +95,7 @@ def test_links_are_made_again_while_clients_wait(arguments: list[str], tmp_path:
         for server in servers:
             server.kill()
             until(lambda: set(first.states()) != {"up"})
-            # Clients that wait are looked at meanwhile.
+            # The proxy checks waiting clients meanwhile.
             time.sleep(0.5)
             server.start()
             until(lambda: set(first.states()) == {"up"})
@@ -103,7 +103,7 @@ def test_links_are_made_again_while_clients_wait(arguments: list[str], tmp_path:
             assert first.ask(b"set %b 0 0 1\r\nv\r\n" % key) == [b"STORED\r\n"]
             assert first.ask(b"get %b\r\n" % key, b"END\r\n")[1:] == [b"v\r\n", b"END\r\n"]
         assert int(first.stats()["curr_connections"]) == room
-        # As those that are served leave, all others are.
+        # As served clients disconnect, all others are served.
         waiting = {client.socket: client for client in clients}
         while waiting:
             ready, _, _ = select.select(list(waiting), [], [], LIMIT_S)

@@ -65,7 +65,7 @@ def port(file: Path) -> Iterator[int]:
             process.stderr.read()
 
 
-# In a process of its own: Django keeps objects that refuse to be looked at before it is configured.
+# In a separate process: Django keeps objects that raise before it is configured.
 APPLICATION = """
 import sys
 from django.core.cache import CacheHandler

@@ -102,7 +102,7 @@ def test_a_signal_ends_the_proxy_when_received_requests_are_answered(proxy, serv
             other.sendall(b"version\r\n")
             assert other.recv(100).startswith(b"VERSION")
         process.send_signal(number)
-        # The listener goes first: from then on the proxy is ending, and only then may the server answer.
+        # The listener closes first: then the proxy is draining, and only then may the server answer.
         await_refusal(port)
         server.resume()
         ask(client, b"", b"VALUE k 0 1\r\nx\r\nEND\r\n" * 2)
@@ -123,7 +123,7 @@ def test_a_second_signal_ends_the_proxy_at_once(proxy, server):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == -signal.SIGTERM
     server.resume()
-    # An answer shows that the server is done with what the proxy left, and idle.
+    # An answer shows that the server has executed the proxy's last requests, and is idle.
     with socket.create_connection((server.host, server.port), timeout=10) as direct:
         ask(direct, b"get other\r\n", b"END\r\n")
         server.kill()

@@ -80,11 +80,11 @@ def test_a_client_that_stays_is_served_by_the_new_servers(proxy, servers):
         assert proxy.reload(text(proxy.port, other)) == changed
         assert ask(client, b"get k\r\n") == b"END\r\n"
         with socket.create_connection((one.host, one.port), timeout=10) as direct:
-            # Nobody needs the link to the server that has left, and it is closed.
+            # The link to the departed server is needed by no request, and is closed.
             while b"STAT curr_connections 1\r\n" not in ask(direct, b"stats\r\n"):
                 pass
         assert proxy.reload(text(proxy.port, other)) == "INFO reloaded: servers 1, the same"
-        # What left is as empty as if it had been asked all the time.
+        # The departed server was flushed, like one that stayed.
         proxy.reload(text(proxy.port, one))
         assert ask(client, b"get k\r\n") == b"END\r\n"
 

@@ -21,7 +21,7 @@ SERVERS = [f"10.0.0.{i}:11211" for i in range(1, 6)]
 VECTORS = Path(__file__).parents[1] / "vectors" / "placement"
 VECTOR_KEYS = [bytes.fromhex(line) for line in (VECTORS / "keys.txt").read_text().split()]
 CASES = [case for path in sorted(VECTORS.glob("*.json")) for case in json.loads(path.read_text())]
-# What nobody can guess from keys and servers.
+# Options that keys and servers do not reveal.
 TOLD = {"salt", "tags", "weights", "seed", "prefix", "username", "password", "resolved", "vnodes", "replicas"}
 
 

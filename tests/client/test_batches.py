@@ -158,7 +158,7 @@ def test_other_tasks_run_meanwhile(method: str) -> None:
             counting.cancel()
         return turns
 
-    # One while the keys are looked at, and more while they are sent, for each 250 of them at least.
+    # One turn while the keys are checked, and at least one for each 250 keys sent.
     assert asyncio.run(scenario()) > 20_000 / 250
 
 
@@ -226,7 +226,7 @@ def test_a_server_that_hangs_is_waited_for_once(embedded_server: EmbeddedServer,
             ):
                 with pytest.raises((RequestTimeout, ServerLost)) as failed:
                     await ask
-                # Those of the first batch are not told of without a reply: they were sent.
+                # Without replies, keys of the first batch are not reported: they were sent.
                 assert failed.value.keys == tuple(keys[1000:] if noreply else keys)
             with pytest.raises((RequestTimeout, ServerLost)) as failed:
                 await client.get_many(keys)

@@ -61,7 +61,7 @@ def client_of(*servers: EmbeddedServer, copies: int = 1, **options: Any) -> Clie
 # ---- results ----
 
 # Method, arguments, keywords; the same is asked of pymemcache, in the same order. "TOKEN" stands for what the
-# last gets has brought.
+# last gets has returned.
 CONVERSATION: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("get", ["a"], {}),
     ("get", ["a", "fallback"], {}),
@@ -300,7 +300,7 @@ def test_the_route_refuses() -> None:
     async def scenario() -> None:
         async with Client(Error("closed for today")) as client:
             for method, arguments in ASKING:
-                # Of a multiget, whose parts may fail for several reasons, only the class is told.
+                # A multiget's parts may fail for several reasons: only the class is reported.
                 words = None if method == "get_many" else "closed for today"
                 with pytest.raises(ServerRefused, match=words):
                     await getattr(client, method)(*arguments)
@@ -358,7 +358,7 @@ def test_too_many_in_flight(server: EmbeddedServer) -> None:
             await client.set("a", 1)
             calls = client._calls
             assert calls is not None
-            # Without a turn of the loop, in which some would end.
+            # Without a turn of the loop, in which some requests would end.
             assert [calls._sent(b"set a 0 0 1\r\n2\r\n") for _ in range(65_536)] == [None] * 65_536
             with pytest.raises(Overloaded, match="set 'a': 65536 calls are in flight") as refused:
                 await client.set("a", 3, noreply=True)
@@ -369,7 +369,7 @@ def test_too_many_in_flight(server: EmbeddedServer) -> None:
             with pytest.raises(Overloaded) as refused:
                 await client.set_many({"b": 1, "c": 2})
             assert refused.value.keys == ("b", "c")
-            # They are answered, and all is as before.
+            # The requests are answered, and the client works as before.
             while True:
                 try:
                     assert await client.get("a") == b"2"
@@ -417,7 +417,7 @@ def test_a_cancelled_request_leaves_the_link_in_step(server: EmbeddedServer) -> 
             assert await client.get("b") == b"B"
             assert await asyncio.gather(*tasks, return_exceptions=True) != []
             assert all(task.cancelled() for task in tasks)
-            # What was under way goes on unobserved.
+            # Requests in flight run on unobserved.
             assert await client.get_many(["c", "d"]) == {"c": b"1", "d": b"2"}
 
     asyncio.run(scenario())
@@ -469,7 +469,7 @@ def test_a_client_connects_at_its_first_request(server: EmbeddedServer) -> None:
     async def scenario() -> None:
         client = client_of(server)
         assert await asyncio.gather(client.set("a", 1), client.set("b", 2)) == [True, True]
-        # Another one asks how large values may be, and goes.
+        # The connection that asks for the limit of values closes.
         while b"curr_connections 1" not in server.stats([]):
             await asyncio.sleep(0.01)
         await client.close()

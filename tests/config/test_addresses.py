@@ -179,7 +179,7 @@ def test_a_weight_that_gives_a_server_no_key_is_refused_with_the_least_that_does
 @pytest.mark.filterwarnings("ignore::mcroute.errors.PlacementWarning")
 def test_copies_that_an_inherited_placement_has_no_server_for_are_refused(options: str) -> None:
     text = f"{SMALL}placement = {{ {options} }}\n"
-    # Without copies it is what the other system does.
+    # Without copies, the other system does the same.
     assert parse_config(text).pools[0].reach() == 1
     assert refused(text + "copies = 2").startswith("pools.main.copies: 2 copies, but a key has at most 1: ")
 

@@ -33,7 +33,7 @@ def toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {toml(v)}" for key, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(toml(v) for v in value) + "]"
-    # What JSON calls NaN and Infinity, TOML calls nan and inf, as Python does.
+    # JSON's NaN and Infinity are nan and inf in TOML, as in Python.
     return repr(value) if isinstance(value, float) else json.dumps(value)
 
 

@@ -19,14 +19,14 @@ def test_options_of_routes_are_the_arguments_of_their_classes():
 
 def test_options_of_pools_are_the_arguments_of_the_class():
     arguments = {field.name for field in fields(Pool) if field.init} - {"name"}
-    # How many copies a pool keeps is its routes' matter in Python.
+    # In Python, routes set the number of copies.
     assert {option.name for option in POOL} == arguments | {"copies"}
 
 
 def test_options_of_health_are_the_settings_of_the_supervisor():
     assert [option.name for option in HEALTH] == [field.name for field in fields(HealthSettings)]
     assert [option.name for option in PANIC] == [
-        # How a flush is made certain is not the operator's to choose.
+        # The repetition of a flush is no option of operators.
         f.name
         for f in fields(SupervisorSettings)
         if f.name not in ("health", "flush")

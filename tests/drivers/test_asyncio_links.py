@@ -241,7 +241,7 @@ def test_no_memory_for_a_servers_bytes_closes_only_its_connection(
                 monkeypatch.setattr(connection, "_engine", failing)
             for writer in list(w.got):
                 writer.write(b"?\r\n")
-            # What the others have heard is no reply of a request: they are out of step, and closed too.
+            # The other links received bytes without a request: they are out of step, and closed too.
             await w.until(lambda: len(w.observer.lost) == LINKS)
             assert failing.has_failed
             await w.until(lambda: w.links.are_connected and len(w.got) == LINKS)
@@ -344,7 +344,7 @@ def test_something_that_is_no_memcached_is_not_asked_for_values(caplog: pytest.L
         await listener.wait_closed()
 
     asyncio.run(asyncio.wait_for(scenario(), 50))
-    # The last connection may end before it has said anything.
+    # The last connection may end before it has sent a byte.
     assert set(received) - {b""} == {b"version\r\n"}
     assert "is no memcached: it answers b'HTTP/1.1 400 Bad Request' to version" in caplog.text
 
@@ -371,7 +371,7 @@ def test_a_link_without_descriptor_or_memory_is_made_later_and_its_server_has_no
             assert left == [0]
             assert w.observer.out_of_resources_times > 0
             assert w.observer.failed == 0
-            # It is used as ever.
+            # The link is used as before.
             w.send(b"get k\r\n")
             await w.until(lambda: any(w.got.values()))
 
@@ -428,7 +428,7 @@ def test_an_attempt_that_fails_at_once_leaves_the_next_one_in_place(tmp_path: Pa
                     each for each in w.engine_loop.connections.values() if isinstance(each, LinkConnection)
                 ]
                 assert len(flushed) == LINKS
-                # Else the link closes the wrong one at the end.
+                # Otherwise the link closes the wrong connection at the end.
                 assert [each.link.connection for each in flushed] == flushed
             finally:
                 for writer in list(w.got):
@@ -457,7 +457,7 @@ def test_an_attempt_that_is_given_up_is_no_failure_of_the_server() -> None:
         assert not tried.done()
         links.close()
         await links.closed()
-        # Who waits for the first attempts waits no longer.
+        # The wait for the first attempts ends.
         await tried
         engine_loop.close()
         assert [event for event in events if event.has_failed] == []
@@ -529,7 +529,7 @@ def test_a_server_that_leaves_as_it_is_connected_ends_no_question_by_an_exceptio
             await asyncio.sleep(0)
             supervision.connected(number)
             [task] = supervision._identities.tasks
-            # In the same turn of the loop: the question has not begun.
+            # In the same turn of the loop: the lookup has not begun.
             del supervision._supervised.servers[number]
             await task
 

@@ -1,4 +1,4 @@
-"""Names that are looked up: who is silent, slow or unknown holds nobody else up."""
+"""Names that are looked up: a silent, slow or unknown one delays no other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_silent_names_do_not_keep_others_waiting() -> None:
         names = Names(here=["10.0.0.1"])
         lookups = Lookups(LookupThreads(names, 3))
         try:
-            # More than there are threads, but for one.
+            # All threads but one.
             dead = await asyncio.gather(
                 *(lookups.find(f"dead{i}", 0.01) for i in range(2)), return_exceptions=True
             )

@@ -1,4 +1,4 @@
-"""Descriptors and memory run out: whoever takes them waits or is closed, servers stay in service."""
+"""Descriptors and memory run out: the clients that use them wait or are closed, servers stay in service."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_link_without_a_descriptor_waits_and_its_server_has_not_failed(
             async with await start_proxy(driver, Replicate(pool, copies=2)) as proxy:
                 client = await Client.to(proxy)
                 assert await client.ask(b"set k 0 0 1\r\nx\r\n") == b"STORED\r\n"
-                # Of every thread: what is still being made would be made by a relay that may open nothing.
+                # In every thread: a later connection would need a descriptor of the relay.
                 while proxy.supervision.links[0].connected < len(proxy.supervision.links[0]):
                     await asyncio.sleep(0.01)
                 with no_descriptors():
@@ -73,7 +73,7 @@ def test_a_client_that_reads_nothing_is_closed_and_harms_nobody(driver: str) -> 
     async def scenario() -> None:
         with EmbeddedServer() as server:
             members = (Server.parse(server.address),)
-            # With long timeouts: how busy the machine is does not matter here.
+            # With long timeouts, so that a busy machine does not matter.
             pool = Pool("main", members, reply_timeout_s=20, deadline_s=30)
             limits = Limits(reply_memory_max=SHARE)
             async with await start_proxy(driver, PoolRoute(pool), limits=limits, threads=1) as proxy:

@@ -96,7 +96,7 @@ cdef class Loop:
     cdef Engine engine
     cdef Conn* client
     cdef Conn* link
-    cdef PyThread_type_lock gate        # without it, who waits for the turn's end might wait for long
+    cdef PyThread_type_lock gate        # without it, a thread could wait long for the turn's end
     cdef PyThread_type_lock turn
     cdef bint is_stopping
     cdef readonly double now

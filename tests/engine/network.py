@@ -58,7 +58,7 @@ class Network:
         self.turn()
 
 
-# What `network` makes; see the fixture `driver`.
+# The class that `network` makes an object of; see the fixture `driver`.
 make: type = Network
 
 

@@ -112,7 +112,7 @@ def test_keys_of_several_pools_on_one_server_are_asked_for_at_once() -> None:
     keys = [first[0], b"b:1", b"k", b"b:2"]
     net.send(client, b"get %s\r\n" % b" ".join(keys))
     assert (net.asked(0), net.asked(1)) == (b"get %s\r\n" % b" ".join(keys), b"")
-    # What fails there goes on where each key's own plan says: only two of them have another server.
+    # Keys that fail there go on by their own plans: only two of them have another server.
     net.reply(0, b"SERVER_ERROR busy\r\n")
     assert (net.asked(0), net.asked(1)) == (b"", b"get b:1 b:2\r\n")
     net.reply(1, b"END\r\nEND\r\n")
@@ -217,7 +217,7 @@ def test_a_protected_server_is_asked_however_often_it_fails(one: Network) -> Non
     assert one.asked(0) == b"get e\r\n"
     one.reply(0, b"END\r\n" * 5)
     assert one.got(client) == b"END\r\n"
-    # Whoever supervises has seen it, and begins to count anew.
+    # The supervisor has processed the ejection, and the count begins anew.
     one.engine.set_server_state(0, 0)
     assert not one.engine.is_spared(0)
     one.engine.protect(0, False)

@@ -47,7 +47,7 @@ def test_the_first_set_of_a_connection_is_refused_if_it_authenticates(data: byte
     assert net.got(client) == REFUSED
     net.send(client, b"version\r\n")
     assert net.got(client) == b"VERSION 1.6.45\r\n"
-    # Later on it is a set like any other.
+    # Later it is an ordinary set.
     net.send(client, BY_CLIENTS[0])
     assert net.asked(0) == BY_CLIENTS[0]
 

@@ -166,7 +166,7 @@ def test_nothing_waits_for_a_request_without_reply(net: Net) -> None:
 
 def test_replies_that_are_ready_when_the_next_caller_asks_do_not_wait_for_his(net: Net) -> None:
     net.ask(0)
-    # Or else the client's socket would be looked at first.
+    # Otherwise the client's socket would be handled first.
     assert net.quiet_turn() == b""
     net.net.give(net.net.links[0], net.reply(0))
     net.net.give(net.client, net.gets(1))

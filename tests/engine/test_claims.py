@@ -46,7 +46,7 @@ def test_writes_of_two_threads_take_turns(nets: tuple[LoopNetwork, LoopNetwork])
     assert asked(other) == [b"", b""]
     one.reply(SECOND, b"STORED\r\n")
     assert one.got(first) == b"STORED\r\n"
-    # The thread that has released the key wakes the one that waits; no time passes.
+    # The thread that releases the key wakes the waiting one; no time passes.
     other.turn()
     assert asked(other) == [OTHER, OTHER]
 
@@ -96,7 +96,7 @@ def test_a_write_that_waits_ends_at_its_deadline_and_was_never_sent(
     one.asked(FIRST)
     client = other.client()
     other.send(client, OTHER)
-    # Not the thread that has the key: it looks at its own deadlines late, as under load.
+    # The thread that has the key does not check its deadlines yet, as under load.
     other.wait(1.1)
     assert other.got(client) == b"SERVER_ERROR timeout\r\n"
     one.reply(FIRST, b"STORED\r\n")
@@ -132,7 +132,7 @@ def test_a_thread_that_always_has_a_write_under_way_lets_others_have_their_turn(
     assert asked(one) == [SET, SET]
     for server in OWNERS:
         one.reply(server, b"STORED\r\n")
-    # Also not in the moment in which nobody has the key.
+    # The same in the moment in which no thread has the key.
     one.send(first, SET)
     assert asked(one) == [b"", b""]
     other.turn()
@@ -160,7 +160,7 @@ def test_a_write_does_not_pass_a_read_of_its_session_that_waits(write: str, read
     assert asked(other) == [b"", b""]
     for server in OWNERS:
         one.reply(server, b"STORED\r\n")
-    # It comes in the turn in which the other thread tells that the key is free.
+    # The request comes in the turn in which the other thread releases the key.
     other.send(client, OTHER)
     assert asked(other) == [read + OTHER, OTHER]
 
@@ -208,7 +208,7 @@ def test_a_write_of_another_thread_waits_for_the_ghost(nets: tuple[LoopNetwork, 
     other.send(client, OTHER)
     wait(0.2, *nets)
     assert asked(other) == [b"", b""]
-    # A slow server: it answers, and nobody has missed anything.
+    # A slow server answers: no copy has missed a write.
     one.reply(FIRST, b"STORED\r\n")
     other.turn()
     assert asked(other) == [OTHER, OTHER]
@@ -257,7 +257,7 @@ def test_a_write_that_has_waited_times_out_like_any_other(nets: tuple[LoopNetwor
     client = other.client()
     other.send(client, OTHER)
     one.engine.set_server_state(FIRST, 1)
-    # Nothing but the time tells that it need not wait any more.
+    # Only the passing of time ends its wait.
     other.wait(0.01)
     assert asked(other) == [b"", OTHER]
     other.wait(0.55)
@@ -352,7 +352,7 @@ def test_a_plan_with_copies_waits_for_writes_by_one_without(is_answered: bool) -
         other.turn()
         assert asked(other) == [OTHER, OTHER]
         return
-    # At its deadline it is a ghost: no client waits longer.
+    # At its deadline the write becomes a ghost: no client waits longer.
     wait(0.6, one, other)
     assert one.got(first) == b"SERVER_ERROR timeout\r\n"
     wait(0.6, one, other)

@@ -208,7 +208,7 @@ def test_a_copy_that_missed_a_write_does_not_serve_its_old_value(net: Network, i
     net.send(client, b"set k1 0 0 1\r\nx\r\n")
     net.reply(OWNERS[1], b"STORED\r\n")
     if not is_lost:
-        # The write waited for a connection that was then refused.
+        # The write waited for a connection, which was refused.
         assert net.got(client) == b""
         net.engine.close(net.links[OWNERS[0]], net.now)
         net.turn()
@@ -243,7 +243,7 @@ def test_a_copy_that_missed_a_write_is_not_restored(net: Network) -> None:
     assert net.engine.is_stale(OWNERS[0])
     net.engine.set_server_state(OWNERS[0], 0, unless_stale=True)
     assert net.engine.server_state(OWNERS[0]) == 1
-    # Whoever puts it into service without asking has seen to it.
+    # An unconditional restore says that the server has no stale values.
     net.engine.set_server_state(OWNERS[0], 0)
     assert not net.engine.is_stale(OWNERS[0])
 
@@ -318,7 +318,7 @@ def test_requests_on_another_link_fail_over_from_a_server_that_missed_a_write(ne
         net.send(net.client(), b"get %s\r\n" % key)
     waiting = net.got(second)
     assert waiting
-    # The other link is lost, and what is written then cannot be sent.
+    # The other link is lost: later writes cannot be sent.
     net.lose(OWNERS[0])
     for key in keys:
         net.send(net.client(), b"delete %s\r\n" % key)

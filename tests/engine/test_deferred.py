@@ -89,7 +89,7 @@ def test_no_more_than_so_many_wait_for_the_driver(net: Network) -> None:
     net.send(first, b"stats\r\n" * 1024)
     net.send(second, b"stats\r\n")
     assert net.got(second) == b"SERVER_ERROR too many requests wait for the server\r\n"
-    # Ended, but the driver knows them still.
+    # These requests have ended, but the driver still has their numbers.
     taken = net.engine.take_deferred()
     net.wait(1.1)
     assert net.got(first) == b"SERVER_ERROR timeout\r\n" * 1024

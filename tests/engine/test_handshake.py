@@ -95,7 +95,7 @@ def test_a_server_that_says_something_else_is_left(net: Network, reply: bytes) -
     assert net.got(client) == b"SERVER_ERROR server is out of service\r\n"
     assert net.engine.greeting(net.links[0]) == reply.strip()[:96]
     assert b"get" not in net.asked(0)
-    # It was refused, and is not out of step.
+    # The request was refused; the link is in step.
     assert net.engine.counters()["desyncs"] == 0
     assert net.engine.snapshot().servers["s0"].counters["connects_failed"] == 1
 
@@ -143,13 +143,13 @@ def test_a_write_that_timed_out_there_is_no_ghost_of_a_refused_handshake(copies:
     copies.reply(1, b"STORED\r\n")
     copies.wait(0.6)
     assert copies.got(client) == b"STORED\r\n"
-    # Until the handshake ends it may be sent yet: no need to put the server in order.
+    # Until the handshake ends the write may still be sent: the server needs no fence.
     assert not copies.engine.is_stale(0)
     assert copies.engine.unanswered_writes(copies.links[0]) == 0
     copies.lose(0)
     assert copies.engine.is_stale(0)
     assert copies.engine.server_state(0) == 1
-    # No ghost is left: put in order, it is asked again.
+    # No ghost is left: the fenced server gets requests again.
     copies.engine.set_server_state(0, 0)
     connect(copies, VERSION)
     copies.reply(0, b"VERSION 1\r\n")

@@ -44,7 +44,7 @@ def test_later_requests_for_a_key_wait_for_its_write(net: Network, failure: str,
         assert net.asked(0) == b"delete k\r\n"
         net.reply(0, b"DELETED\r\n" * 2)
     assert net.got(client) == b"STORED\r\n"
-    # The server that lost the write is out of service for having missed it.
+    # The server that lost the write is out of service: it has missed a write.
     assert b" k" in net.asked(failure == "lost")
 
 
@@ -57,7 +57,7 @@ def test_waiting_ends_at_the_deadline(net: Network) -> None:
     net.wait(0.3)
     number = net.engine.submit(GET, net.now)
     net.engine.discard_result(number)
-    # The write's server is late too: the write ends, and who still waits begins.
+    # The write's server is late too: the write ends, and the waiting requests begin.
     net.wait(0.3)
     net.wait(0.5)
     assert net.got(waiting).startswith(b"SERVER_ERROR ")
@@ -87,7 +87,7 @@ def test_a_write_that_waits_may_hold_the_key_next(net: Network) -> None:
     assert net.asked(0) == b"delete k\r\n"
     net.reply(0, b"DELETED\r\n")
     net.asked(1)
-    # Both have begun; the touch fails, and the get, sent before that, does not wait any more.
+    # Both have begun; the touch fails, and the get, which was sent before, does not wait for it.
     assert net.asked(0) == b"touch k 1\r\n" + GET
     net.reply(0, b"SERVER_ERROR no\r\nEND\r\n")
     assert net.asked(1) == b"touch k 1\r\n"
@@ -123,7 +123,7 @@ def test_incr_that_moves_to_the_other_copy_holds_its_key() -> None:
     net.send(client, b"set n 0 0 1\r\n0\r\n")
     assert net.asked(first) == net.asked(second) == b""
     net.reply(second, b"5\r\n")
-    # The other copy is taken back, and only then are both written.
+    # The other copy is undone, and only then are both written.
     assert net.asked(first) == b"delete n\r\n"
     net.reply(first, b"4\r\nDELETED\r\n")
     assert net.got(client) == b"5\r\n"

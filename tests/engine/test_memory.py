@@ -89,7 +89,7 @@ def test_lines_without_an_end_cannot_be_refused_and_are_hung_up_on() -> None:
 
 def test_only_a_client_that_reads_nothing_is_closed() -> None:
     net = small(PoolRoute(pool(1)), 1)
-    # Not flushed: what its client does not read.
+    # Replies that the client does not read are not flushed.
     slow = net.client()
     net.engine.receive(slow, b"get k\r\n" * 40, net.now)
     for link in net.engine.take_dirty():

@@ -59,7 +59,7 @@ def test_keys_that_miss_are_asked_of_the_next_pool_together() -> None:
     second = [[key for key in first[1:] if spare.owner(key) == server] for server in (0, 1)]
     assert [asked(net, server) for server in (1, 2)] == [[part] for part in second]
     net.reply(1, items(second[0]) + b"END\r\n")
-    # A miss is an answer: what the second pool's server does not say does not make it an error.
+    # A miss is an answer: the missing reply of the second pool's server makes no error.
     net.lose(2)
     hits = [key for key in KEYS if key not in second[1]]
     assert net.got(client) == items(hits) + b"END\r\n"

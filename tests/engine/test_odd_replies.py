@@ -14,7 +14,7 @@ from .network import Network, network, pool
 
 pytestmark = pytest.mark.usefixtures("driver")
 
-# What a request may be answered with, and who says so. The link stays in step.
+# Possible replies to a request, and their places in memcached's source. The link stays in step.
 IN_ORDER = [
     # storage.c, _storage_get_item_cb: the page of a value was lost, or its checksum is wrong.
     (b"mg k v", b"EN\r\n"),
@@ -44,7 +44,7 @@ IN_ORDER = [
     (b"ma k N9", b"SERVER_ERROR Out of memory allocating new item\r\n"),
     (b"ma k", b"SERVER_ERROR out of memory\r\n"),
     (b"ma k", b"CLIENT_ERROR invalid numeric delta value\r\n"),
-    # A server of before a command was known, or that does not offer it.
+    # A server that is older than the command, or does not offer it.
     (b"mg k v", b"ERROR\r\n"),
     (b"mg k v", b"CLIENT_ERROR unauthenticated\r\n"),
 ]

@@ -88,7 +88,7 @@ def test_an_add_that_cannot_look_is_not_sent(net: Network) -> None:
     net.wait(0.6)
     assert net.got(client) == b"SERVER_ERROR timeout\r\n"
     assert [net.asked(server) for server in OWNERS] == [b"", b""]
-    # A look changes nothing: the copy has missed no write by it.
+    # A look changes nothing: the copy has missed no write.
     assert not net.engine.missed_writes(FIRST)
 
 
@@ -216,7 +216,7 @@ def test_a_refusal_behind_a_timeout_is_answered_as_the_timeout(
     net.asked(FIRST)
     net.reply(SECOND, refusal)
     assert net.got(client) == b"SERVER_ERROR timeout\r\n"
-    # The copy that may have done it keeps what it has.
+    # The copy that may have executed the request keeps its value.
     assert net.asked(FIRST) == b""
 
 
@@ -259,7 +259,7 @@ def test_a_failover_asks_no_spare_after_a_timeout(command: bytes) -> None:
     net.wait(0.6)
     assert net.asked(1) == b""
     assert net.got(client) == b"SERVER_ERROR timeout\r\n"
-    # Where it cannot have been executed, the spare is asked.
+    # If the request cannot have been executed, the spare is asked.
     net.engine.set_server_state(0, 1)
     net.send(client, command)
     assert net.asked(1) == command

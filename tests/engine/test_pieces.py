@@ -49,7 +49,7 @@ def test_a_line_without_an_end_is_not_read_byte_by_byte() -> None:
             room[:size] = left[:size]
         net.engine.received(client, size, net.now)
         left, reads = left[size:], reads + 1
-    # A few KiB at a time at the least.
+    # At least a few KiB at a time.
     assert reads < 1000
 
 

@@ -68,7 +68,7 @@ def test_an_id_is_given_again_only_when_nothing_refers_to_it(net: Network) -> No
     assert net.engine.server_ids() == {"b": 1, "c": 2}
     net.reply(0, b"END\r\n")
     assert not net.engine.server_in_use(0)
-    # Its link is still open: whoever drives it has not closed it yet.
+    # Its link is still open: the driver has not closed it yet.
     net.engine.install(plan_of(B, C, Server("d", "127.0.0.1", 4)))
     assert net.engine.server_ids()["d"] == 3
     net.lose(0)
@@ -79,7 +79,7 @@ def test_an_id_is_given_again_only_when_nothing_refers_to_it(net: Network) -> No
 def test_plans_without_end_cost_nothing(net: Network) -> None:
     for port in range(10, 200):
         net.engine.install(plan_of(A, Server("b", "127.0.0.1", port)))
-    # Links of 0 and 1 are open; the others' place is taken by the next.
+    # The links of 0 and 1 are open; the next servers reuse the other ids.
     assert max(net.engine.server_ids().values()) <= 3
 
 
@@ -102,7 +102,7 @@ def test_a_key_has_one_of_several_links() -> None:
     keys = [b"k%d" % i for i in range(60)]
     net.send(first, b"get " + b" ".join(keys) + b"\r\n")
     parts = [net.got(link) for link in links]
-    # One get a link, every key once.
+    # One get for each link, every key once.
     assert all(part.count(b"get ") == 1 for part in parts)
     assert sorted(key for part in parts for key in part[4:-2].split()) == sorted(keys)
     for key in keys:

@@ -9,7 +9,7 @@ from mcroute.policy import ByPrefix, Error, PoolRoute
 
 from .network import Network, pool
 
-# Few letters, so that prefixes of prefixes are the rule.
+# Few letters, so that most prefixes have prefixes.
 TEXTS = st.text("ab:", min_size=1, max_size=8)
 
 

@@ -58,7 +58,7 @@ def test_a_reply_is_not_dropped_when_the_memory_is_used_up():
         engine.close(session, net.now)
     arrives(b"NOT_STORED\r\n")
     net.turn()
-    # Without the first reply the add's would be taken for the set's.
+    # Without the first reply, the add's reply would match the set.
     assert net.got(client) == b"STORED\r\nNOT_STORED\r\n"
     assert link not in net.closed
 

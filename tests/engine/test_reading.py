@@ -11,7 +11,7 @@ from mcroute.policy import PoolRoute
 from .network import Network, pool
 
 HELD_MAX = 256 * 1024
-# A value is any bytes: of a request that is torn, it would be the next one.
+# A value may be any bytes: if its request were torn, the value would be read as a request.
 VALUE = b"\r\nset admin 0 0 4\r\nevil\r\n" * 2
 COUNT = 8000
 SETS = b"".join(b"set k%d 0 0 %d\r\n%b\r\n" % (i, len(VALUE), VALUE) for i in range(COUNT))
@@ -131,7 +131,7 @@ def test_a_session_that_is_closed_takes_its_held_bytes_with_it() -> None:
     assert len(turns.keys()) < COUNT
     with pytest.raises(KeyError):
         turns.engine.may_read(turns.client)
-    # Its number is nobody's; another client begins afresh.
+    # Its number belongs to no client; another client begins with a new state.
     turns.client = turns.net.client()
     turns.asked.clear()
     assert turns.engine.receive(turns.client, SETS[: SETS.index(b"set k1 ")], 0.0)
@@ -153,7 +153,7 @@ def test_a_servers_bytes_are_all_taken() -> None:
     large = b"VALUE k 0 1000000\r\n%b\r\nEND\r\n" % (b"x" * 1_000_000)
     for _ in range(20):
         net.send(client, b"get k\r\n")
-    # The client reads nothing meanwhile: what the server says is taken all the same.
+    # The client reads nothing meanwhile: the server's replies are received all the same.
     assert net.engine.receive(link, large * 20, net.now)
     net.turn()
     assert net.got(client) == large * 20

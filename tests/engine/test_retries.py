@@ -7,7 +7,7 @@ from mcroute.policy import Replicate, compile_plan
 
 from .network import Network, pool
 
-# A read that is late on its first server is tried on the second, while the budget lasts.
+# A read that is overdue at its first server asks the second one, while the budget lasts.
 ROUTE = Replicate(pool(2, trip_after=10_000), copies=2)
 LATE = 0.625
 
@@ -32,7 +32,7 @@ def retries(net: Network, requests: int) -> int:
 @pytest.mark.parametrize(
     ("share", "floor", "expected"),
     [
-        # 50 of the 100 saved; the share of 300 fills them up; all of them; then only the share of what comes.
+        # 50 of the 100 saved; the share of 300 fills them up; all; then only the share of new requests.
         (0.2, 0.0, [(50, 50), (300, 100), (200, 40), (0, 0)]),
         (0.0, 10.0, [(300, 100), (100, 6), (100, 6)]),
         (0.1, 10.0, [(300, 100), (100, 16)]),

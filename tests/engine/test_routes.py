@@ -63,7 +63,7 @@ def test_one_child_after_the_other() -> None:
     [
         (2, [(1, Y), (0, X)], [X, Y]),
         (1, [(1, Y)], [None, Y]),
-        # Too few are good: it goes on when all have ended.
+        # Too few are good: the route goes on when all have ended.
         (2, [(1, b"SERVER_ERROR no\r\n"), (0, X)], [X, b"SERVER_ERROR no\r\n"]),
     ],
 )
@@ -85,7 +85,7 @@ def test_all_children_at_once(
         net.reply(server, reply)
     assert got == expected
     assert net.got(client) == next(data for data in expected if data is not None)
-    # What had not ended runs on, and its reply is taken off the link.
+    # The asks that had not ended run on, and their replies are read from the link.
     if need == 1:
         net.reply(0, X)
     net.send(client, GET)
@@ -255,7 +255,7 @@ def test_an_engine_that_is_freed_closes_its_generators(is_cyclic: bool) -> None:
     net.send(client, GET)
     net.engine.receive(client, b"get later\r\n", net.now)
     if is_cyclic:
-        # Then the garbage collector empties what it can of the engine before it is freed.
+        # Then the garbage collector clears the engine's attributes before the engine is freed.
         net.itself = net
     del net
     gc.collect()

@@ -15,7 +15,7 @@ from mcroute.policy.steps import Ask, AskAll, Wait
 from .network import Network
 from .test_routes import GET, Custom, X, Y, child
 
-# On a busy machine the compiler takes its time.
+# The compiler is slow on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
 BEGINS, OVER = -1, -2
@@ -88,7 +88,7 @@ def test_a_deadline_comes_in_time_while_python_is_away(apart: ModuleType) -> Non
     world = World(apart, steps)
     client = world.client()
     assert world.receive(client, SET) == [BEGINS]
-    # A later request for the key waits behind the write, and is begun when that is over.
+    # A later request for the key waits for the write, and begins when the write has ended.
     later = world.client()
     assert world.receive(later, GET) == []
     assert world.engine.next_wakeup() <= world.now + 1.0
@@ -134,7 +134,7 @@ def test_orders_for_ended_requests_are_harmless(apart: ModuleType, is_told: bool
     world.receive(world.links[0], X)
     world.step()
     assert (world.asked(0), world.asked(1)) == (GET, GET)
-    # It has ordered four asks, which are carried out when the deadline has passed.
+    # The route has ordered four asks, which are applied after the deadline.
     assert world.pass_time(1.1) == [1, OVER]
     assert world.got(client) == TIMEOUT
     if is_told:
@@ -144,7 +144,7 @@ def test_orders_for_ended_requests_are_harmless(apart: ModuleType, is_told: bool
     world.step()
     world.apply()
     assert apart.routes_under_way(world.engine) == 0
-    # The reply that comes late is nobody's.
+    # The late reply belongs to no request.
     world.send(world.links[1], Y)
     assert world.got(client) == b""
 
@@ -224,7 +224,7 @@ def test_an_engine_may_go_at_any_time(apart: ModuleType, phase: str) -> None:
         finally:
             closed.append(request.key)
 
-    # The node above goes on to another server when the route is stopped.
+    # The node above asks another server when the route is stopped.
     world = World(apart, steps, lambda function: Failover([Custom(function), child(0)]))
     client = world.client()
     world.receive(client, SET)
@@ -246,7 +246,7 @@ def test_no_more_than_so_many_wait_for_python(apart: ModuleType) -> None:
     clients = [world.client() for _ in range(3)]
     assert [world.receive(client, GET) for client in clients] == [[BEGINS], [BEGINS], []]
     assert [world.got(client) for client in clients] == [b"", b"", FULL]
-    # Also when their requests have ended long ago.
+    # This includes routes whose requests ended long ago.
     world.pass_time(1.1)
     world.receive(clients[2], GET)
     assert [world.got(client) for client in clients] == [TIMEOUT, TIMEOUT, FULL]

@@ -63,7 +63,7 @@ def test_two_servers_may_swap_names_and_a_number_in_the_way_stays_somebodys() ->
     a, b, c = ((name, ("127.0.0.1", 1000 + ord(name))) for name in "abc")
     admitted = known.admit(plan_of("b", "c"), lambda _: False, {b: c, c: b})
     assert {t.name: (t.id, t.is_new) for t in admitted} == {"b": (2, False), "c": (1, False)}
-    # `a` has left, and `b` gets its name: the number that `a` had is given away when it is free.
+    # `a` is removed, and `b` gets its name: a's former id is reused when it is free.
     admitted = known.admit(plan_of("a", "c"), lambda _: False, {a: b})
     assert {t.name: (t.id, t.is_new) for t in admitted} == {"a": (2, False), "c": (1, False)}
     assert numbers(known, plan_of("a", "c", "d"), 0)["d"] == (0, True)

@@ -46,7 +46,7 @@ def test_requests_of_another_thread_fail_over_when_the_ejection_is_confirmed(
     fail(one, TRIP_AFTER)
     assert one.engine.out() == {FIRST}
     other.turn()
-    # The supervisor may lift it again.
+    # The supervisor may restore it.
     assert other.asked(SECOND) == b""
     one.engine.set_server_state(FIRST, ServerState.EJECTED)
     other.turn()
@@ -76,11 +76,11 @@ def attempts(*nets: LoopNetwork) -> int:
 
 
 def test_one_link_of_all_threads_tries_for_the_others(nets: tuple[LoopNetwork, LoopNetwork]) -> None:
-    # It listens no more, for either of them.
+    # The server no longer listens, for either thread.
     for net in nets:
         net.lose(FIRST)
         net.turn()
-    # Requests wait for either connection: neither waits because the other one has failed.
+    # Requests wait for either connection: a failure of one does not delay the other.
     assert [attempts(net) for net in nets] == [1, 1]
     before, rounds = attempts(*nets), 0
     for _ in range(400):
@@ -89,14 +89,14 @@ def test_one_link_of_all_threads_tries_for_the_others(nets: tuple[LoopNetwork, L
         more = attempts(*nets) - before
         assert more <= 1
         rounds, before = rounds + more, before + more
-    # The pauses grow, to between 1 and 2 s: both threads go by the same.
+    # The pauses grow, to between 1 and 2 s; both threads share them.
     assert 3 <= rounds <= 12
     for net in nets:
         net.listen(FIRST)
     while not any(net.is_connected(FIRST) for net in nets):
         for net in nets:
             net.wait(0.01)
-    # The others follow the one that is connected, also in the other thread, and at once.
+    # The other links connect at once after the first one, in the other thread too.
     for net in nets:
         net.turn()
     assert all(net.is_connected(FIRST) for net in nets)

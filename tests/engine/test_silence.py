@@ -1,4 +1,4 @@
-"""Silence is what means failure: a server whose replies keep coming is at most slow."""
+"""Silence is failure: a server whose replies keep coming is at most slow."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_server_that_answers_one_request_after_the_other_stays() -> None:
         net.reply(0, HIT)
     assert net.got(client) == HIT * 9
     assert failed(net, 0) == 0
-    # The last one has waited until its deadline, which is none of the server's failures either.
+    # The last request has waited until its deadline: that is no failure of the server either.
     net.wait(0.11)
     assert net.got(client) == TIMEOUT
     assert (failed(net, 0), net.engine.server_state(0)) == (0, 0)
@@ -105,7 +105,7 @@ def test_a_read_that_comes_too_late_is_asked_of_another_server() -> None:
         net.reply(FIRST, HIT)
     assert net.asked(SECOND) == b""
     net.wait(0.11)
-    # Of 8, two more are expected in the half of a second that is left; one of them is just too late.
+    # Of 8 replies, two more are expected in the remaining half second; one of these is just too late.
     assert net.asked(SECOND) == GET * 7
     net.reply(SECOND, HIT * 7)
     net.reply(FIRST, HIT)
@@ -192,7 +192,7 @@ def test_a_slow_server_causes_no_retry_storm() -> None:
     net.wait(0.2)
     assert net.asked(SECOND) == GET * 100
     net.reply(SECOND, HIT * 100)
-    # What the budget refuses waits on, and is answered if the server comes to it.
+    # Requests that the budget refuses wait on, and are answered if the server answers in time.
     net.reply(FIRST, HIT * 200)
     assert net.got(client) == HIT * 201
     net.wait(0.3)

@@ -1,4 +1,4 @@
-"""A reply that is not kept costs its own request an error, and nobody else anything."""
+"""A skipped reply is an error for its own request, and for no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .network import Network, network, pool
 
 pytestmark = pytest.mark.usefixtures("driver")
 
-SIZE = (1 << 20) + 1  # one byte more than is kept of a server that does not say
+SIZE = (1 << 20) + 1  # one byte above the limit of a server that has not reported one
 REFUSED = b"SERVER_ERROR value is larger than value_max\r\n"
 
 
@@ -102,7 +102,7 @@ def test_a_large_value_of_another_copy_is_no_reason_to_take_a_server_out() -> No
         value(b"k")[:-2] + b"\rx",
         value(b"k") + b"STORED\r\n",
         b"VA %d\r\n" % SIZE,
-        b"VALUE k 0 %d\r\n" % ((1 << 30) + 1),  # no memcached keeps that
+        b"VALUE k 0 %d\r\n" % ((1 << 30) + 1),  # above any memcached's limit
     ],
 )
 def test_a_skipped_reply_of_another_request_breaks_the_link(reply: bytes) -> None:

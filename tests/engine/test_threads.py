@@ -1,4 +1,4 @@
-"""An engine is for one thread; what several do with it, or its own routes, breaks nothing."""
+"""An engine is for one thread; calls by several threads, or by its own routes, break nothing."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_no_other_thread_comes_in_while_a_route_runs() -> None:
             with pytest.raises(RuntimeError) as refused:
                 call()
             said[name] = str(refused.value)
-        # What only looks may go on.
+        # Read-only commands may go on.
         assert net.engine.snapshot().counters["requests"] == 1
         go_on.set()
         return said

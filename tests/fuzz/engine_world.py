@@ -310,7 +310,7 @@ class World:
         link = self.link()
         if link.is_open:
             if self.choices.happens():
-                # Killed before it was read, executed all the same.
+                # The connection is reset before the server reads the request, which it executes all the same.
                 link.work(len(link.inbox))
             self.disconnect(link)
             return
@@ -350,7 +350,7 @@ class World:
             return
         for key, deadline in self.calls.values():
             require(deadline > self.now, "every call ends within its deadline", key)
-        # The driver's own debts are not the engine's.
+        # The driver, not the engine, answers deferred requests.
         for client in () if self.deferred else self.clients:
             if client is not None and client.is_honest:
                 late = [request for request in client.owed() if request.deadline <= self.now]

@@ -99,7 +99,7 @@ class Writer:
         quiet = self._choices.below(4) == 3
         flags = b"%b k%b" % (opaque, b" q" * quiet)
         value = self.value(key)
-        # Not by a choice of its own: inputs of before mean what they meant.
+        # Derived from other choices, so that earlier inputs keep their meaning.
         touches = b" T60" * (self._sequence % 4 == 3)
         mode = (b"", b" ME", b" MA", b" MA N60", b" MR")[self._sequence % 5]
         creates = b" N60 J5" * (self._sequence % 3 == 2)

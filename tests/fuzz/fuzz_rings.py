@@ -24,7 +24,7 @@ PORTS = [11211, 0, 1, 65535, -1, 2**31, 2**64, "11211", "x", None, 1.5]
 WEIGHTS = [
     *(1, 1, 1, 2, 3, 50, 100, 0, 0.5, 1e-9, 1e308, -1, float("inf"), float("nan"), 2**31, 2**64, "x", None),
 ]
-# What fits in memory is built: nothing between thousands of points and too many.
+# Rings that fit in memory are built: no size lies between thousands of points and too many.
 NUMBERS = [0, 1, 2, 3, 4, 5, 7, 8, 40, 160, 200, -1, -4, 2**31 - 1, 2**31, 2**32, 2**63, 2**64, 10**30]
 SERVERS = [1, 2, 3, 4, 5, 6, 8, 9, 25, 64, 65]
 COUNTS = [1, 2, 3, 64, 65, 1025, 65536, 65537, 2**24, 2**24 + 1, 2**31, 2**64, 0, -1]
@@ -37,7 +37,7 @@ WORDS = [
     *("modula", "consistent", "consistent_weighted", "consistent_ketama_spy", "spy", "random"),
     *("Latest", "1.2.4"),
 ]
-# What chance would hardly ever give.
+# Values that chance would hardly ever give.
 HINTS = {
     "hash_func": ["Ch3", "WeightedCh3", "Crc32", "ConstShard", "Rendezvous", "WeightedRendezvous"],
     "tags": [["a", "b", "c"], ["a", "b"], ["a"], "abc", [1, 2, 3]],

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
-"""What must hold for any bytes: the laws of the parsers, checked in C; lookups in a ring as C callers make them; a
-look into the engine's memory.
+"""Laws for any bytes: of the parsers, checked in C; of lookups in a ring, made as C callers make them; of the
+engine's memory.
 
 Not part of the package: compiled by the replay test, and with sanitizers by `make fuzz`. Each parse sees a heap
-block of exactly the size it is told, so that a sanitizer catches a read one byte behind it.
+block of exactly the announced size, so that a sanitizer catches a read one byte behind it.
 """
 
 from libc.stddef cimport size_t
@@ -26,7 +26,7 @@ cdef enum:
     VALUE_MAX = 4096            # small, so that too large a value is soon found
     GET_LINE_MAX = 4096
     REPLY_LINE_MAX = 8192       # longer ones are out of step
-    VALUE_SAID_MAX = 1 << 30    # the same of values
+    VALUE_ANNOUNCED_MAX = 1 << 30    # the same of values
     DIGITS_MAX = 10             # of a number, in what is read without the parser
     CUTS = 48                   # prefixes tried of a message, evenly spread
 
@@ -96,7 +96,7 @@ cdef int _check_keys(const uint8_t* data, const RequestView* view) except -1:
 
 
 cdef int _check_canonical(const uint8_t* data, const RequestView* view) except -1:
-    """What is called canonical is what the encoder writes, byte for byte."""
+    """A canonical request is the encoder's output, byte for byte."""
     cdef uint8_t[KEY_MAX + ENCODE_EXTRA] line
     cdef const uint8_t* key = data + view.key_offset
     cdef size_t size
@@ -223,11 +223,11 @@ cdef int _check_reply(const uint8_t* data, const ReplyView* view) except -1:
 
 
 cdef int _check_skipped(const uint8_t* data, size_t size, const ReplyView* view) except -1:
-    """A value that is too large is told by its line alone, and so is where it ends."""
+    """The line alone shows that a value is too large, and where it ends."""
     cdef ReplyView again
     assert view.kind == REPLY_VALUE or view.kind == REPLY_META_VALUE
     assert 0 < view.line_size <= size and data[view.line_size - 1] == c"\n"
-    assert VALUE_MAX < view.value_size <= VALUE_SAID_MAX
+    assert VALUE_MAX < view.value_size <= VALUE_ANNOUNCED_MAX
     assert view.size == view.line_size + view.value_size + 2
     assert view.key_offset + view.key_size <= view.line_size
     assert view.opaque_offset + view.opaque_size <= view.line_size

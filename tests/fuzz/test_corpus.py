@@ -10,7 +10,7 @@ from choices import Broken
 
 from tests.compiling import compile_cython
 
-# On a busy machine the compiler takes its time.
+# The compiler is slow on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
 CORPUS = Path(__file__).parent / "corpus"

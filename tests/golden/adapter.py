@@ -26,7 +26,7 @@ HASHES = {
     "murmur3_x64_128_low64": "murmur3_x64_low",
     "murmur3_x64_128_high64": "murmur3_x64_high",
 }
-# Of the jump cases, by how the key's number is described.
+# The jump cases, by the description of the key's number.
 JUMP_HASHES = (
     (r"crc32", "crc32"),
     (r"md5.*", "md5"),
@@ -102,7 +102,7 @@ def options_of(case: dict[str, Any]) -> dict[str, Any]:
     if system == "elasticache-java":
         params["version"] = case["version"].split()[0]
     known = {option.name for option in SYSTEMS[system].options}
-    # The others say how a case was made, not what was configured.
+    # The other fields say how a case was made, not its configuration.
     return {name: value for name, value in params.items() if value is not None and name in known}
 
 

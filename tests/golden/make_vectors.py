@@ -47,7 +47,7 @@ NAMED: list[Row] = [
     ("127.88.3.2", 24032, 3, "b"),
     ("127.88.3.3", 11211, 1, "alpha"),
 ]
-# So many that single precision gives each 156 points, not 160.
+# With this number of servers, single precision gives each 156 points, not 160.
 MANY: list[Row] = [(f"127.88.4.{i}", 11211, 1, None) for i in range(1, 26)]
 
 

@@ -17,7 +17,7 @@ import mcroute
 from mcroute.placement import own_placement
 from tests.compiling import compile_cython
 
-# On a busy machine the compiler takes its time.
+# The compiler is slow on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
 FROZEN = Path(__file__).parent.parent / "vectors" / "c_api.json"
@@ -88,7 +88,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(there))
         layout = importlib.import_module("layout")
-    # As JSON has it: lists for tuples.
+    # As in JSON: lists for tuples.
     found = {"functions": functions(), "constants": layout.constants, "structs": layout.structs}
     found = json.loads(json.dumps(found))
     if os.environ.get("MCROUTE_NEW_C_API"):
@@ -100,7 +100,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 def test_the_c_level_is_as_it_was(surface: dict[str, dict], part: str) -> None:
     frozen = json.loads(FROZEN.read_text())
     kept = {name: what for name, what in surface[part].items() if name in frozen[part]}
-    # A raised number alone is a change too: then the file is to be written anew.
+    # A raised version number alone is a change too: the file must be written anew.
     assert kept == frozen[part], f"other code was compiled against this; see {Path(__file__).name}"
 
 

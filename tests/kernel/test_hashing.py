@@ -213,7 +213,7 @@ def test_java_hashes_go_over_utf_16() -> None:
         fnv = (fnv ^ unit) * 0x01000193 % 2**32
     assert _hashing.hash_key("utf16_native", text.encode()) == native
     assert _hashing.hash_key("utf16_fnv1a_32", text.encode()) == fnv
-    # What is not UTF-8 stands for itself.
+    # Bytes that are not UTF-8 are hashed as they are.
     odd = b"\xff\xc3\xe6\x97\xf0\x9f\x98\xc0\x80\xed\xa0\x80"
     as_latin = odd.decode("latin-1").encode()
     assert _hashing.hash_key("utf16_native", odd) == _hashing.hash_key("utf16_native", as_latin)

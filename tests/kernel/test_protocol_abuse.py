@@ -15,7 +15,7 @@ TOKEN = b"CLIENT_ERROR bad token in command line format\r\n"
 NOT_OFFERED = b"CLIENT_ERROR not offered through mcroute\r\n"
 K250, K251 = b"k" * 250, b"k" * 251
 
-# What was found live on memcached, and where it is tested that it harms nobody: file::function, from tests/.
+# Traps of a live memcached, and the tests that they harm no client: file::function, from tests/.
 TRAPS = {
     "cas is equality only": ["acceptance/test_traps.py::test_traps_are_what_they_are_without_a_proxy"],
     "stale items and stubs are classic hits": ["acceptance/test_traps.py::TRAPS"],
@@ -172,14 +172,14 @@ def test_lengths(line: bytes) -> None:
     assert answer(line % b"05" + b"abcde\r\n") is None
     assert answer(line % b"0" + b"\r\n") is None
     for length in NO_LENGTHS:
-        # Without a length nothing is swallowed.
+        # Without a length, no data is swallowed.
         assert answer(line % length) == FORMAT
     too_large = messages(line % b"1048577" + b"v" * 1048577 + b"\r\nmn\r\n")
     assert [too_large[0].reply, too_large[1].command] == [
         b"SERVER_ERROR object too large for cache\r\n",
         "mn",
     ]
-    # The largest length there is: nothing comes to hold it, and nothing is waited for before the refusal.
+    # The largest possible length: no memory is taken for it, and the refusal waits for no data.
     (refusal,) = messages(line % b"2147483645")
     assert not refusal.close
 
@@ -450,7 +450,7 @@ def test_foreign_protocols(start: bytes) -> None:
     (refusal,) = messages(start)
     reply = b"-ERR mcroute speaks memcached's text protocol only\r\n" if start.startswith(b"*") else b""
     assert (refusal.reply, refusal.close) == (reply, True)
-    # Later on they are lines like any other.
+    # Later they are ordinary lines.
     assert not any(isinstance(m, Refusal) and m.close for m in messages(b"mn\r\n" + start))
 
 

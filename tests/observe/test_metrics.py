@@ -163,7 +163,7 @@ def test_states_and_pools_are_exported(servers, driver):
             ejections = {labels: value for (name, labels), value in seen.items() if "ejections_total" in name}
             assert sum(ejections.values()) >= 1
             assert not any(value for labels, value in ejections.items() if ("server", "s1") in labels)
-            # The next connection may be made before the server has stopped to listen.
+            # The next connection may be made before the server has closed its listening socket.
             assert seen[key("backend_disconnects_total", server="s0")] >= links
             while (await visitor.metrics())[key("backend_connections", server="s0")]:
                 pass
@@ -321,7 +321,7 @@ def test_rows_equal_those_of_stats():
     assert shown["backend_request_duration_seconds:a:1:sum"] == "70.000000"
     assert shown["backend_request_duration_seconds:a:1:p999"] == "67.108864"
     assert shown["ejections_total:a:1:failures"] == "5"
-    # What no engine knows yet has not been ejected by any.
+    # An engine that does not know a server has not ejected it.
     assert shown["ejections_total:new:failures"] == "0"
     assert all(" " not in name and " " not in value for name, value in shown.items())
 

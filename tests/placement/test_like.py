@@ -21,7 +21,7 @@ THREE = ["10.0.0.1:11211", "10.0.0.2:11212", "10.0.0.3:11213"]
 TEN = [f"10.0.0.{i}:11211" for i in range(1, 11)]
 KEYS = [f"user:{i}:profile" for i in range(500)]
 
-# What a system asks for beside servers.
+# The options that a system requires besides its servers.
 NEEDED = {
     "elasticache-java": {"version": "1.2.4"},
     "evcache": {"reverse": {f"10.0.0.{i}": f"cache-{i}" for i in range(1, 11)}},

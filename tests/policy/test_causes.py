@@ -19,7 +19,7 @@ def test_every_cause_has_a_text_that_operators_find(cause: Cause) -> None:
     text = str(Reason(cause))
     assert text == TEXTS[cause]
     said = OPERATIONS.read_text(encoding="utf-8").replace("`", "")
-    # Behind the name of another server the words go on.
+    # The text continues after the other server's name.
     assert re.search(re.escape(text).replace("another\\ server\\ under", "server OTHER under"), said)
 
 
@@ -35,7 +35,7 @@ def test_the_reason_goes_from_the_failure_to_decisions_reports_and_explanations(
     first = Reason(Cause.UNREACHABLE, ("it cannot be connected to: Connection refused",))
     [decision] = supervisor.connect_failed(0, 0.0, first)
     assert isinstance(decision, SetState) and decision.reason is first
-    # It is out already: what comes later is not why.
+    # The server is out already: a later event is not the reason.
     supervisor.tripped(0, 0.1, Reason(Cause.LOST_WRITES, ("(3)",)))
     assert supervisor.reasons() == {"a:1": first}
     assert supervisor.servers(0.1)["a:1"].reason is first

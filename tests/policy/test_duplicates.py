@@ -127,7 +127,7 @@ def test_a_duplicate_returns_when_it_is_compared_and_is_none():
     s = supervisor("ab")
     s.compared(1, 0, True, 0.0)
     assert s.tick(1.0) == (Probe(1),)
-    # Whatever it says of itself.
+    # Its `stats` do not matter.
     assert s.lookalikes(1) == [0]
     s.compared(1, 0, True, 1.1)
     assert s.state(1) is State.EJECTED

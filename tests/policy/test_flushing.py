@@ -60,7 +60,7 @@ def test_a_flush_is_repeated_until_queued_bumps_are_carried_out_and_once_more():
     assert flushing.answered(replace(NEW, passes=52, uptime=101), 0.0) is FlushStep.FLUSH
     assert flushing.answered(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.FLUSH_NOW
     assert flushing.answered(replace(NEW, passes=53, uptime=101), 0.0) is FlushStep.LOOK
-    # The rest of the second in which it was flushed forgets what is stored.
+    # Items stored in the rest of the second of the flush are lost.
     assert flushing.answered(replace(NEW, passes=54, uptime=101), 0.0) is FlushStep.LOOK
     assert flushing.answered(replace(NEW, passes=54, uptime=102), 0.0) is FlushStep.DONE
 
@@ -126,10 +126,10 @@ class Memcached:
 
     def read(self, item: int, is_queued: bool) -> None:
         if not self.lives(item):
-            # It is unlinked: a bump that is queued has no effect any more.
+            # The item is unlinked: its queued bump has no effect.
             self.times.pop(item, None)
         elif is_queued:
-            # Only items of COLD are queued, where none gets in the second of its last bump.
+            # Only items of COLD are queued, and no item moves there in the second of its last bump.
             if self.times[item] < self.clock:
                 self.queued.add(item)
         else:
@@ -207,7 +207,7 @@ def test_a_return_sends_the_commands_of_a_flush():
     assert s.flush_answered(0, NEW, 1.0) == ()
     assert s.next_wakeup() == 1.25
     assert s.tick(1.25) == (Flush(0, 1),)
-    # A second answer to one question is none.
+    # A second answer to one question is ignored.
     assert s.flush_answered(0, replace(NEW, passes=53), 1.25) == (Flush(0, 1),)
     assert s.flush_answered(0, replace(NEW, passes=53), 1.25) == ()
     assert s.tick(1.5) == (Look(0),)

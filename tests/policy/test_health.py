@@ -73,5 +73,5 @@ def test_no_script_leaves_the_table(script):
         now += passed
         before, health = health, health.after(event, now, SETTINGS, Random(0))
         assert health is before or health.state is TRANSITIONS[before.state][event]
-        # Whatever is not UP is waiting for something: nothing is forgotten outside.
+        # Every server that is not UP has a due time: none stays out of service for ever.
         assert (health.due_at is None) == (health.state is State.UP)

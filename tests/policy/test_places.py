@@ -106,7 +106,7 @@ def test_the_other_loopback_address_of_a_server_that_is_out_begins_out() -> None
     assert s.continued(later) == {"b": "b"}
     assert s.install(later, 0.5, ids={"a": 2, "b": 1}) == (SetState(2, EJECTED),)
     seen = returned(s, 2, 0.5)
-    # A link to where it was may still hold writes.
+    # A link to the former place may still have writes.
     assert Fence(2, frozenset(), awaits_departed=True) in seen
     assert seen[-2:] == [Flush(2), SetState(2, UP)]
 
@@ -118,7 +118,7 @@ def test_a_server_at_the_places_of_two_earlier_ones_begins_out() -> None:
     places = {"m": at("h1", "h2"), "c": at("h3")}
     assert s.continued(later, places) == {"c": "c"}
     assert s.install(later, 0.5, ids={"m": 3, "c": 2}, places=places) == (SetState(3, EJECTED),)
-    # Also a link that is lost while it closes is fenced.
+    # A link that is lost while it closes is fenced too.
     s.link_lost(1, "y", 1)
     s.tick(0.5)
     assert s.probe_answered(3, 0.5)[-1] == Fence(3, frozenset({"x", "y"}), awaits_departed=True)
@@ -175,7 +175,7 @@ def test_the_process_of_a_returning_server_is_compared_with_the_departed_one(
     [server] = s.outdated(back, places)
     seen = Seen(ServerStats(pid=pid, uptime=uptime), 50.0, 50.0)
     assert s.is_foreign(server, back, at("h1"), seen) is is_foreign
-    # What was not flushed by then is compared again on its return.
+    # Servers that were not flushed by then are compared again on their return.
     s.install(back, 51.0, unflushed=[server], ids={"b": 1, "z": 0}, places=places)
     assert (s.identified(0, seen) is Kinship.FOREIGN) is is_foreign
 
@@ -187,7 +187,7 @@ def test_a_server_whose_address_means_another_place_now_is_flushed() -> None:
     assert s.located(0, UNKNOWN, 0.0) == ()
     assert s.located(0, at("h5"), 0.0) == (SetState(0, EJECTED),)
     assert Flush(0) in returned(s, 0, 1.0)
-    # The former place has missed what was written meanwhile.
+    # The former place has missed the writes since then.
     later = plan_of(a="name", b="h2", c="h1")
     assert [server.name for server in s.outdated(later, {"a": at("h5"), "b": at("h2"), "c": at("h1")})] == [
         "c"
@@ -222,10 +222,10 @@ def test_another_process_begins_where_the_earlier_one_ended() -> None:
     seen = returned(s, 0, 0.0)
     assert Fence(0, frozenset({"x"}), awaits_departed=True) in seen
     assert Flush(0) in seen
-    # It was in service, and its writes under way are all that is awaited.
+    # The server was in service: only its writes in flight are awaited.
     assert s.probe_answered(1, 0.0)[-1] == Fence(1, frozenset({"y"}))
     assert s.fence_answered(1, (), 0.1) == (SetState(1, UP, 0),)
-    # What is in no plan any more misses what is written from now on.
+    # A server in no plan misses all writes from now on.
     later = plan_of(a="h1", b="h2", c="h3", d="h4", e="h9")
     assert [server.name for server in s.outdated(later)] == ["e"]
 

@@ -39,16 +39,16 @@ def seen(pid, uptime, at):
         (10, 1000, 0, Kinship.SAME),
         (10, 1060, 60, Kinship.SAME),
         (10, 1000 + 60 + SLACK_S, 60, Kinship.SAME),
-        # A machine that was moved: its clock stood still for a while.
+        # A migrated machine: its clock stood still for a while.
         (10, 1001, 60, Kinship.SAME),
         (10, 1000 + DAY + DAY * DRIFT, DAY, Kinship.SAME),
-        # A pid that comes again, as in containers.
+        # A repeated pid, as in containers.
         (10, 3, 60, Kinship.RESTARTED),
         (10, 1000 + 60 + 2 * SLACK_S, 60, Kinship.FOREIGN),
         (10, 900, 60, Kinship.FOREIGN),
         (11, 2, 0, Kinship.RESTARTED),
         (11, 60, 60, Kinship.RESTARTED),
-        # memcached begins at 2 and counts in whole seconds.
+        # memcached's uptime begins at 2 and counts whole seconds.
         (11, 63, 60, Kinship.RESTARTED),
         (11, 60 + 2 * SLACK_S, 60, Kinship.FOREIGN),
         (11, 5000, 60, Kinship.FOREIGN),

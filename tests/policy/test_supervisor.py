@@ -31,7 +31,7 @@ from mcroute.policy import (
 
 UP, EJECTED, RETURNING = ServerState.UP, ServerState.EJECTED, ServerState.RETURNING
 SETTINGS = SupervisorSettings(HealthSettings(jitter=0.0))
-# One flush_all of this one leaves nothing.
+# One flush_all of this version removes all items.
 EXACT = ServerStats(version="1.6.18", has_cas=True)
 
 
@@ -125,7 +125,7 @@ def test_a_server_that_did_not_answer_meanwhile_is_awaited_anew():
     assert s.fence_answered(0, {"a"}, now) == ()
     now += SETTINGS.fence_listed_s - 1
     s.tick(now)
-    # It was stopped, say: its connection has what it had, and has not been read.
+    # As if the server was stopped: its connection is open, and its requests are unread.
     s.fence_failed(0, now)
     now = s.next_wakeup()
     assert s.tick(now) == (Probe(0),)
@@ -293,7 +293,7 @@ def test_in_a_panic_a_server_that_missed_a_write_is_put_in_order_first():
     s.stale(2)
     assert s.protected() == {1, 3}
     assert s.tripped(2, 0.2) == (SetState(2, EJECTED),)
-    # In order, it is protected again.
+    # The server is fenced and flushed: it is protected again.
     now = s.next_wakeup()
     s.missed_writes(0, 1)
     s.fence_answered(0, (), now)
@@ -320,7 +320,7 @@ def test_another_plan_keeps_the_states_of_its_servers():
     s.tripped(1, 0.0)
     pool = Pool.of("main", ["new:1", "s3:1", "s2:1", "s1:1"])
     decisions = s.install(compile_plan(PoolRoute(pool)), 0.5)
-    # The third one stays where it was, and serves.
+    # The third server keeps its place, and serves.
     assert decisions == (SetState(0, UP), SetState(1, UP), SetState(3, EJECTED))
     assert s.tick(1.0) == (Probe(3),)
 
@@ -354,7 +354,7 @@ def test_servers_go_by_the_ids_that_the_engine_gives():
     decisions = s.install(plan_of("s1:1", "s2:1"), 0.5, ids={"s1:1": 1, "s2:1": 7})
     assert decisions == (SetState(1, EJECTED), SetState(7, UP))
     assert s.tick(1.0) == (Probe(1),)
-    # The last one stays, by the ids of now.
+    # The last server stays, by its present id.
     assert SetState(7, UP) in s.tripped(7, 1.5)
 
 
@@ -411,7 +411,7 @@ def test_a_server_that_left_with_a_lost_link_is_fenced_when_it_comes_back():
     s = supervisor(3)
     s.link_lost(2, "a", 1)
     s.install(plan_of("s0:1", "s1:1"), 1.0)
-    # Its last link outlived its departure, and is lost only now.
+    # The last link of the departed server is lost only now.
     s.link_lost(2, "b", 1)
     ids = {"s0:1": 0, "s1:1": 1, "s2:1": 3}
     assert s.install(plan_of("s0:1", "s1:1", "s2:1"), 2.0, ids=ids) == (SetState(3, EJECTED),)
@@ -485,7 +485,7 @@ def test_a_suspicion_that_has_grown_old_is_not_due_again_while_a_panic_goes_on()
 
 
 @given(script)
-# A suspicion grew old in a tick whose time, by another rounding, was not late enough.
+# A suspicion expired in a tick whose time, rounded in another way, was too early.
 @example(
     [
         ("connect_failed", 0, 18.155995234220814),
@@ -494,7 +494,7 @@ def test_a_suspicion_that_has_grown_old_is_not_due_again_while_a_panic_goes_on()
         ("tick", 0, 4.0),
     ]
 )
-# One was suspected, and served on in a panic that others kept up.
+# A suspected server served on in a panic that others caused.
 @example([*(("connect_failed", server, 0.0) for server in range(4)), ("tick", 0, 4.0)])
 def test_left_alone_with_servers_that_answer_everything_comes_back(reports):
     s = supervisor()
@@ -531,7 +531,7 @@ def test_ejections_are_counted_by_cause():
     s.connect_failed(1, 0.0)
     s.connect_failed(1, 0.1)
     tallies = {name: report.tally for name, report in s.servers(0.0).items()}
-    # The first was the engine's, which has counted it.
+    # The first ejection was the engine's own, which the engine has counted.
     assert tallies["s0:1"].ejections == {}
     assert tallies["s1:1"].ejections == {Cause.UNREACHABLE: 1}
     assert {name: report.state for name, report in s.servers(0.0).items()} == {
@@ -609,6 +609,6 @@ def test_a_server_whose_replies_are_late_is_slow_for_a_while():
     assert s.condition(0, 5.0 + SETTINGS.suspect_s) is Condition.UP
     s.tripped(0, 6.0)
     assert s.condition(0, 6.0) is Condition.EJECTED
-    # One that is not in the plan, any more.
+    # A server that is no longer in the plan.
     s.slow(99, 6.0)
     assert s.condition(99, 6.0) is Condition.EJECTED

@@ -141,7 +141,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-# A server returns when its last failure has grown too old.
+# A server returns when its last failure has expired.
 RETURN = [("recall", 1, 0.0), ("tick", 0, 0.0), ("tripped", 0, None), ("tick", 0, 0.0), ("fenced", 0, 3.0)]
 
 
@@ -153,7 +153,7 @@ def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
     told, now = set(ours.protected()), 0.0
     ours.take_touched()
     for name, server, pause in steps:
-        # None: until something is due.
+        # None: until the next due time.
         now = max(now, ours.next_wakeup() or 0.0) if pause is None else now + pause
         if server not in ours._records:
             continue

@@ -46,7 +46,7 @@ def test_it_serves_until_it_is_stopped(server: EmbeddedServer) -> None:
         assert proxy.stats().snapshot.counters["requests"] == 2
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
-    # Stopped is stopped, and it may be started again.
+    # A second stop has no effect, and the proxy may be started again.
     proxy.stop()
     proxy.start()
     assert ask(proxy.port, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
@@ -118,7 +118,7 @@ def test_it_keeps_a_state_file_and_descriptors(server: EmbeddedServer, tmp_path:
         while ask(proxy.port, b"get k\r\n") != b"END\r\n":
             time.sleep(0.01)
         Proxy(route(server), threads=1, state_file=path).start()
-    # Left in order: nothing is flushed when the next one begins.
+    # The proxy ended in order: the next one flushes nothing.
     ask(server.port, b"set k 0 0 1\r\nx\r\n")
     with Proxy(route(server), threads=1, state_file=path, first_use="flush") as proxy:
         assert ask(proxy.port, b"get k\r\n") == b"VALUE k 0 1\r\nx\r\nEND\r\n"
@@ -128,5 +128,5 @@ def test_without_descriptors_enough_it_does_not_start(server: EmbeddedServer, tm
     path = tmp_path / "proxy.state"
     with pytest.raises(ConfigError, match="the limit of 5 open descriptors"):
         Proxy(route(server), threads=1, state_file=path, descriptors=5).start()
-    # Nobody holds the file.
+    # No process has locked the file.
     StateFile(str(path)).close()

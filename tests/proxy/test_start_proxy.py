@@ -42,7 +42,7 @@ def test_a_proxy_keeps_a_state_file_and_descriptors(tmp_path: Path) -> None:
         )
         await ask(server.port, b"set k 0 0 1\r\nx\r\n")
         async with await start_proxy(config, first_use="flush", descriptors=100) as proxy:
-            # Nothing was known of the server: it is flushed first.
+            # The server was unknown: it is flushed first.
             while await ask(proxy.port, b"get k\r\n") != b"END\r\n":
                 await asyncio.sleep(0.01)
             assert await ask(proxy.port, b"set k 0 0 1\r\ny\r\n") == b"STORED\r\n"

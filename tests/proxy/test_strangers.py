@@ -97,7 +97,7 @@ def lines_about(address: str, caplog: pytest.LogCaptureFixture) -> list[str]:
     ("options", "why"),
     [
         ([], "its connection limit is reached: it answers b'ERROR Too many open connections' to version"),
-        # It accepts no more, and the system holds one or two for it.
+        # The server accepts no more connections; the system queues one or two.
         (
             ["-o", "no_maxconns_fast"],
             "it (takes connections and answers nothing in time|cannot be .* timed out)",
@@ -156,14 +156,14 @@ def test_the_links_of_a_server_back_off_together(driver: str) -> None:
     async def scenario() -> None:
         nonlocal visits
         async with listening(refuse) as address:
-            # The last one of its pool stays in service, and goes on being tried.
+            # The last server of its pool stays in service, and its links are retried.
             pool = Pool("main", Pool.of("main", [address]).servers, links=16)
             proxy = await start_proxy(driver, PoolRoute(pool), threads=1)
             await asyncio.sleep(0.5)
             first, visits = visits, 0
             await asyncio.sleep(1.5)
             await proxy.close(0.1)
-            # All of them once, then one for all: not 16 times as often.
+            # All links once, then one for all: not 16 times as often.
             assert first >= 16
             assert 1 <= visits < 16
 

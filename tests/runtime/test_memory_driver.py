@@ -1,4 +1,4 @@
-"""A driver of its own under the runtime: servers in memory, on a clock that nobody waits for."""
+"""A third driver under the runtime: servers in memory, on a simulated clock."""
 
 from __future__ import annotations
 

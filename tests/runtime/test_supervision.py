@@ -166,7 +166,7 @@ def test_of_two_that_go_out_at_once_the_one_without_old_values_is_kept(slow: int
         states = [note for note in engine.notes if note[0] == "state"]
         assert states == [("state", 1 - slow, ServerState.EJECTED), ("state", slow, ServerState.UP)]
 
-    # Else a panic would lift both.
+    # Otherwise a panic would restore both.
     supervised(
         plan("a", "b"), scenario, SupervisorSettings(HealthSettings(jitter=0.0), panic_share=1.0), Seen
     )

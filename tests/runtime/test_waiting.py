@@ -55,7 +55,7 @@ def test_a_slot_that_a_cancelled_task_would_have_had_is_the_next_ones(is_freed_f
         await turn()
         if is_freed_first:
             leaves.set()
-            # The first one has left, and the second one has its turn but does not run yet.
+            # The first task has released its slot; the second one has the slot, but does not run yet.
             await turn(2)
         second.cancel()
         leaves.set()

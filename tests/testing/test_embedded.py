@@ -7,7 +7,7 @@ import pytest
 from mcroute.testing import EmbeddedServer, MemcachedServer
 
 # Each script runs on one connection; both servers must give the same bytes. Generated conversations are
-# held by tests/acceptance/test_embedded_conversations.py.
+# checked by tests/acceptance/test_embedded_conversations.py.
 SCRIPTS = {
     "storage": b"set a 5 0 3\r\nabc\r\nadd a 0 0 1\r\nx\r\nreplace a 7 0 2\r\nde\r\nappend a 0 0 1\r\nf\r\n"
     b"prepend a 0 0 1\r\nc\r\nget a\r\nreplace no 0 0 1\r\nx\r\n"

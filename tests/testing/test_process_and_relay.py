@@ -86,7 +86,7 @@ def test_a_relay_outlives_a_want_of_descriptors(relay: Relay) -> None:
         link.settimeout(10)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         try:
-            # The system takes the connection; the relay cannot, or has a descriptor for one of its two ends.
+            # The system accepts the connection; the relay cannot, or has a descriptor for one end only.
             link.connect((relay.host, relay.port))
             time.sleep(0.05)
         finally:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 # Servers whose value limit is not known store requests of this size; larger ones wait for the limits.
 SURE_SIZE = 1 << 20
 
-# After so many requests without a waiter the loop gets a turn, or the requests would only pile up.
+# After so many unawaited requests the loop gets a turn, in which it sends them.
 SENDS_A_TURN = 250
 
 

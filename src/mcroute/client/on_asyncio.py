@@ -37,7 +37,7 @@ __all__ = ("Client",)
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
-# A method that has only a name. Type checkers need a declaration of each method of a public class.
+# A second name of a method. Type checkers need a declaration of each method of a public class.
 Declared = Callable[["Client"], None]
 
 
