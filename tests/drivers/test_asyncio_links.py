@@ -34,6 +34,7 @@ from mcroute.policy import (
     Route,
     Server,
     ServerOptions,
+    Upkeep,
     compile_plan,
 )
 from mcroute.policy.places import spell_end
@@ -141,7 +142,7 @@ async def world(*refusing: LoopAddress) -> AsyncIterator[World]:
     addresses: list[LoopAddress] = [*refusing, (server.host, server.port)]
     options = ServerOptions(connect_timeout_s=10.0, links=LINKS)
     looks = LinkLooks([host], clock)
-    links = ServerLinks(Driver(host, clock), [host], looks, 0, server, options, addresses, Backoff())
+    links = ServerLinks(Driver(host, clock), [host], looks, 0, server, options, addresses, Upkeep())
     try:
         await links.tried()
         here = World(engine, engine_loop, observer, links, got)
@@ -451,7 +452,7 @@ def test_an_attempt_that_is_given_up_is_no_failure_of_the_server() -> None:
         looks = LinkLooks([host], clock)
         driver = Driver(host, clock)
         endpoint: LoopAddress = (server.host, server.port)
-        links = ServerLinks(driver, [host], looks, 0, server, options, [endpoint], Backoff())
+        links = ServerLinks(driver, [host], looks, 0, server, options, [endpoint], Upkeep())
         tried = asyncio.ensure_future(links.tried())
         await asyncio.sleep(0.05)
         assert not tried.done()
@@ -508,7 +509,7 @@ def test_a_lookup_that_cannot_be_begun_fails_the_attempt(caplog: pytest.LogCaptu
         clock = AsyncioClock(loop)
         driver = _WithoutThreads(host, clock)
         looks = LinkLooks([host], clock)
-        links = ServerLinks(driver, [host], looks, 0, server, ServerOptions(), None, Backoff())
+        links = ServerLinks(driver, [host], looks, 0, server, ServerOptions(), None, Upkeep())
         await asyncio.wait_for(links.tried(), 5)
         links.close()
         await links.closed()

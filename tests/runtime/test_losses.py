@@ -10,7 +10,8 @@ import pytest
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.snapshots import ServerSnapshot, Snapshot
 from mcroute.drivers.asyncio.clock import AsyncioClock
-from mcroute.runtime.loss_log import QUIET_S, SELDOM_S, LossLog
+from mcroute.policy import LogIntervals
+from mcroute.runtime.loss_log import LossLog
 
 
 class Engine:
@@ -57,7 +58,7 @@ def test_one_line_of_a_kind_for_a_while(caplog: pytest.LogCaptureFixture) -> Non
             "server s1 is out of step (2 times): it says b'VALUE x' to get, with 5 requests unanswered",
         ]
         caplog.clear()
-        clock.time = QUIET_S
+        clock.time = LogIntervals().losses_s
         told.look()
         assert caplog.messages == [
             "6 requests refused: the memory for requests or for links is exhausted",
@@ -72,7 +73,7 @@ def test_skipped_replies_are_logged_by_server(caplog: pytest.LogCaptureFixture) 
         engine.counts = engine.counts._replace(discarded_memory=discarded_memory)
         engine.skipped = {"a": {"discarded_memory": of_a}, "b": {"discarded_memory": of_b}}
         told.look()
-        clock.time += QUIET_S
+        clock.time += LogIntervals().losses_s
     why = "values discarded: the memory for replies is exhausted"
     assert caplog.messages == [
         f"server a: 1 {why}",
@@ -89,12 +90,12 @@ def test_a_lasting_cause_is_logged_seldom(caplog: pytest.LogCaptureFixture) -> N
         "%d connections refused: their clients speak the binary protocol; "
         "docs/clients.md has the text-protocol setting of each client"
     )
-    for count, now in ((1, 0.0), (2, QUIET_S), (3, SELDOM_S["refused_binary"] - 1)):
+    for count, now in ((1, 0.0), (2, LogIntervals().losses_s), (3, LogIntervals().other_protocols_s - 1)):
         clock.time = now
         engine.counts = engine.counts._replace(refused_binary=count)
         told.look()
     assert caplog.messages == [line % 1]
-    clock.time = SELDOM_S["refused_binary"]
+    clock.time = LogIntervals().other_protocols_s
     told.look()
     assert caplog.messages == [line % 1, line % 2]
 

@@ -7,6 +7,8 @@ from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
 from .limits import Authentication, Limits
+from .log_intervals import LogIntervals
+from .lookup_settings import LookupSettings
 from .merge import merge, merge_table, missed_table
 from .nodes import Group, Outcome, Plan
 from .pasts import Past
@@ -66,7 +68,9 @@ __all__ = (
     "HealthSettings",
     "Kinship",
     "Limits",
+    "LogIntervals",
     "Look",
+    "LookupSettings",
     "MissFailover",
     "Null",
     "Outcome",

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
-__all__ = ("COUNTED_BY_ENGINES", "DETAILED", "TEXTS", "Cause", "Reason")
+__all__ = (
+    "CLOSED_TEXT",
+    "CONNECT_TEXTS",
+    "COUNTED_BY_ENGINES",
+    "DETAILED",
+    "TEXTS",
+    "Cause",
+    "ConnectFailure",
+    "Reason",
+)
 
 
 class Cause(Enum):
@@ -41,13 +50,43 @@ TEXTS: dict[Cause, str] = {
     Cause.FOREIGN: "another memcached answers at its address",
     Cause.DUPLICATE: "it is another server under another name",
 }
-# The text with details. Those of UNREACHABLE are `handshakes.why_failed`, a whole text.
+# The text with details. Those of UNREACHABLE are one of CONNECT_TEXTS, a whole text.
 DETAILED: dict[Cause, str] = {
     Cause.MISSED_WRITE: TEXTS[Cause.MISSED_WRITE] + ": {}",
     Cause.UNREACHABLE: "{}",
     Cause.LOST_WRITES: TEXTS[Cause.LOST_WRITES] + " {}",
     Cause.DUPLICATE: "it is server {} under another name: one memcached{}",
 }
+
+
+class ConnectFailure(Enum):
+    """How an attempt to connect to a server has failed."""
+
+    NO_ADDRESS = auto()
+    REFUSED = auto()
+    SILENT = auto()
+    CLOSED = auto()
+    FULL = auto()
+    PASSWORD = auto()
+    TOO_MUCH = auto()
+    OTHER_SERVICE = auto()
+
+
+# The text follows `server NAME is out of service: `. {} is the system's reason, or the answer to version.
+# Texts that are equal before the first colon are of one kind, which the log repeats seldom.
+CONNECT_TEXTS: dict[ConnectFailure, str] = {
+    ConnectFailure.NO_ADDRESS: TEXTS[Cause.UNREACHABLE] + ": no address is known for its name{}",
+    ConnectFailure.REFUSED: TEXTS[Cause.UNREACHABLE] + ": {}",
+    ConnectFailure.SILENT: "it takes connections and answers nothing in time",
+    ConnectFailure.CLOSED: "it takes connections and closes them at once",
+    ConnectFailure.FULL: "its connection limit is reached: it answers {} to version",
+    ConnectFailure.PASSWORD: "it wants a password: it answers {} to version",
+    ConnectFailure.TOO_MUCH: "it answers more than it was asked: it answers {} to version",
+    ConnectFailure.OTHER_SERVICE: "it is no memcached: it answers {} to version",
+}
+
+# For a connection that was lost though the system reports no error.
+CLOSED_TEXT = "the server has closed it"
 
 
 @dataclass(frozen=True, slots=True)

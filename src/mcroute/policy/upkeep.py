@@ -1,10 +1,11 @@
-"""Timeouts, intervals and bounds of questions to servers, and of reloads."""
+"""Timeouts, intervals and bounds of questions to servers, of reloads, and of the log."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from .backoff import Backoff
+from .log_intervals import LogIntervals
 
 __all__ = ("Upkeep",)
 
@@ -17,6 +18,8 @@ class Upkeep:
 
     backoff: Backoff = field(default_factory=Backoff)
     """The pauses between attempts to connect to a server."""
+    links_look_s: float = 0.01
+    """The interval of looks at links, while something waits for their connections or replies."""
 
     # ---- questions to servers, each on a connection of its own ----
 
@@ -63,6 +66,22 @@ class Upkeep:
     """The interval of checks whether a removed server is idle, and whether fences have ended."""
     free_plans_s: float = 0.1
     """The interval of checks whether requests are left on an older plan."""
+
+    # ---- start and end of a proxy ----
+
+    start_s: float = 1.0
+    """A starting proxy waits at most so long for its first connections, then again for the first fences."""
+    drain_look_s: float = 0.01
+    """The interval of checks whether the clients of a closing proxy have left."""
+
+    # ---- the log ----
+
+    log: LogIntervals = field(default_factory=LogIntervals)
+    """The times between lines about lasting states."""
+    losses_look_s: float = 1.0
+    """The interval of looks at the engine's counters of refused requests and discarded values."""
+    waiting_clients_look_s: float = 1.0
+    """The interval of checks whether clients had to wait for a connection."""
 
     # ---- another process ----
 

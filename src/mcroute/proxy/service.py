@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Front", "FrontedDriver", "Service")
 
-LOOK_S = 0.01
-# Limit of the first connection attempts to all servers, and of the fences after an earlier process.
-START_S = 1.0
-
-# Interval of checks for waiting clients, and of the log line about them.
-LIMIT_LOOK_S = 1.0
-LIMIT_AGAIN_S = 600.0
-
 log: logging.Logger = logging.getLogger("mcroute")
 
 S = TypeVar("S", bound="Service")
@@ -133,7 +125,8 @@ class Service(abc.ABC):
         self._descriptors = descriptors
         self._clients_max: int | None = None
         self._clients_held = 0
-        self._limit_log = LogLimit(LIMIT_AGAIN_S)
+        self._limit_log = LogLimit(routing.upkeep.log.waiting_clients_s)
+        self._limit_look_s = routing.upkeep.waiting_clients_look_s
         self._limit_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._observer = Observer(
@@ -163,7 +156,7 @@ class Service(abc.ABC):
         path: str = "",
         metrics: tuple[str, int] | None = None,
     ) -> None:
-        """Connects to the servers, then listens; waits at most 2 s for servers that do not answer.
+        """Connects to the servers, then listens; waits at most twice `Upkeep.start_s` for servers.
 
         Port 0 chooses a free port, see `port`. With `path` the proxy listens on a unix socket instead.
         `metrics` is a host and a port for Prometheus (see `metrics_port`), open to everybody who can connect
@@ -175,8 +168,8 @@ class Service(abc.ABC):
             self._routing.begin()
             # Distant or dead servers must not delay the clients of the others.
             with contextlib.suppress(TimeoutError):
-                await in_time(self._routing.tried(), START_S)
-                await in_time(self._routing.recalled(), START_S)
+                await in_time(self._routing.tried(), self._routing.upkeep.start_s)
+                await in_time(self._routing.recalled(), self._routing.upkeep.start_s)
             if metrics is not None:
                 with _named(host_and_port(*metrics)):
                     self._metrics = serve_metrics(self._observer, *metrics)
@@ -209,10 +202,12 @@ class Service(abc.ABC):
         self._clients_max = self._descriptors.clients_max(plan, before, self._routing.upkeep)
         self._front.set_clients_max(self._clients_max)
         if self._limit_timer is None:
-            self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, self._descriptors)
+            self._limit_timer = self._loop.call_later(
+                self._limit_look_s, self._look_at_limit, self._descriptors
+            )
 
     def _look_at_limit(self, descriptors: Descriptors) -> None:
-        self._limit_timer = self._loop.call_later(LIMIT_LOOK_S, self._look_at_limit, descriptors)
+        self._limit_timer = self._loop.call_later(self._limit_look_s, self._look_at_limit, descriptors)
         held = self._front.clients_held()
         if held > self._clients_held and self._limit_log.is_due("clients", self._loop.time()):
             log.warning(
@@ -251,7 +246,7 @@ class Service(abc.ABC):
         self._front.end_sessions()
         until = self._loop.time() + limit_s
         while self._front.sessions() and self._loop.time() < until:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._routing.upkeep.drain_look_s)
         self._front.abort_sessions()
         while self._front.sessions():
             # Transports report their end in the next turn of the loop.

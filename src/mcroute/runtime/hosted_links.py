@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..policy import Backoff, Place, Plan, Server, ServerOptions
+from ..policy import Place, Plan, Server, ServerOptions, Upkeep
 from ..policy.places import Endpoint
 from .interfaces import Clock, Links, LinksReport, LinksWatcher
 from .link_events import report
@@ -73,9 +73,9 @@ class HostedLinks(abc.ABC):
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
-        backoff: Backoff,
+        upkeep: Upkeep,
     ) -> ServerLinks:
-        links = ServerLinks(self, self._hosts, self._looks, number, server, options, addresses, backoff)
+        links = ServerLinks(self, self._hosts, self._looks, number, server, options, addresses, upkeep)
         self._links[number] = links
         return links
 

@@ -13,7 +13,7 @@ from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
 from .._engine.snapshots import Snapshot
 from ..errors import RemoteProtocolError
-from ..policy import Backoff, Limits, Past, Place, Plan, Reason, Server, ServerOptions, ServerStats
+from ..policy import Limits, Past, Place, Plan, Reason, Server, ServerOptions, ServerStats, Upkeep
 from ..policy.places import Endpoint
 
 __all__ = (
@@ -420,11 +420,11 @@ class Driver(Protocol):
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
-        backoff: Backoff,
+        upkeep: Upkeep,
     ) -> Links:
         """Connects links with these options to the server with the id `number`.
 
-        Without `addresses` looks the server's name up first. `backoff` sets the pauses between attempts.
+        Without `addresses` looks the server's name up first. `upkeep` sets the pauses between attempts.
         """
 
     def look(self, links: Mapping[int, Links]) -> Mapping[int, LinksReport]:

@@ -1,4 +1,4 @@
-"""Logs what was refused or read past without a server's failure: one line of a kind in ten seconds."""
+"""Logs what was refused or read past without a server's failure: few lines of each kind."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ from typing import Protocol
 
 from .._engine.losses import Losses, ServerDesync
 from .._engine.snapshots import Snapshot
+from ..policy import Upkeep
 from .interfaces import Clock, Timer
 
 __all__ = ("LossLog",)
 
-LOOK_S = 1.0
-QUIET_S = 10.0
-
-# The interval of lines about a lasting state, by kind.
-SELDOM_S: dict[str | int, float] = {
-    "refused_binary": 600.0,
-    "refused_tls": 600.0,
-    "refused_resp": 600.0,
-    "refused_ssh": 600.0,
-}
+# The kinds of lines about clients of another protocol.
+OTHER_PROTOCOLS = frozenset(("refused_binary", "refused_tls", "refused_resp", "refused_ssh"))
 
 LINES = {
     "refused_memory": "%d requests refused: the memory for requests or for links is exhausted",
@@ -50,9 +43,18 @@ class LosingEngine(Protocol):
 
 
 class LossLog:
-    """Reads an engine's counters once a second. `name_of` returns the name of a server's id."""
+    """Reads an engine's counters once in a while. `name_of` returns the name of a server's id."""
 
-    def __init__(self, engine: LosingEngine, clock: Clock, name_of: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        engine: LosingEngine,
+        clock: Clock,
+        name_of: Callable[[int], str],
+        upkeep: Upkeep | None = None,
+    ) -> None:
+        upkeep = upkeep or Upkeep()
+        self._intervals = upkeep.log
+        self._look_s = upkeep.losses_look_s
         self._engine = engine
         self._clock = clock
         self._name_of = name_of
@@ -63,7 +65,7 @@ class LossLog:
         self._timer: Timer | None = None
 
     def begin(self) -> None:
-        self._timer = self._clock.call_later(LOOK_S, self._look_again)
+        self._timer = self._clock.call_later(self._look_s, self._look_again)
 
     def close(self) -> None:
         """Writes the lines that are left."""
@@ -117,7 +119,9 @@ class LossLog:
         now = self._clock.now()
         if now < self._quiet_until.get(what, 0.0):
             return False
-        self._quiet_until[what] = now + SELDOM_S.get(what, QUIET_S)
+        intervals = self._intervals
+        is_lasting = what in OTHER_PROTOCOLS
+        self._quiet_until[what] = now + (intervals.other_protocols_s if is_lasting else intervals.losses_s)
         return True
 
     def _log_desync(self, desync: ServerDesync) -> None:

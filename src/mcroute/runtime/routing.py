@@ -55,7 +55,7 @@ class Routing:
             plan, self.engine, self.links, self.clock, driver.control, rng, settings, places, self.upkeep
         )
         driver.supervise(self.supervision)
-        self._losses = LossLog(self.engine, self.clock, self._name)
+        self._losses = LossLog(self.engine, self.clock, self._name, self.upkeep)
         self.is_inherited: bool = False  # in a forked child: unusable there
         self._counts: dict[int, int] = {}  # of links: the largest number per id so far
         self._retiring: dict[Task[None], None] = {}  # in the order of their starts
@@ -146,7 +146,7 @@ class Routing:
         count = self._counts[number] = max(options.links, self._counts.get(number, 0))
         addresses = self._addresses.get(server.name, fixed_endpoints(server))
         options = replace(options, links=count)
-        self.links[number] = self.driver.connect(number, server, options, addresses, self.upkeep.backoff)
+        self.links[number] = self.driver.connect(number, server, options, addresses, self.upkeep)
 
     def look(self) -> Mapping[int, LinksReport]:
         """Returns a report on the links of each server, by id."""

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..policy import Backoff, Place, Server, ServerOptions
+from ..policy import Backoff, Place, Server, ServerOptions, Upkeep
 from ..policy.places import Endpoint, is_name, spell_end
 from .interfaces import Clock, LinksReport, Task
 from .link_values import LinkStatus
 
 __all__ = ("LinkDriver", "LinkHost", "LinkLooks", "ServerLinks", "addresses_of", "report_on")
-
-LOOK_S = 0.01
 
 log: logging.Logger = logging.getLogger("mcroute")
 
@@ -79,11 +77,11 @@ class LinkLooks:
         columns = [host.links(list(servers)) for host in self._hosts]
         return [[link for links in row for link in links] for row in zip(*columns, strict=True)]
 
-    async def soon(self, server: int) -> list[LinkStatus]:
-        """After a moment, together with other servers asked for meanwhile; later if a thread hangs."""
+    async def soon(self, server: int, look_s: float) -> list[LinkStatus]:
+        """After `look_s` seconds, with other servers asked for meanwhile; later if a thread hangs."""
         self._awaited.add(server)
         while server in self._awaited:
-            await self._clock.sleep(LOOK_S)
+            await self._clock.sleep(look_s)
             if server in self._awaited:
                 self._look()
         return self._found[server]
@@ -132,7 +130,7 @@ class ServerLinks:
         server: Server,
         options: ServerOptions,
         addresses: Sequence[Endpoint] | None,
-        backoff: Backoff,
+        upkeep: Upkeep,
     ) -> None:
         self.server: Server = server
         self._driver = driver
@@ -140,7 +138,7 @@ class ServerLinks:
         self._looks = looks
         self._id = number
         self._options = options
-        self._backoff = backoff
+        self._upkeep = upkeep
         self._addresses: list[Endpoint] | None = None if addresses is None else list(addresses)
         self._is_closed = False
         self._resolving: Task[None] | None = None
@@ -155,7 +153,7 @@ class ServerLinks:
 
     def _connect(self) -> None:
         for host in self._hosts:
-            host.connect(self._id, self._options, self._addresses, self._backoff)
+            host.connect(self._id, self._options, self._addresses, self._upkeep.backoff)
 
     def __len__(self) -> int:
         return self._options.links
@@ -240,7 +238,7 @@ class ServerLinks:
     async def tried(self) -> None:
         links = self._status()
         while not all(link.is_tried for link in links):
-            links = await self._looks.soon(self._id)
+            links = await self._looks.soon(self._id, self._upkeep.links_look_s)
 
     def retry_now(self) -> None:
         self._driver.retry_now(self._id)
@@ -249,7 +247,7 @@ class ServerLinks:
         self.retry_now()
         links = self._status()
         while not all(link.is_connected and not link.unanswered for link in links):
-            links = await self._looks.soon(self._id)
+            links = await self._looks.soon(self._id, self._upkeep.links_look_s)
 
     def abort_silent(self, since: float) -> None:
         for host in self._hosts:

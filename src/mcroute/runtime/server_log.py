@@ -5,21 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-from ..policy import Process, Reason, ServerStats, SupervisorSettings
+from ..policy import LogIntervals, Process, Reason, ServerStats, SupervisorSettings
 from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
 
-# A fence that waits is logged after the first time, and then in this interval.
-AWAITED_S = 2.0
-AWAITED_AGAIN_S = 60.0
-# The interval of lines with the same reason why a server cannot be used.
-FAILURE_AGAIN_S = 600.0
-OUT_OF_RESOURCES_AGAIN_S = 10.0
 # The number of servers that one line names.
 NAMES_LOGGED = 5
-# The interval of lines about a server's refused retries.
-REFUSED_AGAIN_S = 10.0
 
 log: logging.Logger = logging.getLogger("mcroute")
 
@@ -32,13 +24,14 @@ class ServerLog:
     `now` is the supervisor's clock.
     """
 
-    def __init__(self, name_of: Callable[[int], str]) -> None:
+    def __init__(self, name_of: Callable[[int], str], intervals: LogIntervals | None = None) -> None:
+        self._intervals = intervals or LogIntervals()
         self._name = name_of
         self._out: dict[int, tuple[float, int]] = {}  # out of service: since when, and its flushes then
         self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
-        self._failure_limit = LogLimit(FAILURE_AGAIN_S)
-        self._out_of_resources_limit = LogLimit(OUT_OF_RESOURCES_AGAIN_S)
-        self._refusal_limit = LogLimit(REFUSED_AGAIN_S)
+        self._failure_limit = LogLimit(self._intervals.failure_s)
+        self._out_of_resources_limit = LogLimit(self._intervals.out_of_resources_s)
+        self._refusal_limit = LogLimit(self._intervals.refused_retries_s)
 
     def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
         """Another plan with these servers. Lines about earlier servers do not limit those about `joining`."""
@@ -114,9 +107,9 @@ class ServerLog:
         settings: SupervisorSettings,
     ) -> None:
         """The fence waits for the end of lost connections with writes."""
-        if now < self._awaited_logs.setdefault(server, now + AWAITED_S):
+        if now < self._awaited_logs.setdefault(server, now + self._intervals.awaited_s):
             return
-        self._awaited_logs[server] = now + AWAITED_AGAIN_S
+        self._awaited_logs[server] = now + self._intervals.awaited_again_s
         name, size = self._name(server), len(connections)
         if is_blind:
             text = "server %s does not list our connections: %d lost ones (%s) count as closed after %g s"

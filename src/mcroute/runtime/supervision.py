@@ -82,7 +82,7 @@ class Supervision(LinksWatcher):
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
         self.faults: Faults = Faults(self._supervised)
-        self._lines = ServerLog(self._supervised.name)
+        self._lines = ServerLog(self._supervised.name, self._upkeep.log)
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
         self._slow_servers = SlowServers(self._supervised, self._lines)

@@ -15,19 +15,10 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ...policy import LookupSettings
 from .lookup_threads import Answer, LookupThreads
 
-__all__ = ("LOOKUP_TIMEOUT_S", "Lookups", "NameService", "process_lookups")
-
-# The timeout of a wait. A later answer serves the next one.
-LOOKUP_TIMEOUT_S = 0.5
-# For a name that was resolved before: its old addresses are used meanwhile.
-REFRESH_TIMEOUT_S = 0.05
-# A name that was not resolved is looked up again after this time, then after twice that ...
-RETRY_BASE_S = 0.25
-RETRY_CAP_S = 30.0
-# The number of remembered names; older ones, of earlier configurations, are dropped.
-NAMES_MAX = 4096
+__all__ = ("Lookups", "NameService", "process_lookups")
 
 
 class NameService(Protocol):
@@ -53,17 +44,26 @@ class _Name:
 class Lookups:
     """Resolves names by `service`, for any number of loops. `now` returns seconds of a monotonic clock."""
 
-    def __init__(self, service: NameService | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        service: NameService | None = None,
+        now: Callable[[], float] = time.monotonic,
+        settings: LookupSettings | None = None,
+    ) -> None:
         self._service = service or LookupThreads()
         self._now = now
+        self._settings = settings or LookupSettings()
         self._lock = threading.Lock()
         self._names: dict[str, _Name] = {}
 
-    async def find(self, host: str, timeout_s: float = LOOKUP_TIMEOUT_S) -> tuple[str, ...]:
+    async def find(self, host: str, timeout_s: float | None = None) -> tuple[str, ...]:
         """The numeric addresses of a host, in order of preference; earlier ones if there is no new answer.
 
-        Raises OSError after `timeout_s` seconds without an answer, and for an unknown name.
+        Raises OSError after `timeout_s` seconds without an answer, by default those of the settings, and for
+        an unknown name.
         """
+        settings = self._settings
+        timeout_s = settings.timeout_s if timeout_s is None else timeout_s
         with self._lock:
             name = self._named(host)
             is_due = name.pending is None and self._now() >= name.retry_at
@@ -72,7 +72,7 @@ class Lookups:
                 # A caller that times out must not cancel the lookup for others.
                 name.pending.set_running_or_notify_cancel()
             pending = name.pending
-            timeout_s = min(timeout_s, REFRESH_TIMEOUT_S) if name.addresses else timeout_s
+            timeout_s = min(timeout_s, settings.refresh_timeout_s) if name.addresses else timeout_s
         if is_due:
             self._begin(name)
         if pending is not None:
@@ -99,7 +99,7 @@ class Lookups:
     def _named(self, host: str) -> _Name:
         name = self._names.get(host)
         if name is None:
-            if len(self._names) >= NAMES_MAX:
+            if len(self._names) >= self._settings.names_max:
                 self._names = {h: n for h, n in self._names.items() if n.pending is not None}
             name = self._names[host] = _Name(host)
         return name
@@ -120,9 +120,9 @@ class Lookups:
             pending, name.pending = name.pending, None
             if isinstance(answer, OSError):
                 name.error = answer
-                pause = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(name.failures, 16))
+                grown = self._settings.retry_base_s * 2.0 ** min(name.failures, 16)
                 name.failures += 1
-                name.retry_at = self._now() + pause
+                name.retry_at = self._now() + min(self._settings.retry_cap_s, grown)
             else:
                 name.addresses, name.failures, name.retry_at = tuple(answer), 0, 0.0
         assert pending is not None
