@@ -27,7 +27,6 @@ from mcroute.drivers.asyncio.links import AsyncioLinks
 from mcroute.errors import ServerFailure
 from mcroute.policy import (
     AllSync,
-    Backoff,
     Place,
     Pool,
     PoolRoute,
@@ -551,7 +550,7 @@ def test_the_error_of_a_lookup_at_a_connection_attempt_is_no_errno(monkeypatch: 
         host = AsyncioLinks(engine_loop, 1)
         events: list[LinkEvent] = []
         host.on_event = events.append
-        host.connect(0, ServerOptions(), [("fe80::1%77", 1)], Backoff())
+        host.connect(0, ServerOptions(), [("fe80::1%77", 1)], Upkeep())
         host.check(loop.time())
         while not events:
             await asyncio.sleep(0.001)

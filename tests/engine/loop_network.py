@@ -17,7 +17,7 @@ import pytest
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.threads import LoopThread
 from mcroute.drivers.native.engine import NativeEngine
-from mcroute.policy import Backoff, ServerOptions, compile_plan
+from mcroute.policy import ServerOptions, Upkeep, compile_plan
 
 TURNS_MAX = 10_000
 HELLO, GREETING = b"version\r\n", b"VERSION 1.6\r\n"
@@ -130,7 +130,7 @@ class LoopNetwork:
             self._loop, self.engine, _ = shared
         for server in self.links:
             self._listen(server)
-            self._loop.connect(server, ServerOptions(), [str(self._room / str(server))], Backoff())
+            self._loop.connect(server, ServerOptions(), [str(self._room / str(server))], Upkeep())
         self.turn()
         self.sent.clear()
 

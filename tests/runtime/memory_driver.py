@@ -11,7 +11,7 @@ from typing import Any
 
 from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
-from mcroute.policy import Backoff, Outcome, Place, Plan, Server, ServerOptions, ServerStats
+from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats, Upkeep
 from mcroute.policy.places import Endpoint, spell_end, written
 from mcroute.runtime.hosted_links import HostedLinks
 from mcroute.runtime.interfaces import OtherProcess
@@ -102,12 +102,12 @@ class MemoryLinks:
         self.connections: dict[tuple[int, int], Connection] = {}
 
     def connect(
-        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, backoff: Backoff
+        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, upkeep: Upkeep
     ) -> None:
         are_new = addresses != self._addresses.get(server)
         self._addresses[server] = addresses
         known = -1 if addresses is None else len(addresses)
-        self._runner.connect(server, options, backoff, known, self._driver.clock.now(), are_new)
+        self._runner.connect(server, options, upkeep.backoff, known, self._driver.clock.now(), are_new)
         self._keys |= {self._runner.number(server, index): (server, index) for index in range(options.links)}
         self._carry_out()
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from mcroute._loop.state cimport Address, Endpoint, Loop
+from mcroute._loop.system cimport mcroute_keepalive
 from mcroute.runtime.links cimport Backoff, LinkDriver, Look
 from mcroute.runtime.sharing cimport SharedUpstream
 
@@ -22,6 +23,7 @@ cdef struct Connect:            # to one server
     int count                   # of links: never fewer than before
     double timeout
     Backoff backoff
+    mcroute_keepalive keepalive
     Address* addresses
     int address_count           # or LOOKING_UP
     SharedUpstream* shared      # of the server

@@ -38,7 +38,7 @@ cdef bint _attach(Connector* link) noexcept nogil:
 cdef int _connect(Connector* link, int index) noexcept nogil:
     cdef Endpoint* end = <Endpoint*>link.connection
     cdef Address* address = <Address*>link.table.upstreams[link.server].addresses + index
-    cdef int fd = mcroute_connect(&address.name, address.size)
+    cdef int fd = mcroute_connect(&address.name, address.size, &end.loop.keepalive)
     cdef int error
     if fd < 0:
         return errno
@@ -127,6 +127,7 @@ cdef void server_connect(Loop* loop, void* connect) noexcept nogil:
     cdef LinkSettings settings = LinkSettings(
         asked.server, asked.count, asked.timeout, asked.backoff, asked.address_count, False, asked.shared,
     )
+    loop.keepalive = asked.keepalive
     asked.is_done = (upstream != NULL and _set_addresses(upstream, asked, &settings.are_new)
                      and links_connect(&loop.links, &settings, loop.now))
 

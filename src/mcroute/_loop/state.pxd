@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.connections cimport IoVec
 from mcroute._engine.state cimport Conn, Engine, PlanTable
-from mcroute._loop.system cimport pthread_cond_t, pthread_mutex_t, sockaddr_storage, socklen_t
+from mcroute._loop.system cimport mcroute_keepalive, pthread_cond_t, pthread_mutex_t, sockaddr_storage, socklen_t
 from mcroute.runtime.links cimport Connector, LinkTable
 from mcroute.runtime.sharing cimport Signals
 
@@ -71,6 +71,7 @@ cdef struct Loop:
     uint32_t gathering          # the first so many dirty connections: sessions that wait for the rest of a batch
     double gathers_until
     LinkTable links
+    mcroute_keepalive keepalive  # of later connections to servers
     Endpoint listeners[LISTENERS_MAX]
     int listener_count
     double listen_again_at      # after a pause, for want of descriptors or room; infinity: listening

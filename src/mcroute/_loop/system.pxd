@@ -48,22 +48,25 @@ cdef extern from * nogil:
     static inline int mcroute_accept(int listener) {
         return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
-    /* Closes a connection whose peer acknowledges nothing; unix sockets refuse the options. The same values as in
-       drivers/asyncio/engine_loop.py. */
-    static inline void mcroute_notice_silence(int fd) {
-        int idle = 5, every = 1, probes = 3, unacknowledged_ms = 3000;
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+    /* As policy.keepalive. */
+    struct mcroute_keepalive {
+        int idle_s, interval_s, probes, unacknowledged_ms;
+    };
+    /* Closes a connection whose peer acknowledges nothing; unix sockets refuse the options. */
+    static inline void mcroute_notice_silence(int fd, const struct mcroute_keepalive *keepalive) {
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive->idle_s, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive->interval_s, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keepalive->probes, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &keepalive->unacknowledged_ms, sizeof(int));
     }
-    static inline int mcroute_connect(const struct sockaddr_storage *address, socklen_t size) {
+    static inline int mcroute_connect(const struct sockaddr_storage *address, socklen_t size,
+                                      const struct mcroute_keepalive *keepalive) {
         struct linger discard = {1, 0};
         int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
             return -1;
         mcroute_tune(fd);
-        mcroute_notice_silence(fd);
+        mcroute_notice_silence(fd, keepalive);
         /* A close resets the connection, so that the system discards bytes that it has not sent. */
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
         if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
@@ -194,7 +197,12 @@ cdef extern from * nogil:
     int mcroute_watch(int epoll, int operation, int fd, uint32_t events, void* tag)
     void mcroute_tune(int fd)
     int mcroute_accept(int listener)
-    int mcroute_connect(const sockaddr_storage* address, socklen_t size)
+    struct mcroute_keepalive:
+        int idle_s
+        int interval_s
+        int probes
+        int unacknowledged_ms
+    int mcroute_connect(const sockaddr_storage* address, socklen_t size, const mcroute_keepalive* keepalive)
     int mcroute_socket_error(int fd)
     void mcroute_own_name(int fd, sockaddr_storage* name)
     void mcroute_block_signals()

@@ -4,7 +4,7 @@ from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import AdmittedServer
 from mcroute._engine.snapshots import Snapshot
 from mcroute._loop.shared_state import SharedState
-from mcroute.policy import Backoff, Limits, ServerOptions
+from mcroute.policy import Limits, ServerOptions, Upkeep
 from mcroute.policy.nodes import Plan
 from mcroute.runtime.link_values import LinkEvent, LinkStatus
 
@@ -73,11 +73,11 @@ class LoopThread:
         server: int,
         options: ServerOptions,
         addresses: list[tuple[str, int] | str] | None,
-        backoff: Backoff,
+        upkeep: Upkeep,
     ) -> None:
         """Keeps `options.links` links to the server, at most 16; links that exist stay.
 
-        `options` are `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or
+        `options` are `ServerOptions`, `upkeep` is an `Upkeep`. `addresses` are pairs of a numeric host and a port, or
         paths of unix sockets, tried in order; a host may have a numeric scope. None: the addresses are not known yet,
         and links wait for the next call. Raises ValueError for other addresses, MemoryError.
         """

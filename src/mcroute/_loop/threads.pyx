@@ -32,7 +32,7 @@ from mcroute._loop.links cimport (
 )
 from mcroute._loop.listeners cimport Listening, listeners_add, listeners_close
 from mcroute._loop.state cimport ADDRESSES_MAX, Address, Loop
-from mcroute._loop.system cimport mcroute_make_address, mcroute_make_path
+from mcroute._loop.system cimport mcroute_keepalive, mcroute_make_address, mcroute_make_path
 from mcroute._loop.turns cimport (
     loop_free, loop_acknowledge, loop_detach, loop_new, loop_run, loop_step, loop_stop,
     sessions_abort, sessions_end,
@@ -273,10 +273,10 @@ cdef class LoopThread:
         """As `Engine.slowness`; posts no job."""
         return engine_slowness(self.own().engine)
 
-    def connect(self, int server, options not None, list addresses, backoff not None):
+    def connect(self, int server, options not None, list addresses, upkeep not None):
         """Keeps `options.links` links to the server, at most 16; links that exist stay.
 
-        `options` are `ServerOptions`, `backoff` is a `Backoff`. `addresses` are pairs of a numeric host and a port, or
+        `options` are `ServerOptions`, `upkeep` is an `Upkeep`. `addresses` are pairs of a numeric host and a port, or
         paths of unix sockets, tried in order; a host may have a numeric scope. None: the addresses are not known yet,
         and links wait for the next call. Raises ValueError for other addresses, MemoryError.
         """
@@ -286,7 +286,11 @@ cdef class LoopThread:
         asked.server = server
         asked.count = options.links
         asked.timeout = options.connect_timeout_s
+        backoff, keepalive = upkeep.backoff, upkeep.keepalive
         asked.backoff = Backoff(backoff.base_s, backoff.cap_s, backoff.cap_out_s)
+        asked.keepalive = mcroute_keepalive(
+            keepalive.idle_s, keepalive.interval_s, keepalive.probes, round(1000 * keepalive.unacknowledged_s),
+        )
         asked.addresses = known
         asked.address_count = LOOKING_UP if addresses is None else 0
         asked.shared = self.words.upstream(server)

@@ -6,6 +6,7 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Server
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
+from .keepalive import KeepAlive
 from .limits import Authentication, Limits
 from .log_intervals import LogIntervals
 from .lookup_settings import LookupSettings
@@ -66,6 +67,7 @@ __all__ = (
     "Group",
     "Health",
     "HealthSettings",
+    "KeepAlive",
     "Kinship",
     "Limits",
     "LogIntervals",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .backoff import Backoff
+from .keepalive import KeepAlive
 from .log_intervals import LogIntervals
 
 __all__ = ("Upkeep",)
@@ -18,6 +19,8 @@ class Upkeep:
 
     backoff: Backoff = field(default_factory=Backoff)
     """The pauses between attempts to connect to a server."""
+    keepalive: KeepAlive = field(default_factory=KeepAlive)
+    """When the system closes a connection to a server that acknowledges nothing."""
     links_look_s: float = 0.01
     """The interval of looks at links, while something waits for their connections or replies."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..policy import Backoff, Place, Server, ServerOptions, Upkeep
+from ..policy import Place, Server, ServerOptions, Upkeep
 from ..policy.places import Endpoint, is_name, spell_end
 from .interfaces import Clock, LinksReport, Task
 from .link_values import LinkStatus
@@ -21,7 +21,7 @@ class LinkHost(Protocol):
     """The links of one engine; servers are ids."""
 
     def connect(
-        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, backoff: Backoff
+        self, server: int, options: ServerOptions, addresses: list[Endpoint] | None, upkeep: Upkeep
     ) -> None:
         """Keeps `options.links` links to the server; connects at these addresses from now on, in their order.
 
@@ -153,7 +153,7 @@ class ServerLinks:
 
     def _connect(self) -> None:
         for host in self._hosts:
-            host.connect(self._id, self._options, self._addresses, self._upkeep.backoff)
+            host.connect(self._id, self._options, self._addresses, self._upkeep)
 
     def __len__(self) -> int:
         return self._options.links

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from ..._engine.engine import Engine
+from ...policy import KeepAlive
 
 __all__ = (
     "Connection",
@@ -32,17 +33,18 @@ log: logging.Logger = logging.getLogger("mcroute")
 Result = tuple[int, int, object]
 
 
-# The system closes a connection without acknowledgements: an idle one after 5 + 3 x 1 s, one with unsent data
-# after 3 s. Not every system has these options; as in _loop/system.pxd.
-_SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 3000}
-
-
-def notice_silence(transport: asyncio.BaseTransport) -> None:
-    """For connections to servers: a firewall that drops an idle connection notifies nobody."""
+def notice_silence(transport: asyncio.BaseTransport, keepalive: KeepAlive) -> None:
+    """For connections to servers. Raises OSError."""
     sock = transport.get_extra_info("socket")
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    for name, value in _SILENCE.items():
+    values = {
+        "TCP_KEEPIDLE": keepalive.idle_s,
+        "TCP_KEEPINTVL": keepalive.interval_s,
+        "TCP_KEEPCNT": keepalive.probes,
+        "TCP_USER_TIMEOUT": round(1000 * keepalive.unacknowledged_s),
+    }
+    for name, value in values.items():
         if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 

@@ -8,6 +8,7 @@ import logging
 import os
 from typing import Protocol, cast
 
+from ...policy import KeepAlive
 from ...policy.places import spell_end
 from .addresses import LoopAddress
 from .control import local_end
@@ -22,6 +23,9 @@ log: logging.Logger = logging.getLogger("mcroute")
 
 class LinkObserver(Protocol):
     """Gets the results of connections that links were told to make."""
+
+    keepalive: KeepAlive
+    """For new connections."""
 
     def made(self, link: Link, host: str, port: int) -> None:
         """The connection is made; `host` and `port` are our end, as `LinkRunner.made` takes them."""
@@ -162,7 +166,7 @@ class LinkConnection(asyncio.BufferedProtocol):
             return
         try:
             notice_silent_end(transport)
-            notice_silence(transport)
+            notice_silence(transport, self.link.observer.keepalive)
             discard_at_close(transport)
             end = local_end(transport)
         except OSError as failure:

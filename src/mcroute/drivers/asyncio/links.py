@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ...policy import Backoff, ServerOptions
+from ...policy import KeepAlive, ServerOptions, Upkeep
 from ...runtime.link_runner import LinkOrder, LinkRunner
 from ...runtime.link_values import EVENTS_MAX, LinkEvent, LinkStatus
 from .addresses import LoopAddress
@@ -27,6 +27,7 @@ class AsyncioLinks:
 
     def __init__(self, engine_loop: EngineLoop, seed: int) -> None:
         self.on_event: Callable[[LinkEvent], None] = _unheard
+        self.keepalive: KeepAlive = KeepAlive()  # of later connections
         self._engine_loop = engine_loop
         self._loop = engine_loop.loop
         self._runner = LinkRunner(engine_loop.engine, seed)
@@ -37,13 +38,14 @@ class AsyncioLinks:
     # ---- what is wanted ----
 
     def connect(
-        self, server: int, options: ServerOptions, addresses: list[LoopAddress] | None, backoff: Backoff
+        self, server: int, options: ServerOptions, addresses: list[LoopAddress] | None, upkeep: Upkeep
     ) -> None:
         are_new = addresses != self._addresses.get(server)
         self._addresses[server] = addresses
+        self.keepalive = upkeep.keepalive
         now = self._loop.time()
         known = -1 if addresses is None else len(addresses)
-        self._runner.connect(server, options, backoff, known, now, are_new)
+        self._runner.connect(server, options, upkeep.backoff, known, now, are_new)
         links = self._links.setdefault(server, [])
         for index in range(len(links), options.links):
             number = self._runner.number(server, index)
