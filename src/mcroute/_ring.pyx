@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from mcroute._distributions.building cimport table_bytes, table_fill, table_free
-from mcroute._distributions.keys cimport KeyText, key_drop, key_read
+from mcroute._distributions.keys cimport KeyText, key_release, key_read
 from mcroute._distributions.points cimport points_owner, points_owners
 from mcroute._distributions.table cimport MASK_WORDS, RingTable, in_mask, mask_words, mask_add
 
@@ -44,7 +44,7 @@ cdef int owner_of_part(const RingTable* table, const uint8_t* key, size_t size) 
     cdef int owner
     key_read(&table.key, key, size, &text)
     owner = table.owner(table, text.data, text.size)
-    key_drop(&text)
+    key_release(&text)
     return owner
 
 
@@ -78,7 +78,7 @@ cdef int walk_from(const RingTable* table, const uint8_t* key, size_t size, uint
         return table.walk(table, key, size, taken, count, out)
     key_read(&table.key, key, size, &text)
     found = table.walk(table, text.data, text.size, taken, count, out)
-    key_drop(&text)
+    key_release(&text)
     return found
 
 

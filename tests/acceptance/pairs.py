@@ -20,8 +20,8 @@ TIMED_OUT = b"<nothing more>"
 
 
 def memcached_version() -> str:
-    said = subprocess.run([find_memcached() or "", "-V"], capture_output=True, text=True, check=True).stdout
-    return said.split()[1]
+    output = subprocess.run([find_memcached() or "", "-V"], capture_output=True, text=True, check=True).stdout
+    return output.split()[1]
 
 
 @dataclass
@@ -59,12 +59,12 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
 async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s: float = 5) -> bytes:
     """Sends the pieces, waits for `end` in the replies, sends the tail, hangs up; returns all that came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    heard = bytearray()
+    received = bytearray()
 
     async def listen(until: bytes) -> None:
-        while not heard.endswith(until) if until else True:
+        while not received.endswith(until) if until else True:
             data = await reader.read(1 << 16)
-            heard.extend(data)
+            received.extend(data)
             if not data:
                 break
 
@@ -85,7 +85,7 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s
     try:
         await asyncio.wait_for(talk(), timeout_s)
     except asyncio.TimeoutError:
-        heard += TIMED_OUT
+        received += TIMED_OUT
     except OSError:
         # Sending failed: the server had closed the connection.
         pass
@@ -93,7 +93,7 @@ async def say(port: int, pieces: list[bytes], end: bytes, tail: bytes, timeout_s
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-    return bytes(heard)
+    return bytes(received)
 
 
 @contextlib.asynccontextmanager

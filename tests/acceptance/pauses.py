@@ -89,7 +89,7 @@ class Contender:
     tally: Tally
     rng: Random
     holders: dict[str, set[int]]
-    told: dict[str, dict[int, float]]  # by counter: numbers, and the times of their answers
+    numbers: dict[str, dict[int, float]]  # by counter: numbers, and the times of their answers
     replaced: dict[tuple[str, str], int]  # key and value: who has replaced it
     adds: int = 0
 
@@ -118,23 +118,23 @@ class Contender:
 
     async def count(self, key: Key) -> None:
         name = key.name
-        if name not in self.told:
-            self.told[name] = {}
+        if name not in self.numbers:
+            self.numbers[name] = {}
             if await self.line("set", f"set {name} 0 60 1\r\n0\r\n") != "STORED":
                 key.give_up(name)
             return
         began = time.monotonic()
         reply = await self.line("incr", f"incr {name} 1\r\n")
         if not reply.isdecimal():
-            if reply.startswith("SERVER_ERROR") or self.told[name]:
+            if reply.startswith("SERVER_ERROR") or self.numbers[name]:
                 key.give_up(name)
             return
-        number, told = int(reply), self.told[name]
-        if number in told:
-            self.tally.second.append(f"counter {name}: {number} was told twice")
-        elif any(number < other and at < began for other, at in told.items()):
+        number, known = int(reply), self.numbers[name]
+        if number in known:
+            self.tally.second.append(f"counter {name}: {number} was given twice")
+        elif any(number < other and at < began for other, at in known.items()):
             self.tally.second.append(f"counter {name}: {number} after a greater number")
-        told[number] = time.monotonic()
+        known[number] = time.monotonic()
 
     async def replace(self, key: Key) -> None:
         name = key.name

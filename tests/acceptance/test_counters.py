@@ -44,8 +44,8 @@ COUNTERS = [
 
 
 async def counters(port: int) -> dict[str, int]:
-    said = await say(port, [b"stats\r\n"], b"END\r\n", b"", timeout_s=20)
-    rows = dict(line.split()[1:3] for line in said.decode().splitlines() if line.startswith("STAT "))
+    answer = await say(port, [b"stats\r\n"], b"END\r\n", b"", timeout_s=20)
+    rows = dict(line.split()[1:3] for line in answer.decode().splitlines() if line.startswith("STAT "))
     return {name: int(rows[name]) for name in COUNTERS}
 
 
@@ -53,8 +53,8 @@ async def growth(port: int, command: bytes) -> dict[str, int]:
     """The counters to which the command adds after the preparation, and how much."""
     await say(port, [PREPARED + MARK], MARKED, b"", timeout_s=20)
     if b"CAS" in command:
-        said = await say(port, [b"gets h\r\n"], b"END\r\n", b"", timeout_s=20)
-        command = command.replace(b"CAS", said.split()[4])
+        answer = await say(port, [b"gets h\r\n"], b"END\r\n", b"", timeout_s=20)
+        command = command.replace(b"CAS", answer.split()[4])
     before = await counters(port)
     await say(port, [command + b"\r\nverbosity 1\r\n"], b"OK\r\n", b"", timeout_s=20)
     after = await counters(port)
@@ -63,10 +63,10 @@ async def growth(port: int, command: bytes) -> dict[str, int]:
 
 def test_each_command_counts_as_memcached_counts_it(driver: str, run: Run) -> None:
     async def scenario() -> None:
-        async with pair(driver) as heard:
+        async with pair(driver) as peers:
             for command in COMMANDS:
                 direct, proxied = await asyncio.gather(
-                    growth(heard.direct.port, command), growth(heard.proxy.port, command)
+                    growth(peers.direct.port, command), growth(peers.proxy.port, command)
                 )
                 assert (command, proxied) == (command, direct)
 

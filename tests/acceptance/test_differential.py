@@ -112,8 +112,8 @@ class Shrinker:
                 conversation, found = shorter, without
             else:
                 index += 1
-        said = "\n".join(f"    {m.data[:400]!r}" for m in conversation.messages)
-        return f"conversation {self.number}:\n{said}\n    cut off: {conversation.tail[:400]!r}\n{found}"
+        messages = "\n".join(f"    {m.data[:400]!r}" for m in conversation.messages)
+        return f"conversation {self.number}:\n{messages}\n    cut off: {conversation.tail[:400]!r}\n{found}"
 
 
 async def all_differences(
@@ -121,15 +121,15 @@ async def all_differences(
 ) -> list[str]:
     """At most so many, each in its shortest form."""
     found: list[str] = []
-    async with pair(driver) as heard:
+    async with pair(driver) as peers:
         for number in range(talks):
             conversation = made(seed, number, version)
-            if await differs(heard, conversation, number, version):
-                if shortest := await Shrinker(heard, number, version).shrunk(conversation):
+            if await differs(peers, conversation, number, version):
+                if shortest := await Shrinker(peers, number, version).shrunk(conversation):
                     found.append(shortest)
                     if len(found) == most:
                         break
-                await heard.level()
+                await peers.level()
     return found
 
 
@@ -139,20 +139,20 @@ async def answer(port: int, sent: bytes, expected: str) -> tuple[bytes, str]:
     A silence is short only where one is expected: a busy machine has some of its own.
     """
     how = ""
-    heard = await say(port, [sent + MARK], MARKED, b"", timeout_s=1 if expected == "waits" else 20)
-    if heard.endswith(TIMED_OUT):
-        heard, how = heard.removesuffix(TIMED_OUT), "waits"
-    elif not heard.endswith(MARKED):
+    received = await say(port, [sent + MARK], MARKED, b"", timeout_s=1 if expected == "waits" else 20)
+    if received.endswith(TIMED_OUT):
+        received, how = received.removesuffix(TIMED_OUT), "waits"
+    elif not received.endswith(MARKED):
         how = "hangs up"
-    return heard.removesuffix(MARKED), how
+    return received.removesuffix(MARKED), how
 
 
 async def wrong_rows(version: str, driver: str) -> list[str]:
     wrong: list[str] = []
     prepared = b"flush_all\r\nset k 5 0 1\r\n7\r\n"
-    async with pair(driver) as heard:
+    async with pair(driver) as peers:
         for row in DIFFERENCES.rows.values():
-            for speaker, port in ((version, heard.direct.port), ("mcroute", heard.proxy.port)):
+            for speaker, port in ((version, peers.direct.port), ("mcroute", peers.proxy.port)):
                 # Read before, and alone: some requests make memcached discard its pending replies.
                 await say(port, [prepared + MARK], MARKED, b"")
                 cell = row.answers.get(speaker)

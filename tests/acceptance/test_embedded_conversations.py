@@ -27,23 +27,23 @@ NEW_FLAGS = {"mg": "EC", "ms": "ECs", "md": "Ex", "ma": "E"}
 COUNTED = re.compile(rb"(?P<item>VALUE \S+ \d+ \d+) \d+\r\n|(?P<flag> c)\d+")
 
 
-def without_counters(heard: bytes) -> list[bytes]:
-    return COUNTED.sub(rb"\g<item>\g<flag>\r\n", heard).split(MARKED)
+def without_counters(received: bytes) -> list[bytes]:
+    return COUNTED.sub(rb"\g<item>\g<flag>\r\n", received).split(MARKED)
 
 
 async def difference(ports: list[int], number: int, name: str, version: str) -> str:
     """The differences between the two answers, in words; empty without any."""
     leave_out = NEW_FLAGS if version.startswith("1.6.18") else {}
     talk = Speaker(Random(f"embedded/{number}"), name, leave_out=leave_out).conversation()
-    said = [m.data for m in talk.messages if not DIFFERENCES.meant(m.rows, version)]
+    requests = [m.data for m in talk.messages if not DIFFERENCES.meant(m.rows, version)]
     # `me` shows memory and slabs of a real server.
-    said = [message for message in said if not message.lstrip().startswith(b"me")]
-    data = b"".join(message + MARK for message in said) + MARK * 300 + b"mg end%d k\r\n" % number
+    requests = [message for message in requests if not message.lstrip().startswith(b"me")]
+    data = b"".join(message + MARK for message in requests) + MARK * 300 + b"mg end%d k\r\n" % number
     replies = await asyncio.gather(*(say(port, [data], b"EN kend%d\r\n" % number, b"") for port in ports))
     theirs, ours = map(without_counters, replies)
     if DIFFERENCES.same(theirs, ours, version):
         return ""
-    different = [found for found in zip(said, theirs, ours, strict=False) if found[1] != found[2]]
+    different = [found for found in zip(requests, theirs, ours, strict=False) if found[1] != found[2]]
     return f"conversation {number}: {different[:1]!r:.900}"
 
 

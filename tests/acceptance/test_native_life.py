@@ -258,13 +258,13 @@ def test_a_forked_child_holds_none_of_the_sockets(tmp_path: Path, way: str) -> N
         assert len(ours) >= 4  # two links, what listens, metrics
         client = await (Client.on_path(path) if path else Client.to(proxy))
         assert await client.get("k") is None
-        told, tells = os.pipe()
+        reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(tells, b"%d" % len(sockets() & ours))
+            os.write(writer, b"%d" % len(sockets() & ours))
             signal.pause()
         try:
-            assert os.read(told, 10) == b"0"
+            assert os.read(reader, 10) == b"0"
             assert await client.ask(b"set k 0 0 1\r\n1\r\n") == b"STORED\r\n"
             await proxy.close()
             # Not if the child had the connection too.
@@ -273,8 +273,8 @@ def test_a_forked_child_holds_none_of_the_sockets(tmp_path: Path, way: str) -> N
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            os.close(told)
-            os.close(tells)
+            os.close(reader)
+            os.close(writer)
 
     with Outside.running(tmp_path / "counts", "k") as outside:
         run_native(scenario(outside))

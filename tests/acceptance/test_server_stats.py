@@ -112,10 +112,10 @@ def test_stats_of_a_server_that_is_down_show_its_state(driver: str, run: Run) ->
             proxy = await start_proxy(driver, PoolRoute(Pool("main", members)))
             try:
                 other.kill()
-                while "b:state" not in (said := rows(await ask(proxy, b"stats settings"))):
+                while "b:state" not in (found := rows(await ask(proxy, b"stats settings"))):
                     await asyncio.sleep(0.02)
-                assert said["b:state"] in ("ejected", "probing")
-                assert said["a:maxconns"] == "1024"
+                assert found["b:state"] in ("ejected", "probing")
+                assert found["a:maxconns"] == "1024"
             finally:
                 await proxy.close(0.1)
 

@@ -111,9 +111,9 @@ TRAPS = {
 
 async def both(driver: str, messages: list[bytes]) -> list[list[bytes]]:
     """The answers to each, one at a time: packed together, memcached itself may answer otherwise."""
-    async with pair(driver) as heard:
-        await heard.level()
-        return [await heard.say(message + b"\r\n" + MARK, MARKED, b"", []) for message in messages]
+    async with pair(driver) as peers:
+        await peers.level()
+        return [await peers.say(message + b"\r\n" + MARK, MARKED, b"", []) for message in messages]
 
 
 @pytest.mark.parametrize("name", TRAPS)

@@ -116,7 +116,7 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments", "said"),
+    ("missing", "arguments", "needed"),
     [
         (["click"], ["check", "x"], "click: pip install 'mcroute-engine[proxy]'"),
         (["rich"], ["demo"], "rich: pip install 'mcroute-engine[demo]'"),
@@ -134,10 +134,10 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
         ),
     ],
 )
-def test_a_missing_dependency_is_named_at_once(missing, arguments, said):
+def test_a_missing_dependency_is_named_at_once(missing, arguments, needed):
     result = run_without(missing, *arguments)
     assert result.returncode == 1
-    assert result.stderr == f"mcroute: this command needs {said}\n"
+    assert result.stderr == f"mcroute: this command needs {needed}\n"
 
 
 def test_version_and_help_need_no_extra():

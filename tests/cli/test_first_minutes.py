@@ -110,8 +110,8 @@ def test_django_goes_on_when_a_server_dies(port: int, servers: list[EmbeddedServ
             assert process.stdout is not None
             assert process.stdout.readline() == "stored\n"
             servers[0].kill()
-            said, complaints = process.communicate("\n", timeout=40)
+            output, complaints = process.communicate("\n", timeout=40)
         finally:
             process.kill()
     assert (process.returncode, complaints) == (0, "")
-    assert f"server {servers[0].address} is out of service: it " in said
+    assert f"server {servers[0].address} is out of service: it " in output

@@ -45,8 +45,8 @@ def refused(text: str) -> str:
     ],
 )
 def test_an_impossible_server_address_is_refused_with_the_reason(address: str, message: str) -> None:
-    told = refused(f'[pools.main]\nservers = ["{address}"]')
-    assert message in told and told.startswith("pools.main.servers[0]: ")
+    error = refused(f'[pools.main]\nservers = ["{address}"]')
+    assert message in error and error.startswith("pools.main.servers[0]: ")
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_an_impossible_server_address_is_refused_with_the_reason(address: str, m
 def test_an_error_in_a_listening_address_names_its_option(option: str, address: str, message: str) -> None:
     if option == "metrics" and "unix" in address:
         message = "is the path of a unix socket; host:port is needed"
-    told = refused(f'{ONE}[proxy]\n{option} = "{address}"')
-    assert message in told and told.startswith(f"proxy.{option}: ")
+    error = refused(f'{ONE}[proxy]\n{option} = "{address}"')
+    assert message in error and error.startswith(f"proxy.{option}: ")
 
 
 def test_a_path_to_listen_on_needs_no_word_before_it() -> None:
@@ -214,20 +214,20 @@ def test_copies_need_a_placement_that_goes_on_to_the_next_server() -> None:
     ],
 )
 def test_two_names_of_one_address_are_refused(first: str, second: str, where: str) -> None:
-    told = refused(f'[pools.main]\nservers = ["{first}", {second}]')
-    assert told.startswith("pools.main.servers[1]: ") and f"are one server, at {where}" in told
+    error = refused(f'[pools.main]\nservers = ["{first}", {second}]')
+    assert error.startswith("pools.main.servers[1]: ") and f"are one server, at {where}" in error
 
 
 def test_one_name_may_be_in_two_pools() -> None:
     text = '[pools.main]\nservers = ["127.0.0.1:1"]\n[pools.spare]\nservers = ["127.0.0.1:1"]\n'
     parse_config('route = { type = "failover", children = ["main", "spare"] }\n' + text)
-    told = refused(
+    error = refused(
         'route = { type = "failover", children = ["main", "spare"] }\n'
         + text.replace('1"]\n', '1"]\n', 1).replace(
             '[pools.spare]\nservers = ["127.0.0.1:1"]', '[pools.spare]\nservers = ["[::ffff:7f00:1]:1"]'
         )
     )
-    assert told.startswith("pools.spare.servers[0]: ")
+    assert error.startswith("pools.spare.servers[0]: ")
 
 
 def test_names_of_hosts_are_left_to_the_command_that_looks_them_up() -> None:

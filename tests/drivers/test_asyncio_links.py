@@ -471,18 +471,18 @@ def test_one_event_that_cannot_be_handled_loses_no_other(
 ) -> None:
     async def scenario(addresses: list[str]) -> None:
         routing, _ = asyncio_routing(compile_plan(PoolRoute(Pool.of("main", addresses))), rng=Random(1))
-        connected, heard = routing.supervision.connected, []
+        connected, noted = routing.supervision.connected, []
 
         def fails_once(server: int) -> None:
-            heard.append(server)
-            if len(heard) == 1:
+            noted.append(server)
+            if len(noted) == 1:
                 raise MemoryError
             connected(server)
 
         monkeypatch.setattr(routing.supervision, "connected", fails_once)
         routing.begin()
         try:
-            while len(heard) < len(addresses):
+            while len(noted) < len(addresses):
                 await asyncio.sleep(0.001)
         finally:
             await routing.close()

@@ -27,14 +27,14 @@ def test_the_first_of_several_desyncs_is_kept_with_their_number() -> None:
     assert net.engine.take_desyncs() == []
 
 
-@pytest.mark.parametrize("said", [b"STORED\r\n", b"x", b"VALUE k 0 1\r\nx\r\nEND\r\n"])
-def test_an_unasked_reply_is_a_desync(said: bytes) -> None:
+@pytest.mark.parametrize("unasked", [b"STORED\r\n", b"x", b"VALUE k 0 1\r\nx\r\nEND\r\n"])
+def test_an_unasked_reply_is_a_desync(unasked: bytes) -> None:
     net = network(PoolRoute(pool(1)), 1)
-    net.reply(0, said)
+    net.reply(0, unasked)
     assert net.links[0] in net.closed
     assert net.engine.snapshot().counters["desyncs"] == 1
     (desync,) = net.engine.take_desyncs()
-    assert (desync.command, desync.depth, desync.text) == ("", 0, said)
+    assert (desync.command, desync.depth, desync.text) == ("", 0, unasked)
 
 
 def test_client_flags_of_64_bits_are_none() -> None:

@@ -150,18 +150,18 @@ def test_no_other_thread_comes_in_while_a_route_runs() -> None:
             net.send(client, GET)
             return {}
         assert entered.wait(TIMEOUT_S)
-        said = {}
+        errors = {}
         for name, call in calls.items():
             with pytest.raises(RuntimeError) as refused:
                 call()
-            said[name] = str(refused.value)
+            errors[name] = str(refused.value)
         # Read-only commands may go on.
         assert net.engine.snapshot().counters["requests"] == 1
         go_on.set()
-        return said
+        return errors
 
-    said = together(2, work)[1]
-    assert all("the engine runs routes" in text for text in said.values())
+    errors = together(2, work)[1]
+    assert all("the engine runs routes" in text for text in errors.values())
     assert net.asked(0) == GET
     net.reply(0, b"END\r\n")
     assert net.got(client) == b"END\r\n"

@@ -118,8 +118,8 @@ def ring_of(case: dict[str, Any]) -> Ring:
 
 def asked_key(case: dict[str, Any], key: bytes) -> str | bytes:
     """meta-memcache hashes a routing key, where the program gives one."""
-    said = case["params"].get("routing_key")
-    number = re.search(r"first (\d+) characters", said) if isinstance(said, str) else None
+    routing_key = case["params"].get("routing_key")
+    number = re.search(r"first (\d+) characters", routing_key) if isinstance(routing_key, str) else None
     return key.decode()[: int(number[1])] if number else key
 
 

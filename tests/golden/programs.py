@@ -33,17 +33,17 @@ def find_proxying_memcached() -> str | None:
     found = find_memcached()
     if found is None:
         return None
-    said = subprocess.run([found, "-h"], capture_output=True, text=True, check=False, timeout=10)
-    return found if "proxy_config" in said.stdout else None
+    output = subprocess.run([found, "-h"], capture_output=True, text=True, check=False, timeout=10)
+    return found if "proxy_config" in output.stdout else None
 
 
 def version_of(system: str) -> str:
     """The version of twemproxy or memcached's proxy, as the program prints it."""
     command = [find_nutcracker() if system == "twemproxy" else find_proxying_memcached(), "-V"]
-    said = subprocess.run(
+    output = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, check=False, timeout=10
     )
-    return re.findall(r"\d+\.\d+\.\d+", said.stdout + said.stderr)[0]
+    return re.findall(r"\d+\.\d+\.\d+", output.stdout + output.stderr)[0]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from mcroute import (
 from mcroute.errors import LocalProtocolError
 
 
-def told(message: Request | Reply) -> dict[str, Any]:
+def shown(message: Request | Reply) -> dict[str, Any]:
     """The attributes that say something, without the bytes themselves and what is the rule."""
     names = (name for name in dir(message) if not name.startswith("_") and name != "raw")
     return {name: value for name in names if (value := getattr(message, name))}
@@ -33,7 +33,7 @@ def parsed(parser: RequestParser | ReplyParser, data: bytes) -> dict[str, Any]:
     message = parser.next_message()
     assert isinstance(message, Request | Reply)
     assert message.raw == data
-    return told(message)
+    return shown(message)
 
 
 @pytest.mark.parametrize(

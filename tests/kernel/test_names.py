@@ -33,5 +33,5 @@ def test_all_names_can_be_imported() -> None:
 
 
 def test_modules_that_are_not_built_are_named() -> None:
-    said = run(WITHOUT_LOOP)
-    assert said.startswith("ImportError mcroute.native needs the native loop, which is built on Linux")
+    output = run(WITHOUT_LOOP)
+    assert output.startswith("ImportError mcroute.native needs the native loop, which is built on Linux")

@@ -41,7 +41,7 @@ TRAPS = {
         "acceptance/test_differential.py::test_every_row_of_the_page_is_true",
     ],
     "0x80 switches to binary": ["kernel/test_protocol_abuse.py::test_foreign_protocols"],
-    "errors with noreply are told": ["kernel/test_protocol_abuse.py::test_noreply"],
+    "errors with noreply are reported": ["kernel/test_protocol_abuse.py::test_noreply"],
     "lifetimes over 30 days": ["acceptance/test_traps.py::TRAPS"],
     "decr pads, incr wraps": ["acceptance/test_traps.py::TRAPS"],
     "a refusal before authentication ends the connection": [
@@ -494,7 +494,7 @@ def test_administration_is_not_offered(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         b"ERROR Too many open connections\r\n",
         b"\r\n",
@@ -515,9 +515,9 @@ def test_administration_is_not_offered(word: str) -> None:
         b"x" * 9000,
     ],
 )
-def test_replies_that_no_server_gives_to_a_request(said: bytes) -> None:
+def test_replies_that_no_server_gives_to_a_request(reply: bytes) -> None:
     parser = ReplyParser()
-    parser.feed(said)
+    parser.feed(reply)
     with pytest.raises(RemoteProtocolError):
         while parser.next_message() is not NEED_DATA:
             pass

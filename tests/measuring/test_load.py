@@ -77,11 +77,11 @@ def test_a_wrong_or_missing_reply_is_noticed(
 
 
 def test_replies_that_two_connections_swapped_are_noticed(server: LyingServer, load: Load) -> None:
-    said: list[bytes] = []
+    replies: list[bytes] = []
 
     def reply(hits: Hits) -> bytes:
-        said.append(truth(hits))
-        return said[-2] if len(said) > 20 else said[-1]
+        replies.append(truth(hits))
+        return replies[-2] if len(replies) > 20 else replies[-1]
 
     server.reply = reply
     report = load(server.port, *BRIEF, "--connections", "2", "--seconds", "0.5")

@@ -332,8 +332,8 @@ def test_stats_mcroute_has_the_rows(servers, driver):
             await visitor.ask(b"get a\r\n", b"END\r\n")
             reply = await visitor.ask(b"stats mcroute\r\n", b"END\r\n")
             lines = reply.decode().split("\r\n")[:-2]
-            told = dict(line.split(" ", 2)[1:] for line in lines)
-            assert told["requests_total:get:miss"] == told["request_duration_seconds:get:count"] == "1"
-            assert told["up"] == told["server_state:s0:up"] == "1"
+            series = dict(line.split(" ", 2)[1:] for line in lines)
+            assert series["requests_total:get:miss"] == series["request_duration_seconds:get:count"] == "1"
+            assert series["up"] == series["server_state:s0:up"] == "1"
 
     asyncio.run(scenario())

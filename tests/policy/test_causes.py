@@ -18,9 +18,9 @@ OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 def test_every_cause_has_a_text_that_operators_find(cause: Cause) -> None:
     text = str(Reason(cause))
     assert text == TEXTS[cause]
-    said = OPERATIONS.read_text(encoding="utf-8").replace("`", "")
+    page = OPERATIONS.read_text(encoding="utf-8").replace("`", "")
     # The text continues after the other server's name.
-    assert re.search(re.escape(text).replace("another\\ server\\ under", "server OTHER under"), said)
+    assert re.search(re.escape(text).replace("another\\ server\\ under", "server OTHER under"), page)
 
 
 @pytest.mark.parametrize("cause", DETAILED)

@@ -150,7 +150,7 @@ RETURN = [("recall", 1, 0.0), ("tick", 0, 0.0), ("tripped", 0, None), ("tick", 0
 @settings(max_examples=300, deadline=None)
 def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
     ours, plain = Supervisor(plan, Random(1), SETTINGS), Plain(plan, Random(1), SETTINGS)
-    told, now = set(ours.protected()), 0.0
+    reported, now = set(ours.protected()), 0.0
     ours.take_touched()
     for name, server, pause in steps:
         # None: until the next due time.
@@ -160,8 +160,8 @@ def test_decisions_are_those_of_looking_at_all_servers(plan, steps):
         assert EVENTS[name](ours, server, now) == EVENTS[name](plain, server, now), name
         assert (ours.next_wakeup(), ours._panics.pools) == (plain.next_wakeup(), plain._panics.pools), name
         for touched in ours.take_touched():
-            (told.add if ours.is_protected(touched) else told.discard)(touched)
-        assert told & ours._records.keys() == ours.protected() == plain.protected(), name
+            (reported.add if ours.is_protected(touched) else reported.discard)(touched)
+        assert reported & ours._records.keys() == ours.protected() == plain.protected(), name
         assert ours.pools(now) == plain.pools(now)
         assert set(ours.serving) == {s for s in ours._records if ours.state(s) is State.UP}
         assert set(ours.unsuspicious) == {s for s, record in ours._records.items() if not record.is_stale}

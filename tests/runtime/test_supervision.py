@@ -327,14 +327,14 @@ def test_a_stage_that_begins_ends_the_one_before() -> None:
 
 def test_slow_servers_and_refused_retries_are_logged_and_exported(caplog: pytest.LogCaptureFixture) -> None:
     class Troubled(Watched):
-        told: dict[int, tuple[int, int]]
+        counts: dict[int, tuple[int, int]]
 
         def slowness(self) -> dict[int, tuple[int, int]]:
-            return getattr(self, "told", {})
+            return getattr(self, "counts", {})
 
     def scenario(engine: Any, supervision: Supervision) -> None:
-        for told in ({0: (1, 0)}, {0: (2, 3)}, {0: (3, 9), 7: (1, 1)}):
-            engine.told = told
+        for counts in ({0: (1, 0)}, {0: (2, 3)}, {0: (3, 9), 7: (1, 1)}):
+            engine.counts = counts
             supervision.look_for_slow_servers()
         now = asyncio.get_running_loop().time()
         assert supervision.supervisor.condition(0, now) is Condition.SLOW
@@ -350,14 +350,14 @@ def test_slow_servers_and_refused_retries_are_logged_and_exported(caplog: pytest
 
 def test_late_replies_from_before_a_return_do_not_show_the_server_as_slow() -> None:
     class Troubled(Watched):
-        told: dict[int, tuple[int, int]]
+        counts: dict[int, tuple[int, int]]
 
         def slowness(self) -> dict[int, tuple[int, int]]:
-            return getattr(self, "told", {})
+            return getattr(self, "counts", {})
 
     def scenario(engine: Any, supervision: Supervision) -> None:
         supervision._tripped(0, Reason(Cause.FAILURES))
-        engine.told = {0: (5, 0)}
+        engine.counts = {0: (5, 0)}
         supervision._carry_out(supervision.supervisor._panics._restore(0, asyncio.get_running_loop().time()))
         supervision.look_for_slow_servers()
         assert supervision.supervisor._records[0].slow_at is None

@@ -194,7 +194,7 @@ cdef void key_read(const KeyRule* rule, const uint8_t* key, size_t size, KeyText
     text.size = end - start
 
 
-cdef void key_drop(KeyText* text) noexcept nogil:
+cdef void key_release(KeyText* text) noexcept nogil:
     free(text.owned)
 
 

@@ -3,7 +3,7 @@
 from mcroute._engine.claims cimport claim_waits
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.holds cimport hold_waits
-from mcroute._engine.multigets cimport multiget_begin, multiget_go_on
+from mcroute._engine.multigets cimport multiget_begin, multiget_resume
 from mcroute._engine.requests cimport request_walk_ended
 from mcroute._engine.walks cimport walk_plan
 from mcroute._protocol cimport CMD_GATS, REQ_OPEN, REQ_RESUMED
@@ -32,7 +32,7 @@ cdef void requests_resume(Engine* engine) noexcept nogil:
             request.is_released = False
             # In the meantime its client may have disconnected, or read more.
             if request.is_stalled and not request.is_done:
-                multiget_go_on(request)
+                multiget_resume(request)
         elif not request.is_done:
             request_begin(request)
         request_walk_ended(request)

@@ -24,7 +24,7 @@ cdef struct ValueLimits:
 cdef Bounds bounds_of(limits) except *
 cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
 # Takes the limits that the server has reported. No effect if there is no such server.
-cdef void server_set_value_limits(Engine* engine, const ValueLimits* said) noexcept nogil
+cdef void server_set_value_limits(Engine* engine, const ValueLimits* reported) noexcept nogil
 # Compute the limits of a server, and of the engine. Call when a value has changed that the limits depend on.
 cdef void server_bound_values(Server* server) noexcept nogil
 cdef void engine_bound_values(Engine* engine) noexcept nogil

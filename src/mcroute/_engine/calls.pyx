@@ -8,7 +8,7 @@ from mcroute._engine.beginnings cimport request_begin
 from mcroute._engine.blocks cimport Block, Slice, block_unref, block_new
 from mcroute._engine.faults cimport ERROR_LINE_MAX, request_culprit, request_error_line
 from mcroute._engine.groups cimport request_group
-from mcroute._engine.relief cimport engine_is_short
+from mcroute._engine.reclaim cimport engine_is_short
 from mcroute._engine.requests cimport request_new, request_taken
 from mcroute._engine.state cimport HIT, MISS, NUMBER, REFUSED_BY_SERVER, key_item
 from mcroute._protocol cimport (

@@ -11,7 +11,7 @@ cdef void detach_begins(Walk* walk, PlanNode* node) noexcept nogil
 cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil
 
 # A walk at a first node goes on with `child`: `tried` other children were tried, with the outcome `best`.
-cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil
+cdef void first_ask_next(Walk* walk, int child, int tried, int best) noexcept nogil
 # For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or with `always` the last one;
 # holds the key if the request may have been sent.
 cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil

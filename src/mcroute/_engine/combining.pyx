@@ -61,7 +61,7 @@ cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
         hold_key(walk.request)
 
 
-cdef void first_go_on(Walk* walk, int child, int tried, int best) noexcept nogil:
+cdef void first_ask_next(Walk* walk, int child, int tried, int best) noexcept nogil:
     walk.next_child = child
     walk.children_asked = tried
     combine_take_if_better(walk, best, NOTHING, False)

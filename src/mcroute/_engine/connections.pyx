@@ -11,10 +11,10 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_break
 from mcroute._engine.link_input cimport link_input, link_skip
 from mcroute._engine.links cimport link_partly_answered
-from mcroute._engine.multigets cimport session_go_on
-from mcroute._engine.relief cimport RESERVED_MAX, replies_relieve
+from mcroute._engine.multigets cimport session_resume
+from mcroute._engine.reclaim cimport RESERVED_MAX, replies_reclaim
 from mcroute._engine.session_input cimport session_input
-from mcroute._engine.session_refusals cimport requests_relieve, session_refuse
+from mcroute._engine.session_refusals cimport requests_reclaim, session_refuse
 from mcroute._engine.state cimport CONN_LINK, CONN_SESSION, LINK_CONNECTING, LINK_READY, Engine, Link, Session
 
 cdef enum:
@@ -22,7 +22,7 @@ cdef enum:
     READ_MIN = 16 * 1024        # least room to read into
     REST_ROOM = 4 * 1024        # room behind a started message of unknown size
     LARGE = 16 * 1024           # messages from this size on are read into a block of their own
-    PLENTY = 4                  # memory is plenty while less than this part of a share is used
+    LOW_USE_DIVISOR = 4         # memory is plenty while less than this part of a share is used
 
 
 # ---- bytes in ----
@@ -54,7 +54,7 @@ cdef size_t _wanted(Conn* conn, size_t room) noexcept nogil:
 cdef Block* _whole(Conn* conn) noexcept nogil:
     """A block for a message as large as the last one, to avoid a copy, if there is plenty of memory; else NULL."""
     cdef BlockPool* pool = &conn.engine.uploads if conn.kind == CONN_SESSION else &conn.engine.pool
-    return block_of_share(pool, conn.input.large) if pool.used_bytes < pool.used_share // PLENTY else NULL
+    return block_of_share(pool, conn.input.large) if pool.used_bytes < pool.used_share // LOW_USE_DIVISOR else NULL
 
 
 cdef uint8_t* conn_buffer(Conn* conn, size_t* size) noexcept nogil:
@@ -114,12 +114,12 @@ cdef Block* _own_block(Conn* conn, size_t room) noexcept nogil:
     cdef Block* own
     if conn.kind == CONN_SESSION:
         own = block_of_share(&engine.uploads, room)
-        if own == NULL and requests_relieve(engine, <Session*>conn, 2 * room):
+        if own == NULL and requests_reclaim(engine, <Session*>conn, 2 * room):
             own = block_of_share(&engine.uploads, room)
         return own
     own = block_of_share(&engine.pool, room)
     if own == NULL:
-        replies_relieve(engine)
+        replies_reclaim(engine)
         own = block_of_share(&engine.pool, room)
     return own if own != NULL or room > RESERVED_MAX else block_new(&engine.outbound, room)
 
@@ -243,5 +243,5 @@ cdef void conn_sent(Conn* conn, size_t size) noexcept nogil:
         _parse(conn, False)
     if conn.kind == CONN_SESSION and (<Session*>conn).has_rounds:
         engine_began(conn.engine, conn.engine.now)
-        session_go_on(<Session*>conn)
+        session_resume(<Session*>conn)
     engine_resume(conn.engine, conn.engine.now)

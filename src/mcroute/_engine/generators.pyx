@@ -83,9 +83,9 @@ cdef class _Run:
         self.need -= event.outcome < REFUSED_BY_SERVER
         if self.need <= 0 or not self.places:
             self.places = {}
-            self.go_on(self.replies[0] if self.is_single else tuple(self.replies))
+            self.resume(self.replies[0] if self.is_single else tuple(self.replies))
 
-    cdef go_on(self, value):
+    cdef resume(self, value):
         """Sends the generator `value`, and carries out the step that it yields."""
         try:
             step = self.steps.send(value)
@@ -164,7 +164,7 @@ cdef _begin(RouteRunner runner, RouteEvent* event):
     except Exception:
         run.fail()
         return
-    run.go_on(None)
+    run.resume(None)
 
 
 # ---- orders ----
@@ -232,7 +232,7 @@ cdef _resume(RouteRunner runner):
     for run in list(runner.running.values()):
         if run.due <= runner.now:
             run.due = INFINITY
-            run.go_on(None)
+            run.resume(None)
     for run in runner.running.values():
         due = min(due, run.due)
     runner.due = due

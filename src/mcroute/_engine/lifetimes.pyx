@@ -22,7 +22,7 @@ from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, NOT_LOST, RETRIES_MAX,
     SCRIPT_MAX, VALUE_MAX_UNKNOWN, ClientRequest, Conn, Walk,
 )
-from mcroute._engine.trips cimport link_drop_expected
+from mcroute._engine.trips cimport link_fail_expected
 from mcroute._protocol cimport default_limits
 
 # ---- an engine ----
@@ -38,7 +38,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     pool_set_share(&engine.pool, <size_t>1 << 30)
     pool_set_share(&engine.uploads, <size_t>1 << 30)
     pool_set_share(&engine.outbound, <size_t>256 << 20)
-    engine.relieved_at = -1
+    engine.reclaim_failed_at = -1
     engine.round_keys = ROUND_KEYS_MAX
     engine.limits = default_limits()
     engine.next_check = INFINITY
@@ -254,7 +254,7 @@ cdef void link_connected(Link* link) noexcept nogil:
 cdef void _close(Link* link, double now, bint is_ours) noexcept nogil:
     engine_began(link.conn.engine, now)
     _conn_clear(&link.conn)
-    link_drop_expected(link, is_ours)
+    link_fail_expected(link, is_ours)
     engine_resume(link.conn.engine, now)
 
 

@@ -7,7 +7,7 @@ from libc.string cimport memcmp, memcpy
 from mcroute._engine.claims cimport claim_add_ghost, claim_remove_ghost
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_mark
-from mcroute._engine.relief cimport links_have_room
+from mcroute._engine.reclaim cimport links_have_room
 from mcroute._engine.state cimport (
     GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
     ClientRequest, walk_is_copied,

@@ -10,7 +10,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, strlen
 
 from mcroute._engine.blocks cimport Slice, out_copy, out_slice
-from mcroute._engine.relief cimport reply_block
+from mcroute._engine.reclaim cimport reply_block
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
     CMD_META_DEBUG, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR, REPLY_META_MISS, REPLY_SERVER_ERROR,

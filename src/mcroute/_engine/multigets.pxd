@@ -12,9 +12,9 @@ cdef enum:
 
 
 # Begins the next round of a get, if it is the first request of its session and its client has read enough.
-cdef void multiget_go_on(ClientRequest* request) noexcept nogil
-# As multiget_go_on, for the session's first request, if it waits between two rounds. Call after bytes were sent.
-cdef void session_go_on(Session* session) noexcept nogil
+cdef void multiget_resume(ClientRequest* request) noexcept nogil
+# As multiget_resume, for the session's first request, if it waits between two rounds. Call after bytes were sent.
+cdef void session_resume(Session* session) noexcept nogil
 # Begins the request's parts. The request may be answered, and freed, on return.
 cdef void multiget_begin(ClientRequest* request) noexcept nogil
 # Takes a VALUE of a part. False if its key is not among the keys that are still expected.

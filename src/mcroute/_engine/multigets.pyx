@@ -9,7 +9,7 @@ from libc.string cimport memcmp
 
 from mcroute._engine.blocks cimport block_ref, block_new
 from mcroute._engine.chance cimport random_number
-from mcroute._engine.combining cimport first_go_on
+from mcroute._engine.combining cimport first_ask_next
 from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.requests cimport request_is_over, request_walk_ended
 from mcroute._engine.retries cimport failed_over, may_retry
@@ -84,7 +84,7 @@ cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept n
 
 
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
-    """Replies keep the order of the keys, and leave out misses."""
+    """Replies keep the order of the keys, and omit misses."""
     cdef KeyState* state = _find_key(walk, key, size)
     if state == NULL:
         return False
@@ -124,7 +124,7 @@ cdef void _part_ended(ClientRequest* request) noexcept nogil:
         return
     if request.is_in_rounds and _has_more_rounds(request):
         request_wait(request)
-        multiget_go_on(request)
+        multiget_resume(request)
     else:
         request_answer_joined(request)
 
@@ -197,7 +197,7 @@ cdef void _walk_key(ClientRequest* request, int32_t key, int node) noexcept nogi
         return
     walk.first_key = key
     if state.tried > 0:
-        first_go_on(walk, _child(request, &request.plan.nodes[node], state), <int>state.tried, state.best)
+        first_ask_next(walk, _child(request, &request.plan.nodes[node], state), <int>state.tried, state.best)
     else:
         walk_run(walk)
 
@@ -404,7 +404,7 @@ cdef uint32_t _next_count(Engine* engine, uint32_t keys, uint64_t bytes) noexcep
     return <uint32_t>max(<uint64_t>ROUND_KEYS_MIN, min(count, <uint64_t>KEYS_AT_ONCE))
 
 
-cdef void multiget_go_on(ClientRequest* request) noexcept nogil:
+cdef void multiget_resume(ClientRequest* request) noexcept nogil:
     cdef Session* session = request.session
     cdef Rounds* rounds = request_rounds(request)
     cdef uint64_t before
@@ -422,17 +422,17 @@ cdef void multiget_go_on(ClientRequest* request) noexcept nogil:
     _ask_keys(request, <int32_t>rounds.first, <int32_t>rounds.end)
 
 
-cdef void session_go_on(Session* session) noexcept nogil:
+cdef void session_resume(Session* session) noexcept nogil:
     cdef ClientRequest* request = session.head
     while request != NULL and not request.is_stalled:
         request = request.next
     session.has_rounds = request != NULL
     if request != NULL and request == session.head:
-        multiget_go_on(request)
+        multiget_resume(request)
 
 # ---- ending ----
 
-cdef void _go_on(Walk* part, int outcome) noexcept nogil:
+cdef void _retry_keys(Walk* part, int outcome) noexcept nogil:
     """Asks the next child for the keys without an item, if their plan has one."""
     cdef ClientRequest* request = part.request
     cdef int32_t key = part.first_key
@@ -441,7 +441,7 @@ cdef void _go_on(Walk* part, int outcome) noexcept nogil:
     cdef bint is_error = outcome >= REFUSED_BY_SERVER
     # One retry token for all of them: one request has failed.
     cdef bint is_decided = False
-    cdef bint may_go_on = False
+    cdef bint is_retried = False
     if not is_error:
         outcome = MISS
     while key >= 0:
@@ -451,10 +451,10 @@ cdef void _go_on(Walk* part, int outcome) noexcept nogil:
             node = _key_node(request, request.plan.root, state)
             if not is_decided and _has_another(request, node, state, is_error):
                 is_decided = True
-                may_go_on = may_retry(request.plan.engine, outcome)
-                if may_go_on and is_error:
+                is_retried = may_retry(request.plan.engine, outcome)
+                if is_retried and is_error:
                     failed_over(request.plan.engine, outcome)
-            if may_go_on and _has_another(request, node, state, is_error):
+            if is_retried and _has_another(request, node, state, is_error):
                 key = _next_child(request, key, node)
                 continue
             if state.best >= REFUSED_BY_SERVER:
@@ -475,7 +475,7 @@ cdef int32_t _next_child(ClientRequest* request, int32_t key, int node) noexcept
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef ClientRequest* request = walk.request
     if walk.absent > 0:
-        _go_on(walk, outcome)
+        _retry_keys(walk, outcome)
         _note_refusal(request, outcome, reply)
         _ask_parts(request)
     _part_ended(request)

@@ -12,10 +12,10 @@ from mcroute._engine.dirty cimport conn_break, conn_mark
 from mcroute._engine.groups cimport request_group
 from mcroute._engine.deferred cimport request_defer
 from mcroute._engine.multigets cimport UNREAD_BYTES
-from mcroute._engine.relief cimport engine_is_short
+from mcroute._engine.reclaim cimport engine_is_short
 from mcroute._engine.requests cimport request_new
 from mcroute._engine.session_output cimport request_answer_line, request_answer_text
-from mcroute._engine.session_refusals cimport requests_relieve, session_refuse_password, session_turn_down
+from mcroute._engine.session_refusals cimport requests_reclaim, session_refuse_password, session_turn_down
 from mcroute._engine.state cimport GROUP_LAST_READ, NO_COMMAND, OF_ANY_KEY, OF_NO_KEY, OVERLOADED, ClientRequest, Engine
 from mcroute._protocol cimport (
     CMD_META_NOOP, CMD_QUIT, CMD_STATS, CMD_VERBOSITY, CMD_VERSION, ERROR_LINE_LONG, PARSED_CLOSE,
@@ -73,7 +73,7 @@ cdef void _start(Session* session, Block* block, size_t start, RequestView* view
 
 
 cdef bint _find_memory(Session* session) noexcept nogil:
-    return requests_relieve(session.conn.engine, session, 0) and not engine_is_short(session.conn.engine)
+    return requests_reclaim(session.conn.engine, session, 0) and not engine_is_short(session.conn.engine)
 
 
 cdef bint _is_authentication(Session* session, const uint8_t* data, const RequestView* view) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Replies leave in the order of the requests."""
+"""Replies are sent in the order of the requests."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -11,7 +11,7 @@ from mcroute._engine.faults cimport ERROR_LINE_MAX, request_error_line
 from mcroute._engine.groups cimport meta_variant
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport release_requests
-from mcroute._engine.relief cimport replies_relieve, reply_block
+from mcroute._engine.reclaim cimport replies_reclaim, reply_block
 from mcroute._engine.requests cimport request_release
 from mcroute._engine.state cimport (
     DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, REFUSED_BY_SERVER, STORED, Engine, KeyState, Rounds,
@@ -154,7 +154,7 @@ cdef void _count(ClientRequest* request, Engine* engine) noexcept nogil:
         counter_add(&results[<int>MISS], request.key_count - hits)
 
 
-cdef void _let_go_on(Session* session) noexcept nogil:
+cdef void _resume_stalled(Session* session) noexcept nogil:
     """If the session's first request is a multiget between two rounds, it goes on at the end of the turn."""
     cdef ClientRequest* request = session.head
     if request == NULL or not request.is_stalled or request.is_released:
@@ -192,9 +192,9 @@ cdef void _finish(ClientRequest* request) noexcept nogil:
         if request.walks == 0:
             request_release(request)
     if session.has_rounds:
-        _let_go_on(session)
+        _resume_stalled(session)
     if engine.pool.used_bytes > engine.pool.used_share:
-        replies_relieve(engine)
+        replies_reclaim(engine)
 
 
 cdef void request_answer(ClientRequest* request, Slice reply) noexcept nogil:

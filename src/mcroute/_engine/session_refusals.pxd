@@ -14,5 +14,5 @@ cdef void session_refuse_password(Session* session, RequestView* view) noexcept 
 # that have arrived. False if the input begins with no value.
 cdef bint session_refuse(Session* session) noexcept nogil
 # Refuses arriving values, the largest first, until the requests' share has room for `wanted` bytes. False if there is
-# not enough room, or the asker's value would be next.
-cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil
+# not enough room, or the requester's value would be next.
+cdef bint requests_reclaim(Engine* engine, Session* requester, size_t wanted) noexcept nogil

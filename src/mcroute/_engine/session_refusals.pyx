@@ -18,7 +18,7 @@ from mcroute._protocol cimport (
 )
 
 cdef enum:
-    REFUSED_AT_ONCE = 16        # values in one call of requests_relieve; later input refuses more
+    REFUSED_AT_ONCE = 16        # values in one call of requests_reclaim; later input refuses more
 
 
 cdef void _refuse(Session* session, int error, int flags) noexcept nogil:
@@ -150,14 +150,14 @@ cdef Session* _largest_value(Engine* engine) noexcept nogil:
     return largest
 
 
-cdef bint requests_relieve(Engine* engine, Session* asker, size_t wanted) noexcept nogil:
+cdef bint requests_reclaim(Engine* engine, Session* requester, size_t wanted) noexcept nogil:
     cdef Session* largest
     cdef int _i
     for _i in range(REFUSED_AT_ONCE):
         if engine.uploads.used_bytes + wanted <= engine.uploads.used_share:
             return True
         largest = _largest_value(engine)
-        if largest == NULL or largest == asker:
+        if largest == NULL or largest == requester:
             return False
         if not session_refuse(largest):
             counter_add(&engine.counts.closed_memory, 1)

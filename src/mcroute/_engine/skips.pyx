@@ -7,7 +7,7 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.links cimport link_oldest
 from mcroute._engine.meta cimport meta_matches
 from mcroute._engine.multigets cimport multiget_skip
-from mcroute._engine.relief cimport reply_block
+from mcroute._engine.reclaim cimport reply_block
 from mcroute._engine.replies cimport reply_is_asked, reply_outcome
 from mcroute._engine.state cimport SHAPE_GET, SKIPPED_NOTHING, SKIPPED_TOO_LARGE, Expected, Walk
 from mcroute._protocol cimport CMD_META_GET, REPLY_VALUE

@@ -1,6 +1,6 @@
 """The engine's structures, and their owners.
 
-    Engine ─┬─ Session (a client)  ── ClientRequest …            replies leave in this order
+    Engine ─┬─ Session (a client)  ── ClientRequest …            replies are sent in this order
             ├─ Server ── Link      ── Expected, Expected …      replies arrive in this order
             └─ PlanTable           ── nodes, pools               shared by the requests that started on it
 
@@ -400,7 +400,7 @@ cdef struct Engine:
     BlockPool pool              # replies, and other output to clients
     BlockPool uploads           # clients' requests, from their first bytes on
     BlockPool outbound          # output to servers; its reserve also takes small replies, so that links stay in step
-    double relieved_at          # time of the last search for a session to close that found none
+    double reclaim_failed_at    # time of the last search for a session to close that found none
     Limits limits               # value_max: the next one's, or the largest of the plan's servers'
     uint64_t value_set          # bytes, from the configuration; 0: not configured
     int authentication          # sets that count as authentication, see Authentication

@@ -12,4 +12,4 @@ cdef void server_count_failures(Server* server, uint32_t more) noexcept nogil
 cdef void server_trip(Server* server) noexcept nogil
 # The link is closed: all requests expected on it end as LOST, or as EJECTED if they were not sent. `is_ours`: no
 # failure of the server, because this process had no descriptor or memory for the connection.
-cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil
+cdef void link_fail_expected(Link* link, bint is_ours) noexcept nogil

@@ -66,7 +66,7 @@ cdef void server_fail_over(Server* server) noexcept nogil:
 
 
 # The oldest expected reply will not come: LOST, or EJECTED if the request was not sent.
-cdef void _drop_oldest(Link* link, int outcome) noexcept nogil:
+cdef void _fail_oldest(Link* link, int outcome) noexcept nogil:
     cdef Walk* walk = link_oldest(link).walk
     counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
     if walk == NULL and link_oldest(link).is_copied:
@@ -77,7 +77,7 @@ cdef void _drop_oldest(Link* link, int outcome) noexcept nogil:
         walk_end(walk, outcome, NOTHING)
 
 
-cdef void _drop_unsent(Link* link) noexcept nogil:
+cdef void _fail_unsent(Link* link) noexcept nogil:
     """Ends the requests that wait for the end of the handshake; they are not sent."""
     cdef uint32_t left = 0
     cdef uint32_t i
@@ -89,7 +89,7 @@ cdef void _drop_unsent(Link* link) noexcept nogil:
         left += link_expected(link, i).step == 0
     # Requests that queue meanwhile, from walks that end here, are not counted.
     while left > 0 and link_advance(link):
-        _drop_oldest(link, EJECTED)
+        _fail_oldest(link, EJECTED)
         left -= 1
 
 
@@ -98,7 +98,7 @@ cdef void _fail_over_link(Link* link) noexcept nogil:
     cdef uint32_t i
     cdef Walk* walk
     if link.state in (LINK_CONNECTING, LINK_GREETING):
-        _drop_unsent(link)
+        _fail_unsent(link)
         return
     for i in range(link.count):
         walk = link_expected(link, i).walk
@@ -107,7 +107,7 @@ cdef void _fail_over_link(Link* link) noexcept nogil:
             walk_end(walk, TIMEOUT, NOTHING)
 
 
-cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil:
+cdef void link_fail_expected(Link* link, bint is_ours) noexcept nogil:
     cdef bint was_made = link.state in (LINK_CONNECTING, LINK_GREETING)
     cdef bint is_failure = not is_ours and (was_made or link.count > link.orphans)
     if was_made and not is_ours:
@@ -117,7 +117,7 @@ cdef void link_drop_expected(Link* link, bint is_ours) noexcept nogil:
     link.state = LINK_CLOSED
     while link.count > 0:
         # Requests that waited for the end of a handshake were certainly not executed.
-        _drop_oldest(link, EJECTED if was_made else LOST)
+        _fail_oldest(link, EJECTED if was_made else LOST)
     out_clear(&link.conn.out)
     if is_failure:
         _failed(link.server)

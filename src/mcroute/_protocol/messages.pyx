@@ -205,7 +205,7 @@ cdef class Reply:
 
 
 cdef class _Feed:
-    """Bytes fed and not yet consumed, those to be dropped, and the size worth parsing again at."""
+    """Bytes fed and not yet consumed, those to be swallowed, and the size worth parsing again at."""
 
     cdef bytearray held
     cdef uint64_t held_max  # above the size of any message

@@ -24,7 +24,7 @@ cdef int request_resume(const uint8_t* data, size_t size, size_t scanned, const 
 cdef int request_part(const uint8_t* data, size_t size, size_t scanned, const Limits* limits, int command,
                       bint resumed, RequestView* view) noexcept nogil
 # The same on a connection whose first request was refused with ERROR_BINARY: the client speaks the binary protocol
-# to the end. A quit is PARSED_CLOSE with ERROR_BINARY: its view.size bytes are dropped before the connection closes.
+# to the end. A quit is PARSED_CLOSE with ERROR_BINARY: its view.size bytes are swallowed before the connection closes.
 cdef int request_binary(const uint8_t* data, size_t size, RequestView* view) noexcept nogil
 # The limits that memcached has with its default options, 1 MiB values.
 cdef Limits default_limits() noexcept nogil

@@ -44,8 +44,8 @@ cdef enum Parsed:
     # Incomplete: come back when at least view.size bytes are there (a lower bound). Of a request, view.line_size is
     # 0 as long as its line has no end.
     PARSED_MORE = 1
-    # Request: answer error_text(view.error), drop view.size bytes (maybe not all here yet), go on. Reply: its value is
-    # larger than the caller's bound; drop view.size bytes, the last two of which are to be a line end.
+    # Request: answer error_text(view.error), swallow view.size bytes (maybe not all here yet), go on. Reply: its value
+    # is larger than the caller's bound; swallow view.size bytes, the last two of which are to be a line end.
     PARSED_BAD = 2
     PARSED_CLOSE = 3    # request: answer error_text(view.error) (if not empty), then close; reply: link out of step
 

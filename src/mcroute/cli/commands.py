@@ -134,7 +134,7 @@ def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str
 def proxy(config: str, loop: str | None, threads: int | None) -> None:
     """Run the proxy configured by CONFIG until SIGTERM or SIGINT, then drain the clients' requests.
 
-    SIGHUP reloads CONFIG without dropping a client; a faulty file changes nothing.
+    SIGHUP reloads CONFIG without disconnecting a client; a faulty file changes nothing.
     """
     # Imported late: the other commands need no engine.
     from .serving import run_proxy  # noqa: PLC0415

@@ -50,7 +50,7 @@ def run_proxy(path: str, loop: str | None = None, threads: int | None = None) ->
         config = read()
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
         try:
-            serve(config, reread=read, listening=_tell_address, state_file=f"{path}.state")
+            serve(config, reread=read, listening=_print_address, state_file=f"{path}.state")
         except OSError as error:
             where = error.filename or config.proxy.listen
             print(f"Error: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
@@ -63,7 +63,7 @@ def run_proxy(path: str, loop: str | None = None, threads: int | None = None) ->
     return 0
 
 
-def _tell_address(address: str, how: str) -> None:
+def _print_address(address: str, how: str) -> None:
     print(f"mcroute listens on {address} ({how})", file=sys.stderr, flush=True)
 
 

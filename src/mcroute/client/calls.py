@@ -106,7 +106,7 @@ class Calls:
             return cast(T, end.value)
         finally:
             self._series -= 1
-            self._tell_idle()
+            self._note_idle()
 
     async def _ask_together(self, requests: Sequence[bytes]) -> list[Answer]:
         """Sends all requests at once. Returns the answers in the order of the requests."""
@@ -185,7 +185,7 @@ class Calls:
     def _discard(self, number: int) -> None:
         del self._waiting[number]
         self._engine.discard_result(number)
-        self._tell_idle()
+        self._note_idle()
 
     def _ended(self, results: list[Result]) -> None:
         culprits = self._engine.culprits_of_results()
@@ -194,7 +194,7 @@ class Calls:
             if future is not None and not future.done():
                 culprit = self._culprit(culprits[number]) if number in culprits else None
                 future.set_result(Answer(outcome, result, culprit))
-        self._tell_idle()
+        self._note_idle()
 
     def _culprit(self, server: int) -> Culprit | None:
         links = self.routing.links.get(server)
@@ -242,7 +242,7 @@ class Calls:
                 future.set_exception(_closed())
             self._discard(number)
 
-    def _tell_idle(self) -> None:
+    def _note_idle(self) -> None:
         if self._idle is not None and self._is_idle:
             self._idle.set()
 

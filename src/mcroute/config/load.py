@@ -99,9 +99,9 @@ class Config:
 
         Pools whose `identity` is "any" may have such servers.
         """
-        excused = {name for name, own in self.plan.server_options.items() if own.identity == "any"}
+        any_process = {name for name, own in self.plan.server_options.items() if own.identity == "any"}
         for first, second, endpoint in shared(places):
-            if excused & {first, second}:
+            if any_process & {first, second}:
                 continue
             where = endpoint if isinstance(endpoint, str) else host_and_port(*endpoint)
             raise ConfigError(

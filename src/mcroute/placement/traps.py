@@ -40,11 +40,11 @@ def _reversed(placement: Placement, asked: Asked) -> str:
         return ""
     if asked.options.get("format", "LIBMEMCACHED") != "LIBMEMCACHED":
         return ""
-    unsaid = [a.host for a in asked.addresses if a.is_numeric and a.host not in asked.options["reverse"]]
-    if not unsaid:
+    not_named = [a.host for a in asked.addresses if a.is_numeric and a.host not in asked.options["reverse"]]
+    if not not_named:
         return ""
     return (
-        f"Java resolves addresses to host names; {', '.join(sorted(set(unsaid)))} taken as names. "
+        f"Java resolves addresses to host names; {', '.join(sorted(set(not_named)))} taken as names. "
         "If they have other names there, give them in reverse"
     )
 

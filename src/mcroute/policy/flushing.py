@@ -1,4 +1,4 @@
-"""When a flush is complete: the items that `flush_all` leaves, and how often it must be sent.
+"""When a flush is complete: the items that `flush_all` misses, and how often it must be sent.
 
 Up to memcached 1.6.24 (with CAS) one `flush_all` leaves no item. Later versions compare whole seconds, and
 an item has the time of its last LRU bump, which may be queued when the flush comes. So `flush_all` is

@@ -62,7 +62,7 @@ class Upkeep:
     # ---- reloads ----
 
     reload_flush_s: float = 5.0
-    """The timeout for the flush of returning servers. After it a reload leaves them out of service."""
+    """The timeout for the flush of returning servers. Servers unflushed by then begin out of service."""
     retire_timeout_s: float = 2.0
     """The timeout for replies to timed-out requests, before the links of a removed server are closed."""
     retire_look_s: float = 0.02

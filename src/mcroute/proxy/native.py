@@ -32,7 +32,7 @@ class Proxy:
     (0: a free one, see the attribute `port`), or on a unix socket at `path`. `metrics` is a host and a port
     for Prometheus; `limits` bounds memory and values.
 
-    `state_file` is a path: the file tells this proxy which servers missed writes, and tells the next one.
+    `state_file` is a path: the file records which servers missed writes, for this proxy and the next one.
     Servers that the file does not list are flushed before use if `first_use` is "flush". `descriptors` is the
     number of descriptors that the proxy may have open at once: the proxy reserves those for connections to
     servers, and further clients wait.
@@ -149,7 +149,7 @@ class Proxy:
     observe = stats
 
     def reload(self, route: Route | Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Switches to another plan, and to these settings if given; no client is dropped.
+        """Switches to another plan, and to these settings if given; no client is disconnected.
 
         Requests that arrive after the return use the plan. RuntimeError if the proxy is not running.
         """

@@ -187,7 +187,7 @@ class Service(abc.ABC):
         self._observer.is_serving = True
 
     async def reload(self, plan: Plan, *, settings: SupervisorSettings | None = None) -> None:
-        """Switches to another plan, and to these settings if given; no client is dropped.
+        """Switches to another plan, and to these settings if given; no client is disconnected.
 
         Requests that arrive after the return use the plan; requests in flight finish by the previous one.
         """

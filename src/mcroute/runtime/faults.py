@@ -47,7 +47,7 @@ class Faults:
             self._describe(server)
 
     def clear(self, server: int) -> None:
-        """Forgets the server's fault."""
+        """Clears the server's fault."""
         if self._faults.pop(server, None) is not None and not self._supervised.is_closed:
             self._describe(server)
 

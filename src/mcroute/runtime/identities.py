@@ -97,13 +97,13 @@ class Identities:
 
     async def _compare_with(self, number: int, other: int) -> None:
         servers, supervisor = self._supervised.servers, self._supervised.supervisor
-        server, rival = servers.get(number), servers.get(other)
-        if server is None or rival is None:
+        server, second = servers.get(number), servers.get(other)
+        if server is None or second is None:
             return
-        is_one = await self._are_one(server, rival)
+        is_one = await self._are_one(server, second)
         servers = self._supervised.servers
         # Without an answer, the next question compares them again.
-        if is_one is None or servers.get(number) != server or servers.get(other) != rival:
+        if is_one is None or servers.get(number) != server or servers.get(other) != second:
             return
         decisions = supervisor.compared(number, other, is_one, self._supervised.clock.now())
         self._supervised.carry_out(decisions)

@@ -42,7 +42,7 @@ T_co = TypeVar("T_co", covariant=True)
 # The errors of a `Control`. OSError includes TimeoutError; ValueError is for a malformed host or number.
 FAILURES = (OSError, RemoteProtocolError, ValueError)
 
-# `Control.unix_connections` returns this process where the system does not tell the server's.
+# `Control.unix_connections` returns this process if the system does not show the server's.
 NO_PROCESS = "unix:0"
 
 
@@ -61,7 +61,7 @@ class Timer(Protocol):
     """A scheduled call."""
 
     def cancel(self) -> None:
-        """Drops the call, unless it was made already."""
+        """Cancels the call, unless it was made already."""
 
 
 class Future(Protocol[T_co]):
@@ -344,7 +344,7 @@ class Links(Protocol):
         """Retries the links now. Returns when all are connected and no request is unanswered."""
 
     def abort_silent(self, since: float) -> None:
-        """Closes links that owe replies and were last heard before `since`, by `Clock.now`."""
+        """Closes links that owe replies and last received bytes before `since`, by `Clock.now`."""
 
     def abort_unsettled(self) -> None:
         """Closes links with unanswered requests. They are connected again."""
@@ -363,12 +363,12 @@ class Links(Protocol):
 
 
 class StateStore(Protocol):
-    """The state that one process leaves to the next."""
+    """The state that one process stores for the next."""
 
     pasts: list[Past]
     """The state that the earlier process left."""
     memory: memoryview[int]
-    """Where the engine keeps its words of servers, so that a killed process leaves them."""
+    """The memory for the engine's state words of servers, which outlives a killed process."""
 
     def write(
         self,
@@ -437,7 +437,7 @@ class Driver(Protocol):
         """Starts to move bytes."""
 
     def take_events(self) -> None:
-        """Tells the supervision all events up to now."""
+        """Reports all events up to now to the supervision."""
 
     def schedule(self) -> None:
         """Sends the engine's output soon: the engine was changed."""

@@ -45,7 +45,7 @@ class Returns:
         self._lines = lines
         self._losses = losses
         self._stages: dict[int, Task[None]] = {}  # the last one of each server, until it ends
-        self._ending: set[Task[None]] = set()  # stages that have been given up
+        self._ending: set[Task[None]] = set()  # cancelled stages that have not ended
         # Each stage opens connections, in addition to the links.
         self._probing = Slots(self._clock, self._upkeep.probes_max)
         self._controlling = Slots(self._clock, self._upkeep.controls_max)
@@ -167,7 +167,7 @@ class Returns:
         return True
 
     async def _still_listed(self, server: int, connections: frozenset[str]) -> tuple[frozenset[str], bool]:
-        """Returns the lost connections that the server may still have, and whether its list cannot tell."""
+        """Returns the lost connections that the server may still have, and whether the list is no proof."""
         if not connections:
             return connections, False
         if self._supervised.servers[server].path:
@@ -190,7 +190,7 @@ class Returns:
             process, listed = await self._clock.within(self._upkeep.control_timeout_s, asking)
         if process != NO_PROCESS:
             connections &= {process}
-        # The list has all of our links. Without further connections the lost ones are gone.
+        # The list has all of our links. Without further connections, the lost ones are closed.
         are_all_ours = listed <= count and losses == self._losses[server] and links.are_connected
         return frozenset() if are_all_ours else connections
 

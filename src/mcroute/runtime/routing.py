@@ -213,7 +213,7 @@ class Routing:
         self.driver.schedule()
 
     def _part_from_others(self, servers: Mapping[int, Server]) -> None:
-        """Drops the links of departed servers whose ids were reused."""
+        """Removes the links of departed servers whose ids were reused."""
         others = [
             number
             for number, server in servers.items()

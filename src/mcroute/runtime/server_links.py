@@ -35,7 +35,7 @@ class LinkHost(Protocol):
         """Closes connected links with unanswered requests; they are connected again."""
 
     def abort_silent(self, server: int, since: float) -> None:
-        """Closes connected links that owe replies and were last heard before `since` (seconds)."""
+        """Closes connected links that owe replies and last received bytes before `since` (seconds)."""
 
     def disconnect(self, server: int) -> None:
         """Closes all links of the server; they stay closed until `connect`."""

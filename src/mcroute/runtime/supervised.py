@@ -33,7 +33,7 @@ class Supervised:
     def abort_silent_links(self, server: int, asked_at: float) -> None:
         """Closes links that were silent for too long when a new connection got an answer.
 
-        A firewall that dropped their state discards their packets, and no reset arrives.
+        A firewall that lost their state discards their packets, and no reset arrives.
         """
         options = self.supervisor.plan.server_options.get(self.name(server))
         if server in self.links and options is not None:

@@ -140,7 +140,7 @@ class Supervision(LinksWatcher):
         missed = {number: self._engine.missed_writes(number) for number in ids.values()}
         # Read the ejections of the engine first, or the decisions below would revert them.
         self.look_for_trips()
-        self._tell_all_who_are_stale()
+        self._report_all_stale()
         stays = self.supervisor.continued(plan, places)
         names = {number: server.name for number, server in self._supervised.servers.items()}
         servers = self._supervised.servers = {ids[server.name]: server for server in plan.servers}
@@ -189,7 +189,7 @@ class Supervision(LinksWatcher):
         # Note the fault before the ejection, which answers the waiting requests with it.
         self.faults.note(server, str(reason), error)
         was_out = self._lines.is_out(server)
-        self._tell_who_is_stale(server)
+        self._report_stale(server)
         self._carry_out(self.supervisor.connect_failed(server, self._clock.now(), reason))
         if server in self._supervised.servers:
             is_logged = self._lines.is_out(server) and not was_out
@@ -254,24 +254,24 @@ class Supervision(LinksWatcher):
             return False
         return self._engine.server_state(server) != ServerState.UP or self._engine.is_spared(server)
 
-    def _tell_who_is_stale(self, failed: int) -> None:
+    def _report_stale(self, failed: int) -> None:
         """The failure of a server in service may restore others, so the supervisor must know stale ones."""
         if self.supervisor.state(failed) is State.UP:
-            self._tell_all_who_are_stale()
+            self._report_all_stale()
 
-    def _tell_all_who_are_stale(self) -> None:
+    def _report_all_stale(self) -> None:
         for server in self.supervisor.unsuspicious & self._engine.stale():
             self.supervisor.stale(server)
 
     def _tripped(self, server: int, reason: Reason) -> None:
-        self._tell_who_is_stale(server)
+        self._report_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._clock.now(), reason))
         if self.supervisor.state(server) is State.UP:
             # The server is protected. Find out whether only its connections are silent.
             self._identities.ask(server)
 
     async def sizes_known(self) -> None:
-        """Returns when newly connected servers have told their largest values and their processes.
+        """Returns when newly connected servers have reported their largest values and their processes.
 
         Or after `Upkeep.first_answers_s`.
         """

@@ -10,7 +10,7 @@ __all__ = ("ValueSizes",)
 
 
 class ValueSizes:
-    """Tells the engine the item_size_max of each server, and the size of its client flags."""
+    """Sets the item_size_max of each server in the engine, and the size of its client flags."""
 
     def __init__(self, supervised: Supervised) -> None:
         self._supervised = supervised

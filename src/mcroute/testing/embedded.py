@@ -139,12 +139,12 @@ class EmbeddedServer:
                 if self._stop:
                     break
                 for key, mask in ready:
-                    self._attend(selector, key.fileobj, mask)
+                    self._serve_ready(selector, key.fileobj, mask)
             for peer in self._conversations:
                 peer.close()
             self._conversations.clear()
 
-    def _attend(self, selector: selectors.BaseSelector, ready: object, mask: int) -> None:
+    def _serve_ready(self, selector: selectors.BaseSelector, ready: object, mask: int) -> None:
         if ready is self._wakened:
             self._wakened.recv(64)
         elif ready is self._listener:
@@ -157,21 +157,22 @@ class EmbeddedServer:
         elif isinstance(ready, socket.socket):
             self._converse(selector, self._conversations[ready], mask)
 
-    def _converse(self, selector: selectors.BaseSelector, talk: Conversation, mask: int) -> None:
+    def _converse(self, selector: selectors.BaseSelector, conversation: Conversation, mask: int) -> None:
         """Read, execute, write. Reading pauses while the client does not read its replies."""
         try:
             if mask & selectors.EVENT_READ:
-                data = talk.peer.recv(65536)
-                talk.receive(data)
-                talk.closing = talk.closing or not data
-            if talk.unsent:
+                data = conversation.peer.recv(65536)
+                conversation.receive(data)
+                conversation.closing = conversation.closing or not data
+            if conversation.unsent:
                 with contextlib.suppress(BlockingIOError):
-                    del talk.unsent[: talk.peer.send(talk.unsent)]
+                    del conversation.unsent[: conversation.peer.send(conversation.unsent)]
         except OSError:
-            talk.closing, talk.unsent = True, bytearray()
-        if talk.closing and not talk.unsent:
-            selector.unregister(talk.peer)
-            del self._conversations[talk.peer]
-            talk.peer.close()
+            conversation.closing, conversation.unsent = True, bytearray()
+        if conversation.closing and not conversation.unsent:
+            selector.unregister(conversation.peer)
+            del self._conversations[conversation.peer]
+            conversation.peer.close()
         else:
-            selector.modify(talk.peer, selectors.EVENT_WRITE if talk.unsent else selectors.EVENT_READ)
+            events = selectors.EVENT_WRITE if conversation.unsent else selectors.EVENT_READ
+            selector.modify(conversation.peer, events)

@@ -74,7 +74,7 @@ class MemcachedServer:
     def pause(self) -> None:
         """SIGSTOP: the kernel still accepts connections; nothing answers after the return."""
         os.kill(self.pid, signal.SIGSTOP)
-        # The threads stop one after the other; WNOWAIT leaves the event to the owner of the process.
+        # The threads stop one after the other; WNOWAIT keeps the event for the owner of the process.
         if hasattr(os, "waitid"):
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 

@@ -21,7 +21,7 @@ VALUE_SIZE = 100
 ANSWER_TIMEOUT_S = 5.0
 RECONNECT_S = 0.1
 # How long a pause may keep a client from noticing the end.
-NAP_S = 0.2
+PAUSE_S = 0.2
 
 
 class BadReply(Exception):
@@ -75,7 +75,7 @@ class Client:
 class Load:
     """`clients` connections to one port, with `rate` requests a second between them, on `keys` keys.
 
-    When `over` is set, every client finishes the request that it has begun, and leaves.
+    When `over` is set, every client finishes the request that it has begun, and disconnects.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Load:
 
     async def _sleep_until(self, due_at: float) -> None:
         while not self._over.is_set() and (left := due_at - self._loop.time()) > 0:
-            await asyncio.sleep(min(left, NAP_S))
+            await asyncio.sleep(min(left, PAUSE_S))
 
     async def _request(self, client: Client | None, key: int, is_read: bool) -> Client | None:
         """One request, counted. Returns the connection for the next one; None when it is of no more use."""

@@ -60,10 +60,10 @@ def detect(
 
 def _combinations(system: str, given: Mapping[str, Any], ejecting: bool) -> Iterator[dict[str, Any]]:
     known = {option.name for option in SYSTEMS[system].options}
-    told = {name: value for name, value in given.items() if name in known}
+    known_options = {name: value for name, value in given.items() if name in known}
     seen: set[str] = set()
     for options in tried(system, ejecting):
-        combined = {**options, **told}
+        combined = {**options, **known_options}
         shown = repr(sorted(combined.items()))
         if shown not in seen:
             seen.add(shown)

@@ -10,7 +10,7 @@ cdef enum:
     REQUEST_MAX = 2 << 20       # bytes that one request takes at most in the output of a link
 
 # Closes the clients with most unread output, until the replies are within their share, or no client has much.
-cdef void replies_relieve(Engine* engine) noexcept nogil
+cdef void replies_reclaim(Engine* engine) noexcept nogil
 
 # Whether new requests are refused before any server is asked.
 cdef inline bint engine_is_short(const Engine* engine) noexcept nogil:

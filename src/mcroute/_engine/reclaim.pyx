@@ -10,7 +10,7 @@ cdef enum:
     UNREAD_MIN = 64 * 1024      # bytes: a session with less output is not closed
 
 # Seconds until the next search, after a search that found no session.
-cdef double RELIEF_PAUSE = 0.01
+cdef double RECLAIM_PAUSE = 0.01
 
 
 cdef Session* _most_unread(Engine* engine) noexcept nogil:
@@ -37,16 +37,16 @@ cdef void _close(Session* session) noexcept nogil:
         request = request.next
 
 
-cdef void replies_relieve(Engine* engine) noexcept nogil:
+cdef void replies_reclaim(Engine* engine) noexcept nogil:
     cdef Session* most
     cdef int _i
-    if engine.now < engine.relieved_at + RELIEF_PAUSE:
+    if engine.now < engine.reclaim_failed_at + RECLAIM_PAUSE:
         return
     for _i in range(CLOSED_AT_ONCE):
         if engine.pool.used_bytes <= engine.pool.used_share:
             return
         most = _most_unread(engine)
         if most == NULL:
-            engine.relieved_at = engine.now
+            engine.reclaim_failed_at = engine.now
             return
         _close(most)
