@@ -1,6 +1,8 @@
 """Tables of requests, refusals and replies."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcroute._protocol import NEED_DATA, Refusal, ReplyParser, RequestParser, encode_request
 from mcroute.errors import LocalProtocolError, RemoteProtocolError
@@ -34,6 +36,9 @@ REFUSED = [
     (b"set k 0 0 4294967297\r\n", FORMAT),
     (b"set k 0 0 18446744073709551617\r\n", FORMAT),
     (b"set k 0 0 1e3\r\n", FORMAT),
+    (b"set k 0 0 \r\n", FORMAT),
+    (b"set  0 0 1\r\n", FORMAT),
+    (b"set k 4294967296 0 1\r\na\r\n", FORMAT),
     (b"set k x 0 1\r\na\r\n", FORMAT),
     (b"set " + LONG + b" 0 0 1\r\na\r\n", FORMAT),
     (b"cas k 0 0 1 18446744073709551616\r\na\r\n", FORMAT),
@@ -104,6 +109,10 @@ def test_foreign_protocols_are_closed(data: bytes) -> None:
         (b"get k\n", False),
         (b"set k 0 0 1\r\na\r\n", True),
         (b"set k 0 0 01\r\na\r\n", False),
+        (b"set k 00 0 1\r\na\r\n", False),
+        (b"set k 0 -0 1\r\na\r\n", False),
+        (b"set k 0 0 1 \r\na\r\n", False),
+        (b"set k 0 0 1\na\r\n", False),
         (b"set k 0 0 1 noreply\r\na\r\n", False),
         (b"delete k 0\r\n", False),
         (b"mg k v q\r\n", True),
@@ -113,6 +122,39 @@ def test_foreign_protocols_are_closed(data: bytes) -> None:
 def test_canonical(data: bytes, canonical: bool) -> None:
     (request,) = drain(data)
     assert request.canonical is canonical
+
+
+NUMBERS = st.sampled_from(
+    b"0 1 9 10 4294967295 4294967296 9999999999 10000000000 9223372036854775807 9223372036854775808 "
+    b"18446744073709551616 00 07 -1 -0 x 1x +1".split(b" ")
+)
+
+
+@given(
+    st.sampled_from([b"set", b"add", b"replace", b"append", b"prepend"]),
+    st.sampled_from([b"k", b"a-longer-key", b"k" * 250, LONG])
+    | st.binary(max_size=20).map(lambda key: key.replace(b"\n", b"n")),
+    st.tuples(NUMBERS, NUMBERS),
+    st.sampled_from(
+        [b"0", b"3", b"03", b"-3", b"3x", b"3 noreply", b"3 4", b"2147483645", b"2147483646", b""]
+    ),
+    st.sampled_from([b"", b"a", b"abc", b"abcd"]),
+)
+def test_a_storage_line_is_read_like_the_same_line_with_more_spaces(
+    command: bytes, key: bytes, numbers: tuple[bytes, bytes], rest: bytes, value: bytes
+) -> None:
+    """The usual line is read in one pass, each other line by its words."""
+
+    def read(gap: bytes) -> list[object]:
+        line = b" ".join([command + gap + key, *numbers, rest])
+        return [
+            (found.reply, found.close)
+            if isinstance(found, Refusal)
+            else (found.command, found.keys, found.flags, found.exptime, found.value, found.noreply)
+            for found in drain(line + b"\r\n" + value + b"\r\n")
+        ]
+
+    assert read(b" ") == read(b"  ")
 
 
 def test_fields() -> None:

@@ -8,8 +8,8 @@ from mcroute._engine.connections cimport IoVec, conn_buffer, conn_iovecs, conn_r
 from mcroute._engine.state cimport Session
 from mcroute._loop.state cimport END_LINK, END_SESSION, Io
 from mcroute._loop.system cimport (
-    EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, MSG_NOSIGNAL, close, mcroute_watch,
-    mcroute_writev, recv, send,
+    EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, close, mcroute_recv, mcroute_send,
+    mcroute_watch, mcroute_writev,
 )
 
 cdef enum:
@@ -19,12 +19,12 @@ cdef enum:
 # ---- the hook without a transformation ----
 
 cdef ssize_t _receive(Endpoint* end, uint8_t* room, size_t size) noexcept nogil:
-    return recv(end.fd, room, size, 0)
+    return mcroute_recv(end.fd, room, size)
 
 
 cdef ssize_t _send(Endpoint* end, IoVec* pieces, int count) noexcept nogil:
     if count == 1:
-        return send(end.fd, pieces[0].base, pieces[0].size, MSG_NOSIGNAL)
+        return mcroute_send(end.fd, pieces[0].base, pieces[0].size)
     return mcroute_writev(end.fd, pieces, count)
 
 

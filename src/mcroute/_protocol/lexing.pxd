@@ -95,6 +95,22 @@ cdef inline bint read_u64(const uint8_t* at, size_t size, uint64_t* number, bint
     return True
 
 
+cdef enum:
+    SHORT_DIGITS = 10       # of a number that short_number reads: no overflow
+
+
+cdef inline const uint8_t* short_number(const uint8_t* at, const uint8_t* end, uint64_t* number) noexcept nogil:
+    """Behind the first SHORT_DIGITS digits at most, of which there may be none."""
+    cdef uint64_t value = 0
+    if end - at > SHORT_DIGITS:
+        end = at + SHORT_DIGITS
+    while at < end and <uint8_t>(at[0] - c"0") <= 9:
+        value = value * 10 + <uint8_t>(at[0] - c"0")
+        at += 1
+    number[0] = value
+    return at
+
+
 cdef inline bint read_i64(const uint8_t* at, size_t size, int64_t* number, bint* tidy) noexcept nogil:
     cdef uint64_t value
     cdef bint negative = size > 0 and at[0] == c"-"

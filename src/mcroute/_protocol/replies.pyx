@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memset, strlen
 
-from mcroute._protocol.lexing cimport key_is_valid, read_u64, request_next_key
+from mcroute._protocol.lexing cimport key_is_valid, read_u64, request_next_key, short_number
 from mcroute._protocol.literals cimport is_digit, text_begins, text_is
 from mcroute._protocol.refusals cimport ERROR_CHUNK, ERROR_FORMAT, ERROR_LINE_LONG, ERROR_TOO_LARGE
 from mcroute._protocol.views cimport (
@@ -220,19 +220,6 @@ cdef int reply_parse(const uint8_t* data, size_t size, uint64_t value_max, Reply
 
 cdef enum:
     ITEM_REST = 14          # bytes of the shortest item beside its key: "VALUE ", " 0 0", two line ends
-    DIGITS_MAX = 10         # more of them are left to reply_parse, which minds overflow
-
-
-cdef inline const uint8_t* _digits(const uint8_t* at, const uint8_t* end, uint64_t* number) noexcept nogil:
-    """Behind the digits, of which there may be none."""
-    cdef uint64_t value = 0
-    if end - at > DIGITS_MAX:
-        end = at + DIGITS_MAX
-    while at < end and <uint8_t>(at[0] - c"0") <= 9:
-        value = value * 10 + <uint8_t>(at[0] - c"0")
-        at += 1
-    number[0] = value
-    return at
 
 
 cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, size_t key_size,
@@ -245,11 +232,11 @@ cdef size_t reply_item(const uint8_t* data, size_t size, const uint8_t* key, siz
     if size < key_size + ITEM_REST or not text_begins(data, size, b"VALUE ") or memcmp(start, key, key_size) != 0:
         return 0
     start += key_size
-    at = _digits(start + 1, end, &number)
+    at = short_number(start + 1, end, &number)
     if start[0] != c" " or at == start + 1 or end - at < 4 or at[0] != c" ":
         return 0
     start = at
-    at = _digits(start + 1, end, &number)
+    at = short_number(start + 1, end, &number)
     if at == start + 1 or number > value_max or end - at < 4 or at[0] != c"\r" or at[1] != c"\n":
         return 0
     whole = at + 2 - data + <size_t>number + 2

@@ -4,13 +4,14 @@ Its grammar is that of memcached 1.6.45: it accepts what that version executes, 
 replies, and skips the same number of bytes. docs/differences.md lists where mcroute is stricter on purpose.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memset, strlen
 
 from mcroute._protocol.binary cimport BINARY_HEADER, BINARY_MAGIC, binary_quits, binary_size
 from mcroute._protocol.commands cimport command_find, command_is_withheld
 from mcroute._protocol.lexing cimport (
-    Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, skip_spaces, split_line, word_is,
+    Line, Word, key_end, key_is_valid, read_i64, read_u64, request_next_key, short_number, skip_spaces,
+    split_line, word_is,
 )
 from mcroute._protocol.literals cimport is_digit, text_begins, text_is
 from mcroute._protocol.meta_flags cimport meta_flags_take
@@ -21,7 +22,7 @@ from mcroute._protocol.refusals cimport (
 )
 from mcroute._protocol.views cimport (
     CMD_CAS, CMD_DECR, CMD_DELETE, CMD_FLUSH_ALL, CMD_GAT, CMD_GATS, CMD_GET, CMD_GETS, CMD_INCR,
-    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_STATS, CMD_TOUCH,
+    CMD_META_ARITHMETIC, CMD_META_DEBUG, CMD_META_GET, CMD_META_NOOP, CMD_META_SET, CMD_SET, CMD_STATS, CMD_TOUCH,
     CMD_VERBOSITY, CMD_VERSION, KEY_MAX, PARSED_BAD, PARSED_CLOSE, PARSED_MORE, PARSED_OK, REQ_BASE64,
     REQ_CANONICAL, REQ_NOREPLY, REQ_OPEN, REQ_RESUMED, REQ_WANTS_CAS,
 )
@@ -160,6 +161,53 @@ cdef int _parse_store(const uint8_t* data, size_t size, const Limits* limits, Li
     return parsed
 
 
+cdef inline const uint8_t* _tidy_number(const uint8_t* at, const uint8_t* end, uint64_t* number) noexcept nogil:
+    """Behind a space and a short number without leading zeros; NULL if something else is there."""
+    cdef const uint8_t* start = at + 1
+    if at >= end or at[0] != c" ":
+        return NULL
+    at = short_number(start, end, number)
+    return at if at == start + 1 or (at > start and start[0] != c"0") else NULL
+
+
+cdef bint _read_store(const uint8_t* data, uint32_t word_size, const Limits* limits, const Line* line,
+                      RequestView* view) noexcept nogil:
+    """Reads " <key> <flags> <exptime> <bytes>" in one pass, as clients write it.
+
+    False for any other line, also for a bad one: _parse_store reads all of them.
+    """
+    cdef const uint8_t* key = data + word_size + 1
+    cdef const uint8_t* key_stop
+    cdef const uint8_t* at
+    cdef uint64_t flags = 0
+    cdef uint64_t exptime = 0
+    cdef uint64_t value_size = 0
+    if not line.tidy or key >= line.end:
+        return False
+    key_stop = key_end(key, line.end)
+    # 0 wraps around.
+    if <size_t>(key_stop - key) - 1 >= KEY_MAX:
+        return False
+    at = _tidy_number(key_stop, line.end, &flags)
+    if at == NULL or flags > limits.flags_max:
+        return False
+    at = _tidy_number(at, line.end, &exptime)
+    if at == NULL:
+        return False
+    at = _tidy_number(at, line.end, &value_size)
+    if at != line.end or value_size > DATA_MAX:
+        return False
+    view.key_offset = word_size + 1
+    view.key_size = key_stop - key
+    view.keys_end = key_stop - data
+    view.key_count = 1
+    view.client_flags = flags
+    view.exptime = <int64_t>exptime
+    view.value_size = value_size
+    view.flags |= REQ_CANONICAL
+    return True
+
+
 cdef int _parse_keyed(const uint8_t* data, Line* line, RequestView* view) noexcept nogil:
     """delete, incr, decr, touch."""
     cdef int fixed = 2 if view.command == CMD_DELETE else 3
@@ -269,15 +317,25 @@ cdef int _parse_unknown(const uint8_t* data, size_t word_size, Line* line, Reque
 
 cdef int _parse_line(const uint8_t* data, size_t size, const Limits* limits, Line* line,
                      RequestView* view) noexcept nogil:
-    cdef const uint8_t* gap = <const uint8_t*>memchr(data, c" ", line.end - data)
-    cdef uint32_t word_size = (gap if gap != NULL else line.end) - data
-    # Most requests are gets: they are spared the search.
-    cdef int command = CMD_GET if text_is(data, word_size, b"get") else command_find(data, word_size)
+    cdef const uint8_t* gap
+    cdef uint32_t word_size = strlen(b"get")
+    cdef int command
+    # Most requests are gets and sets: they are spared the search.
+    if text_begins(data, line.end - data, b"get "):
+        command = CMD_GET
+    elif text_begins(data, line.end - data, b"set "):
+        command = CMD_SET
+    else:
+        gap = <const uint8_t*>memchr(data, c" ", line.end - data)
+        word_size = (gap if gap != NULL else line.end) - data
+        command = command_find(data, word_size)
     if command < 0:
         return _parse_unknown(data, word_size, line, view)
     view.command = command
     if command <= CMD_GATS:
         return _parse_get(data, word_size, line, view)
+    if command < CMD_CAS and _read_store(data, word_size, limits, line, view):
+        return _take_value(data, size, limits, ERROR_NONE, view)
     split_line(line)
     if command >= CMD_META_GET:
         return _parse_meta(data, size, limits, line, view)
