@@ -27,6 +27,7 @@ LAYERS = [
     {"observe"},
     {"proxy", "client"},
     {"asyncio", "native"},
+    {"simulation"},
     {"cli"},
     {"__main__"},
 ]

@@ -68,13 +68,10 @@ FLAGS = {
 class Speaker:
     """Makes the messages of one conversation, over a handful of keys that are its own."""
 
-    def __init__(
-        self, rng: Random, name: str, may_flush: bool = False, leave_out: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, rng: Random, name: str, may_flush: bool = False) -> None:
         self.rng = rng
         self.name = name
         self.may_flush = may_flush
-        self.leave_out = leave_out or {}
         self.rows: set[str] = set()
         self.is_sound = True
         self.were_sound = True
@@ -312,7 +309,6 @@ class Speaker:
             chosen.append(self.some(*'!"#-./:;@{|}~\x80\xff'))
         if self.fault(0.02, "meta flags over and over"):
             chosen *= self.rng.randint(2, 20)
-        chosen = [flag for flag in chosen if flag[0] not in self.leave_out.get(command, "")]
         if command == "ma" and {"q", "N"} <= {flag[0] for flag in chosen}:
             self.rows.add("ma with q and N")
         return chosen

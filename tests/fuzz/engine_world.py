@@ -18,8 +18,7 @@ from fuzz_plans import DEADLINE_S, PLANS, SERVERS
 from mcroute._engine.engine import Engine
 from mcroute._protocol import Request
 from mcroute.policy.nodes import Outcome
-from mcroute.testing.embedded import Conversation
-from mcroute.testing.store import Store
+from mcroute.testing.memcached import Conversation, Memcached
 
 CLIENTS = 3
 LINKS = 2  # a server
@@ -28,14 +27,14 @@ IDLE_MEMORY = 64 * 1024  # the block that an idle engine reads into
 MEMORY_MAX = 96 << 20
 
 
-class Memcached:
-    """A server's items, which survive its connections."""
+class Clock:
+    """It stands still."""
 
-    def __init__(self) -> None:
-        self.store = Store(lambda: 1000.0)
+    def monotonic(self) -> float:
+        return 1000.0
 
-    def stats(self, arguments: list[bytes]) -> bytes:
-        return b"END\r\n"
+    def unix(self) -> float:
+        return 1_000_000_000.0
 
 
 class Reluctant(Conversation):
@@ -61,18 +60,17 @@ class Link:
         self.reset()
 
     def reset(self) -> None:
-        self.conversation = Reluctant(self.server, None)  # type: ignore[arg-type]
+        self.conversation = Reluctant(self.server, ("127.0.0.1", 5000), 0)
         self.inbox = bytearray()
         self.outbox = bytearray()
 
     def work(self, size: int) -> None:
         """Executes what is whole in the next `size` bytes that came."""
-        self.conversation.receive(bytes(self.inbox[:size]))
+        said = self.conversation.receive(bytes(self.inbox[:size]))
         del self.inbox[:size]
-        if self.conversation.unsent:
-            self.last = bytes(self.conversation.unsent)
-            self.outbox += self.last
-            self.conversation.unsent.clear()
+        if said:
+            self.last = said
+            self.outbox += said
 
 
 class World:
@@ -93,7 +91,7 @@ class World:
         self.calls: dict[int, tuple[bytes, float]] = {}  # key and deadline of what was submitted
         self.deferred: list[int] = []
         self.clients: list[Client | None] = [Client(self.engine.open_session()) for _ in range(CLIENTS)]
-        memcacheds = [Memcached() for _ in range(SERVERS)]
+        memcacheds = [Memcached(Clock()) for _ in range(SERVERS)]
         self.links = [Link(memcacheds[i // LINKS]) for i in range(SERVERS * LINKS)]
         for i in range(len(self.links)):
             self.open_link(i)

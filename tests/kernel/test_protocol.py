@@ -85,6 +85,7 @@ def test_refused_and_in_step(data: bytes, answer: bytes) -> None:
     refusal, after = drain(data + b"mn\r\n")
     assert isinstance(refusal, Refusal)
     assert (refusal.reply, refusal.close) == (answer, False)
+    assert refusal.line == data[: data.index(b"\n") + 1]
     assert after.command == "mn"
 
 
@@ -242,6 +243,7 @@ def test_behind_a_refusal_that_closes_nothing_is_held() -> None:
     parser.feed(b"\x81 binary")
     refusal = parser.next_message()
     assert isinstance(refusal, Refusal) and refusal.close
+    assert refusal.line == b""
     for _ in range(100):
         parser.feed(b"x" * 1_000_000)
     assert parser.next_message() is NEED_DATA

@@ -8,11 +8,17 @@ from random import Random
 from typing import Any
 
 from mcroute.policy.places import Endpoint
-from mcroute.testing import classic
-from mcroute.testing.embedded import Conversation
+from mcroute.testing.memcached import Memcached
 from mcroute.testing.store import Store
 
 from .virtual_clock import VirtualClock
+
+
+class Clocks:
+    """The virtual clock as a memcached reads it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.monotonic = self.unix = clock.now
 
 
 class Connection:
@@ -21,7 +27,7 @@ class Connection:
     def __init__(self, network: Network, server: MemoryServer, end: tuple[str, int]) -> None:
         self.end = end  # ours
         self._network = network
-        self._conversation = Conversation(server, None)  # type: ignore[arg-type]
+        self._conversation = server.memcached.accept(end)
         self._server = server
         self._arrival = 0.0
         self.on_data: Callable[[bytes], None] = lambda data: None
@@ -36,9 +42,7 @@ class Connection:
 
     def _arrive(self, data: bytes) -> None:
         if self in self._server.connections:
-            self._conversation.receive(data)
-            self._later(self._answer, bytes(self._conversation.unsent))
-            self._conversation.unsent.clear()
+            self._later(self._answer, self._conversation.receive(data))
 
     def _answer(self, data: bytes) -> None:
         if self in self._server.connections:
@@ -47,6 +51,7 @@ class Connection:
     def close(self) -> None:
         """At once, at both ends."""
         self._server.connections.discard(self)
+        self._conversation.close()
 
     def lose(self) -> None:
         """As the network does, or a server that ends."""
@@ -64,9 +69,11 @@ class MemoryServer:
 
     def restart(self, pid: int) -> None:
         self.is_up = True
-        self._pid = pid
-        self._began_at = self._network.clock.now()
-        self.store = Store(self._network.clock.now)
+        self.memcached = Memcached(Clocks(self._network.clock), pid=pid)
+
+    @property
+    def store(self) -> Store:
+        return self.memcached.store
 
     def come_back(self) -> None:
         """Ends what `kill` began as if the network had failed: the process still has its items."""
@@ -76,11 +83,6 @@ class MemoryServer:
         self.is_up = False
         for connection in sorted(self.connections, key=lambda connection: connection.end):
             connection.lose()
-
-    def stats(self, arguments: list[bytes]) -> bytes:
-        uptime_s = int(self._network.clock.now() - self._began_at) + 2
-        rows = classic.general_stats(self.store, uptime_s, len(self.connections)) | {"pid": self._pid}
-        return classic.stats_block({} if arguments else rows)
 
 
 class Network:

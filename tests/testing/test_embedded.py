@@ -89,7 +89,7 @@ def test_a_value_too_large_is_refused_and_skipped(embedded_server: EmbeddedServe
 
 
 def test_stats_lists_its_connections(embedded_server: EmbeddedServer) -> None:
-    assert b"STAT uptime 0\r\n" in converse(embedded_server, b"stats\r\n")
+    assert b"STAT uptime 2\r\n" in converse(embedded_server, b"stats\r\n")
     assert b":addr tcp:127.0.0.1:" in converse(embedded_server, b"stats conns\r\n")
 
 

@@ -73,9 +73,11 @@ class Request:
 class Refusal:
     """A refused request. `reply` is the line to answer, with its line end, or empty: then nothing is answered.
 
-    `close` is true where the parser cannot find the next request: answer, and close the connection.
+    `close` is true where the parser cannot find the next request: answer, and close the connection. `line` is the
+    request's line as sent, with its line end; empty for a line without an end and for the binary protocol.
     """
 
+    line: Final[bytes]
     reply: Final[bytes]
     close: Final[bool]
 

@@ -148,9 +148,11 @@ cdef class Request:
 cdef class Refusal:
     """A refused request. `reply` is the line to answer, with its line end, or empty: then nothing is answered.
 
-    `close` is true where the parser cannot find the next request: answer, and close the connection.
+    `close` is true where the parser cannot find the next request: answer, and close the connection. `line` is the
+    request's line as sent, with its line end; empty for a line without an end and for the binary protocol.
     """
 
+    cdef readonly bytes line
     cdef readonly bytes reply
     cdef readonly bint close
 
@@ -296,6 +298,7 @@ cdef class RequestParser(_Feed):
             request.raw = self.take(view.size)
             return request
         refusal = Refusal.__new__(Refusal)
+        refusal.line = (<char*>self.data())[:view.line_size]
         text = error_text(view.error, &size)
         if view.error == ERROR_BINARY:
             self.binary = True

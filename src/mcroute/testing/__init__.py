@@ -9,11 +9,17 @@ if TYPE_CHECKING:
     from .embedded import EmbeddedServer
     from .ports import free_port
     from .process import MemcachedServer, find_memcached
+    from .profiles import Limits
     from .relay import Relay
 
-__all__ = ("EmbeddedServer", "MemcachedServer", "Relay", "find_memcached", "free_port")
+__all__ = ("EmbeddedServer", "Limits", "MemcachedServer", "Relay", "find_memcached", "free_port")
 
-_MODULES = {"EmbeddedServer": ".embedded", "Relay": ".relay", "free_port": ".ports"}
+_MODULES = {
+    "EmbeddedServer": ".embedded",
+    "Limits": ".profiles",
+    "Relay": ".relay",
+    "free_port": ".ports",
+}
 
 
 # Imported late: pytest loads the fixtures in every project, and most projects need none of this.

@@ -1,68 +1,55 @@
 """A memcached in a thread: the protocol's replies without the process, and faults on demand."""
 
 import contextlib
+import os
 import selectors
 import socket
 import threading
 from types import TracebackType
 
-from .._protocol import Refusal, Request, RequestParser
-from . import classic, meta
+from .memcached import Conversation, Memcached
 from .ports import listener_on
+from .profiles import NEWEST, Limits, Profile
 from .store import Store
 
 
-class Conversation:
-    """One client's bytes in and out: the parser refuses bad requests, the store executes the others."""
+class _Client:
+    """One client's socket, and the replies that it has not taken yet."""
 
-    def __init__(self, server: "EmbeddedServer", peer: socket.socket) -> None:
-        self.server = server
-        self.peer = peer
-        self.parser: RequestParser = RequestParser()
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
         self.unsent: bytearray = bytearray()
-        self.closing: bool = False
-
-    def receive(self, data: bytes) -> None:
-        self.parser.feed(data)
-        while not self.closing:
-            message = self.parser.next_message()
-            if isinstance(message, Refusal):
-                self.unsent += message.reply
-                self.closing = message.close
-            elif isinstance(message, Request):
-                answer = self._answer(message)
-                self.unsent += b"" if message.noreply else answer
-            else:
-                return
-
-    def _answer(self, request: Request) -> bytes:
-        name, store = request.command, self.server.store
-        if name in meta.COMMANDS:
-            return meta.COMMANDS[name](store, meta.MetaRequest.of(request))
-        if name == "stats":
-            return self.server.stats(request.meta_flags)
-        if name == "quit":
-            self.closing = True
-            return b""
-        return classic.COMMANDS[name](store, request)
 
 
 class EmbeddedServer:
     """A memcached-speaking server on a free port of 127.0.0.1, in a thread; also a context manager.
 
     `pause` has the effect of SIGSTOP on the real one: the port accepts, nothing answers. `kill` closes every
-    connection and the port; `restart` opens the same port again. Attributes: `host`, `port`, `store`.
+    connection and the port; `restart` opens the same port again. It answers as the release `version` of
+    memcached does, from 1.6.18 on, with these `limits`. Attributes: `host`, `port`, `store`, `memcached`.
+
+    Raises ValueError for an earlier version.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, version: str = NEWEST, limits: Limits | None = None) -> None:
         self.host = "127.0.0.1"
         self.port: int = port
-        self.store: Store = Store()
+        self._profile = Profile.of(version)
+        self._limits = limits
+        self.memcached: Memcached = self._process(None)
         self._may_run = threading.Event()
         self._may_run.set()
         self._stop = False
         self._thread: threading.Thread | None = None
-        self._conversations: dict[socket.socket, Conversation] = {}
+        self._clients: dict[socket.socket, _Client] = {}
+
+    def _process(self, inherited: Store | None) -> Memcached:
+        return Memcached(None, self._profile, self._limits, os.getpid(), inherited)
+
+    @property
+    def store(self) -> Store:
+        """The items, and what was counted."""
+        return self.memcached.store
 
     @property
     def address(self) -> str:
@@ -76,7 +63,7 @@ class EmbeddedServer:
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self._waker, self._wakened = socket.socketpair()
-        self._started_at = self.store.clock()
+        self.memcached.address = (self.host, self.port)
         self._stop = False
         self._thread = threading.Thread(target=self._serve, name=f"memcached {self.address}", daemon=True)
         self._thread.start()
@@ -105,21 +92,8 @@ class EmbeddedServer:
     def restart(self, *, empty: bool = True) -> None:
         """Kill if needed, then listen on the same port; without `empty` the items survive."""
         self.kill()
-        if empty:
-            self.store = Store(self.store.clock)
+        self.memcached = self._process(None if empty else self.store)
         self.start()
-
-    def stats(self, arguments: list[bytes]) -> bytes:
-        if arguments == [b"conns"]:
-            rows: dict[str, object] = {}
-            for peer in self._conversations:
-                host, port = peer.getpeername()
-                rows[f"{peer.fileno()}:addr"] = f"tcp:{host}:{port}"
-            return classic.stats_block(rows)
-        if arguments == [b"reset"]:
-            return b"RESET\r\n"
-        uptime_s = int(self.store.clock() - self._started_at)
-        return classic.stats_block(classic.general_stats(self.store, uptime_s, len(self._conversations)))
 
     def __enter__(self) -> "EmbeddedServer":
         return self.start()
@@ -140,39 +114,42 @@ class EmbeddedServer:
                     break
                 for key, mask in ready:
                     self._serve_ready(selector, key.fileobj, mask)
-            for peer in self._conversations:
+            for peer in self._clients:
                 peer.close()
-            self._conversations.clear()
+            self._clients.clear()
+            self.memcached.stop()
 
     def _serve_ready(self, selector: selectors.BaseSelector, ready: object, mask: int) -> None:
         if ready is self._wakened:
             self._wakened.recv(64)
         elif ready is self._listener:
             with contextlib.suppress(OSError):
-                peer, _ = self._listener.accept()
+                peer, address = self._listener.accept()
                 peer.setblocking(False)
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._conversations[peer] = Conversation(self, peer)
+                self._clients[peer] = _Client(self.memcached.accept(address))
                 selector.register(peer, selectors.EVENT_READ)
         elif isinstance(ready, socket.socket):
-            self._converse(selector, self._conversations[ready], mask)
+            self._converse(selector, ready, mask)
 
-    def _converse(self, selector: selectors.BaseSelector, conversation: Conversation, mask: int) -> None:
+    def _converse(self, selector: selectors.BaseSelector, peer: socket.socket, mask: int) -> None:
         """Read, execute, write. Reading pauses while the client does not read its replies."""
+        client = self._clients[peer]
         try:
             if mask & selectors.EVENT_READ:
-                data = conversation.peer.recv(65536)
-                conversation.receive(data)
-                conversation.closing = conversation.closing or not data
-            if conversation.unsent:
+                data = peer.recv(65536)
+                client.unsent += client.conversation.receive(data)
+                if not data:
+                    client.conversation.close()
+            if client.unsent:
                 with contextlib.suppress(BlockingIOError):
-                    del conversation.unsent[: conversation.peer.send(conversation.unsent)]
+                    del client.unsent[: peer.send(client.unsent)]
         except OSError:
-            conversation.closing, conversation.unsent = True, bytearray()
-        if conversation.closing and not conversation.unsent:
-            selector.unregister(conversation.peer)
-            del self._conversations[conversation.peer]
-            conversation.peer.close()
+            client.conversation.close()
+            client.unsent = bytearray()
+        if client.conversation.is_closed and not client.unsent:
+            selector.unregister(peer)
+            del self._clients[peer]
+            peer.close()
         else:
-            events = selectors.EVENT_WRITE if conversation.unsent else selectors.EVENT_READ
-            selector.modify(conversation.peer, events)
+            selector.modify(peer, selectors.EVENT_WRITE if client.unsent else selectors.EVENT_READ)

@@ -1,65 +1,27 @@
 """The meta commands over a Store: mg ms md ma mn me. The parser has checked their flags."""
 
+from __future__ import annotations
+
 import base64
-import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from .._protocol import Request
-from .classic import NOT_NUMERIC
-from .store import Item, Store, counted
+from .classic import NO_MEMORY, NOT_NUMERIC, may_hold_number, number_after
+from .meta_requests import MetaRequest, reply
+from .store import Item, OutOfMemory, Store, TooLarge
+from .storing import Mode, Stored, no_room, store_item
 
-
-@dataclass(frozen=True, slots=True)
-class MetaRequest:
-    """A request with its flags in the client's order, which the reply echoes; `key` is decoded."""
-
-    name: str
-    key: bytes
-    shown_key: bytes
-    value: bytes
-    flags: tuple[tuple[bytes, bytes], ...]
-
-    @classmethod
-    def of(cls, request: Request) -> "MetaRequest":
-        flags = tuple((flag[:1], flag[1:]) for flag in request.meta_flags)
-        key = shown_key = request.key
-        if any(letter == b"b" for letter, _ in flags):
-            shown_key = key + b" b"
-            try:
-                key = base64.b64decode(key, validate=True)
-            except binascii.Error:
-                # Only `me` may have such a key; it then looks for the key's encoded form.
-                shown_key = key
-        return cls(request.command, key, shown_key, request.value or b"", flags)
-
-    def token(self, flag: bytes) -> bytes | None:
-        return next((token for letter, token in self.flags if letter == flag), None)
-
-    def has(self, flag: bytes) -> bool:
-        return self.token(flag) is not None
-
-    def number(self, flag: bytes) -> int | None:
-        token = self.token(flag)
-        return None if token is None else int(token)
-
-
-def reply(request: MetaRequest, status: bytes, shown: dict[bytes, bytes]) -> bytes:
-    """A reply line: the status, then the values of the client's flags, in the client's order."""
-    parts = [status]
-    for letter, token in request.flags:
-        if letter == b"O":
-            parts.append(letter + token)
-        elif letter == b"k":
-            parts.append(letter + shown.get(b"k", request.shown_key))
-        elif letter in shown:
-            parts.append(letter + shown[letter])
-    return b" ".join(parts) + b"\r\n"
+NO_MEMORY_FOR_COUNTER = b"SERVER_ERROR Out of memory allocating new item\r\n"
 
 
 def unless_quiet(request: MetaRequest, answer: bytes) -> bytes:
     """The reply, or nothing: quiet mode omits the usual reply."""
-    return b"" if request.has(b"q") else answer
+    return b"" if request.is_quiet else answer
+
+
+def given_cas(request: MetaRequest, store: Store) -> int:
+    """The number that the client gives with E, which may be 0, or the next one."""
+    number = request.number(b"E")
+    return store.next_cas() if number is None else number
 
 
 # ---- mg ----
@@ -69,25 +31,55 @@ def get(store: Store, request: MetaRequest) -> bytes:
     item = store.find(request.key)
     is_new = item is None and request.has(b"N")
     if is_new:
-        item = store.put(request.key, b"", 0, 0, request.number(b"E"))
+        item = created(store, request)
     if item is None:
+        count_get(store, request, "misses")
         return unless_quiet(request, reply(request, b"EN", {}))
-    is_wanted = request.has(b"v") and request.number(b"C") != item.cas
-    head = b"VA %d" % len(item.value) if is_wanted else b"HD"
-    line = (
-        b" ".join([head, *seen(store, request, item, is_new), *marks(store, request, item, is_new)]) + b"\r\n"
+    is_wanted = request.has(b"v") and not (
+        store.profile.compares_cas_of_reads and request.number(b"C") == item.cas
     )
+    head = b"VA %d" % len(item.value) if is_wanted else b"HD"
+    shown, wins = seen(store, request, item, is_new)
+    line = b" ".join([head, *shown, *marks(item, wins)]) + b"\r\n"
     if not request.has(b"u"):
         store.use(item)
+    count_get(store, request, "hits")
     return line + item.value + b"\r\n" if is_wanted else line
 
 
-def seen(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
-    """The values that mg and ma show; flags that set a lifetime take effect in their turn."""
-    parts = []
-    for letter, token in request.flags:
+def created(store: Store, request: MetaRequest) -> Item | None:
+    """The empty item that N asks for; it shows no sign of a binary key, as in memcached."""
+    try:
+        item = store.new_item(request.key, b"", 0, 0)
+    except OutOfMemory:
+        return None
+    return store.link(item, given_cas(request, store))
+
+
+def count_get(store: Store, request: MetaRequest, outcome: str) -> None:
+    """A read that sets a lifetime counts as a touch."""
+    counters = store.counters
+    if request.has(b"T") and outcome == "hits":
+        counters.cmd_touch += 1
+        counters.touch_hits += 1
+    else:
+        counters.cmd_get += 1
+        counters.get_hits += outcome == "hits"
+        counters.get_misses += outcome == "misses"
+
+
+def seen(store: Store, request: MetaRequest, item: Item, is_new: bool) -> tuple[list[bytes], bool]:
+    """The values that mg and ma show, and whether this client should recache the item.
+
+    Flags with a lifetime take effect in their turn.
+    """
+    parts, wins = [], False
+    for letter, token in request.tokens.items():
         if letter == b"T" or (letter == b"N" and is_new):
             item.expires_at = store.expiry(int(token))
+            wins = wins or letter == b"N"
+        elif letter == b"R":
+            wins = wins or (not is_new and not item.won and 0 < item.expires_at < store.expiry(int(token)))
         elif letter == b"O":
             parts.append(letter + token)
         elif letter == b"k" and request.name == "mg":
@@ -97,70 +89,77 @@ def seen(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[b
             parts.append(letter + request.shown_key)
         elif letter in (b"stcflh" if request.name == "mg" else b"tc"):
             parts.append(letter + property_of(store, item, letter))
-    return parts
+    return parts, wins
 
 
 def property_of(store: Store, item: Item, letter: bytes) -> bytes:
-    return b"%d" % {
-        b"s": len(item.value),
-        b"t": store.seconds_left(item),
-        b"c": item.cas,
-        b"f": item.flags,
-        b"l": store.clock() - item.accessed_at,
-        b"h": item.fetched,
-    }.get(letter, 0)
+    if letter == b"s":
+        return b"%d" % len(item.value)
+    if letter == b"t":
+        return b"%d" % store.seconds_left(item)
+    if letter == b"c":
+        return b"%d" % item.cas
+    if letter == b"f":
+        return b"%d" % item.flags
+    return b"%d" % (store.now - item.time if letter == b"l" else item.fetched)
 
 
-def marks(store: Store, request: MetaRequest, item: Item, is_new: bool) -> list[bytes]:
+def marks(item: Item, wins: bool) -> list[bytes]:
     """Z: another client is recaching; X: stale; W: this client should recache."""
     is_asked = item.won
-    wins = is_new or (not is_asked and (item.stale or near_its_end(store, request, item)))
+    wins = wins or (item.stale and not is_asked)
     item.won = is_asked or wins
     return [mark for mark, holds in ((b"Z", is_asked), (b"X", item.stale), (b"W", wins)) if holds]
 
 
-def near_its_end(store: Store, request: MetaRequest, item: Item) -> bool:
-    """Whether less than `R` seconds remain."""
-    threshold = request.number(b"R")
-    return threshold is not None and item.expires_at is not None and store.seconds_left(item) < threshold
-
-
 # ---- ms ----
+
+MODES = {
+    b"S": Mode.SET,
+    b"E": Mode.ADD,
+    b"A": Mode.APPEND,
+    b"P": Mode.PREPEND,
+    b"R": Mode.REPLACE,
+}
+STATUS = {Stored.STORED: b"HD", Stored.EXISTS: b"EX", Stored.NOT_FOUND: b"NF", Stored.NOT_STORED: b"NS"}
 
 
 def set_value(store: Store, request: MetaRequest) -> bytes:
-    size = {b"s": b"%d" % len(request.value), b"c": b"0"}
-    mode = (request.token(b"M") or b"S")[:1]
-    item, given = store.find(request.key), request.number(b"E") or None
-    is_stale = False
-    if item is None and mode in b"AP" and request.has(b"N"):
-        return stored(
-            store, request, store.put(request.key, request.value, 0, request.number(b"N") or 0, given)
-        )
-    expected = None if mode == b"E" else request.number(b"C")
-    if expected is not None and item is None and mode in b"SR":
-        return reply(request, b"NF", size)
-    if (item is not None and mode == b"E") or (item is None and mode in b"APR"):
-        return reply(request, b"NS", size)
-    if expected is not None and item is not None and expected != item.cas:
-        # With I, a writer with an older number stores its value as stale.
-        is_stale = mode in b"SR" and request.has(b"I") and 0 < expected < item.cas
-        if not is_stale:
-            return reply(request, b"EX", size)
-    if item is not None and mode in b"AP":
-        store.extend(item, request.value, at_the_end=mode == b"A", cas=given)
-        return stored(store, request, item)
-    old = item
-    item = store.put(request.key, request.value, request.number(b"F") or 0, request.number(b"T") or 0, given)
-    if is_stale and old is not None:
-        item.stale, item.won, item.expires_at = True, old.won, old.expires_at
-    return stored(store, request, item)
-
-
-def stored(store: Store, request: MetaRequest, item: Item) -> bytes:
+    mode = MODES[request.tokens.get(b"M", b"S")[:1]]
+    may_create = request.has(b"N") and store.profile.appends_to_nothing
+    extends = mode in (Mode.APPEND, Mode.PREPEND)
+    if request.has(b"C") and mode in (Mode.SET, Mode.REPLACE):
+        mode = Mode.CAS
+    lifetime = request.number(b"N" if extends and may_create else b"T") or 0
+    flags = request.number(b"F") or 0
+    try:
+        item = store.new_item(request.key, request.value, flags, store.expiry(lifetime))
+    except (TooLarge, OutOfMemory) as error:
+        return no_room(store, request.key, error, forgets=True)
     item.is_binary = request.has(b"b")
-    shown = {letter: property_of(store, item, letter) for letter in (b"s", b"c")}
-    return unless_quiet(request, reply(request, b"HD", shown))
+    store.counters.cmd_set += 1
+    outcome, holder = store_item(
+        store,
+        item,
+        mode,
+        expected=request.number(b"C") or 0,
+        cas=cas_of_set(store, request),
+        may_create=may_create,
+        may_turn_stale=request.has(b"I"),
+    )
+    is_stored = outcome is Stored.STORED
+    shown = {b"c": b"%d" % (holder.cas if is_stored else 0)}
+    if store.profile.appends_to_nothing:
+        shown[b"s"] = b"%d" % len(holder.value)
+    answer = reply(request, STATUS[outcome], shown)
+    return unless_quiet(request, answer) if is_stored else answer
+
+
+def cas_of_set(store: Store, request: MetaRequest) -> int | None:
+    """E0 is no number here. memcached draws one when it reads the line, and for E0 when it has the value."""
+    if not store.profile.has_explicit_cas:
+        return None
+    return given_cas(request, store) or store.next_cas()
 
 
 # ---- md, ma, me ----
@@ -168,59 +167,98 @@ def stored(store: Store, request: MetaRequest, item: Item) -> bytes:
 
 def delete(store: Store, request: MetaRequest) -> bytes:
     item, expected = store.find(request.key), request.number(b"C")
-    if item is None:
-        return reply(request, b"NF", {})
-    if expected is not None and expected != item.cas:
-        return reply(request, b"EX", {})
-    if not request.has(b"I") and not request.has(b"x"):
-        del store.items[request.key]
-        return unless_quiet(request, reply(request, b"HD", {}))
+    if item is None or expected not in (None, item.cas):
+        store.counters.delete_misses += 1
+        return reply(request, b"NF" if item is None else b"EX", {})
     if request.has(b"x"):
-        is_binary = item.is_binary
-        item = store.put(request.key, b"", request.number(b"F") or 0, 0, request.number(b"E") or None)
-        item.is_binary = is_binary
-    else:
-        item.cas = request.number(b"E") or store.next_cas()
-    if request.has(b"T"):
-        item.expires_at = store.expiry(request.number(b"T") or 0)
+        try:
+            item = emptied(store, request, item)
+        except OutOfMemory:
+            return NO_MEMORY
     if request.has(b"I"):
+        if request.has(b"T"):
+            item.expires_at = store.expiry(request.number(b"T") or 0)
         item.stale, item.won = True, False
+        item.cas = given_cas(request, store)
+    else:
+        store.counters.delete_hits += 1
+        if not request.has(b"x"):
+            store.unlink(item)
     return unless_quiet(request, reply(request, b"HD", {}))
 
 
+def emptied(store: Store, request: MetaRequest, old: Item) -> Item:
+    """A new item without a value; without E it keeps the old CAS number. Raises OutOfMemory."""
+    lifetime = store.expiry(request.number(b"T") or 0)
+    item = store.new_item(request.key, b"", request.number(b"F") or 0, lifetime)
+    given = request.number(b"E")
+    return store.link(item, old.cas if given is None else given)
+
+
 def arithmetic(store: Store, request: MetaRequest) -> bytes:
-    item, given = store.find(request.key), request.number(b"E") or None
+    item = store.find(request.key)
     is_new = item is None
     if item is None:
         if not request.has(b"N"):
+            down = is_down(request)
+            store.counters.decr_misses += down
+            store.counters.incr_misses += not down
             return reply(request, b"NF", {})
-        item = store.put(request.key, b"%d" % (request.number(b"J") or 0), 0, 0, given)
-    elif request.number(b"C") not in (None, 0, item.cas):
+        number = b"%d" % (request.number(b"J") or 0)
+        try:
+            item = store.new_item(request.key, number, 0, 0)
+        except OutOfMemory:
+            return NO_MEMORY_FOR_COUNTER
+        store.link(item, given_cas(request, store) if store.profile.has_explicit_cas else None)
+    elif may_hold_number(store, item) and request.number(b"C") not in (None, 0, item.cas):
         return reply(request, b"EX", {})
     else:
-        delta = request.number(b"D")
-        down = (request.token(b"M") or b"I")[:1] in b"D-"
-        result = counted(item.value, 1 if delta is None else delta, down=down)
-        if result is None:
+        found = changed(store, request, item)
+        if found is None:
             return NOT_NUMERIC
-        store.change(item, result.ljust(len(item.value)), given)
-    value = item.value.rstrip(b" ")
-    head = b"VA %d" % len(value) if request.has(b"v") else b"HD"
-    line = b" ".join([head, *seen(store, request, item, is_new)]) + b"\r\n"
-    return unless_quiet(request, line + value + b"\r\n" if request.has(b"v") else line)
+        number = found
+        if not number:
+            return NO_MEMORY
+    head = b"VA %d" % len(number) if request.has(b"v") else b"HD"
+    line = b" ".join([head, *seen(store, request, item, is_new)[0]]) + b"\r\n"
+    answer = line + number + b"\r\n" if request.has(b"v") else line
+    always_answers = is_new and not store.profile.is_quiet_about_new_counters
+    return answer if always_answers else unless_quiet(request, answer)
+
+
+def is_down(request: MetaRequest) -> bool:
+    return request.tokens.get(b"M", b"I")[:1] in (b"D", b"-")
+
+
+def changed(store: Store, request: MetaRequest, item: Item) -> bytes | None:
+    """The item's new number; empty where there is no memory for it, None if it holds none."""
+    delta = request.number(b"D")
+    result = number_after(store, item, 1 if delta is None else delta, down=is_down(request))
+    if result is None:
+        return None
+    try:
+        store.change_number(item, result)
+    except OutOfMemory:
+        return b""
+    given = request.number(b"E")
+    if given is not None:
+        item.cas = given
+    return result
 
 
 def debug(store: Store, request: MetaRequest) -> bytes:
+    store.counters.cmd_meta += 1
     item = store.find(request.key)
     if item is None:
         return b"EN\r\n"
-    return b"ME %b exp=%d la=%d cas=%d fetch=%b cls=1 size=%d\r\n" % (
-        base64.b64encode(request.key) if item.is_binary else request.key,
-        store.seconds_left(item),
-        int(store.clock() - item.accessed_at),
+    return b"ME %b exp=%d la=%d cas=%d fetch=%b cls=%d size=%d\r\n" % (
+        base64.b64encode(item.key) if item.is_binary else item.key,
+        item.expires_at - store.now if item.expires_at else -1,
+        store.now - item.time,
         item.cas,
         b"yes" if item.fetched else b"no",
-        len(item.value),
+        item.slab.number,
+        item.size,
     )
 
 
