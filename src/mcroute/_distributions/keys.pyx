@@ -105,7 +105,7 @@ cdef inline bint begins_with(const Text* text, const Text* what) noexcept nogil:
 
 # ---- spelling: each writes to `to` and returns where it stopped
 
-cdef uint8_t* put(uint8_t* to, const Text* text) noexcept nogil:
+cdef uint8_t* write_text(uint8_t* to, const Text* text) noexcept nogil:
     if text.size:
         memcpy(to, text.data, text.size)
     return to + text.size
@@ -179,17 +179,17 @@ cdef void key_read(const KeyRule* rule, const uint8_t* key, size_t size, KeyText
             return
     end = start
     if begins_with(&part, &rule.lead):
-        end = put(end, &rule.lead)
+        end = write_text(end, &rule.lead)
         part.data += rule.lead.size
         part.size -= rule.lead.size
-    end = put(end, &rule.prefix)
+    end = write_text(end, &rule.prefix)
     if rule.form == REPR:
         end = write_repr(end, &part)
     elif rule.form == CHARACTERS:
         end = write_characters(end, &part)
     else:
-        end = put(end, &part)
-    end = put(end, &rule.suffix)
+        end = write_text(end, &part)
+    end = write_text(end, &rule.suffix)
     text.data = start
     text.size = end - start
 

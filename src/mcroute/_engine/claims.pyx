@@ -122,7 +122,7 @@ cdef bint _any_slot(ClientRequest* request, bint (*holds)(Engine*, uint32_t) noe
             return True
 
 
-cdef bint _leaves_word(uint64_t* at, uint64_t bits) noexcept nogil:
+cdef bint _sets_waited(uint64_t* at, uint64_t bits) noexcept nogil:
     """Sets WAITED in the slot, so that its owner wakes us. False if the slot has changed since `bits` was read."""
     return bits & WAITED != 0 or mcroute_swap(at, bits, bits | WAITED)
 
@@ -132,7 +132,7 @@ cdef bint _waits_for_slot(Engine* engine, uint32_t slot) noexcept nogil:
     cdef uint64_t* at = &engine.claims.slots[slot]
     cdef uint64_t bits = mcroute_load(at)
     while _is_taken(engine, bits):
-        if _leaves_word(at, bits):
+        if _sets_waited(at, bits):
             return True
         bits = mcroute_load(at)
     return False
@@ -194,7 +194,7 @@ cdef bint _take(ClientRequest* request) noexcept nogil:
     cdef bint must_wait = mcroute_load(&engine.claims.closed) > 0 or _waits_for_ghosts(request)
     while True:
         if must_wait or _is_taken(engine, bits) or _is_anothers_turn(engine, bits):
-            if _leaves_word(at, bits):
+            if _sets_waited(at, bits):
                 return False
         elif mcroute_swap(at, bits, (bits & ~<uint64_t>OWNER_MASK | <uint64_t>engine.claimant) + ONE_CLAIM):
             request.claim = slot + 1
@@ -208,7 +208,7 @@ cdef bint _awaits_ghosts(ClientRequest* request) noexcept nogil:
     if not _waits_for_ghosts(request):
         return False
     at = &request.plan.engine.claims.slots[_slot_of(request)]
-    while not _leaves_word(at, mcroute_load(at)):
+    while not _sets_waited(at, mcroute_load(at)):
         pass
     return True
 

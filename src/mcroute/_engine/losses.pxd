@@ -3,7 +3,7 @@
 from mcroute._engine.state cimport DESYNC_MAX, Desync, Engine
 
 cdef enum:
-    DESYNCS_TOLD = 16           # servers in one call of desyncs_take
+    DESYNCS_MAX = 16            # servers in one call of desyncs_take
 
 cdef struct DesyncOfServer:
     int server
@@ -11,7 +11,7 @@ cdef struct DesyncOfServer:
 
 cdef struct Desyncs:
     int count
-    DesyncOfServer[DESYNCS_TOLD] items
+    DesyncOfServer[DESYNCS_MAX] items
 
 # Takes the desyncs since the last call: for each server the first, and their number.
 cdef void desyncs_take(Engine* engine, Desyncs* out) noexcept nogil

@@ -36,7 +36,7 @@ cdef void desyncs_take(Engine* engine, Desyncs* out) noexcept nogil:
     cdef int i
     out.count = 0
     for i in range(engine.server_count):
-        if engine.servers[i].desync.count > 0 and out.count < DESYNCS_TOLD:
+        if engine.servers[i].desync.count > 0 and out.count < DESYNCS_MAX:
             out.items[out.count].server = i
             out.items[out.count].what = engine.servers[i].desync
             engine.servers[i].desync.count = 0

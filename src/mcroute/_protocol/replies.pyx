@@ -16,7 +16,7 @@ from mcroute._protocol.views cimport (
 
 cdef enum:
     REPLY_LINE_MAX = 8192
-    VALUE_SAID_MAX = 1 << 30    # bytes: no memcached keeps larger values, whatever its options
+    VALUE_ANNOUNCED_MAX = 1 << 30  # bytes: no memcached keeps larger values, whatever its options
 
 
 cdef inline int _bad_reply(ReplyView* view) noexcept nogil:
@@ -25,7 +25,7 @@ cdef inline int _bad_reply(ReplyView* view) noexcept nogil:
 
 
 cdef int _reply_block(const uint8_t* data, size_t size, uint64_t value_max, ReplyView* view) noexcept nogil:
-    if view.value_size > VALUE_SAID_MAX:
+    if view.value_size > VALUE_ANNOUNCED_MAX:
         return _bad_reply(view)
     view.value_offset = view.line_size
     view.size = view.line_size + view.value_size + 2
