@@ -3,16 +3,10 @@
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.generators cimport RouteRunner
-from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport Conn, Link
 
 cdef class Engine(EngineServers):
-    cdef CompiledPlan admitted      # not installed yet; else None
-    cdef list older                 # plans that requests in flight may still refer to
-    cdef object known_servers       # ServerIds
-    cdef bint is_planning           # a thread admits or installs a plan
-    cdef unsigned char[::1] memory  # for the servers' state words, if these are to outlive the process
     cdef dict conns                 # number -> address, of sessions and links
     cdef RouteRunner routes
     cdef dict scripts               # number of a link -> its handshake, whose bytes the link points into
@@ -27,12 +21,3 @@ cdef class Engine(EngineServers):
     cdef bint is_readable(self, number, Conn* conn)
     cdef Link* link(self, int server, int index) except NULL
     cdef Conn* conn(self, object number) except NULL
-    cdef _lend_words(self, CompiledPlan compiled)
-    # `_forget` and `_in_use` are to be called in the critical section, the others enter it themselves.
-    cdef int _begin_plan(self) except -1
-    cdef int _end_plan(self) except -1
-    cdef dict _admit(self, plan, renamed)
-    cdef bint _has_admitted(self, plan) except -1
-    cdef int _install(self) except -1
-    cdef _free_plans(self)
-    cdef bint _in_use(self, int server) except -1

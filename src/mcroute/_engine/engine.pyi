@@ -1,7 +1,6 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from mcroute._engine.server_ids import Identity
 from mcroute._engine.servers import EngineServers
 from mcroute.policy.nodes import Plan
 
@@ -17,25 +16,6 @@ class Engine(EngineServers):
     """
 
     def __new__(cls, plan: Plan, *, seed: int = 1, memory: memoryview | None = None) -> Engine: ...
-    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] | None = None) -> dict[str, int]:
-        """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
-
-        Until then a new server gets no request: this is the time to open its links. A server that stays (the same name
-        and address, or `renamed` from a server with other ones) keeps its id, its links and its state. A new server is
-        in service. It may reuse an id that no request refers to any more; then it wants as many links as the id's
-        previous server had. `renamed` maps pairs of name and address to those of the installed plan.
-        """
-    def install(self, plan: Plan) -> None:
-        """Starts new requests on this plan; requests in flight finish on the plan that they started with.
-
-        Admits the plan first if `admit` was not called for it.
-        """
-    def server_ids(self) -> dict[str, int]:
-        """The ids of the installed plan's servers, by name."""
-    def free_plans(self) -> int:
-        """Frees plans that no request uses any more. Returns the number of older plans that remain."""
-    def server_in_use(self, server: int) -> bool:
-        """Whether the installed plan or a request in flight on an older one refers to this server."""
     def open_session(self) -> int:
         """Opens a session for a client that has connected. Returns the connection's number."""
     def open_link(self, server: int, index: int = 0, script: Sequence[tuple[bytes, bytes]] = ()) -> int:

@@ -14,22 +14,18 @@ from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.deferred cimport deferred_answer, deferred_lines, deferred_take
 from mcroute._engine.lifetimes cimport (
-    engine_free, engine_install, link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
+    engine_free, link_closed, link_connected, link_connecting, link_new, link_script, link_withdrawn,
     session_close, session_open,
 )
-from mcroute._engine.links cimport link_silent_since, link_unanswered_writes, server_is_unlinked
+from mcroute._engine.links cimport link_silent_since, link_unanswered_writes
 from mcroute._engine.overdue cimport engine_check
 from mcroute._engine.pieces cimport conn_feed, conn_room, conn_take, conn_take_pieces
-from mcroute._engine.plans cimport AdmittedServer, CompiledPlan, servers_admit
 from mcroute._engine.requests cimport call_discard
 from mcroute._engine.servers cimport EngineServers
 from mcroute._engine.state cimport (
     CONN_LINK, CONN_SESSION, LINKS_MAX, LINK_CONNECTING, LINK_READY, SCRIPT_MAX, ClientRequest, Link, RouteEvent,
     Server, Session, Text,
 )
-from mcroute._engine.server_words cimport ServerWord
-
-from mcroute._engine.server_ids import ServerIds
 
 
 cdef enum:
@@ -40,10 +36,6 @@ cdef enum:
 cdef Text _text(bytes value):
     """Points into the bytes, which the caller keeps."""
     return Text(<uint8_t*><const uint8_t*>value, len(value))
-
-
-cdef enum:
-    WORD_SIZE = 64
 
 
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
@@ -59,16 +51,13 @@ cdef class Engine(EngineServers):
     Connections and servers are numbers. The number of a closed session raises KeyError, an unknown server IndexError.
     """
 
-    def __cinit__(self, plan, *, seed=1, unsigned char[::1] memory=None):
-        self.memory = memory
+    def __cinit__(self, plan, *, seed=1, memory=None):
         self.conns = {}
         self.calls = {}
         self.culprits = {}
         self.scripts = {}
         self.held = {}
         self.ended = set()
-        self.known_servers = ServerIds()
-        self.older = []
         self.routes = RouteRunner()
         self.install(plan)
 
@@ -81,118 +70,6 @@ cdef class Engine(EngineServers):
         # Freed before the base class would do it: requests refer to plans and bytes that Python frees earlier.
         engine_free(self.state)
         self.state = NULL
-
-    # ---- the plan and its servers ----
-
-    @cython.critical_section
-    def _is_free(self, int number):
-        return not self._in_use(number) and server_is_unlinked(self.state.servers[number])
-
-    @cython.critical_section
-    def free_plans(self):
-        """Frees plans that no request uses any more. Returns the number of older plans that remain."""
-        self._free_plans()
-        return len(self.older)
-
-    cdef _free_plans(self):
-        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
-
-    def admit(self, plan, renamed=None):
-        """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
-
-        Until then a new server gets no request: this is the time to open its links. A server that stays (the same name
-        and address, or `renamed` from a server with other ones) keeps its id, its links and its state. A new server is
-        in service. It may reuse an id that no request refers to any more; then it wants as many links as the id's
-        previous server had. `renamed` maps pairs of name and address to those of the installed plan.
-        """
-        self._begin_plan()
-        try:
-            return self._admit(plan, renamed or {})
-        finally:
-            self._end_plan()
-
-    @cython.critical_section
-    cdef int _begin_plan(self) except -1:
-        # Servers get their ids by Python code, during which other threads can enter the section.
-        self.own()
-        if self.is_planning:
-            raise RuntimeError("another thread admits or installs a plan")
-        self.is_planning = True
-        return 0
-
-    @cython.critical_section
-    cdef int _end_plan(self) except -1:
-        self.is_planning = False
-        return 0
-
-    cdef dict _admit(self, plan, renamed):
-        cdef CompiledPlan compiled = CompiledPlan(plan, self.known_servers.admit(plan, self._is_free, renamed))
-        with cython.critical_section(self):
-            self.own()
-            self._lend_words(compiled)
-            if not servers_admit(self.state, compiled.servers, compiled.server_count):
-                raise MemoryError
-            self.admitted = compiled
-        return dict(compiled.ids)
-
-    @cython.critical_section
-    cdef bint _has_admitted(self, plan) except -1:
-        return self.admitted is not None and self.admitted.plan is plan
-
-    cdef _lend_words(self, CompiledPlan compiled):
-        cdef AdmittedServer* server
-        cdef ServerWord* word
-        cdef int i
-        if self.memory is None:
-            return
-        for i in range(compiled.server_count):
-            server = &compiled.servers[i]
-            if (server.id + 1) * WORD_SIZE <= self.memory.shape[0]:
-                word = <ServerWord*>&self.memory[server.id * WORD_SIZE]
-                if server.is_new:
-                    word.bits = 0
-                server.word = word
-
-    def install(self, plan):
-        """Starts new requests on this plan; requests in flight finish on the plan that they started with.
-
-        Admits the plan first if `admit` was not called for it.
-        """
-        self._begin_plan()
-        try:
-            if not self._has_admitted(plan):
-                self._admit(plan, {})
-            self._install()
-        finally:
-            self._end_plan()
-
-    @cython.critical_section
-    cdef int _install(self) except -1:
-        self.own()
-        if self.compiled is not None:
-            self.older.append(self.compiled)
-        self.compiled, self.admitted = self.admitted, None
-        engine_install(self.state, self.compiled.table)
-        self._free_plans()
-        return 0
-
-    @cython.critical_section
-    def server_ids(self):
-        """The ids of the installed plan's servers, by name."""
-        return dict(self.compiled.ids)
-
-    @cython.critical_section
-    def server_in_use(self, int server):
-        """Whether the installed plan or a request in flight on an older one refers to this server."""
-        return self._in_use(server)
-
-    cdef bint _in_use(self, int server) except -1:
-        cdef CompiledPlan compiled
-        self._free_plans()
-        for compiled in (self.compiled, *self.older):
-            if compiled is not None and server in compiled.ids.values():
-                return True
-        return False
 
     # ---- connections ----
 

@@ -1,10 +1,33 @@
+from collections.abc import Mapping
+
 from mcroute._engine.losses import Losses, ServerDesync
+from mcroute._engine.server_ids import Identity
 from mcroute._engine.snapshots import Snapshot
 from mcroute.policy import Limits
+from mcroute.policy.nodes import Plan
 
 class EngineServers:
-    """The servers, bounds and counters of an `Engine`; by itself it has no servers. Servers are given by their ids."""
+    """The plans, servers, bounds and counters of an `Engine`. Servers are given by their ids."""
 
+    def admit(self, plan: Plan, renamed: Mapping[Identity, Identity] | None = None) -> dict[str, int]:
+        """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
+
+        Until then a new server gets no request: this is the time to open its links. A server that stays (the same name
+        and address, or `renamed` from a server with other ones) keeps its id, its links and its state. A new server is
+        in service. It may reuse an id that no request refers to any more; then it wants as many links as the id's
+        previous server had. `renamed` maps pairs of name and address to those of the installed plan.
+        """
+    def install(self, plan: Plan) -> None:
+        """Starts new requests on this plan; requests in flight finish on the plan that they started with.
+
+        Admits the plan first if `admit` was not called for it.
+        """
+    def server_ids(self) -> dict[str, int]:
+        """The ids of the installed plan's servers, by name."""
+    def free_plans(self) -> int:
+        """Frees plans that no request uses any more. Returns the number of older plans that remain."""
+    def server_in_use(self, server: int) -> bool:
+        """Whether the installed plan or a request in flight on an older one refers to this server."""
     def server_state(self, server: int) -> int:
         """0 in service, 1 ejected (by the engine, or by `set_server_state`), 2 returning."""
     def set_server_state(

@@ -1,28 +1,41 @@
-"""An engine's servers for its supervisor: their states, missed writes and counters."""
+"""An engine for the runtime: its plans, the states of its servers, missed writes and counters."""
 
 cimport cython
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.alarms cimport engine_alarms
 from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
-from mcroute._engine.lifetimes cimport engine_free, engine_new
+from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
+from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_snapshot, engine_slowness
+from mcroute._engine.plans cimport AdmittedServer, servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.server_words cimport (
-    SERVER_EJECTED, SERVER_UP, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
+    SERVER_EJECTED, SERVER_UP, ServerWord, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
     word_missed, word_set_state, word_state, word_restore,
 )
+
+from mcroute._engine.server_ids import ServerIds
+
+
+cdef enum:
+    WORD_SIZE = 64
 
 
 # Cleared by the garbage collector, an engine in a cycle would lose the plan before it is freed itself.
 @cython.no_gc_clear
 cdef class EngineServers:
-    """The servers, bounds and counters of an `Engine`; by itself it has no servers. Servers are given by their ids."""
+    """The plans, servers, bounds and counters of an `Engine`. Servers are given by their ids."""
 
-    def __cinit__(self, *plan, uint64_t seed=1, **options):
+    def __cinit__(self, *plan, uint64_t seed=1, memory=None):
+        if memory is not None:
+            PyObject_GetBuffer(memory, &self.memory, PyBUF_WRITABLE)
+        self.known_servers = ServerIds()
+        self.older = []
         self.state = engine_new(seed)
         if self.state == NULL:
             raise MemoryError
@@ -30,6 +43,8 @@ cdef class EngineServers:
     def __dealloc__(self):
         if self.state != NULL:
             engine_free(self.state)
+        # No effect without a buffer.
+        PyBuffer_Release(&self.memory)
 
     def __repr__(self):
         cdef int up = 0
@@ -50,6 +65,118 @@ cdef class EngineServers:
         if not 0 <= number < self.state.server_count:
             raise IndexError(f"no server has the id {number}")
         return self.state.servers[number]
+
+    # ---- the plan and its servers ----
+
+    @cython.critical_section
+    def _is_free(self, int number):
+        return not self._in_use(number) and server_is_unlinked(self.state.servers[number])
+
+    @cython.critical_section
+    def free_plans(self):
+        """Frees plans that no request uses any more. Returns the number of older plans that remain."""
+        self._free_plans()
+        return len(self.older)
+
+    cdef _free_plans(self):
+        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+
+    def admit(self, plan, renamed=None):
+        """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
+
+        Until then a new server gets no request: this is the time to open its links. A server that stays (the same name
+        and address, or `renamed` from a server with other ones) keeps its id, its links and its state. A new server is
+        in service. It may reuse an id that no request refers to any more; then it wants as many links as the id's
+        previous server had. `renamed` maps pairs of name and address to those of the installed plan.
+        """
+        self._begin_plan()
+        try:
+            return self._admit(plan, renamed or {})
+        finally:
+            self._end_plan()
+
+    @cython.critical_section
+    cdef int _begin_plan(self) except -1:
+        # Servers get their ids by Python code, during which other threads can enter the section.
+        self.own()
+        if self.is_planning:
+            raise RuntimeError("another thread admits or installs a plan")
+        self.is_planning = True
+        return 0
+
+    @cython.critical_section
+    cdef int _end_plan(self) except -1:
+        self.is_planning = False
+        return 0
+
+    cdef dict _admit(self, plan, renamed):
+        cdef CompiledPlan compiled = CompiledPlan(plan, self.known_servers.admit(plan, self._is_free, renamed))
+        with cython.critical_section(self):
+            self.own()
+            self._lend_words(compiled)
+            if not servers_admit(self.state, compiled.servers, compiled.server_count):
+                raise MemoryError
+            self.admitted = compiled
+        return dict(compiled.ids)
+
+    @cython.critical_section
+    cdef bint _has_admitted(self, plan) except -1:
+        return self.admitted is not None and self.admitted.plan is plan
+
+    cdef _lend_words(self, CompiledPlan compiled):
+        cdef AdmittedServer* server
+        cdef ServerWord* word
+        cdef int i
+        for i in range(compiled.server_count):
+            server = &compiled.servers[i]
+            if (server.id + 1) * <Py_ssize_t>WORD_SIZE <= self.memory.len:
+                word = <ServerWord*>(<char*>self.memory.buf + server.id * WORD_SIZE)
+                if server.is_new:
+                    word.bits = 0
+                server.word = word
+
+    def install(self, plan):
+        """Starts new requests on this plan; requests in flight finish on the plan that they started with.
+
+        Admits the plan first if `admit` was not called for it.
+        """
+        self._begin_plan()
+        try:
+            if not self._has_admitted(plan):
+                self._admit(plan, {})
+            self._install()
+        finally:
+            self._end_plan()
+
+    @cython.critical_section
+    cdef int _install(self) except -1:
+        self.own()
+        if self.compiled is not None:
+            self.older.append(self.compiled)
+        self.compiled, self.admitted = self.admitted, None
+        engine_install(self.state, self.compiled.table)
+        self._free_plans()
+        return 0
+
+    @cython.critical_section
+    def server_ids(self):
+        """The ids of the installed plan's servers, by name."""
+        return dict(self.compiled.ids)
+
+    @cython.critical_section
+    def server_in_use(self, int server):
+        """Whether the installed plan or a request in flight on an older one refers to this server."""
+        return self._in_use(server)
+
+    cdef bint _in_use(self, int server) except -1:
+        cdef CompiledPlan compiled
+        self._free_plans()
+        for compiled in (self.compiled, *self.older):
+            if compiled is not None and server in compiled.ids.values():
+                return True
+        return False
+
+    # ---- states ----
 
     @cython.critical_section
     def server_state(self, int server):
