@@ -1,4 +1,4 @@
-# The words of the project: demo build test newest one bench lint types coverage sanitize soak fuzz wheels clean.
+# The words of the project: demo build test newest one bench lint types coverage sanitize soak simulate fuzz wheels clean.
 # `make demo` and `make test` are enough in a fresh clone: each prepares what it misses, then shows or checks.
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ COMPILED := $(shell find src -name '*.pyx' | sed -e 's,^src/,,' -e 's,\.pyx$$,,'
 # The demo is for visitors too, who need none of the developers' tools.
 EXTRA := $(if $(filter demo,$(MAKECMDGOALS)),demo,dev)
 
-.PHONY: demo build test newest one bench lint types coverage sanitize soak fuzz wheels system clean
+.PHONY: demo build test newest one bench lint types coverage sanitize soak simulate fuzz wheels system clean
 .DELETE_ON_ERROR:
 
 # Options go in OPTIONS, as in make demo OPTIONS="--fault stop".
@@ -24,6 +24,7 @@ PYTEST = $(BIN)/python -m pytest -p no:benchmark --numprocesses auto --maxproces
 
 test: system lint types
 	$(PYTEST)
+	$(MAKE) simulate
 	$(MAKE) newest
 
 # The acceptance tests that a memcached's version matters to, once more on the newest that can be had: flushes and some
@@ -72,6 +73,11 @@ sanitize: build
 SOAK_SECONDS ?= 600
 soak: build
 	$(BIN)/python -m tests.acceptance.soak --seconds $(SOAK_SECONDS) $(SOAK)
+
+# Random faults on a simulated network, by seed: make simulate SEEDS=10000 SIMULATE="--first 5000"
+SEEDS ?= 200
+simulate: build
+	$(BIN)/python -m mcroute.simulation --seeds $(SEEDS) $(SIMULATE)
 
 # Guided by coverage; needs clang. Ten minutes each, or as said: make fuzz TARGETS=engine FUZZ_SECONDS=60
 TARGETS ?= requests replies engine rings

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ROUTES = ROOT / "docs" / "routes.md"
 METRICS = ROOT / "docs" / "metrics.md"
+SIMULATION = ROOT / "docs" / "simulation.md"
 DASHBOARD = ROOT / "examples" / "dashboard.json"
 PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -179,6 +180,11 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
     assert re.findall(r"^\| `(\w+)` \| ", METRICS.read_text().split("is one of:")[1], re.MULTILINE) == [
         cause.value for cause in Cause
     ]
+
+
+def test_the_page_of_the_simulation_lists_every_fault() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "generate_simulation.py"))["page"]()
+    assert SIMULATION.read_text(encoding="utf-8") == page, "run: python docs/generate_simulation.py"
 
 
 def test_the_dashboard_is_up_to_date() -> None:

@@ -1,1 +1,5 @@
-"""A whole proxy with its servers on simulated time and a simulated network."""
+"""Runs routers, clients and memcached servers on a simulated network, in virtual time. One seed, one history.
+
+The runtime, the engine, the policy, the asyncio driver, the proxy and the client are the ones that serve in
+production. Servers and the network are modelled.
+"""

@@ -57,6 +57,8 @@ class Store(Lists):
         self._began = self.clock.monotonic()
         self._first = FIRST_SECOND
         super().__init__(limits or Limits(), FIRST_SECOND)
+        # Stores fail from now on, as under -M without a free chunk.
+        self.is_full: bool = False
         # The Unix time of the server's second 0: dates of expiry are converted with it for good.
         self.epoch: int = int(self.clock.unix()) - FIRST_SECOND
         self.maintainer: Maintainer = Maintainer(self, self._second_at)
@@ -165,6 +167,8 @@ class Store(Lists):
         slab = self.slabs.class_of(size)
         if slab is None:
             raise TooLarge
+        if self.is_full:
+            raise OutOfMemory
         if size <= self.limits.chunk_size:
             if slab.free:
                 slab.free -= 1

@@ -1,0 +1,185 @@
+"""Checks a history for violations of laws. Every value names its write, so one pass over each key is enough.
+
+The numbers are those of docs/simulation.md.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+
+from ..policy import Cause
+from .history import Call, Result, read_value
+from .world import Outcome, Scenario
+
+__all__ = ("Violation", "violations")
+
+READS = ("get", "gets", "gat")
+WRITES = ("set", "add", "replace", "cas")
+# A second-grained lifetime may end one second late; more for the time that a request takes.
+TTL_SLACK_S = 1.1
+# Causes that must leave one server of a pool in service.
+FAILING = frozenset((Cause.FAILURES, Cause.MISSED_WRITE, Cause.UNREACHABLE, Cause.LOST_WRITES, Cause.KEPT))
+# A request ends within its deadline and this, in seconds.
+DEADLINE_SLACK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken law, the calls that show it, and the key, empty if there is none."""
+
+    law: str
+    text: str
+    key: str = ""
+    calls: tuple[Call, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.text}"
+
+
+def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
+    """All violations, those of values first."""
+    found: list[Violation] = []
+    by_key: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in outcome.history.calls:
+        by_key[call.operation.key].append(call)
+    for key, calls in by_key.items():
+        found += _check_counter(key, calls) if calls[0].operation.is_counter else _Key(key, calls).check()
+    found += _check_deadlines(scenario, outcome.history.calls)
+    found += _check_pools(outcome)
+    found += _check_end(scenario, outcome)
+    return found
+
+
+class _Key:
+    """The calls of one key."""
+
+    def __init__(self, key: str, calls: list[Call]) -> None:
+        self.key = key
+        self.calls = calls
+        self.writes = {call.operation.number: call for call in calls if call.kind in WRITES}
+        # Calls after which no earlier value may be read, by router, in the order of their ends.
+        self.settled: defaultdict[str, list[Call]] = defaultdict(list)
+        for call in calls:
+            if _is_settled(call):
+                self.settled[call.router].append(call)
+        for own in self.settled.values():
+            own.sort(key=attrgetter("ended_at"))
+        # The latest begin among the settled calls up to each, so that one lookup finds a witness.
+        self._latest = {router: list(_running_latest(own)) for router, own in self.settled.items()}
+
+    def check(self) -> Iterator[Violation]:
+        for call in self.calls:
+            if call.kind in READS and call.result is Result.OK:
+                yield from self._check_read(call)
+        yield from self._check_tokens()
+
+    def _check_read(self, read: Call) -> Iterator[Violation]:
+        named = read_value(read.value)
+        if named is None:
+            yield Violation("torn value", f"{self.key} read as {read.value[:60]!r}", self.key, (read,))
+            return
+        key, number = named
+        write = self.writes.get(number)
+        if key != self.key or write is None:
+            yield Violation(
+                "alien value", f"{self.key} read with the value of {key} #{number}", self.key, (read,)
+            )
+            return
+        yield from self._check_age(read, write)
+        yield from self._check_lifetime(read, write)
+
+    def _check_age(self, read: Call, write: Call) -> Iterator[Violation]:
+        """Whether a later write through the same router was acknowledged before the read began."""
+        settled = self.settled[read.router]
+        before = bisect_left(settled, read.begun_at, key=attrgetter("ended_at"))
+        if before == 0:
+            return
+        later = self._latest[read.router][before - 1]
+        # Another router's write may be late at a server that only that router knows to be behind.
+        if later is not write and later.begun_at > write.ended_at and write.router == read.router:
+            yield Violation(
+                "stale value",
+                f"{self.key} read with the value of #{write.operation.number} after {later.kind} "
+                f"#{later.operation.number} was acknowledged",
+                self.key,
+                (write, later, read),
+            )
+
+    def _check_lifetime(self, read: Call, write: Call) -> Iterator[Violation]:
+        if not write.operation.ttl_s:
+            return
+        extended = [c for c in self.calls if c.kind in ("gat", "touch") and c.begun_at < read.ended_at]
+        if any(not c.operation.ttl_s for c in extended):
+            return
+        ends = [c.ended_at + c.operation.ttl_s for c in (write, *extended)]
+        if read.begun_at > max(ends) + TTL_SLACK_S:
+            yield Violation("expired value", f"{self.key} read after its lifetime", self.key, (write, read))
+
+    def _check_tokens(self) -> Iterator[Violation]:
+        """Of the compare-and-swaps whose gets saw one value, at most one succeeds.
+
+        A memcached that was restarted gives the numbers of its earlier tokens again: those are others.
+        """
+        winners: defaultdict[tuple[str, int], list[Call]] = defaultdict(list)
+        for call in self.calls:
+            if call.kind != "cas" or call.result is not Result.OK:
+                continue
+            others = winners[call.router, call.token]
+            for other in others:
+                if other.seen_at < call.ended_at and call.seen_at < other.ended_at:
+                    text = f"two cas of {self.key} succeeded with the token {call.token}"
+                    yield Violation("token used twice", text, self.key, (other, call))
+            others.append(call)
+
+
+def _is_settled(call: Call) -> bool:
+    """Whether earlier values must not be read any more once the call has ended."""
+    if call.kind in WRITES:
+        return call.result is Result.OK
+    return call.kind == "delete" and call.result in (Result.OK, Result.MISS)
+
+
+def _running_latest(calls: Iterable[Call]) -> Iterator[Call]:
+    """For each call, the one among it and those before that began last."""
+    latest: Call | None = None
+    for call in calls:
+        if latest is None or call.begun_at > latest.begun_at:
+            latest = call
+        yield latest
+
+
+def _check_counter(key: str, calls: list[Call]) -> Iterator[Violation]:
+    """A number that was read or returned is not above the number of increments begun before."""
+    begun = sorted(call.begun_at for call in calls if call.kind == "incr")
+    for call in calls:
+        if call.result is Result.OK and call.value:
+            most = bisect_left(begun, call.ended_at)
+            if not call.value.strip().isdigit() or int(call.value) > most:
+                text = f"{key} is {call.value[:30]!r} after {most} increments"
+                yield Violation("invented count", text, key, (call,))
+
+
+def _check_deadlines(scenario: Scenario, calls: Iterable[Call]) -> Iterator[Violation]:
+    limit_s = max(pool.deadline_s for pool in scenario.plan.pools) + DEADLINE_SLACK_S
+    for call in calls:
+        if call.ended_at - call.begun_at > limit_s:
+            text = f"{call.kind} {call.operation.key} took {call.ended_at - call.begun_at:.3f} s"
+            yield Violation("late answer", text, call.operation.key, (call,))
+
+
+def _check_pools(outcome: Outcome) -> Iterator[Violation]:
+    for ejected in outcome.ejections:
+        if ejected.serving == 0 and ejected.causes <= FAILING:
+            text = f"all {ejected.size} servers of {ejected.pool} are out for {ejected.router}"
+            yield Violation("empty pool", text)
+
+
+def _check_end(scenario: Scenario, outcome: Outcome) -> Iterator[Violation]:
+    for failure in outcome.failures:
+        yield Violation("exception", failure)
+    for server in outcome.unsettled:
+        yield Violation("not back", f"{server} is still out {scenario.settle_s:g} s after the last fault")

@@ -1,0 +1,97 @@
+"""Random scenarios: one seed decides the servers, the routers, the operations and the faults."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ..policy import Plan, Pool, Replicate, Server, compile_plan
+from ..policy.routes import ReadMode, WriteMode
+from .faults import FAULTS, Fault
+from .history import COUNTER, Operation
+from .servers import ServerOptions
+from .world import Scenario
+
+__all__ = ("scenario_of",)
+
+# Commands by how often they come, reads first.
+MIX = (
+    ("get", 55), ("gets", 3), ("gat", 2), ("set", 20), ("add", 4), ("replace", 2), ("delete", 7), ("cas", 4),
+    ("touch", 1),
+)  # fmt: skip
+WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
+READS: tuple[ReadMode, ...] = ("first", "first", "random")
+VERSIONS = ("1.6.18", "1.6.38", "1.6.45")
+SERVER_PORT = 11211
+# Deadline of a request, and a server's reply timeout, in seconds.
+DEADLINE_S, REPLY_TIMEOUT_S = 1.0, 0.3
+
+
+def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
+    """The scenario of a seed, with so many operations and faults."""
+    rng = Random(seed)
+    count = rng.randint(2, 6)
+    servers = [Server(f"cache-{n + 1}", f"cache-{n + 1}.test", SERVER_PORT) for n in range(count)]
+    copies = rng.randint(2, min(3, count))
+    write, read = rng.choice(WRITES), rng.choice(READS)
+    plan = _plan(servers, copies, write, read)
+    proxies, embedded = rng.choice(((1, 0), (1, 0), (2, 0), (0, 1), (1, 1)))
+    clients = rng.randint(2, 8)
+    span_s = rng.choice((10.0, 30.0, 60.0))
+    routers = [f"proxy-{n + 1}" for n in range(proxies)]
+    return Scenario(
+        seed=seed,
+        plan=plan,
+        other_plans=tuple(
+            _plan([s for s in servers if s is not gone], copies, write, read)
+            for gone in servers
+            if count > copies
+        ),
+        proxies=proxies,
+        embedded=embedded,
+        operations=tuple(_operations(rng, operations, clients, span_s)),
+        faults=tuple(_faults(rng, faults, [server.name for server in servers], routers, span_s)),
+        server_options=ServerOptions(version=rng.choice(VERSIONS)),
+        value_size=rng.choice((32, 64, 500, 4000)),
+    )
+
+
+def _plan(servers: list[Server], copies: int, write: WriteMode, read: ReadMode) -> Plan:
+    pool = Pool(
+        "main", tuple(servers), deadline_s=DEADLINE_S, reply_timeout_s=REPLY_TIMEOUT_S, connect_timeout_s=0.2
+    )
+    return compile_plan(Replicate(pool, copies, write, read))
+
+
+def _operations(rng: Random, count: int, clients: int, span_s: float) -> list[Operation]:
+    kinds, weights = zip(*MIX, strict=True)
+    keys = [f"key-{n}" for n in range(rng.choice((5, 30, 200)))]
+    counters = [f"{COUNTER}-{n}" for n in range(3)]
+    times = sorted(rng.uniform(0, span_s) for _ in range(count))
+    operations = []
+    for number, at_s in enumerate(times):
+        client = rng.randrange(clients)
+        if rng.random() < 0.05:
+            kind = rng.choice(("incr", "incr", "add", "get", "delete"))
+            operations.append(Operation(number, client, at_s, kind, rng.choice(counters)))
+            continue
+        [kind] = rng.choices(kinds, weights)
+        lives = rng.random() < 0.2 or kind in ("gat", "touch")
+        ttl_s = rng.randint(1, 20) if lives else 0
+        # A few keys get most of the requests.
+        key = keys[min(int(rng.expovariate(3) * len(keys)), len(keys) - 1)]
+        operations.append(Operation(number, client, at_s, kind, key, ttl_s))
+    return operations
+
+
+def _faults(rng: Random, count: int, servers: list[str], routers: list[str], span_s: float) -> list[Fault]:
+    faults = []
+    kinds = [name for name, kind in FAULTS.items() if routers or not kind.of_routers]
+    for _ in range(count):
+        name = rng.choice(kinds)
+        kind = FAULTS[name]
+        target = rng.choice(routers if kind.of_routers else servers)
+        at_s = rng.uniform(0, 0.8 * span_s)
+        for_s = rng.choice((rng.uniform(0.05, 1), rng.uniform(1, 0.2 * span_s)))
+        amount = float(rng.randrange(len(servers))) if name == "reload" else kind.amount
+        faults.append(Fault(name, target, at_s, for_s, amount))
+    return sorted(faults, key=lambda fault: fault.at_s)

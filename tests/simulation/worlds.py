@@ -1,0 +1,62 @@
+"""A network with one machine, for tests of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+from mcroute.simulation.loop import SimulationLoop
+from mcroute.simulation.machines import Machine
+from mcroute.simulation.network import Network
+
+T = TypeVar("T")
+
+
+class Peer:
+    """The far end of a connection: keeps what arrives, and its end."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.pieces: list[bytes] = []
+        self.end: int | None = None
+
+    def receive(self, data: bytes) -> None:
+        self.data += data
+        self.pieces.append(data)
+
+    def ended(self, error: int) -> None:
+        self.end = error
+
+
+class Line(asyncio.Protocol):
+    """The near end: keeps what arrives, and the exception of its end."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.transport: Any = None
+        self.lost: list[Exception | None] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.append(exc)
+
+
+def on_a_machine(main: Callable[[SimulationLoop, Network], Coroutine[Any, Any, T]], seed: int = 1) -> T:
+    """Runs `main` on a machine of a new network. Raises what it raises."""
+    network = Network(Random(seed))
+    loop = SimulationLoop.of(network)
+    machine = Machine("tester", "10.9.0.1")
+
+    async def top() -> T:
+        return await loop.on(machine, main(loop, network))
+
+    result = loop.run(top())
+    assert not loop.failures
+    return result
