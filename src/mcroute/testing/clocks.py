@@ -19,5 +19,8 @@ class Clock(Protocol):
 class SystemClock:
     """This machine's."""
 
-    monotonic = staticmethod(time.monotonic)
-    unix = staticmethod(time.time)
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def unix(self) -> float:
+        return time.time()

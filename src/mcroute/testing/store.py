@@ -9,7 +9,7 @@ from .clocks import Clock, SystemClock
 from .lru import Lists
 from .maintainer import Maintainer
 from .profiles import Limits, Profile
-from .slabs import CHUNK, COLD, HOT, LINE_END, Item, SlabClass, item_size
+from .slabs import CHUNK, COLD, HOT, LINE_END, Item, SlabClass, Slabs, item_size
 
 __all__ = ("Item", "OutOfMemory", "Store", "TooLarge", "counted")
 
@@ -57,6 +57,7 @@ class Store(Lists):
         self._began = self.clock.monotonic()
         self._first = FIRST_SECOND
         super().__init__(limits or Limits(), FIRST_SECOND)
+        self.now: int  # seconds of the server's clock, read by `tick`
         # Stores fail from now on, as under -M without a free chunk.
         self.is_full: bool = False
         # The Unix time of the server's second 0: dates of expiry are converted with it for good.
@@ -67,7 +68,9 @@ class Store(Lists):
             self._inherit(inherited, away_s)
 
     def _inherit(self, old: Store, away_s: int) -> None:
-        self.items, self.slabs, self.epoch = old.items, old.slabs, old.epoch
+        self.items: dict[bytes, Item] = old.items
+        self.slabs: Slabs = old.slabs
+        self.epoch = old.epoch
         self.now = self._first = old.now + away_s
         self._oldest_live, self._oldest_cas = old._oldest_live, old._oldest_cas
         self._last_cas = old.next_cas()
