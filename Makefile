@@ -29,7 +29,7 @@ test: system lint types
 
 # The acceptance tests that a memcached's version matters to, once more on the newest that can be had: flushes and some
 # replies are not what they were.
-NEWEST := client counters differential duplicates ejections proxy pauses renames restarts returns server_stats soak traps unix_returns
+NEWEST := client counters differential duplicates ejections embedded_conversations model_conversations model_server proxy pauses renames restarts returns server_stats soak traps unix_returns
 newest: build
 	if newest=$$(.ci/newest-memcached); then \
 		MEMCACHED="$$newest" $(PYTEST) $(NEWEST:%=tests/acceptance/test_%.py); fi

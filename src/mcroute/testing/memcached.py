@@ -85,10 +85,14 @@ class Conversation:
         if name == "quit":
             self.close()
             return b""
-        meta_request = MetaRequest.of(request)
-        if not store.profile.has_explicit_cas and (meta_request.has(b"E") or meta_request.has(b"x")):
+        if self._lacks_flags(request.meta_flags):
             return _FLAG_REFUSALS[name]
-        return meta.COMMANDS[name](store, meta_request)
+        return meta.COMMANDS[name](store, MetaRequest.of(request))
+
+    def _lacks_flags(self, flags: list[bytes]) -> bool:
+        """Whether this release knows no such meta flags."""
+        is_older = not self.server.store.profile.has_explicit_cas
+        return is_older and any(flag[:1] in (b"E", b"x") for flag in flags)
 
     def _refuse(self, refusal: Refusal, *, is_first: bool) -> bytes:
         """The reply; values that are too large and the commands that mcroute does not offer end here, too."""
@@ -99,6 +103,8 @@ class Conversation:
             return crawler_reply(
                 self.server.store, words[1:], is_first=is_first, is_busy=self.server.is_crawling
             )
+        if words[0] == b"ms" and refusal.reply == TOO_LARGE and self._lacks_flags(words[3:]):
+            return _FLAG_REFUSALS["ms"]
         if words[0] in (b"set", b"ms") and refusal.reply in (b"", TOO_LARGE):  # empty: noreply
             self._forget_too_large(words)
         elif b"not offered" in refusal.reply:

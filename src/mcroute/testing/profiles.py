@@ -80,9 +80,3 @@ class Limits:
             raise ValueError("an item has at least 1024 bytes, and at most half of the memory")
         if self.item_size % self.chunk_size or MIB % self.chunk_size:
             raise ValueError("the largest item and a page of 1 MiB must be multiples of a chunk")
-
-    def options(self) -> list[str]:
-        """The same limits as arguments of a memcached process."""
-        chunk = f"slab_chunk_max={self.chunk_size // 1024}"
-        found = ["-m", str(self.memory // MIB), "-I", str(self.item_size), "-c", str(self.connections)]
-        return [*found, "-o", chunk, *([] if self.evicts else ["-M"])]
