@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.alarms cimport engine_alarms
@@ -34,6 +35,9 @@ cdef class EngineServers:
     def __cinit__(self, *plan, uint64_t seed=1, memory=None):
         if memory is not None:
             PyObject_GetBuffer(memory, &self.memory, PyBUF_WRITABLE)
+            # In a cycle, the garbage collector would clear a memoryview before its buffer is released here.
+            Py_INCREF(memory)
+            self.memory_owner = <PyObject*>memory
         self.known_servers = ServerIds()
         self.older = []
         self.state = engine_new(seed)
@@ -45,6 +49,7 @@ cdef class EngineServers:
             engine_free(self.state)
         # No effect without a buffer.
         PyBuffer_Release(&self.memory)
+        Py_XDECREF(self.memory_owner)
 
     def __repr__(self):
         cdef int up = 0
