@@ -85,6 +85,8 @@ class Lists:
             return 0
         cold_age = self.now - next(iter(cold.items.values())).time if cold.items else 0
         total = hot.size + warm.size + cold.size
+        if self._is_settled(slab, total, cold_age):
+            return 0
         for moves in range(_MOVES):
             has_moved = self.pull_tail(slab, HOT, total, cold_age // 5) or self.pull_tail(
                 slab, WARM, total, cold_age * 2
@@ -92,6 +94,22 @@ class Lists:
             if not self.pull_tail(slab, COLD) and not has_moved:
                 return moves
         return _MOVES
+
+    def _is_settled(self, slab: SlabClass, total: int, cold_age: int) -> bool:
+        """Whether pull_tail would move nothing: most passes are over such a class."""
+        now = self.now
+        for number, max_age in ((HOT, cold_age // 5), (WARM, cold_age * 2), (COLD, now)):
+            segment = slab.segments[number]
+            if not segment.items:
+                continue
+            item = next(iter(segment.items.values()))
+            if item.active or 0 < item.expires_at < now or now - item.time > max_age:
+                return False
+            if number != COLD and _is_over_its_share(slab, number, total):
+                return False
+            if self._oldest_live and self.is_flushed(item):
+                return False
+        return True
 
     def pull_tail(
         self, slab: SlabClass, segment: int, total: int = 0, max_age: int = 0, *, evicts: bool = False

@@ -65,15 +65,19 @@ class Maintainer:
     def _pass(self, slept: int) -> int:
         """Returns how long to sleep."""
         self.passes += 1
-        sleep = self._look(self._empty, slept, None)
+        if (wait := self._empty.wait - slept) > 0:
+            self._empty.wait = wait
+        else:
+            self._empty.looked(0)
+        sleep = self._empty.wait
         for slab, pace in self._paces.items():
-            sleep = min(sleep, self._look(pace, slept, slab))
+            if (wait := pace.wait - slept) > 0:
+                pace.wait = wait
+            else:
+                pace.looked(self._lists.juggle(slab))
+                wait = pace.wait
+            if wait < sleep:
+                sleep = wait
         if self._lists.bumped and self._lists.refresh_bumped():
             sleep = min(sleep, _SHORTEST_SLEEP)
         return sleep
-
-    def _look(self, pace: _Pace, slept: int, slab: SlabClass | None) -> int:
-        pace.wait = max(0, pace.wait - slept)
-        if pace.wait == 0:
-            pace.looked(self._lists.juggle(slab) if slab else 0)
-        return pace.wait
