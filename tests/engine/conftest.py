@@ -39,3 +39,13 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(there))
         return importlib.import_module("apart")
+
+
+@pytest.fixture(scope="session")
+def missing(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """missing.pyx: threads that miss writes at the same time."""
+    there = tmp_path_factory.mktemp("missing")
+    compile_cython(Path(__file__).with_name("missing.pyx"), there)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(there))
+        return importlib.import_module("missing")

@@ -1,16 +1,20 @@
 """Events that make the driver look at servers: missed writes and notices. Trips are counted in trips.pyx."""
 
-from libc.stdint cimport uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from mcroute._engine.counters cimport counter_add
-from mcroute._engine.state cimport Engine, Server
+from mcroute._engine.state cimport Engine, Expected, Server, Walk
 
 cdef enum:
     NOTICE_S = 1                # between two notices of a server
 
-# Call for a write that did not reach the server while another copy may have taken it. Ejects the server, which may
-# hold an older value, until the supervisor has restored it.
-cdef void server_missed(Server* server, Engine* engine) noexcept nogil
+# Call for a write that did not reach the server while another copy may have taken it. Notes the key in the server's
+# journal, and ejects the server, which may hold an older value, until the supervisor has restored it. `is_unsent`: the
+# write can never reach the server.
+cdef void server_missed(Server* server, Walk* walk, bint is_unsent) noexcept nogil
+# The same for the write of an orphan.
+cdef void server_missed_orphan(Server* server, Engine* engine, const Expected* orphan) noexcept nogil
 
 # Asks the driver to look at the server's counts, at most once a second.
 cdef inline void server_notice(Server* server) noexcept nogil:

@@ -14,6 +14,7 @@ from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_end
 from mcroute._engine.dirty cimport conn_mark
 from mcroute._engine.deferred cimport deferred_end_all
+from mcroute._engine.journal cimport journal_free
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
 from mcroute._engine.requests cimport request_taken
@@ -38,6 +39,9 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     pool_set_share(&engine.pool, <size_t>1 << 30)
     pool_set_share(&engine.uploads, <size_t>1 << 30)
     pool_set_share(&engine.outbound, <size_t>256 << 20)
+    # As in policy.Limits, until engine_set_bounds.
+    engine.journals.keys_max = 100_000
+    engine.journals.memory_max = 64 << 20
     engine.reclaim_failed_at = -1
     engine.round_keys = ROUND_KEYS_MAX
     engine.limits = default_limits()
@@ -106,6 +110,7 @@ cdef void _free_server(Server* server) noexcept nogil:
         free(server.links[i].ring)
         free(server.links[i])
     free(server.replies)
+    journal_free(server.own_journal)
     free(server)
 
 

@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc
 from libc.string cimport memchr, memcpy
 
-from mcroute._engine.alarms cimport server_missed, server_notice
+from mcroute._engine.alarms cimport server_missed_orphan, server_notice
 from mcroute._engine.blocks cimport Block, Slice, block_unref
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.counts cimport DESYNC_MAX, Desync
@@ -56,7 +56,7 @@ cdef void _complete(Link* link, int outcome, Slice reply) noexcept nogil:
     _time_reply(link.server, link.conn.engine.now - expected.sent_at)
     if walk == NULL and expected.is_copied and outcome == REFUSED_BY_SERVER and _is_its_fault(reply):
         # Another copy may have taken the write, and answered the client.
-        server_missed(link.server, link.conn.engine)
+        server_missed_orphan(link.server, link.conn.engine, expected)
     link_arrived(link)
     if walk != NULL:
         walk_end(walk, outcome, reply)

@@ -1,20 +1,22 @@
 """Pipelining to servers."""
 
-from libc.stdint cimport uintptr_t
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from mcroute._engine.claims cimport claim_add_ghost, claim_remove_ghost
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_mark
+from mcroute._engine.journal cimport orphan_key
 from mcroute._engine.reclaim cimport links_have_room
 from mcroute._engine.state cimport (
-    GREETING_MAX, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING, TIMEOUT,
-    ClientRequest, walk_is_copied,
+    GREETING_MAX, GROUP_FLUSH, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING,
+    TIMEOUT, ClientRequest, walk_is_copied, walk_key,
 )
 from mcroute._engine.server_words cimport word_count_ghost
 from mcroute._hashing.caching cimport prefetch_all
-from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION
+from mcroute._protocol cimport CMD_GET, CMD_GETS, CMD_META_GET, CMD_VERSION, REQ_BASE64
 
 
 cdef bint command_changes(int command) noexcept nogil:
@@ -62,6 +64,7 @@ cdef bint link_expect(Link* link, Walk* walk, int shape, int command) noexcept n
     expected.skipped = SKIPPED_NOTHING
     expected.is_ghost = False
     expected.is_copied = False
+    expected.key = NULL
     expected.opaque = link.conn.engine.next_opaque
     if walk != NULL:
         walk.link = link
@@ -135,6 +138,7 @@ cdef void link_arrived(Link* link) noexcept nogil:
         link.waiting -= expected.walk != NULL
     if expected.walk == NULL:
         link.orphans -= 1
+        free(expected.key)
     else:
         expected.walk.link = NULL
     link.head += 1
@@ -163,11 +167,16 @@ cdef void link_make_ghosts(Link* link) noexcept nogil:
 cdef void link_orphan(Walk* walk) noexcept nogil:
     cdef Link* link = walk.link
     cdef Expected* expected
+    cdef const uint8_t* key
+    cdef size_t size = 0
     if link == NULL:
         return
     expected = &link.ring[walk.position & (link.slots - 1)]
     expected.walk = NULL
     expected.is_copied = walk_is_copied(walk)
+    if expected.is_copied and walk.request.group != GROUP_FLUSH:
+        key = walk_key(walk, &size)
+        expected.key = orphan_key(key, size, walk.request.view.flags & REQ_BASE64 != 0)
     _make_ghost(link, expected, walk)
     link.orphans += 1
     link.waiting -= walk.position - link.head < link.overdue

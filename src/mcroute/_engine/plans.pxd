@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from mcroute._engine.journal cimport Journal
 from mcroute._engine.state cimport Description, Engine, PlanTable
 from mcroute._engine.server_words cimport ServerWord
 
@@ -14,6 +15,7 @@ cdef struct AdmittedServer:     # server_ids.AdmittedServer in C
     uint64_t value_max          # 0: as large as the server stores
     ServerWord* word            # NULL: the engine's own, not shared
     Description* description    # likewise
+    Journal* journal            # likewise
 
 cdef class CompiledPlan:
     cdef PlanTable* table

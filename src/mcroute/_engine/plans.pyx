@@ -9,6 +9,7 @@ from mcroute._engine.combining cimport (
     all_begins, all_child_ends, constant_begins, detach_begins, first_begins, first_child_ends,
 )
 from mcroute._engine.custom cimport route_begins, route_child_ends
+from mcroute._engine.journal cimport journal_clear, journal_new
 from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.multigets cimport multiget_key_ended, multiget_part_ended
 from mcroute._engine.observing cimport server_counts_clear
@@ -141,7 +142,7 @@ cdef class CompiledPlan:
         for i, server in enumerate(servers):
             options = server.options
             self.servers[i] = AdmittedServer(server.id, server.is_new, server.cas_tag, options.trip_after,
-                                             options.reply_timeout_s, options.value_max, NULL, NULL)
+                                             options.reply_timeout_s, options.value_max, NULL, NULL, NULL)
 
     def _lay_out_pools(self, plan):
         cdef PlanPool* pool
@@ -214,6 +215,14 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
             if server_add(engine) == NULL:
                 return False
     for i in range(count):
+        server = engine.servers[servers[i].id]
+        if servers[i].journal != NULL:
+            server.journal = servers[i].journal
+        elif server.own_journal == NULL:
+            server.own_journal = server.journal = journal_new(&engine.journals)
+        if server.journal == NULL:
+            return False
+    for i in range(count):
         admitted = &servers[i]
         server = engine.servers[admitted.id]
         server.trip_after = admitted.trip_after
@@ -230,6 +239,8 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
             server.item_size_max = 0
             server.has_wide_flags = False
             server_counts_clear(server)
+            if admitted.journal == NULL:
+                journal_clear(server.journal)
             if admitted.word == NULL:
                 server.own_word.bits = 0
                 memset(&server.own_description, 0, sizeof(Description))

@@ -163,6 +163,14 @@ cdef inline bint word_restore(ServerWord* word, uint64_t missed) noexcept nogil:
         bits = mcroute_load(&word.bits)
     return False
 
+cdef inline uint64_t word_restore_always(ServerWord* word) noexcept nogil:
+    """Restores the server. Returns the number of writes that it had missed at that moment."""
+    cdef uint64_t bits = mcroute_load(&word.bits)
+    mcroute_more(&word.ups)
+    while not mcroute_swap(&word.bits, bits, bits & ~<uint64_t>(STATE_MASK | SPARED | STALE)):
+        bits = mcroute_load(&word.bits)
+    return bits >> MISSED_SHIFT
+
 cdef inline bint word_restore_unless_stale(ServerWord* word) noexcept nogil:
     """Restores the server unless it is stale. Returns whether it did."""
     cdef uint64_t bits = mcroute_load(&word.bits)

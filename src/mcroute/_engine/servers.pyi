@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 
+from mcroute._engine.journals import ServerJournal
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import Identity
 from mcroute._engine.snapshots import Snapshot
@@ -73,6 +74,8 @@ class EngineServers:
         """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
     def alarms(self) -> int:
         """Ejections, suppressed ejections and servers found slow; monotonic."""
+    def journal(self, server: int) -> ServerJournal:
+        """The `ServerJournal` of the server: the keys of these writes. It stays the same for as long as the engine."""
     def missed_writes(self, server: int) -> int:
         """Number of writes that the server has missed, see `is_stale`; only grows."""
     def counters(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from mcroute._engine.alarms cimport engine_alarms
 from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.clock cimport engine_began
 from mcroute._engine.faults cimport description_write
+from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
@@ -243,6 +244,7 @@ cdef class EngineServers:
     def set_limits(self, limits):
         """Sets the bounds of memory and of requests' values, by a `mcroute.policy.Limits`."""
         cdef Bounds bounds = bounds_of(limits)
+        journals_bound(&self.state.journals, limits)
         with cython.critical_section(self):
             engine_set_bounds(self.own(), &bounds)
 
@@ -294,6 +296,12 @@ cdef class EngineServers:
     def missed_writes(self, int server):
         """Number of writes that the server has missed, see `is_stale`; only grows."""
         return word_missed(self.server(server).word)
+
+    @cython.critical_section
+    def journal(self, int server):
+        """The `ServerJournal` of the server: the keys of these writes. It stays the same for as long as the engine."""
+        cdef Server* target = self.server(server)
+        return ServerJournal.of(target.journal, target.word, self)
 
     def counters(self):
         """The engine's counters since it was made, by name; a part of `snapshot`."""

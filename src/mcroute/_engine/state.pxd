@@ -17,6 +17,7 @@ from mcroute._engine.blocks cimport Block, BlockPool, OutQueue, Slice
 from mcroute._engine.counts cimport DESYNC_MAX, Desync, EngineCounts, ServerCounts
 from mcroute._engine.deadlines cimport Deadline, Deadlines
 from mcroute._engine.histograms cimport Histogram
+from mcroute._engine.journal cimport Journal, JournalBounds, OrphanKey
 from mcroute._engine.prefixes cimport PrefixTable
 # Modules that use the structures need plans and outcomes too, and cimport them from here.
 from mcroute._engine.vocabulary cimport (
@@ -123,6 +124,8 @@ cdef struct Server:
     Server* next                # all servers of the engine, the newest first; read from other threads
     ServerWord* word            # shared with the engines of other threads, or &own_word
     ServerWord own_word
+    Journal* journal            # shared with the engines of other threads, or own_journal
+    Journal* own_journal        # NULL: not needed
     uint32_t ghosts             # timed-out writes on this engine's links; the state word counts them too
     uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row, since the supervisor restored the server
@@ -207,6 +210,7 @@ cdef struct Expected:
     uint8_t is_ghost            # it timed out, and may still change something
     uint8_t is_copied           # an orphaned write that another copy may have: refused or lost, it is missed here
     uint32_t slot               # of a ghost, see claims.pxd
+    OrphanKey* key              # of an orphan with is_copied; NULL: unknown
 
 cdef enum LinkState:
     LINK_CLOSED
@@ -401,6 +405,7 @@ cdef struct Engine:
     BlockPool uploads           # clients' requests, from their first bytes on
     BlockPool outbound          # output to servers; its reserve also takes small replies, so that links stay in step
     double reclaim_failed_at    # time of the last search for a session to close that found none
+    JournalBounds journals      # of the servers' own journals
     Limits limits               # value_max: the next one's, or the largest of the plan's servers'
     uint64_t value_set          # bytes, from the configuration; 0: not configured
     int authentication          # sets that count as authentication, see Authentication

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from mcroute._engine.alarms cimport server_missed
+from mcroute._engine.alarms cimport server_missed_orphan
 from mcroute._engine.blocks cimport Slice, out_clear, out_cut
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.links cimport link_advance, link_arrived, link_expected, link_oldest, link_orphan
@@ -71,7 +71,7 @@ cdef void _fail_oldest(Link* link, int outcome) noexcept nogil:
     counter_add(&link.server.counts.dropped, link_oldest(link).step == 0)
     if walk == NULL and link_oldest(link).is_copied:
         # Before the ghost ends: until then it keeps other threads' engines from the key.
-        server_missed(link.server, link.conn.engine)
+        server_missed_orphan(link.server, link.conn.engine, link_oldest(link))
     link_arrived(link)
     if walk != NULL:
         walk_end(walk, outcome, NOTHING)

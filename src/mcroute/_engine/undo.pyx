@@ -38,7 +38,7 @@ cdef void _miss(Walk* walk, int ask) noexcept nogil:
     cdef const uint8_t* key = walk_key(walk, &size)
     cdef Server* server = walk_server(request, &request.plan.nodes[ask], key, size)
     if server != NULL:
-        server_missed(server, request.plan.engine)
+        server_missed(server, walk, True)
 
 
 cdef bint undo_children(Walk* walk, uint32_t bits) noexcept nogil:

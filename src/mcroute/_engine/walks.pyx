@@ -22,7 +22,7 @@ from mcroute._engine.requests cimport request_walk_ended
 from mcroute._engine.session_output cimport request_answer, request_answer_line, request_answer_text
 from mcroute._engine.state cimport (
     COPIES_MAX, EJECTED, GROUP_DELETE, GROUP_LAST_READ, LOST, NODE_ASK, NODE_SWITCH_COMMAND,
-    NODE_SWITCH_PREFIX, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, PlanPool, PlanTable, walk_is_copied,
+    NODE_SWITCH_PREFIX, OVERLOADED, REFUSED_BY_SERVER, TIMEOUT, UNDO, Engine, PlanPool, PlanTable, walk_is_copied,
     walk_key,
 )
 from mcroute._engine.server_words cimport SERVER_UP, word_has_others_ghosts, word_state
@@ -221,7 +221,8 @@ cdef void walk_end(Walk* walk, int outcome, Slice reply) noexcept nogil:
         walk.request.plan.part_ends(walk, outcome, reply)
         return
     if walk.server >= 0 and _has_missed(walk, outcome, reply) and walk_is_copied(walk):
-        server_missed(walk.request.plan.engine.servers[walk.server], walk.request.plan.engine)
+        # A request that was lost may still be executed.
+        server_missed(walk.request.plan.engine.servers[walk.server], walk, outcome in (EJECTED, OVERLOADED))
     # The walk may own the reply: free the walk only after the walk above has taken a reference.
     walk_carry(walk, walk.parent, outcome, reply)
     walk_free(walk)

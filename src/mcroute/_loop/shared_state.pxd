@@ -1,5 +1,6 @@
 """State that the loops of one proxy share: servers' state words, the claimed keys, the bound on clients."""
 
+from mcroute._engine.journal cimport Journal, JournalBounds
 from mcroute._engine.state cimport Claims, Description
 from mcroute._engine.server_words cimport ServerWord
 from mcroute.runtime.sharing cimport SharedUpstream, Signals
@@ -18,8 +19,12 @@ cdef class SharedState:
     cdef int upstream_count
     cdef Description** descriptions
     cdef int description_count
+    cdef Journal** journals
+    cdef int journal_count
+    cdef JournalBounds journal_bounds
     cdef Signals signals
     cdef ServerWord* word(self, int server) except NULL
     cdef SharedUpstream* upstream(self, int server) except NULL
     cdef Description* description(self, int server) except NULL
+    cdef Journal* own_journal(self, int server) except NULL
     cdef int wake(self) except -1

@@ -1,6 +1,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mcroute._engine.journals import ServerJournal
+from mcroute.policy import Limits
+
 class SharedState:
     """One state word per server, by the server's id; allocated at the first use, and never moved.
 
@@ -48,3 +51,7 @@ class SharedState:
         """Restores the server unless it is stale. Returns whether it was restored."""
     def __reduce__(self) -> Any: ...
     def __setstate__(self, state: Any) -> None: ...
+    def journal(self, server: int) -> ServerJournal:
+        """As `Engine.journal`."""
+    def bound_journals(self, limits: Limits) -> None:
+        """Sets the bounds of all journals together, by a `mcroute.policy.Limits`."""

@@ -7,6 +7,8 @@ from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.faults cimport description_write
+from mcroute._engine.journal cimport journal_clear, journal_free, journal_new
+from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.server_words cimport (
     mcroute_load, mcroute_more, mcroute_swap, SERVER_UP, word_is_spared, word_is_stale, word_protect,
     word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
@@ -15,6 +17,8 @@ from mcroute._loop.system cimport close, write
 from mcroute.runtime.sharing cimport shared_restart, shared_set_size
 
 import os
+
+from mcroute.policy.limits import Limits
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** out, size_t alignment, size_t size)
@@ -35,6 +39,7 @@ cdef class SharedState:
 
     def __cinit__(self, wake_fds=(), unsigned char[::1] memory=None):
         self.room.size = <uint64_t>-1
+        journals_bound(&self.journal_bounds, Limits())
         if memory is not None:
             self.memory = memory
             self.lent = <int>(memory.shape[0] // CACHE_LINE)
@@ -62,6 +67,9 @@ cdef class SharedState:
         for i in range(self.description_count):
             free(self.descriptions[i])
         free(self.descriptions)
+        for i in range(self.journal_count):
+            journal_free(self.journals[i])
+        free(self.journals)
         for i in range(self.wake_count):
             close(self.wake_fds[i])
         free(self.wake_fds)
@@ -119,6 +127,22 @@ cdef class SharedState:
                 self.description_count += 1
             return self.descriptions[server]
 
+    cdef Journal* own_journal(self, int server) except NULL:
+        cdef Journal** more
+        cdef Journal* journal
+        with cython.critical_section(self):
+            while server >= self.journal_count:
+                more = <Journal**>realloc(self.journals, (self.journal_count + 1) * sizeof(Journal*))
+                if more == NULL:
+                    raise MemoryError
+                self.journals = more
+                journal = journal_new(&self.journal_bounds)
+                if journal == NULL:
+                    raise MemoryError
+                self.journals[self.journal_count] = journal
+                self.journal_count += 1
+            return self.journals[server]
+
     cdef int wake(self) except -1:
         """Wakes every loop, which looks at the signals in its next turn. Does not wait for the loops."""
         cdef uint64_t one = 1
@@ -139,6 +163,7 @@ cdef class SharedState:
     def reset(self, int server):
         """Resets the state of a reused id: its new server is in service and has no missed writes."""
         self.word(server).bits = 0
+        journal_clear(self.own_journal(server))
         shared_restart(self.upstream(server))
         shared_set_size(self.upstream(server), 0, 0)
         description_write(self.description(server), "", "")
@@ -199,6 +224,14 @@ cdef class SharedState:
     def missed(self, int server):
         """As `Engine.missed_writes`."""
         return word_missed(self.word(server))
+
+    def journal(self, int server):
+        """As `Engine.journal`."""
+        return ServerJournal.of(self.own_journal(server), self.word(server), self)
+
+    def bound_journals(self, limits):
+        """Sets the bounds of all journals together, by a `mcroute.policy.Limits`."""
+        journals_bound(&self.journal_bounds, limits)
 
     def restore(self, int server, unsigned long long missed):
         """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""

@@ -174,6 +174,7 @@ cdef class LoopThread:
         cdef int i
         for i in range(compiled.server_count):
             compiled.servers[i].word = self.words.word(compiled.servers[i].id)
+            compiled.servers[i].journal = self.words.own_journal(compiled.servers[i].id)
             compiled.servers[i].description = self.words.description(compiled.servers[i].id)
         admission = Admission(compiled.servers, compiled.server_count, compiled.table, False)
         self._do(plan_admit, &admission)

@@ -33,7 +33,9 @@ class Limits:
     `value_max` is the largest value that clients may store; 0: the largest that a server takes.
     `request_memory_max` is for requests of clients, from their first bytes until they are done;
     `reply_memory_max` for replies of servers, from their first bytes until clients have read them;
-    `link_memory_max` for copies of requests queued to servers. The three are independent.
+    `link_memory_max` for copies of requests queued to servers. The bounds are independent.
+    `journal_memory_max` is for the keys of writes that servers out of service have missed, at most
+    `journal_keys_max` for each server; a server whose keys have no room is flushed when it returns.
     `authentication` selects the requests that are refused as attempts to authenticate.
 
     Each link has bounds of its own, whatever the number of threads. While `link_requests_max` requests are
@@ -48,6 +50,8 @@ class Limits:
     request_memory_max: int = 1 << 30
     reply_memory_max: int = 1 << 30
     link_memory_max: int = 256 << 20
+    journal_memory_max: int = 64 << 20
+    journal_keys_max: int = 100_000
     authentication: Authentication = Authentication.KNOWN_KEYS
     link_requests_max: int = 1 << 16
     link_bytes_max: int = 64 << 20
@@ -60,6 +64,9 @@ class Limits:
         for name in ("request_memory_max", "reply_memory_max", "link_memory_max"):
             if getattr(self, name) < SHARE_MIN:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is less than {SHARE_MIN} bytes")
+        for name in ("journal_keys_max", "journal_memory_max"):
+            if not 0 <= getattr(self, name) < 1 << 31:
+                raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is not from 0 to {(1 << 31) - 1}")
         for name in ("link_requests_max", "link_bytes_max", "link_orphans_max"):
             if not 0 < getattr(self, name) < 1 << 31:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is not from 1 to {(1 << 31) - 1}")

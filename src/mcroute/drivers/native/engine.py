@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from ..._engine.journals import ServerJournal
 from ..._engine.losses import Losses, ServerDesync
 from ..._engine.server_ids import NO_RENAMES, Identity, ServerIds
 from ..._engine.snapshots import Snapshot
@@ -119,6 +120,7 @@ class NativeEngine:
 
     def set_limits(self, limits: Limits) -> None:
         """The limits of the process, which the threads share."""
+        self._shared.bound_journals(limits)
         share = limits.share(len(self._threads))
         self._tell_each(lambda thread: thread.set_limits(share))
 
@@ -174,3 +176,6 @@ class NativeEngine:
 
     def missed_writes(self, server: int) -> int:
         return self._shared.missed(server)
+
+    def journal(self, server: int) -> ServerJournal:
+        return self._shared.journal(server)

@@ -1,0 +1,84 @@
+"""The journal of a server: the keys whose writes it has missed, as they were sent, each once.
+
+All engines of a proxy append to it, under its lock, before they count the write in the server's state word. So a
+thread that reads a count from the word finds the keys of all these writes in the journal, or the journal overflowed.
+
+A replay takes the keys from the oldest on, to be deleted from the server. Keys before `next` are taken; a key that is
+missed again goes behind the newest, and is taken again. There is one exception: the server gets no request while it
+is out of service, so a key that this replay has taken stays deleted if the write was certainly not sent.
+
+A journal overflows when a key has no room, or is unknown: only a flush removes what the server missed then.
+"""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from mcroute._engine.server_words cimport ServerWord
+
+cdef extern from "pythread.h":
+    ctypedef void* PyThread_type_lock
+
+cdef struct JournalBounds:      # of all journals of a proxy; any thread reads and changes them
+    uint64_t keys_max           # of one journal
+    uint64_t memory_max         # bytes of all journals together
+    uint64_t memory             # bytes in use
+
+cdef struct MissedKey:
+    MissedKey* next             # in its bucket
+    MissedKey* older
+    MissedKey* newer
+    uint32_t hash
+    uint32_t replay             # number of the replay that took it last; 0: none
+    uint8_t size
+    uint8_t is_base64
+    uint8_t[1] data             # `size` bytes
+
+cdef struct Journal:
+    PyThread_type_lock lock     # held for less than a microsecond, but by take() and while the table grows
+    JournalBounds* bounds
+    MissedKey** buckets         # a linear hash table of level + split buckets; NULL: empty
+    uint32_t level              # a power of two
+    uint32_t split              # buckets below it are split into two already
+    uint32_t room
+    uint32_t count
+    MissedKey* oldest
+    MissedKey* newest
+    MissedKey* next             # the first key that the replay has not taken; NULL: it has taken all
+    uint32_t replay             # its number
+    bint is_overflowed
+    uint64_t overflows          # only grows
+
+cdef struct JournalLook:
+    uint32_t count
+    bint is_overflowed
+    uint64_t overflows
+
+cdef struct OrphanKey:          # of a write whose walk has ended before its reply
+    uint8_t size
+    uint8_t is_base64
+    uint8_t[1] data             # `size` bytes
+
+# NULL without memory.
+cdef Journal* journal_new(JournalBounds* bounds) noexcept nogil
+cdef void journal_free(Journal* journal) noexcept nogil
+
+# Notes a missed write of the key; of an unknown key if the size is 0. `is_unsent`: no byte of it can reach the server.
+# Returns whether the journal was empty before.
+cdef bint journal_note(
+    Journal* journal, const uint8_t* key, size_t size, bint is_base64, bint is_unsent
+) noexcept nogil
+
+cdef JournalLook journal_look(Journal* journal) noexcept nogil
+
+# Begins a replay: all keys are to be taken.
+cdef void journal_begin(Journal* journal) noexcept nogil
+# Writes up to `limit` keys that are not taken yet: is_base64 and size in a byte each, then the key. Returns how many.
+cdef uint32_t journal_take(Journal* journal, uint32_t limit, uint8_t* out) noexcept nogil
+# If all keys are taken, empties the journal, and restores the server if `restores`; else returns False. `missed` is the
+# count of missed writes that are settled by that. Call when the taken keys are deleted.
+cdef bint journal_settle(Journal* journal, ServerWord* word, bint restores, uint64_t* missed) noexcept nogil
+# Empties the journal. Call when the server is empty, before it is restored.
+cdef void journal_clear(Journal* journal) noexcept nogil
+
+# A copy of the key. NULL without memory.
+cdef OrphanKey* orphan_key(const uint8_t* key, size_t size, bint is_base64) noexcept nogil

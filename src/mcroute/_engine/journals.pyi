@@ -1,0 +1,28 @@
+class ServerJournal:
+    """The journal of one server. Any thread may use it, while engines append to it.
+
+    A replay deletes the keys from the server: `begin`, then `take` until there are none and `settle` succeeds.
+    """
+
+    def __len__(self) -> int: ...
+    @property
+    def is_overflowed(self) -> bool:
+        """Whether keys are missing, for lack of room or since they are unknown, as those of a flush_all."""
+    @property
+    def overflows(self) -> int:
+        """How often the journal has overflowed; only grows."""
+    def begin(self) -> None:
+        """Begins a replay from the first key on."""
+    def take(self, limit: int) -> list[bytes]:
+        """The requests that delete the next keys of the replay, at most `limit`: a list of bytes.
+
+        Their replies are DELETED or NOT_FOUND, HD or NF. Raises MemoryError.
+        """
+    def settle(self, restores: bool) -> int | None:
+        """Empties the journal if all keys are taken; call when they are deleted. `restores`: the server serves again.
+
+        Returns the server's number of missed writes that are settled by that; None if there are keys to be taken, or
+        the journal is overflowed.
+        """
+    def clear(self) -> None:
+        """Empties the journal, after a flush of the server and before it serves again."""

@@ -1,0 +1,95 @@
+"""A server's journal: the keys of writes that did not reach the server, while another copy may have taken them."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from mcroute._engine.journal cimport journal_begin, journal_clear, journal_look, journal_settle, journal_take
+from mcroute._engine.server_words cimport mcroute_load, mcroute_swap
+from mcroute._protocol cimport KEY_MAX
+
+
+cdef void _set(uint64_t* bound, uint64_t value) noexcept nogil:
+    while not mcroute_swap(bound, mcroute_load(bound), value):
+        pass
+
+
+cdef void journals_bound(JournalBounds* bounds, limits) except *:
+    _set(&bounds.keys_max, limits.journal_keys_max)
+    _set(&bounds.memory_max, limits.journal_memory_max)
+
+
+cdef bytes _delete(bytes key, bint is_base64):
+    if is_base64:
+        # Only meta commands take a key in base64.
+        return b"md %b b\r\n" % key
+    # Every memcached accepts the argument 0, and current ones ignore it; `noreply` alone would be an option.
+    return b"delete noreply 0\r\n" if key == b"noreply" else b"delete %b\r\n" % key
+
+
+cdef class ServerJournal:
+    """The journal of one server. Any thread may use it, while engines append to it.
+
+    A replay deletes the keys from the server: `begin`, then `take` until there are none and `settle` succeeds.
+    """
+
+    @staticmethod
+    cdef ServerJournal of(Journal* journal, ServerWord* word, object owner):
+        cdef ServerJournal made = ServerJournal.__new__(ServerJournal)
+        made.journal = journal
+        made.word = word
+        made.owner = owner
+        return made
+
+    def __len__(self):
+        """The number of keys."""
+        return journal_look(self.journal).count
+
+    @property
+    def is_overflowed(self):
+        """Whether keys are missing, for lack of room or since they are unknown, as those of a flush_all."""
+        return bool(journal_look(self.journal).is_overflowed)
+
+    @property
+    def overflows(self):
+        """How often the journal has overflowed; only grows."""
+        return journal_look(self.journal).overflows
+
+    def begin(self):
+        """Begins a replay from the first key on."""
+        journal_begin(self.journal)
+
+    def take(self, uint32_t limit):
+        """The requests that delete the next keys of the replay, at most `limit`: a list of bytes.
+
+        Their replies are DELETED or NOT_FOUND, HD or NF. Raises MemoryError.
+        """
+        cdef uint8_t* taken = <uint8_t*>malloc(limit * <size_t>(KEY_MAX + 2) + 1)
+        cdef uint8_t* at = taken
+        cdef uint32_t count
+        if taken == NULL:
+            raise MemoryError
+        with nogil:
+            count = journal_take(self.journal, limit, taken)
+        requests = []
+        try:
+            for _ in range(count):
+                requests.append(_delete(at[2:2 + at[1]], at[0] != 0))
+                at += 2 + at[1]
+        finally:
+            free(taken)
+        return requests
+
+    def settle(self, bint restores):
+        """Empties the journal if all keys are taken; call when they are deleted. `restores`: the server serves again.
+
+        Returns the server's number of missed writes that are settled by that; None if there are keys to be taken, or
+        the journal is overflowed.
+        """
+        cdef uint64_t missed = 0
+        if not journal_settle(self.journal, self.word, restores, &missed):
+            return None
+        return missed
+
+    def clear(self):
+        """Empties the journal, after a flush of the server and before it serves again."""
+        journal_clear(self.journal)
