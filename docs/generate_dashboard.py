@@ -147,6 +147,8 @@ ROWS = {
                 "(increase(mcroute_server_returns_total{S}[$__rate_interval])) > 0",
                 "{{server}} is flushed": "sum by (server) "
                 "(increase(mcroute_server_flushes_total{S}[$__rate_interval])) > 0",
+                "{{server}}: missed keys are deleted": "sum by (server) "
+                "(increase(mcroute_server_replays_total{S}[$__rate_interval])) > 0",
             },
         ),
         Panel(
@@ -165,6 +167,10 @@ ROWS = {
             "Missed writes",
             {"{{server}}": "sum by (server) (rate(mcroute_missed_writes_total{S}[$__rate_interval]))"},
             "wps",
+        ),
+        Panel(
+            "Keys in journals",
+            {"{{server}}": "sum by (server) (mcroute_journal_keys{S})"},
         ),
         Panel(
             "Connections to servers",

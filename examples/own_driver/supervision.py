@@ -1,8 +1,9 @@
 """Servers that fail and return: passes reports to `Supervisor`, and carries out its decisions.
 
 A server that was away may hold stale values. It is probed; fenced, so that no earlier request of ours can
-still be executed; flushed, if it missed writes; and only then serves. Commands to servers use short
-separate connections, in threads of a pool; everything else runs in the driver's thread.
+still be executed; if it missed writes, their keys are deleted, or it is flushed; and only then serves.
+Commands to servers use short separate connections, in threads of a pool; everything else runs in the driver's
+thread.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mcroute.policy import (
     Probe,
     Process,
     Reason,
+    Replay,
     Seen,
     Server,
     ServerState,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 # Less than HealthSettings.stage_timeout_s, so that each stage ends with a report.
 TIMEOUT_S = 2.0
+# The number of keys that are deleted with one connection.
+KEYS_AT_ONCE = 1000
 
 log = logging.getLogger("supervision")
 
@@ -163,6 +167,9 @@ class Supervision:
             elif isinstance(decision, Fence):
                 self._fences[server] = decision
                 self._links[server].retry_now()
+            elif isinstance(decision, Replay):
+                self._engine.journal(server).begin()
+                self._replay(server, 0)
             elif isinstance(decision, Flush):
                 known, delay_s = self.supervisor.process(server), decision.delay_s
                 self._ask(server, lambda server: flush(server, known, delay_s), self._flushed)
@@ -232,16 +239,50 @@ class Supervision:
             self._carry_out(self.supervisor.fence_failed(server, now))
             return
         listed, is_blind = answer
-        self.supervisor.missed_writes(server, self._engine.missed_writes(server))
+        self._report_missed(server)
         self._carry_out(self.supervisor.fence_answered(server, listed, now, is_blind))
+
+    def _report_missed(self, server: int) -> None:
+        missed = self._engine.missed_writes(server)
+        is_named = not self._engine.journal(server).is_overflowed
+        self.supervisor.missed_writes(server, missed, time.monotonic(), is_named=is_named)
+
+    def _replay(self, server: int, deleted: int) -> None:
+        """Deletes the next keys that the server missed; `deleted` keys are deleted already."""
+        journal, known, now = self._engine.journal(server), self.supervisor.process(server), time.monotonic()
+        if journal.is_overflowed or not self.supervisor.replays(server, now):
+            self._replay_failed(server)
+        elif requests := journal.take(KEYS_AT_ONCE):
+            total = deleted + len(requests)
+            self._ask(
+                server,
+                lambda server: delete(server, known, requests),
+                lambda server, done: self._replay(server, total) if done else self._replay_failed(server),
+            )
+        else:
+            # Nothing can be missed between the two: the engine restores the server, and counts, in one step.
+            is_restored = self.supervisor.may_serve(server, now)
+            missed = journal.settle(is_restored)
+            assert missed is not None
+            decisions = self.supervisor.replayed(server, missed, deleted, now, is_restored=is_restored)
+            self._carry_out(decisions)
+
+    def _replay_failed(self, server: int) -> None:
+        self._report_missed(server)
+        self._carry_out(self.supervisor.replay_failed(server, time.monotonic()))
 
     def _flushed(self, server: int, seen: Seen | None) -> None:
         now = time.monotonic()
         if seen is None or not self._is_trusted(server, seen):
             self._carry_out(self.supervisor.flush_failed(server, now))
             return
-        self.supervisor.missed_writes(server, self._engine.missed_writes(server))
-        self._carry_out(self.supervisor.flush_answered(server, seen.stats, now))
+        self._report_missed(server)
+        flushes = self.supervisor.tally(server).flushes
+        decisions = self.supervisor.flush_answered(server, seen.stats, now)
+        if self.supervisor.tally(server).flushes > flushes:
+            # The server is empty: what it missed before is settled.
+            self._engine.journal(server).clear()
+        self._carry_out(decisions)
 
 
 # ---- questions, each on a connection of its own; they raise OSError or ValueError ----
@@ -257,6 +298,17 @@ def look(server: Server) -> Seen:
     """The server's `stats`."""
     with _connect(server) as sock, sock.makefile("rwb") as file:
         return _look(file)
+
+
+def delete(server: Server, known: Process | None, requests: Sequence[bytes]) -> bool:
+    """Sends these deletes to the server, if it is the known process. True when it has executed all."""
+    with _connect(server) as sock, sock.makefile("rwb") as file:
+        if kinship(known, _look(file)) is not Kinship.SAME:
+            raise ConnectionError("another process than before answers")
+        for request in requests:
+            if _say(file, request.rstrip()) not in (b"DELETED\r\n", b"NOT_FOUND\r\n", b"HD\r\n", b"NF\r\n"):
+                raise ConnectionError(f"{request!r} is refused")
+        return True
 
 
 def flush(server: Server, known: Process | None, delay_s: int) -> Seen:

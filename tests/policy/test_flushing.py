@@ -195,7 +195,7 @@ def flushing_supervisor():
     plan = compile_plan(PoolRoute(Pool.of("main", ["s0:1", "s1:1"])))
     s = Supervisor(plan, Random(1), SupervisorSettings(HealthSettings(jitter=0.0), panic_share=1.0))
     s.tripped(0, 0.0)
-    s.missed_writes(0, 1)
+    s.missed_writes(0, 1, 0.0)
     s.tick(1.0)
     s.probe_answered(0, 1.0)
     assert s.fence_answered(0, (), 1.0) == (Flush(0),)

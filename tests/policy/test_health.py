@@ -19,7 +19,7 @@ def run(health, *script, settings=SETTINGS):
 
 def returned_at(now):
     """Events of a whole return."""
-    stages = (Event.RETRY_DUE, Event.PROBE_ANSWERED, Event.FENCED, Event.FLUSHED)
+    stages = (Event.RETRY_DUE, Event.PROBE_ANSWERED, Event.FENCED, Event.FLUSH_NEEDED, Event.FLUSHED)
     return [(event, now) for event in stages]
 
 

@@ -67,7 +67,7 @@ def returned(s: Supervisor, number: int, now: float) -> list[object]:
 def test_a_server_with_another_name_is_as_it_was_and_keeps_its_id() -> None:
     s = supervised(plan_of(a="h1", b="h2"))
     s.tripped(0, 0.0)
-    s.missed_writes(0, 3)
+    s.missed_writes(0, 3, 0.0)
     s.link_lost(0, "x", 1)
     later = plan_of(z="h1", b="h2")
     assert s.continued(later) == {"z": "a", "b": "b"}

@@ -67,8 +67,8 @@ def test_a_clean_return_needs_a_probe_and_a_fence_but_no_flush():
 
 def test_a_server_that_missed_writes_is_flushed_before_it_serves():
     s = supervisor()
-    probed(s)
-    s.missed_writes(0, 3)
+    now = probed(s)
+    s.missed_writes(0, 3, now)
     s.probe_answered(0, 1.1)
     assert s.fence_answered(0, (), 1.2) == (Flush(0),)
     assert s.state(0) is State.FLUSHING
@@ -78,12 +78,12 @@ def test_a_server_that_missed_writes_is_flushed_before_it_serves():
 def test_missed_writes_that_a_flush_settled_need_no_other_flush():
     s = supervisor()
     now = probed(s)
-    s.missed_writes(0, 3)
+    s.missed_writes(0, 3, now)
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
     s.flush_answered(0, EXACT, now)
     now = probed(s, now=100.0)
-    s.missed_writes(0, 3)
+    s.missed_writes(0, 3, now)
     s.probe_answered(0, now)
     assert s.fence_answered(0, (), now) == (SetState(0, UP, 3),)
 
@@ -97,8 +97,8 @@ def test_a_lost_link_with_writes_is_awaited_until_it_is_not_listed():
     assert s.probe_answered(0, 1.0)[1] == Fence(0, lost)
     assert s.fence_answered(0, lost, 1.1) == ()
     assert s.state(0) is State.FENCING
-    assert s.next_wakeup() == 1.6
-    assert s.tick(1.6) == (Fence(0, lost),)
+    assert s.next_wakeup() == 1.1 + SETTINGS.refence_first_s
+    assert s.tick(1.2) == (Fence(0, lost),)
     assert s.fence_answered(0, (), 1.7) == (SetState(0, UP, 0),)
 
 
@@ -173,7 +173,7 @@ def test_a_link_lost_during_the_fence_is_fenced_too():
 def test_a_link_lost_during_the_flush_sends_the_server_back():
     s = supervisor()
     now = probed(s)
-    s.missed_writes(0, 1)
+    s.missed_writes(0, 1, now)
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
     s.link_lost(0, "late", 1)
@@ -185,7 +185,7 @@ def test_each_stage_that_fails_or_is_not_reported_on_waits_for_another_probe():
         s.probe_answered(0, now)
 
     def after_fence(s, now):
-        s.missed_writes(0, 1)
+        s.missed_writes(0, 1, now)
         s.probe_answered(0, now)
         s.fence_answered(0, (), now)
 
@@ -295,7 +295,7 @@ def test_in_a_panic_a_server_that_missed_a_write_is_put_in_order_first():
     assert s.tripped(2, 0.2) == (SetState(2, EJECTED),)
     # The server is fenced and flushed: it is protected again.
     now = s.next_wakeup()
-    s.missed_writes(0, 1)
+    s.missed_writes(0, 1, now)
     s.fence_answered(0, (), now)
     s.flush_answered(0, EXACT, now)
     assert 0 in s.protected()
@@ -387,7 +387,7 @@ def test_missed_writes_of_an_id_before_its_server_joined_are_settled():
     s = supervisor(2)
     s.install(plan_of("s0:1", "s9:1"), 1.0, ids={"s0:1": 0, "s9:1": 1}, missed={0: 0, 1: 5})
     now = probed(s, 1)
-    s.missed_writes(1, 5)
+    s.missed_writes(1, 5, now)
     s.probe_answered(1, now)
     assert s.fence_answered(1, (), now) == (SetState(1, UP, 5),)
 
@@ -431,7 +431,7 @@ REPORTS = {
     "connect_failed": lambda s, i, now: s.connect_failed(i, now),
     "connected": lambda s, i, now: s.connected(i) or (),
     "link_lost": lambda s, i, now: s.link_lost(i, f"{now}", 1) or (),
-    "missed": lambda s, i, now: s.missed_writes(i, int(now)) or (),
+    "missed": lambda s, i, now: s.missed_writes(i, int(now), now) or (),
     "probe_answered": lambda s, i, now: s.probe_answered(i, now),
     "probe_failed": lambda s, i, now: s.probe_failed(i, now),
     "fence_answered": lambda s, i, now: s.fence_answered(i, (), now),
@@ -560,7 +560,7 @@ def test_servers_that_the_cap_kept_are_counted():
 def test_returns_and_flushes_are_counted():
     s = supervisor()
     now = probed(s)
-    s.missed_writes(0, 1)
+    s.missed_writes(0, 1, now)
     s.probe_answered(0, now)
     s.fence_answered(0, (), now)
     s.flush_answered(0, EXACT, now)

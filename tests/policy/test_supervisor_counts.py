@@ -121,7 +121,7 @@ EVENTS = {
     "connected": lambda s, i, now: s.connected(i),
     "lost": lambda s, i, now: s.link_lost(i, f"{now}", 1),
     "stale": lambda s, i, now: s.stale(i),
-    "writes": lambda s, i, now: s.missed_writes(i, int(now)),
+    "writes": lambda s, i, now: s.missed_writes(i, int(now), now),
     "probed": lambda s, i, now: s.probe_answered(i, now),
     "not probed": lambda s, i, now: s.probe_failed(i, now),
     "fenced": lambda s, i, now: s.fence_answered(i, (), now),

@@ -29,6 +29,7 @@ class MemoryControl:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self._marks = 0
 
     async def _ask(self, server: Server, *commands: bytes) -> list[bytes]:
         """Their replies. Raises OSError."""
@@ -72,9 +73,24 @@ class MemoryControl:
             raise OtherProcess("it is another memcached than before")
         return await self._stats(server, b"flush_all %d\r\n" % delay_s)
 
+    async def delete(
+        self,
+        server: Server,
+        take: Callable[[], Sequence[bytes]],
+        allows: Callable[[ServerStats], bool],
+    ) -> None:
+        if not allows(await self._stats(server)):
+            raise OtherProcess("it is another memcached than before")
+        while requests := take():
+            for request, reply in zip(requests, await self._ask(server, *requests), strict=True):
+                if reply not in (b"DELETED\r\n", b"NOT_FOUND\r\n"):
+                    raise RemoteProtocolError(f"{reply!r} to {request!r}")
+
     async def is_one_store(self, server: Server, other: Server) -> bool:
-        await self._ask(server, b"set mark 0 0 1\r\nx\r\n")
-        [reply] = await self._ask(other, b"get mark\r\n")
+        # A new mark each time: one of an earlier comparison would be found as well.
+        self._marks += 1
+        await self._ask(server, b"set mark%d 0 10 1\r\nx\r\n" % self._marks)
+        [reply] = await self._ask(other, b"get mark%d\r\n" % self._marks)
         return reply != b"END\r\n"
 
     async def listed_connections(self, server: Server) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .seeds import failing, without_flush
+from .seeds import failing, without_deletes, without_flush
 from .test_memory_driver import faults, history_of
 
 SEEDS = range(20)
@@ -17,4 +17,9 @@ def test_no_fault_lets_a_client_read_an_old_value(seed: int) -> None:
 
 def test_a_return_without_a_flush_would_be_seen() -> None:
     with without_flush():
+        assert failing(SEEDS)
+
+
+def test_a_replay_that_does_not_delete_would_be_seen() -> None:
+    with without_deletes():
         assert failing(SEEDS)

@@ -32,6 +32,7 @@ from mcroute.policy import (
     Upkeep,
     compile_plan,
 )
+from mcroute.policy.causes import FlushCause
 from mcroute.runtime.server_log import ServerLog
 from mcroute.runtime.supervision import Supervision
 
@@ -286,9 +287,9 @@ def test_a_return_says_how_long_it_took_and_whether_the_server_is_empty(
 ) -> None:
     async def run() -> None:
         _, supervision = returning(0)
-        supervisor, now = supervision.supervisor, 100.0
+        supervisor, now = supervision.supervisor, asyncio.get_running_loop().time() + 100.0
         if is_flushed:
-            supervisor.missed_writes(0, 1)
+            supervisor.missed_writes(0, 1, 0.0)
         decisions = supervisor.fence_answered(0, (), now)
         if is_flushed:
             assert decisions == (Flush(0),)
@@ -297,7 +298,8 @@ def test_a_return_says_how_long_it_took_and_whether_the_server_is_empty(
         supervision.close()
 
     asyncio.run(run())
-    what = "flushed" if is_flushed else "not flushed: it missed no write"
+    why = FlushCause.OTHER_PROCESS.value
+    what = f"flushed: {why}" if is_flushed else "not flushed: it missed no write"
     assert re.fullmatch(rf"server a:1 serves again after \d+\.\d s, {what}", caplog.messages[-1])
 
 

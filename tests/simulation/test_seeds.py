@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -75,9 +75,25 @@ async def _no_flush(
     return await self.look(server)
 
 
-def test_a_bug_is_found_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers that missed writes return without a flush."""
+async def _no_delete(
+    self: AsyncioControl,
+    server: Server,
+    take: Callable[[], Sequence[bytes]],
+    allows: Callable[[ServerStats], bool],
+) -> None:
+    if allows(await self.look(server)):
+        while take():
+            """The keys count as deleted."""
+
+
+def test_servers_that_miss_their_flush_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AsyncioControl, "flush", _no_flush)
+    assert any("stale value" in result.laws for result in run_seeds(range(40), operations=500, jobs=1).failed)
+
+
+def test_a_bug_is_found_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers return without the replay of their journals."""
+    monkeypatch.setattr(AsyncioControl, "delete", _no_delete)
     campaign = run_seeds(range(40), operations=500, jobs=1)
     assert campaign.failed
     result = campaign.failed[0]

@@ -216,6 +216,20 @@ LIMITS = (
         "refused with SERVER_ERROR before any server is asked.",
         least=SHARE_MIN,
     ),
+    _bytes(
+        Limits,
+        "journal_memory_max",
+        "Maximum memory for the keys whose writes servers out of service have missed. These keys are deleted "
+        "from a server that returns; a server whose keys have no room is flushed instead.",
+        most=(1 << 31) - 1,
+    ),
+    _of(
+        Limits,
+        "journal_keys_max",
+        Kind.INTEGER,
+        "Maximum number of these keys for each server.",
+        most=(1 << 31) - 1,
+    ),
 )
 
 # With a time of 0 the supervisor would retry without a pause.
@@ -251,8 +265,15 @@ HEALTH = (
     ),
     _seconds(
         HealthSettings,
+        "stale_probe_s",
+        "Interval of probes of a server that missed writes, less the random share: what it missed is deleted "
+        "there as soon as it answers, although it may have to wait longer until it serves.",
+        least=_PAUSE_MIN_S,
+    ),
+    _seconds(
+        HealthSettings,
         "stage_timeout_s",
-        "Timeout of a probe, a fence or a flush.",
+        "Timeout of a probe, a fence, a replay without progress or a flush.",
         least=_PAUSE_MIN_S,
     ),
 )
@@ -274,10 +295,12 @@ PANIC = (
     ),
     _seconds(
         SupervisorSettings,
-        "refence_s",
-        "Interval at which a returning server is asked whether it still lists a lost connection ...",
+        "refence_first_s",
+        "Interval at which a returning server is asked whether it still lists a lost connection: this first, "
+        "then twice as long each time ...",
         least=_PAUSE_MIN_S,
     ),
+    _seconds(SupervisorSettings, "refence_s", "... up to this ...", least=_PAUSE_MIN_S),
     _seconds(
         SupervisorSettings,
         "fence_timeout_s",
@@ -292,6 +315,12 @@ PANIC = (
         SupervisorSettings,
         "fence_blind_s",
         "... or for this time, where the server lists addresses that are not ours (address translation).",
+    ),
+    _seconds(
+        SupervisorSettings,
+        "replay_timeout_s",
+        "When the deletes of missed keys on a returning server take longer than this, it is flushed.",
+        least=_PAUSE_MIN_S,
     ),
 )
 

@@ -34,6 +34,7 @@ class Observation:
     installed_at: float  # of the plan
     failed_reloads: int
     is_serving: bool
+    journals: Mapping[str, tuple[int, int]]  # by server: keys, and overflows so far
 
 
 class Observed(Protocol):
@@ -153,6 +154,16 @@ def _asks(seen: Observation) -> Iterator[Sample]:
 def _replies(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.snapshot.servers.items():
         yield (name,), server.latencies
+
+
+def _journal_keys(seen: Observation) -> Iterator[Sample]:
+    for name, (keys, _) in seen.journals.items():
+        yield (name,), keys
+
+
+def _journal_overflows(seen: Observation) -> Iterator[Sample]:
+    for name, (_, overflows) in seen.journals.items():
+        yield (name,), overflows
 
 
 def _memory(seen: Observation) -> Iterator[Sample]:
@@ -342,9 +353,37 @@ METRICS = (
     Metric(
         COUNTER,
         "server_flushes_total",
-        "Times that the server was flushed on its return because it had missed writes.",
+        "Times that the server was flushed on its return, since it had missed more than its journal told.",
         ("server",),
         _reported(lambda server: server.tally.flushes),
+    ),
+    Metric(
+        COUNTER,
+        "server_replays_total",
+        "Times that the keys of writes that the server had missed were deleted there.",
+        ("server",),
+        _reported(lambda server: server.tally.replays),
+    ),
+    Metric(
+        COUNTER,
+        "server_replayed_keys_total",
+        "These keys.",
+        ("server",),
+        _reported(lambda server: server.tally.replayed_keys),
+    ),
+    Metric(
+        GAUGE,
+        "journal_keys",
+        "Keys of writes that the server has missed, and that are not deleted there yet.",
+        ("server",),
+        _journal_keys,
+    ),
+    Metric(
+        COUNTER,
+        "journal_overflows_total",
+        "Times that the journal had no room for a key, or that a flush_all was missed.",
+        ("server",),
+        _journal_overflows,
     ),
     Metric(
         COUNTER,

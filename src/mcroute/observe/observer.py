@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from .._engine.snapshots import Snapshot
 from ..errors import ConfigError
 from ..policy import Plan, Supervisor
 from ..policy.fingerprint import fingerprint
-from ..runtime.interfaces import Clock
+from ..runtime.interfaces import Clock, Journal
 
 if TYPE_CHECKING:
     from .metrics import Observation, Observed
@@ -25,7 +25,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 class Observer:
-    """Observes the servers of the supervisor that runs on `loop`; `snapshot` sums over all engines."""
+    """Observes the servers of the supervisor on `loop`; `snapshot` and `journals` are of all engines."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Observer:
         clock: Clock,
         supervisor: Supervisor,
         snapshot: Callable[[], Snapshot],
+        journals: Callable[[], Mapping[str, Journal]],
     ) -> None:
         self.is_serving = False
         self.failed_reloads = 0
@@ -41,6 +42,7 @@ class Observer:
         self._thread = threading.get_ident()
         self._supervisor = supervisor
         self._snapshot = snapshot
+        self._journals = journals
         self._started_at = self._clock.wall()
         self._plan: Plan | None = None
 
@@ -70,6 +72,7 @@ class Observer:
             self._installed_at,
             self.failed_reloads,
             self.is_serving,
+            {name: (len(journal), journal.overflows) for name, journal in self._journals().items()},
         )
 
     def reloaded(self) -> None:

@@ -138,7 +138,7 @@ def _servers(routing: Routing) -> dict[str, object]:
     snapshot = routing.engine.snapshot()
     reports = routing.look()
     supervisor, now = routing.supervision.supervisor, routing.clock.now()
-    reasons = supervisor.reasons()
+    reasons, journals = supervisor.reasons(), routing.supervision.journals()
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
         about = {
@@ -150,6 +150,10 @@ def _servers(routing: Routing) -> dict[str, object]:
             "connected": report.connected,
             "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},
+            "journal_keys": len(journals[name]),
+            "journal_overflows": journals[name].overflows,
+            "replays": supervisor.tally(number).replays,
+            "flushes": supervisor.tally(number).flushes,
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())
     return rows

@@ -2,7 +2,7 @@
 
 from .backoff import Backoff
 from .causes import Cause, Reason
-from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, ServerState, SetState
+from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Replay, ServerState, SetState
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
@@ -87,6 +87,7 @@ __all__ = (
     "Probe",
     "Process",
     "Reason",
+    "Replay",
     "Replicate",
     "Reply",
     "Request",

@@ -13,6 +13,7 @@ __all__ = (
     "TEXTS",
     "Cause",
     "ConnectFailure",
+    "FlushCause",
     "Reason",
 )
 
@@ -87,6 +88,16 @@ CONNECT_TEXTS: dict[ConnectFailure, str] = {
 
 # For a connection that was lost though the system reports no error.
 CLOSED_TEXT = "the server has closed it"
+
+
+class FlushCause(Enum):
+    """Why deletes were not enough for a returning server. The values are the texts, after `flushed: `."""
+
+    UNKNOWN_PAST = "it is not known which writes it missed"
+    OTHER_PROCESS = "it may be another process than before, with old values"
+    OVERFLOW = "more keys were missed than its journal holds, or a flush_all"
+    REFUSED = "it refused to delete keys whose writes it missed"
+    TOO_SLOW = "deletes did not catch up with the writes that it missed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from .causes import Reason
 
-__all__ = ("Decision", "Fence", "Flush", "Look", "PanicChanged", "Probe", "ServerState", "SetState")
+__all__ = ("Decision", "Fence", "Flush", "Look", "PanicChanged", "Probe", "Replay", "ServerState", "SetState")
 
 
 class ServerState(IntEnum):
@@ -62,6 +62,17 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Delete the keys in the server's journal from the server, until the journal has no further ones.
+
+    Then empty the journal, and in the same step restore the server if `Supervisor.may_serve`. Report
+    `replayed`, or `replay_failed`.
+    """
+
+    server: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """Send flush_all, then read `stats`. Report `flush_answered` with the stats, or `flush_failed`.
 
@@ -87,4 +98,4 @@ class PanicChanged:
     is_panic: bool
 
 
-Decision = SetState | Probe | Fence | Flush | Look | PanicChanged
+Decision = SetState | Probe | Fence | Replay | Flush | Look | PanicChanged

@@ -94,7 +94,7 @@ class Duplicates:
         """Probes a duplicate now, since its original is out of service."""
         record = self._records[server]
         if record.health.state is State.EJECTED:
-            record.health = replace(record.health, due_at=now)
+            record.health = replace(record.health, due_at=now, held_until=now)
             self._census.count(server)
 
     def retain(self, others: Collection[int], now: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from .causes import Cause, Reason
+from .causes import Cause, FlushCause, Reason
 from .flushing import Flushing
 from .health import Health, State
 from .places import Place, PlaceTable
@@ -29,10 +29,15 @@ class Record:
     slow_at: float | None = None  # the last late reply
     lost: set[str] = field(default_factory=set)  # lost links whose writes it may still execute
     missed: int = 0  # the engines' counter of missed writes, which only grows
-    missed_settled: int = 0  # the counter's value at the last flush
+    missed_settled: int = 0  # the counter's value at the last replay or flush
+    is_named: bool = True  # the journal has the keys of all writes missed since then
+    is_replaced: bool = False  # another process may have come since then
+    refuses_deletes: bool = False
+    flush_cause: FlushCause | None = None  # of the last flush
     fencing: frozenset[str] = frozenset()  # the connections that the current fence asks about
     listed_since: dict[str, float] = field(default_factory=dict)  # over all answers of this stage
     again_at: float | None = None  # time of another fence, flush, or look in this stage
+    refence_s: float = 0.0  # to the next fence of this stage
     stage_ends_at: float = 0.0
     flushing: Flushing | None = None  # in that stage
     was_away: bool = False  # was in no plan for a while, and is not flushed since
@@ -46,6 +51,24 @@ class Record:
     @property
     def missed_something(self) -> bool:
         return self.was_away or self.missed > self.missed_settled
+
+    @property
+    def why_flush(self) -> FlushCause | None:
+        """Why deletes of the keys in its journal are not enough."""
+        if self.was_away:
+            return FlushCause.UNKNOWN_PAST
+        if self.is_replaced or self.process is None:
+            return FlushCause.OTHER_PROCESS
+        if not self.is_named:
+            return FlushCause.OVERFLOW
+        return FlushCause.REFUSED if self.refuses_deletes else None
+
+    def settle(self, missed: int) -> None:
+        """The server holds no stale values from the first `missed` missed writes."""
+        self.missed = max(self.missed, missed)
+        self.missed_settled = missed
+        self.was_away = self.is_replaced = self.refuses_deletes = False
+        self.is_named = True
 
     @property
     def has_debts(self) -> bool:
@@ -97,6 +120,8 @@ class Record:
             self.is_foreign = True
             return kin
         self.is_foreign = False
+        if kin is not Kinship.SAME and (self.health.state is not State.UP or self.missed_something):
+            self.is_replaced = True
         self.process = process_of(seen) or self.process
         return Kinship.RESTARTED if kin is Kinship.FOREIGN else kin
 

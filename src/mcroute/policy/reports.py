@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .causes import COUNTED_BY_ENGINES, Cause, Reason
@@ -19,9 +19,11 @@ class Tally:
     kept: int = 0  # failures that did not eject because of the cap on ejections
     returns: int = 0
     flushes: int = 0
+    replays: int = 0
+    replayed_keys: int = 0  # deleted by replays
 
     def copy(self) -> Tally:
-        return Tally(dict(self.ejections), self.kept, self.returns, self.flushes)
+        return replace(self, ejections=dict(self.ejections))
 
     def eject(self, cause: Cause) -> None:
         if cause not in COUNTED_BY_ENGINES:
@@ -37,6 +39,7 @@ class Condition(Enum):
     EJECTED = "ejected"
     PROBING = "probing"
     FENCING = "fencing"
+    REPLAYING = "replaying"
     FLUSHING = "flushing"
     FOREIGN = "foreign"  # a foreign process answers at its address: not used, but checked again
     DUPLICATE = "duplicate"  # the process of another server of its pool answers there

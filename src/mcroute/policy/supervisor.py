@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from random import Random
 from types import MappingProxyType
 
-from .causes import Cause, Reason
+from .causes import Cause, FlushCause, Reason
 from .census import Census
 from .decisions import Decision, ServerState, SetState
 from .duplicates import Duplicates
@@ -24,7 +24,7 @@ from .panics import Panics
 from .pasts import Past
 from .places import Place, Places
 from .processes import Kinship, Process, Seen, process_of
-from .reports import Condition, PoolReport, ServerReport
+from .reports import Condition, PoolReport, ServerReport, Tally
 from .servers import Server
 from .stages import ENGINE_STATES, Stages
 from .supervisor_settings import SupervisorSettings
@@ -146,6 +146,7 @@ class Supervisor:
         out = self._members.recall(pasts, is_trusting, now)
         for number in self._records:
             self._census.count(number)
+            self._stages.sort(number)
         return tuple(
             SetState(number, ServerState.EJECTED, reason=self._records[number].reason) for number in out
         )
@@ -166,9 +167,18 @@ class Supervisor:
         record = self._records.get(server)
         return State.EJECTED if record is None else record.health.state
 
-    def flushes(self, server: int) -> int:
-        """The number of flushes of a server of the plan on its returns."""
-        return self._records[server].tally.flushes
+    def tally(self, server: int) -> Tally:
+        """The counts of events of a server of the plan."""
+        return self._records[server].tally
+
+    def flush_cause(self, server: int) -> FlushCause | None:
+        """Why the server was last flushed on its return."""
+        return self._records[server].flush_cause
+
+    @property
+    def out_in_order(self) -> Set[int]:
+        """The servers that are out of service, and missed no write as far as is reported."""
+        return self._stages.out_in_order
 
     def is_panic(self, pool: str) -> bool:
         return pool in self._panics.pools
@@ -236,10 +246,12 @@ class Supervisor:
         elif writes_in_flight:
             self._members.add_lost_of_departed(server, local_address)
 
-    def missed_writes(self, server: int, total: int) -> None:
-        """The counter of writes that did not reach the server, summed over all engines."""
-        if server in self._records:
-            self._records[server].missed = max(self._records[server].missed, total)
+    def missed_writes(self, server: int, total: int, now: float, *, is_named: bool = True) -> None:
+        """The counter of writes that did not reach the server, summed over all engines.
+
+        `is_named`: the server's journal has the keys of all that are not settled.
+        """
+        self._stages.missed_writes(server, total, now, is_named=is_named)
 
     def slow(self, server: int, now: float) -> None:
         """Replies of the server came after the reply timeout."""
@@ -378,6 +390,32 @@ class Supervisor:
 
     def fence_failed(self, server: int, now: float) -> tuple[Decision, ...]:
         return tuple(self._stages.fence_failed(server, now))
+
+    def can_be_replayed(self, server: int) -> bool:
+        """Whether deletes of the keys in the journal leave no stale value on the server."""
+        record = self._records.get(server)
+        return record is not None and record.why_flush is None
+
+    def replays(self, server: int, now: float) -> bool:
+        """Whether the server's replay may go on. Call at each sign of progress."""
+        return self._stages.replays(server, now)
+
+    def may_serve(self, server: int, now: float) -> bool:
+        """Whether the ejection of a server of the plan is over."""
+        return self._stages.may_serve(server, now)
+
+    def replayed(
+        self, server: int, missed: int, keys: int, now: float, *, is_restored: bool
+    ) -> tuple[Decision, ...]:
+        """So many keys are deleted from the server: all of the first `missed` missed writes.
+
+        `is_restored`: the engine has restored the server in the same step. Call only if it `replays`.
+        """
+        return tuple(self._stages.replayed(server, missed, keys, now, is_restored=is_restored))
+
+    def replay_failed(self, server: int, now: float, *, is_refused: bool = False) -> tuple[Decision, ...]:
+        """Not all keys could be deleted. `is_refused`: the server does not take deletes."""
+        return tuple(self._stages.replay_failed(server, now, is_refused=is_refused))
 
     def flush_answered(self, server: int, stats: ServerStats, now: float) -> tuple[Decision, ...]:
         """The server has run a flush_all, or was looked at, and then sent these `stats`.

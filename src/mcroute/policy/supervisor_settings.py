@@ -18,7 +18,10 @@ class SupervisorSettings:
     panic_share: float = 0.5
     # A server that stayed or came back despite its failures counts as bad for this time.
     suspect_s: float = 10.0
-    # Interval at which a returning server is asked about lost connections that it still lists ...
+    # Interval at which a returning server is asked about lost connections that it still lists: this, then
+    # twice as long each time ...
+    refence_first_s: float = 0.02
+    # ... up to this ...
     refence_s: float = 0.5
     # ... and the timeout of one return; then the server waits for its next probe, as after any failure.
     fence_timeout_s: float = 30.0
@@ -26,4 +29,6 @@ class SupervisorSettings:
     fence_listed_s: float = 10.0
     # ... or for this time, where the server's list does not show our connections.
     fence_blind_s: float = 20.0
+    # A replay that has not caught up with the missed writes by then gives way to a flush.
+    replay_timeout_s: float = 10.0
     flush: FlushSettings = field(default_factory=FlushSettings)

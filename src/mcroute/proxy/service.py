@@ -130,7 +130,11 @@ class Service(abc.ABC):
         self._limit_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._observer = Observer(
-            self._loop, routing.clock, self.supervision.supervisor, routing.engine.snapshot
+            self._loop,
+            routing.clock,
+            self.supervision.supervisor,
+            routing.engine.snapshot,
+            self.supervision.journals,
         )
         self._metrics: MetricsServer | None = None
         self._path = ""

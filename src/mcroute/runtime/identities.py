@@ -139,6 +139,7 @@ class Identities:
         """Whether the process is the server's, or a restart of it. `asked_at` is of `Clock.lasting`."""
         supervisor = self._supervised.supervisor
         answered_at = self._supervised.clock.lasting()
+        self._supervised.report_missed(number)
         known = supervisor.process(number)
         kin = supervisor.identified(number, Seen(stats, asked_at, answered_at))
         if kin is not Kinship.FOREIGN:

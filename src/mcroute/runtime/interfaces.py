@@ -23,6 +23,7 @@ __all__ = (
     "Control",
     "Driver",
     "Future",
+    "Journal",
     "Links",
     "LinksReport",
     "LinksWatcher",
@@ -161,6 +162,18 @@ class Control(Protocol):
         returns False.
         """
 
+    async def delete(
+        self,
+        server: Server,
+        take: Callable[[], Sequence[bytes]],
+        allows: Callable[[ServerStats], bool],
+    ) -> None:
+        """Sends the deletes that `take` returns, waits for the replies, and repeats it until there are none.
+
+        First, on the same connection, passes the server's `stats` to `allows`. Raises OtherProcess if that
+        returns False, RemoteProtocolError if a reply is not DELETED, NOT_FOUND, HD or NF.
+        """
+
     async def is_one_store(self, server: Server, other: Server) -> bool:
         """Whether both are one process: a key stored on the one is found on the other."""
 
@@ -178,6 +191,39 @@ class Control(Protocol):
 
 
 # ---- engines ----
+
+
+class Journal(Protocol):
+    """The keys of writes that did not reach one server, each once, as they were sent.
+
+    Engines append to it at any time, before they count the write as missed.
+    """
+
+    def __len__(self) -> int: ...
+
+    @property
+    def is_overflowed(self) -> bool:
+        """Whether keys are missing, for lack of room or since they are unknown."""
+
+    @property
+    def overflows(self) -> int:
+        """Counts overflows. Monotonic."""
+
+    def begin(self) -> None:
+        """Begins a replay: all keys are to be taken."""
+
+    def take(self, limit: int) -> list[bytes]:
+        """Returns the requests that delete the next keys, at most `limit`. Later misses come last."""
+
+    def settle(self, restores: bool) -> int | None:
+        """Empties the journal if all keys are taken, and in the same step restores the server if `restores`.
+
+        Call when the keys are deleted. Returns the number of missed writes up to then; None if there are
+        keys to be taken, or the journal is overflowed.
+        """
+
+    def clear(self) -> None:
+        """Empties the journal of a server that is empty, before the server is restored."""
 
 
 class SupervisedEngine(Protocol):
@@ -208,6 +254,9 @@ class SupervisedEngine(Protocol):
 
     def slowness(self) -> Mapping[int, tuple[int, int]]:
         """Counts, by server, late replies and retries that the budget refused. Monotonic."""
+
+    def journal(self, server: int) -> Journal:
+        """Returns the journal of these writes."""
 
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """Sets the largest value that the server stores, and the size of its client flags, in bytes."""

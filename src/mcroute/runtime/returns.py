@@ -1,10 +1,11 @@
-"""The stages of a server's return, each a task: the probe, the fence, the flush."""
+"""The stages of a server's return, each a task: the probe, the fence, the replay, the flush."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from ..errors import RemoteProtocolError
 from ..policy import (
     Decision,
     Fence,
@@ -20,16 +21,19 @@ from ..policy import (
     State,
 )
 from .identities import Identities
-from .interfaces import FAILURES, NO_PROCESS, OtherAddresses, Task
+from .interfaces import FAILURES, NO_PROCESS, OtherAddresses, OtherProcess, Task
 from .server_log import ServerLog
 from .supervised import Supervised
 from .waiting import Slots
 
 __all__ = ("Returns",)
 
+# Deletes in one piece, of at most 270 bytes each.
+KEYS_AT_ONCE = 1024
+
 
 class Returns:
-    """Probes, fences and flushes servers over `Control`, and reports the answers to the supervisor.
+    """Carries out the stages of returns over `Control`, and reports the answers to the supervisor.
 
     `losses` counts the lost links of each server.
     """
@@ -73,6 +77,9 @@ class Returns:
     def fence(self, decision: Fence) -> None:
         self._start(decision.server, self._fence(decision))
 
+    def replay(self, server: int) -> None:
+        self._start(server, self._replay(server))
+
     def flush(self, decision: Flush | Look) -> None:
         self._start(decision.server, self._flush(decision))
 
@@ -97,7 +104,7 @@ class Returns:
             del self._stages[server]
 
     def _report_missed(self, server: int) -> None:
-        self._supervised.supervisor.missed_writes(server, self._supervised.engine.missed_writes(server))
+        self._supervised.report_missed(server)
 
     # ---- the probe ----
 
@@ -120,6 +127,7 @@ class Returns:
         except FAILURES:
             is_trusted = False
         if not is_trusted:
+            self._report_missed(server)
             self._report(server, supervisor.probe_failed(server, clock.now()))
         else:
             self._report(server, supervisor.probe_answered(server, clock.now()))
@@ -194,6 +202,47 @@ class Returns:
         are_all_ours = listed <= count and losses == self._losses[server] and links.are_connected
         return frozenset() if are_all_ours else connections
 
+    # ---- the replay ----
+
+    async def _replay(self, server: int) -> None:
+        """Deletes the keys in the server's journal from it, and those that it misses meanwhile."""
+        supervised = self._supervised
+        supervisor, clock = supervised.supervisor, self._clock
+        journal = supervised.engine.journal(server)
+        deleted = 0
+
+        def take() -> list[bytes]:
+            nonlocal deleted
+            while supervisor.replays(server, clock.now()) and not journal.is_overflowed:
+                if requests := journal.take(KEYS_AT_ONCE):
+                    deleted += len(requests)
+                    return requests
+                is_restored = supervisor.may_serve(server, clock.now())
+                if (missed := journal.settle(is_restored)) is not None:
+                    decisions = supervisor.replayed(
+                        server, missed, deleted, clock.now(), is_restored=is_restored
+                    )
+                    self._report(server, decisions)
+            return []
+
+        def allows(stats: ServerStats) -> bool:
+            is_trusted = self._identities.is_trusted(server, stats, asked_at)
+            return is_trusted and supervisor.can_be_replayed(server)
+
+        journal.begin()
+        is_refused = False
+        try:
+            async with self._controlling:
+                asked_at = clock.lasting()
+                deleting = self._control.delete(supervised.servers[server], take, allows)
+                await clock.within(supervisor.settings.replay_timeout_s, deleting)
+        except FAILURES as error:
+            is_refused = isinstance(error, RemoteProtocolError) and not isinstance(error, OtherProcess)
+            self._lines.cannot_be_replayed(server, error)
+        if supervisor.state(server) is State.REPLAYING:
+            self._report_missed(server)
+            self._report(server, supervisor.replay_failed(server, clock.now(), is_refused=is_refused))
+
     # ---- the flush ----
 
     async def _flush(self, decision: Flush | Look) -> None:
@@ -212,8 +261,14 @@ class Returns:
             self._report(server, supervisor.flush_failed(server, clock.now()))
             return
         self._report_missed(server)
-        self._report(server, supervisor.flush_answered(server, stats, clock.now()))
-        if supervisor.state(server) is State.EJECTED:
+        flushes = supervisor.tally(server).flushes
+        decisions = supervisor.flush_answered(server, stats, clock.now())
+        is_flushed = supervisor.tally(server).flushes > flushes
+        if is_flushed:
+            # Before it serves: a write that it misses later is noted later.
+            supervised.engine.journal(server).clear()
+        self._report(server, decisions)
+        if supervisor.state(server) is State.EJECTED and not is_flushed:
             timeout_s = supervisor.settings.flush.timeout_s
             why = f"not certainly empty after {timeout_s:g} s, or a connection was lost meanwhile"
             self._lines.cannot_be_flushed(server, why)

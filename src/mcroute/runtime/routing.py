@@ -259,6 +259,8 @@ class Routing:
                 links.close()
                 await links.closed()
                 del self.links[number]
+                # If the server comes back it is flushed.
+                self.engine.journal(number).clear()
 
     def _has_left(self, number: int, links: Links) -> bool:
         """Whether the server is still removed, and its id is no other server's."""

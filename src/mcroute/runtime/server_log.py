@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 
 from ..policy import LogIntervals, Process, Reason, ServerStats, SupervisorSettings
+from ..policy.causes import FlushCause
+from ..policy.reports import Tally
 from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
@@ -27,7 +29,7 @@ class ServerLog:
     def __init__(self, name_of: Callable[[int], str], intervals: LogIntervals | None = None) -> None:
         self._intervals = intervals or LogIntervals()
         self._name = name_of
-        self._out: dict[int, tuple[float, int]] = {}  # out of service: since when, and its flushes then
+        self._out: dict[int, tuple[float, Tally]] = {}  # out of service: since when, and its counts then
         self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
         self._failure_limit = LogLimit(self._intervals.failure_s)
         self._out_of_resources_limit = LogLimit(self._intervals.out_of_resources_s)
@@ -45,17 +47,23 @@ class ServerLog:
 
     # ---- in and out of service ----
 
-    def goes_out(self, server: int, now: float, flushes: int, reason: Reason | None) -> None:
-        """`flushes` is the number of the server's flushes so far."""
+    def goes_out(self, server: int, now: float, tally: Tally, reason: Reason | None) -> None:
+        """`tally` has the server's counts so far."""
         if server not in self._out:
-            self._out[server] = now, flushes
+            self._out[server] = now, tally.copy()
             log.warning("server %s is out of service: %s", self._name(server), reason)
 
-    def serves_again(self, server: int, now: float, flushes: int) -> None:
+    def serves_again(self, server: int, now: float, tally: Tally, why_flushed: FlushCause | None) -> None:
         """Call only if `is_out`."""
-        since, flushes_before = self._out.pop(server)
+        since, before = self._out.pop(server)
         self._awaited_logs.pop(server, None)
-        what = "flushed" if flushes > flushes_before else "not flushed: it missed no write"
+        keys = tally.replayed_keys - before.replayed_keys
+        if tally.flushes > before.flushes:
+            what = f"flushed: {why_flushed.value}" if why_flushed is not None else "flushed"
+        elif keys:
+            what = f"not flushed: it had missed writes of {keys} keys, which were deleted there"
+        else:
+            what = "not flushed: it missed no write"
         log.warning("server %s serves again after %.1f s, %s", self._name(server), now - since, what)
 
     def panic(self, pool: str, is_panic: bool, bad: Sequence[int], size: int) -> None:
@@ -120,6 +128,10 @@ class ServerLog:
 
     def cannot_be_fenced(self, server: int, why: BaseException | str) -> None:
         log.warning("server %s cannot be fenced: %s", self._name(server), _reason(why))
+
+    def cannot_be_replayed(self, server: int, why: BaseException | str) -> None:
+        text = "server %s: keys whose writes it missed cannot be deleted there: %s"
+        log.warning(text, self._name(server), _reason(why))
 
     def cannot_be_flushed(self, server: int, why: BaseException | str) -> None:
         log.warning("server %s cannot be flushed: %s", self._name(server), _reason(why))

@@ -30,6 +30,13 @@ class Supervised:
     def name(self, server: int) -> str:
         return self.servers[server].name
 
+    def report_missed(self, server: int) -> None:
+        """Tells the supervisor how many writes the server has missed, and whether all keys are known."""
+        # In this order: keys are noted before their writes are counted.
+        missed = self.engine.missed_writes(server)
+        is_named = not self.engine.journal(server).is_overflowed
+        self.supervisor.missed_writes(server, missed, self.clock.now(), is_named=is_named)
+
     def abort_silent_links(self, server: int, asked_at: float) -> None:
         """Closes links that were silent for too long when a new connection got an answer.
 

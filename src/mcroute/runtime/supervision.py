@@ -6,7 +6,7 @@ Trips and missed writes are read from the engine, which the supervisor does not 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from random import Random
 
 from ..policy import (
@@ -22,6 +22,7 @@ from ..policy import (
     Plan,
     Probe,
     Reason,
+    Replay,
     Server,
     ServerState,
     SetState,
@@ -32,7 +33,7 @@ from ..policy import (
 )
 from .faults import Faults
 from .identities import Identities
-from .interfaces import FAILURES, Clock, Control, Links, LinksWatcher, SupervisedEngine, Timer
+from .interfaces import FAILURES, Clock, Control, Journal, Links, LinksWatcher, SupervisedEngine, Timer
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
@@ -237,6 +238,14 @@ class Supervision(LinksWatcher):
             # An ejection above may have restored this server.
             if self._has_tripped(server):
                 self._tripped(server, self._why_tripped(server, server in stale))
+        self._look_for_missed_writes(stale)
+
+    def _look_for_missed_writes(self, stale: Set[int]) -> None:
+        """Servers that are out of service and miss their first write are probed soon."""
+        if missing := self.supervisor.out_in_order & stale:
+            for server in missing:
+                self._supervised.report_missed(server)
+            self._arm()
 
     def _why_tripped(self, server: int, is_stale: bool) -> Reason:
         if not is_stale:
@@ -266,6 +275,7 @@ class Supervision(LinksWatcher):
     def _tripped(self, server: int, reason: Reason) -> None:
         self._report_stale(server)
         self._carry_out(self.supervisor.tripped(server, self._clock.now(), reason))
+        self._look_for_missed_writes(self._engine.stale())
         if self.supervisor.state(server) is State.UP:
             # The server is protected. Find out whether only its connections are silent.
             self._identities.ask(server)
@@ -276,6 +286,12 @@ class Supervision(LinksWatcher):
         Or after `Upkeep.first_answers_s`.
         """
         await ended(self._clock, [*self._sizes.tasks, *self._identities.tasks], self._upkeep.first_answers_s)
+
+    def journals(self) -> dict[str, Journal]:
+        """The journals of missed writes, by the servers' names."""
+        return {
+            server.name: self._engine.journal(number) for number, server in self._supervised.servers.items()
+        }
 
     # ---- decisions ----
 
@@ -303,6 +319,8 @@ class Supervision(LinksWatcher):
             self._returns.probe(decision.server)
         elif isinstance(decision, Fence):
             self._returns.fence(decision)
+        elif isinstance(decision, Replay):
+            self._returns.replay(decision.server)
         elif isinstance(decision, (Flush, Look)):
             self._returns.flush(decision)
         elif isinstance(decision, PanicChanged):
@@ -322,13 +340,13 @@ class Supervision(LinksWatcher):
 
     def _log_service(self, decision: SetState) -> None:
         server, now = decision.server, self._clock.now()
-        flushes = self.supervisor.flushes(server)
+        tally = self.supervisor.tally(server)
         if decision.state is not ServerState.UP:
             if not self._lines.is_out(server) and self.faults.get(server) is None:
                 self.faults.note(server, str(decision.reason))
-            self._lines.goes_out(server, now, flushes, decision.reason)
+            self._lines.goes_out(server, now, tally, decision.reason)
         elif self._lines.is_out(server):
-            self._lines.serves_again(server, now, flushes)
+            self._lines.serves_again(server, now, tally, self.supervisor.flush_cause(server))
             self.faults.clear(server)
             # Its links may wait for a retry. Later: a hanging thread must not delay the rest.
             if server in self.links:

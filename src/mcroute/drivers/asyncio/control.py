@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from ...errors import RemoteProtocolError
@@ -21,6 +21,9 @@ __all__ = ("AsyncioControl", "local_end")
 
 # A key stored to compare two servers has this lifetime, in case it cannot be deleted.
 MARK_S = 10
+
+# The replies to deletes that leave no item.
+GONE = frozenset((b"DELETED\r\n", b"NOT_FOUND\r\n", b"HD\r\n", b"NF\r\n"))
 
 # Far above the size of `stats conns` with ten thousand connections.
 ANSWER_MAX = 4 << 20
@@ -107,6 +110,30 @@ class AsyncioControl:
                 if line == b"OK\r\n":
                     return await _look(server, reader, writer)
             raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to flush_all")
+        finally:
+            writer.transport.abort()
+
+    async def delete(
+        self,
+        server: Server,
+        take: Callable[[], Sequence[bytes]],
+        allows: Callable[[ServerStats], bool],
+    ) -> None:
+        """Sends the deletes that `take` returns, waits for the replies, and repeats it until there are none.
+
+        First, on the same connection, `allows` gets the server's `stats`. Raises OtherProcess if it returns
+        False, and OSError or RemoteProtocolError.
+        """
+        reader, writer = await self._connect(server)
+        try:
+            if not allows(await _introduced(server, reader, writer)):
+                raise OtherProcess("it is another memcached than before")
+            while requests := take():
+                writer.write(b"".join(requests))
+                for request in requests:
+                    line = await _line(reader)
+                    if line not in GONE:
+                        raise RemoteProtocolError(f"{server.name} answers {line[:80]!r} to {request[:80]!r}")
         finally:
             writer.transport.abort()
 
