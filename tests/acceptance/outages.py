@@ -18,7 +18,13 @@ LOOK_S = 0.02
 
 
 # Lines that the proxy may log about a faulty server, besides that it is out of service and serves again.
-FAULT_LINES = (" is slow: ", ": the retry budget is spent; ", " cannot be used: ", " still lists ")
+FAULT_LINES = (
+    " is slow: ",
+    ": the retry budget is spent; ",
+    " cannot be used: ",
+    " still lists ",
+    " cannot be deleted there: ",
+)
 
 
 def is_of_a_fault(line: str) -> bool:

@@ -1,11 +1,16 @@
 """Servers that stop and return, many at once, while their keys are read and written: no old value may stay.
 
     python -m tests.acceptance.returns --returns 500 [--memcached PATH] [--driver asyncio] [--others 1]
+        [--pending 200] [--losses 0.5] [--journal-keys 10]
 
 Each pool has two servers and two copies of each key; in each cycle one server of every pool is stopped,
 misses writes and deletes, and returns. Then no key may be read with an older value than its last, and the
-server itself may hold none. With `--others` clients beside the proxy read the servers all the time, also
-while they are flushed.
+server itself may hold none. A server that was not flushed still holds what was not written meanwhile.
+
+With `--others` clients beside the proxy read the servers all the time, also while they are flushed. With
+`--pending` up to so many requests wait at a server when it is stopped. `--losses` is the share of stops in
+which the proxy loses some of its connections to the server. `--journal-keys` bounds the journals, so that
+they overflow.
 """
 
 from __future__ import annotations
@@ -33,6 +38,8 @@ KEYS = 30
 # Each pool's client does so many requests in a second, and as many go to a server that has just stopped.
 RATE = 100
 PENDING = 5
+# Keys of each pool that are written before a stop, and not during it.
+CALM = 10
 # From a server's continuation until it serves again.
 RETURN_S = 60.0
 # Attempts to eject a server by stopping it.
@@ -44,6 +51,9 @@ class Settings:
     returns: int = 500
     pools: int = 8
     others: int = 0
+    pending: int = PENDING
+    losses: float = 0.0
+    journal_keys: int | None = None
     driver: str = "native"
     threads: int = 2
     memcached: str | None = None
@@ -56,7 +66,9 @@ class Log:
 
     proxy: Service
     out: set[str] = field(default_factory=set)
+    replayed: set[str] = field(default_factory=set)  # the servers whose last return was without a flush
     returns: int = 0
+    replays: int = 0
     odd: list[str] = field(default_factory=list)
 
     async def listen(self) -> None:
@@ -68,6 +80,8 @@ class Log:
             elif is_server and " serves again" in rest:
                 self.out.discard(address)
                 self.returns += 1
+                (self.replayed.discard if ", flushed" in rest else self.replayed.add)(address)
+                self.replays += "which were deleted there" in rest
             elif is_server and is_of_a_fault(rest):
                 # It was stopped.
                 continue
@@ -86,6 +100,8 @@ class Pair:
         self.ledger = Ledger((f"{self.name}:{i}" for i in range(KEYS)), self.tally)
         self.held: list[str] = []  # old values on a server that serves again
         self.stopped = servers[0]
+        self.lost: list[str] = []  # values that a server without a flush has lost
+        self._settings = settings
         self._pending: list[Connection] = []
         # One request per key at a time, so that the possible values of each read are known.
         self._turns = {key: asyncio.Lock() for key in self.ledger.allowed}
@@ -149,22 +165,46 @@ class Pair:
 
     # ---- a cycle ----
 
+    @property
+    def _calm(self) -> list[str]:
+        return [f"{self.name}:calm{i}" for i in range(CALM)]
+
     async def stop(self, port: int) -> None:
+        async with connected(port) as client:
+            for key in self._calm:
+                await client.set(key, key.encode())
         self.stopped = self.rng.choice(self.servers)
         self.stopped.pause()
-        # Requests that are being read when the server stops are executed when it continues.
-        for key in self.rng.sample(list(self.ledger.allowed), PENDING):
+        # Requests that are being read when the server stops are executed when it continues. Their links are
+        # those of two threads.
+        keys = self.rng.choices(list(self.ledger.allowed), k=self.rng.randint(0, self._settings.pending))
+        for first in range(min(len(keys), 5)):
             client = Connection(*await asyncio.open_connection("127.0.0.1", port))
-            client.writer.write(f"get {key}\r\n".encode())
+            client.writer.write("".join(f"get {key}\r\n" for key in keys[first::5]).encode())
             self._pending.append(client)
+
+    async def lose_links(self, proxy: int) -> None:
+        """Some of this process's connections to the stopped server end, without the server's knowledge."""
+        if self.rng.random() >= self._settings.losses:
+            return
+        to = ("dst", "127.0.0.1", "dport", "=", f":{self.stopped.port}")
+        listed = [line for line in (await _ss("-tnpH", *to)).splitlines() if f"pid={proxy}," in line]
+        ends = [line.split()[3].rpartition(":")[2] for line in listed]
+        for end in self.rng.sample(ends, self.rng.randint(1, len(ends))) if ends else ():
+            await _ss("-K", "-tnH", *to, "and", "sport", "=", f":{end}")
 
     async def overwrite(self, port: int) -> None:
         """All keys, so that the server misses each of them."""
-        async with connected(port) as client:
-            for key in self.ledger.allowed:
-                await self._write(client, key, self.ledger.next(key))
+        async with connected(port) as one, connected(port) as two:
+            keys = list(self.ledger.allowed)
+            await asyncio.gather(self._overwrite(one, keys[::2]), self._overwrite(two, keys[1::2]))
 
-    async def check(self, port: int) -> None:
+    async def _overwrite(self, client: Connection, keys: Sequence[str]) -> None:
+        for key in keys:
+            is_deleted = self.rng.random() < 0.3
+            await self._write(client, key, None if is_deleted else self.ledger.next(key))
+
+    async def check(self, port: int, log: Log) -> None:
         """When the server serves again, and nothing is written."""
         for client in self._pending:
             client.writer.transport.abort()
@@ -182,6 +222,9 @@ class Pair:
             for key in self.ledger.allowed:
                 ledger.check(key, await direct.get(key))
             self.held += tally.faults
+            if server is self.stopped and server.address in log.replayed:
+                items = await direct.get_many(self._calm)
+                self.lost += [f"{server.address}: {key}" for key in self._calm if key not in items]
             await direct.close()
 
 
@@ -194,6 +237,7 @@ class Outcome:
     def wrong(self) -> list[str]:
         found = [f"read: {fault}" for pair in self.pairs for fault in pair.tally.faults]
         found += [f"held: {fault}" for pair in self.pairs for fault in pair.held]
+        found += [f"lost: {key}" for pair in self.pairs for key in pair.lost]
         return found + [f"log: {line}" for line in self.log.odd]
 
     def report(self) -> str:
@@ -202,12 +246,20 @@ class Outcome:
         old = sum(len(pair.tally.faults) for pair in self.pairs)
         held = sum(len(pair.held) for pair in self.pairs)
         return (
-            f"{self.log.returns} returns in {self.seconds:.0f} s, {requests} requests, {errors} errors, "
-            f"{old} old values read, {held} held by a server that serves"
+            f"{self.log.returns} returns ({self.log.replays} by deletes) in {self.seconds:.0f} s, "
+            f"{requests} requests, {errors} errors, {old} old values read, "
+            f"{held} held by a server that serves, {sum(len(pair.lost) for pair in self.pairs)} others lost"
         )
 
 
-def _text(port: int, pairs: Sequence[Pair]) -> str:
+async def _ss(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "ss", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    return (await process.communicate())[0].decode()
+
+
+def _text(port: int, pairs: Sequence[Pair], journal_keys: int | None) -> str:
     routes = ", ".join(
         f'"{pair.name}:" = {{ type = "replicate", pool = "{pair.name}", copies = 2 }}' for pair in pairs
     )
@@ -215,6 +267,7 @@ def _text(port: int, pairs: Sequence[Pair]) -> str:
         route = {{ type = "by_prefix", routes = {{ {routes} }}, default = {{ type = "error" }} }}
         [proxy]
         listen = "127.0.0.1:{port}"
+        {"" if journal_keys is None else f"journal_keys_max = {journal_keys}"}
         [health]
         retry_base_s = 0.05
         retry_cap_s = 0.2
@@ -245,6 +298,7 @@ async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, others
         for pair in pairs:
             await pair.stop(port)
         await asyncio.gather(*(pair.overwrite(port) for pair in pairs))
+        await asyncio.gather(*(pair.lose_links(log.proxy.process.pid) for pair in pairs))
         await _until(log, {pair.stopped.address for pair in pairs}, 2.0)
         for pair in rng.sample(list(pairs), len(pairs)):
             pair.stopped.resume()
@@ -252,7 +306,7 @@ async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, others
         if not await _until(log, set(), RETURN_S):
             raise TimeoutError(f"{log.out} are still out of service")
     for pair in pairs:
-        await pair.check(port)
+        await pair.check(port, log)
 
 
 async def returns(settings: Settings, directory: Path) -> Outcome:
@@ -265,9 +319,9 @@ async def returns(settings: Settings, directory: Path) -> Outcome:
                 stack.enter_context(MemcachedServer("-t", "2", binary=settings.memcached)) for _ in range(2)
             ]
             pairs.append(Pair(number, servers, settings))
-        file = directory / "mcroute.toml"
+        file, text = directory / "mcroute.toml", _text(port, pairs, settings.journal_keys)
         started = asyncio.get_running_loop().time()
-        async with service(settings.driver, file, _text(port, pairs), port, settings.threads) as proxy:
+        async with service(settings.driver, file, text, port, settings.threads) as proxy:
             log = Log(proxy)
             async with beside(log.listen()):
                 for _ in range(TRIES):
@@ -282,6 +336,9 @@ def main() -> int:
     known.add_argument("--returns", type=int, default=Settings.returns)
     known.add_argument("--pools", type=int, default=Settings.pools)
     known.add_argument("--others", type=int, default=Settings.others, help="clients beside the proxy")
+    known.add_argument("--pending", type=int, default=Settings.pending, help="requests at a stopped server")
+    known.add_argument("--losses", type=float, default=Settings.losses, help="a share of the stops; needs ss")
+    known.add_argument("--journal-keys", type=int, help="the bound of the journals; 100000 by default")
     known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--memcached", help="the binary; $MEMCACHED, or the one on the PATH")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +22,32 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="stops processes"),
 ]
 
+# Only root can end connections of other processes.
+CAN_LOSE = shutil.which("ss") is not None and sys.platform == "linux" and os.geteuid() == 0
+FEW = Settings(returns=12, pools=4, others=1, pending=50)
+
 
 @pytest.mark.parametrize("driver", ["asyncio", NATIVE])
-def test_no_old_value_is_read_or_held_after_a_return(driver: str, tmp_path: Path) -> None:
-    outcome = asyncio.run(returns(Settings(returns=12, pools=4, others=1, driver=driver), tmp_path))
+def test_no_old_value_is_read_or_held_after_a_return_and_no_other_is_lost(
+    driver: str, tmp_path: Path
+) -> None:
+    outcome = asyncio.run(returns(replace(FEW, driver=driver), tmp_path))
     assert outcome.wrong() == []
     assert outcome.log.returns >= 12
+    assert outcome.log.replays >= 12
+
+
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_servers_whose_journals_overflow_are_flushed(driver: str, tmp_path: Path) -> None:
+    outcome = asyncio.run(returns(replace(FEW, driver=driver, returns=4, journal_keys=5), tmp_path))
+    assert outcome.wrong() == []
+    assert outcome.log.returns >= 4
+    assert outcome.log.replays == 0
+
+
+@pytest.mark.skipif(not CAN_LOSE, reason="needs ss, and to be root")
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_links_that_are_lost_during_a_stop_bring_no_old_value_back(driver: str, tmp_path: Path) -> None:
+    outcome = asyncio.run(returns(replace(FEW, driver=driver, returns=8, losses=1.0), tmp_path))
+    assert outcome.wrong() == []
+    assert outcome.log.returns >= 8

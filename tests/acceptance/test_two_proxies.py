@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,8 @@ from mcroute.policy import Pool, Replicate, Server
 from mcroute.testing import MemcachedServer, find_memcached
 
 from .clients import Client
-from .drivers import Run, start_proxy
+from .drivers import NATIVE, Run, start_proxy
+from .windows import Settings, windows
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -107,3 +110,16 @@ def test_both_proxies_show_the_settings_of_all_servers_while_one_dies(driver: st
                     assert [await other.get(key) for key in KEYS] == [b"x"] * len(KEYS)
 
     run(scenario())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops processes")
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_one_proxy_cleans_a_server_that_was_stopped_before_it_serves_there(
+    driver: str, tmp_path: Path
+) -> None:
+    """The other one may read old values until then; `tests.acceptance.windows` measures how long."""
+    settings = Settings(returns=3, stop_s=(0.3, 1.0), is_busy=driver == "native", driver=driver)
+    outcome = asyncio.run(windows(settings, tmp_path))
+    assert len(outcome.windows) == 3
+    for window, returned in zip(outcome.windows, outcome.returns, strict=True):
+        assert window <= returned
