@@ -24,7 +24,7 @@ def call(
     """`of` is the write whose value was read."""
     value = write_value(key, of) if of >= 0 else value
     operation = Operation(number, 0, begun, kind, key, ttl)
-    return Call(operation, kind, router, begun, ended, result, value, token, seen)
+    return Call(operation, kind, key, router, begun, ended, result, value, token, seen)
 
 
 def outcome(*calls: Call, **parts: object) -> Outcome:

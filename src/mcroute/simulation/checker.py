@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -17,12 +17,14 @@ from .world import Outcome, Scenario
 
 __all__ = ("Violation", "violations")
 
-READS = ("get", "gets", "gat")
+READS = ("get", "get_many", "gets", "gat")
 WRITES = ("set", "add", "replace", "cas")
 # A second-grained lifetime may end one second late; more for the time that a request takes.
 TTL_SLACK_S = 1.1
 # Causes that must leave one server of a pool in service.
 FAILING = frozenset((Cause.FAILURES, Cause.MISSED_WRITE, Cause.UNREACHABLE, Cause.LOST_WRITES, Cause.KEPT))
+# A reload takes no longer, in seconds.
+RELOAD_MAX_S = 10.0
 # A request ends within its deadline and this, in seconds.
 DEADLINE_SLACK_S = 0.05
 
@@ -43,22 +45,37 @@ class Violation:
 def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
     """All violations, those of values first."""
     found: list[Violation] = []
+    reloads = _reloads(scenario, outcome)
     by_key: defaultdict[str, list[Call]] = defaultdict(list)
     for call in outcome.history.calls:
-        by_key[call.operation.key].append(call)
+        by_key[call.key].append(call)
     for key, calls in by_key.items():
-        found += _check_counter(key, calls) if calls[0].operation.is_counter else _Key(key, calls).check()
+        if calls[0].operation.is_counter:
+            found += _check_counter(key, calls)
+        else:
+            found += _Key(key, calls, reloads).check()
     found += _check_deadlines(scenario, outcome.history.calls)
     found += _check_pools(outcome)
     found += _check_end(scenario, outcome)
     return found
 
 
-class _Key:
-    """The calls of one key."""
+def _reloads(scenario: Scenario, outcome: Outcome) -> dict[str, list[float]]:
+    """The times, by router, from which other servers may own a key."""
+    reloads: defaultdict[str, list[float]] = defaultdict(list)
+    for fault in scenario.faults:
+        if fault.kind == "reload":
+            begins_at = outcome.begun_at + fault.at_s
+            reloads[fault.target] += (begins_at, begins_at + fault.for_s)
+    return reloads
 
-    def __init__(self, key: str, calls: list[Call]) -> None:
+
+class _Key:
+    """The calls of one key. `reloads` are the times of other configurations, by router."""
+
+    def __init__(self, key: str, calls: list[Call], reloads: Mapping[str, list[float]]) -> None:
         self.key = key
+        self.reloads = reloads
         self.calls = calls
         self.writes = {call.operation.number: call for call in calls if call.kind in WRITES}
         # Calls after which no earlier value may be read, by router, in the order of their ends.
@@ -99,8 +116,15 @@ class _Key:
         if before == 0:
             return
         later = self._latest[read.router][before - 1]
-        # Another router's write may be late at a server that only that router knows to be behind.
-        if later is not write and later.begun_at > write.ended_at and write.router == read.router:
+        if later is write or later.begun_at <= write.ended_at:
+            return
+        # Another router's write may be late at a server that only that router knows to be behind. A key may
+        # move with a configuration, and back: docs/operations.md, "A reload does not move values".
+        has_moved = any(
+            write.begun_at - RELOAD_MAX_S < time < later.ended_at
+            for time in self.reloads.get(read.router, ())
+        )
+        if write.router == read.router and not has_moved:
             yield Violation(
                 "stale value",
                 f"{self.key} read with the value of #{write.operation.number} after {later.kind} "
@@ -167,8 +191,8 @@ def _check_deadlines(scenario: Scenario, calls: Iterable[Call]) -> Iterator[Viol
     limit_s = max(pool.deadline_s for pool in scenario.plan.pools) + DEADLINE_SLACK_S
     for call in calls:
         if call.ended_at - call.begun_at > limit_s:
-            text = f"{call.kind} {call.operation.key} took {call.ended_at - call.begun_at:.3f} s"
-            yield Violation("late answer", text, call.operation.key, (call,))
+            text = f"{call.kind} {call.key} took {call.ended_at - call.begun_at:.3f} s"
+            yield Violation("late answer", text, call.key, (call,))
 
 
 def _check_pools(outcome: Outcome) -> Iterator[Violation]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from pymemcache.exceptions import MemcacheError
 
@@ -14,8 +14,12 @@ from .history import Call, Operation, Result, write_value
 
 __all__ = ("EmbeddedSender", "ProtocolSender", "Sender", "SimulatedClient")
 
+T = TypeVar("T")
+
 # Result, value, token.
 Answer = tuple[Result, bytes, int]
+# By key, for a command on several keys.
+Answers = dict[str, Answer]
 
 NOTHING = b""
 
@@ -24,6 +28,8 @@ class Sender(Protocol):
     """Sends one command and returns its answer; raises an exception if it failed."""
 
     async def send(self, kind: str, operation: Operation, token: int = 0) -> Answer: ...
+
+    async def get_many(self, operation: Operation) -> Answers: ...
 
     def close(self) -> None:
         """Closes the client's own connection, if it has one."""
@@ -62,6 +68,10 @@ class EmbeddedSender:
             return Result.OK if is_there else Result.MISS, NOTHING, 0
         store = {"set": client.set, "add": client.add, "replace": client.replace}[kind]
         return _done(await store(key, value, operation.ttl_s, noreply=False)), NOTHING, 0
+
+    async def get_many(self, operation: Operation) -> Answers:
+        found = await self._client().get_many(operation.keys)
+        return {key: _found(found.get(key), 0) for key in operation.keys}
 
     def close(self) -> None:
         """The connections are the process's."""
@@ -110,9 +120,16 @@ class ProtocolSender:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, kind: str, operation: Operation, token: int = 0) -> Answer:
+        return await self._limited(self._send(kind, operation, token))
+
+    async def get_many(self, operation: Operation) -> Answers:
+        return await self._limited(self._get_many(operation))
+
+    async def _limited(self, sending: Awaitable[T]) -> T:
         try:
-            return await asyncio.wait_for(self._send(kind, operation, token), self._timeout_s)
+            return await asyncio.wait_for(sending, self._timeout_s)
         except BaseException:
+            # A late reply must not be taken for the next command's.
             self.close()
             raise
 
@@ -121,14 +138,30 @@ class ProtocolSender:
             self._streams[1].transport.abort()
             self._streams = None
 
-    async def _send(self, kind: str, operation: Operation, token: int) -> Answer:
+    async def _written(self, request: bytes) -> asyncio.StreamReader:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
-        writer.write(self._request(kind, operation, token))
+        writer.write(request)
+        return reader
+
+    async def _get_many(self, operation: Operation) -> Answers:
+        reader = await self._written(b"get %b\r\n" % " ".join(operation.keys).encode())
+        answers: Answers = dict.fromkeys(operation.keys, (Result.MISS, NOTHING, 0))
+        while (line := await reader.readline()) != b"END\r\n":
+            key, answer = await self._value(reader, line, operation)
+            answers[key] = answer
+        return answers
+
+    async def _send(self, kind: str, operation: Operation, token: int) -> Answer:
+        reader = await self._written(self._request(kind, operation, token))
         line = (await reader.readline()).removesuffix(b"\r\n")
         if line.startswith(b"VALUE ") and kind in ("get", "gets", "gat"):
-            return await self._value(reader, line, operation)
+            _, answer = await self._value(reader, line, operation)
+            end = await reader.readline()
+            if end != b"END\r\n":
+                raise ProtocolError(f"{end!r} follows the value")
+            return answer
         if kind == "incr" and line.isdigit():
             return Result.OK, line, 0
         result = _RESULTS.get(line)
@@ -136,15 +169,16 @@ class ProtocolSender:
             raise ProtocolError(line.decode("latin-1") or "the proxy closed the connection")
         return result, NOTHING, token
 
-    async def _value(self, reader: asyncio.StreamReader, line: bytes, operation: Operation) -> Answer:
+    async def _value(
+        self, reader: asyncio.StreamReader, line: bytes, operation: Operation
+    ) -> tuple[str, Answer]:
+        if not line.startswith(b"VALUE "):
+            raise ProtocolError(line.decode("latin-1").strip() or "the proxy closed the connection")
         _, key, _, size, *token = line.split()
-        if key != operation.key.encode():
+        if key.decode() not in operation.keys:
             raise ProtocolError(f"the value is of the key {key.decode('latin-1')}")
         value = (await reader.readexactly(int(size) + 2))[:-2]
-        end = await reader.readline()
-        if end != b"END\r\n":
-            raise ProtocolError(f"{end!r} follows the value")
-        return Result.OK, value, int(token[0]) if token else 0
+        return key.decode(), (Result.OK, value, int(token[0]) if token else 0)
 
     def _request(self, kind: str, operation: Operation, token: int) -> bytes:
         key, ttl_s = operation.key.encode(), operation.ttl_s
@@ -195,18 +229,38 @@ class SimulatedClient:
             await self._call("cas", operation, seen.token, seen.begun_at)
 
     async def _call(self, kind: str, operation: Operation, token: int = 0, seen_at: float = 0.0) -> Call:
+        """Sends one command. Returns its call; of several keys, the last one's."""
         begun_at = self._time()
+        failed: Answer = Result.FAILED, NOTHING, token
+        answers: Answers = dict.fromkeys(operation.keys, failed)
         what = ""
         try:
-            result, value, token = await self._sender.send(kind, operation, token)
+            answers |= await asyncio.wait_for(
+                self._answers(kind, operation, token), operation.limit_s or None
+            )
         except FAILURES as error:
-            result, value = Result.FAILED, NOTHING
             what = f"{type(error).__name__}: {error}"
-        call = Call(
-            operation, kind, self._router, begun_at, self._time(), result, value, token, seen_at, what
-        )
-        self._on_call(call)
+        for key, (result, value, given) in answers.items():
+            call = Call(
+                operation,
+                kind,
+                key,
+                self._router,
+                begun_at,
+                self._time(),
+                result,
+                value,
+                given,
+                seen_at,
+                what,
+            )
+            self._on_call(call)
         return call
+
+    async def _answers(self, kind: str, operation: Operation, token: int) -> Answers:
+        if kind == "get_many":
+            return await self._sender.get_many(operation)
+        return {operation.key: await self._sender.send(kind, operation, token)}
 
 
 # asyncio's TimeoutError is another class than the builtin one until Python 3.11.

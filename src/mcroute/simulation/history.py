@@ -17,8 +17,10 @@ COUNTER = "count"
 class Operation:
     """A command that one client sends. `number` is unique; the client waits until `at_s` of its run.
 
-    `kind` is the name of a method of the client: get, gets, set, add, replace, delete, cas, incr, touch or
-    gat. A cas reads the key with gets first. `ttl_s` is the lifetime of what it stores; 0 is for ever.
+    `kind` is the name of a method of the client: get, get_many, gets, set, add, replace, delete, cas, incr,
+    touch or gat. A cas reads the key with gets first. A get_many also reads `more_keys`, and is one call for
+    each key. `ttl_s` is the lifetime of what it stores; 0 is for ever. The client gives up after `limit_s`,
+    unless that is 0.
     """
 
     number: int
@@ -27,6 +29,12 @@ class Operation:
     kind: str
     key: str
     ttl_s: int = 0
+    more_keys: tuple[str, ...] = ()
+    limit_s: float = 0.0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key, *self.more_keys)
 
     @property
     def is_counter(self) -> bool:
@@ -45,7 +53,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One command, from the time of sending to the time of the answer, in seconds.
+    """One command on one key, from the time of sending to the time of the answer, in seconds.
 
     `value` is what the command returned, empty if nothing. `token` is the CAS token of a gets, or the one
     that a cas used; `seen_at` is the time when its gets was sent. `what` is the text of an error.
@@ -53,6 +61,7 @@ class Call:
 
     operation: Operation
     kind: str
+    key: str
     router: str
     begun_at: float
     ended_at: float
@@ -67,7 +76,7 @@ class Call:
         told = " ".join(filter(None, (self.value[:40].decode("latin-1"), self.what)))
         return (
             f"{self.router} client {self.operation.client}: #{self.operation.number} {self.kind} "
-            f"{self.operation.key} -> {self.result.value} {told} ({took_ms:.3f} ms)"
+            f"{self.key} -> {self.result.value} {told} ({took_ms:.3f} ms)"
         )
 
 

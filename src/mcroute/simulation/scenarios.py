@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from ..policy import Plan, Pool, Replicate, Server, compile_plan
+from ..policy import Plan, Pool, PoolRoute, Replicate, Server, compile_plan
 from ..policy.routes import ReadMode, WriteMode
 from .faults import FAULTS, Fault
 from .history import COUNTER, Operation
@@ -15,8 +15,8 @@ __all__ = ("scenario_of",)
 
 # Commands by how often they come, reads first.
 MIX = (
-    ("get", 55), ("gets", 3), ("gat", 2), ("set", 20), ("add", 4), ("replace", 2), ("delete", 7), ("cas", 4),
-    ("touch", 1),
+    ("get", 50), ("get_many", 5), ("gets", 3), ("gat", 2), ("set", 20), ("add", 4), ("replace", 2),
+    ("delete", 7), ("cas", 4), ("touch", 1),
 )  # fmt: skip
 WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
 READS: tuple[ReadMode, ...] = ("first", "first", "random")
@@ -31,7 +31,7 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     rng = Random(seed)
     count = rng.randint(2, 6)
     servers = [Server(f"cache-{n + 1}", f"cache-{n + 1}.test", SERVER_PORT) for n in range(count)]
-    copies = rng.randint(2, min(3, count))
+    copies = rng.choice((1, 2, 2, 2, min(3, count)))
     write, read = rng.choice(WRITES), rng.choice(READS)
     plan = _plan(servers, copies, write, read)
     proxies, embedded = rng.choice(((1, 0), (1, 0), (2, 0), (0, 1), (1, 1)))
@@ -59,7 +59,7 @@ def _plan(servers: list[Server], copies: int, write: WriteMode, read: ReadMode) 
     pool = Pool(
         "main", tuple(servers), deadline_s=DEADLINE_S, reply_timeout_s=REPLY_TIMEOUT_S, connect_timeout_s=0.2
     )
-    return compile_plan(Replicate(pool, copies, write, read))
+    return compile_plan(Replicate(pool, copies, write, read) if copies > 1 else PoolRoute(pool))
 
 
 def _operations(rng: Random, count: int, clients: int, span_s: float) -> list[Operation]:
@@ -79,7 +79,11 @@ def _operations(rng: Random, count: int, clients: int, span_s: float) -> list[Op
         ttl_s = rng.randint(1, 20) if lives else 0
         # A few keys get most of the requests.
         key = keys[min(int(rng.expovariate(3) * len(keys)), len(keys) - 1)]
-        operations.append(Operation(number, client, at_s, kind, key, ttl_s))
+        more = tuple(rng.sample(keys, min(len(keys), 4))) if kind == "get_many" else ()
+        # A few clients give up before the answer can have come.
+        limit_s = rng.uniform(0, 0.005) if rng.random() < 0.02 else 0.0
+        others = tuple(each for each in more if each != key)
+        operations.append(Operation(number, client, at_s, kind, key, ttl_s, others, limit_s))
     return operations
 
 

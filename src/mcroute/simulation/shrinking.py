@@ -91,7 +91,7 @@ def _without_other_keys(shrunk: Shrunk) -> Iterator[Scenario]:
     keys = {violation.key for violation in shrunk.violations[:1]} - {""}
     if keys:
         scenario = shrunk.scenario
-        yield replace(scenario, operations=tuple(op for op in scenario.operations if op.key in keys))
+        yield replace(scenario, operations=tuple(op for op in scenario.operations if keys & {*op.keys}))
 
 
 def _smaller(present: Callable[[], Sequence[T]]) -> Iterator[tuple[T, ...]]:

@@ -36,4 +36,4 @@ def _lines(scenario: Scenario, outcome: Outcome, violation: Violation) -> Iterat
 def _belongs(entry: Call | Event, violation: Violation) -> bool:
     if isinstance(entry, Event):
         return True
-    return not violation.key or entry.operation.key == violation.key
+    return not violation.key or entry.key == violation.key
