@@ -29,6 +29,19 @@ DAY = 86400
 KNOWN = Process(pid=10, uptime=1000, alive_at=500.0)
 
 
+def test_a_restart_with_its_items_continues_the_uptime() -> None:
+    """The option -e; without it the process is another one that began at the same time."""
+    for uptime, keeps_items, kin in (
+        (1060, True, Kinship.RESTARTED),
+        (1060 + SLACK_S, True, Kinship.RESTARTED),
+        (1060 + 2 * SLACK_S, True, Kinship.FOREIGN),
+        (900, True, Kinship.FOREIGN),
+        (1060, False, Kinship.FOREIGN),
+    ):
+        stats = ServerStats(pid=11, uptime=int(uptime), keeps_items=keeps_items)
+        assert kinship(KNOWN, Seen(stats, 560.0, 560.0)) is kin
+
+
 def seen(pid, uptime, at):
     return Seen(ServerStats(pid=pid, uptime=uptime), at, at)
 

@@ -20,6 +20,7 @@ __all__ = ("FlushSettings", "FlushStep", "Flushing", "ServerStats", "is_flushed_
 PASSES = 3
 # In these versions flush_all compares CAS ids, which a bump does not change.
 EXACT_FROM, EXACT_BEFORE = (1, 4, 23), (1, 6, 25)
+NO_FILE = b"(null)"
 NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -34,6 +35,7 @@ class ServerStats:
     items: int | None = None  # linked items, flushed or not
     passes: int | None = None  # of its LRU maintainer: `lru_maintainer_juggles`; None if it has none
     has_cas: bool = False
+    keeps_items: bool = False  # over a restart: the option -e
 
     @classmethod
     def of(cls, stats: Mapping[bytes, bytes], settings: Mapping[bytes, bytes] = NOTHING) -> ServerStats:
@@ -45,6 +47,7 @@ class ServerStats:
             items=_number(stats, b"curr_items"),
             passes=_number(stats, b"lru_maintainer_juggles"),
             has_cas=settings.get(b"cas_enabled") == b"yes",
+            keeps_items=settings.get(b"memory_file", NO_FILE) != NO_FILE,
         )
 
     @property

@@ -2,7 +2,8 @@
 
 A process is identified by the pid and uptime in its `stats`. Only uptimes are compared with elapsed time
 here, never wall clocks. A foreign process was already running while the known one was seen alive: it is
-no restart of the known one, and its items belong to somebody else.
+no restart of the known one, and its items belong to somebody else. One with -e continues the uptime of the
+process whose items it keeps, so it has another pid and the known one's start.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def kinship(known: Process | None, seen: Seen) -> Kinship:
     # Processes in containers share a pid. An uptime may stand still for a while, when a machine migrates.
     if stats.pid == known.pid and -SLACK_S <= stats.uptime - known.uptime <= since + slack:
         return Kinship.SAME
+    if stats.keeps_items and abs(stats.uptime - known.uptime - since) <= slack:
+        return Kinship.RESTARTED
     return Kinship.RESTARTED if stats.uptime <= since + slack else Kinship.FOREIGN
 
 

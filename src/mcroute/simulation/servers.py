@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..testing.profiles import NEWEST, Limits
 from .environment import EPOCH_S
 
 __all__ = ("HostClock", "ServerOptions")
 
+# With -e, since a host may restart its memcached with the items.
+WARM = Limits(memory_file="/dev/shm/memcached")
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The memcached of every host: its release, from 1.6.18 on, and its limits."""
+    """The memcached of every host: its release, from 1.6.18 on, and its limits, by default with -e."""
 
     version: str = NEWEST
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = WARM
 
 
 class HostClock:

@@ -64,7 +64,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The options of a memcached that bound it: -m, -I, -o slab_chunk_max, -M and -c; sizes in bytes.
+    """The options of a memcached that bound it: -m, -I, -o slab_chunk_max, -M and -c, and -e; sizes in bytes.
 
     Raises ValueError where memcached refuses to start.
     """
@@ -74,6 +74,7 @@ class Limits:
     chunk_size: int = MIB // 2
     evicts: bool = True  # False: -M
     connections: int = 1024
+    memory_file: str = ""  # -e
 
     def __post_init__(self) -> None:
         if not 1024 <= self.item_size <= self.memory // 2:

@@ -66,7 +66,7 @@ class AsyncioControl:
         reader, writer = await self._connect(server)
         try:
             await _greet(server, reader, writer)
-            return await _introduced(server, reader, writer)
+            return await _look(server, reader, writer)
         finally:
             writer.transport.abort()
 
@@ -101,7 +101,7 @@ class AsyncioControl:
         """
         reader, writer = await self._connect(server)
         try:
-            if not allows(await _introduced(server, reader, writer)):
+            if not allows(await _look(server, reader, writer)):
                 raise OtherProcess("it is another memcached than before")
             commands = [b"flush_all %d\r\n" % delay_s] if delay_s else []
             for command in (*commands, b"flush_all\r\n"):
@@ -126,7 +126,7 @@ class AsyncioControl:
         """
         reader, writer = await self._connect(server)
         try:
-            if not allows(await _introduced(server, reader, writer)):
+            if not allows(await _look(server, reader, writer)):
                 raise OtherProcess("it is another memcached than before")
             while requests := take():
                 writer.write(b"".join(requests))
@@ -240,22 +240,15 @@ async def _greet(server: Server, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 async def _look(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ServerStats:
+    """The server's `stats` and settings, as far as it has them."""
     try:
         rows = await _stats(server, reader, writer, b"")
-        settings = await _stats(server, reader, writer, b"settings")
     except RemoteProtocolError:
         return ServerStats()
-    return ServerStats.of(rows, settings)
-
-
-async def _introduced(
-    server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> ServerStats:
-    """The server's `stats`, empty if it has none."""
     try:
-        return ServerStats.of(await _stats(server, reader, writer, b""))
+        return ServerStats.of(rows, await _stats(server, reader, writer, b"settings"))
     except RemoteProtocolError:
-        return ServerStats()
+        return ServerStats.of(rows)
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
