@@ -6,13 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from mcroute.drivers.asyncio.control import AsyncioControl
-from mcroute.policy import Server, ServerStats
 from mcroute.simulation.campaign import run_seeds
 from mcroute.simulation.checker import violations
 from mcroute.simulation.faults import FAULTS, Fault
@@ -20,6 +18,8 @@ from mcroute.simulation.scenarios import scenario_of
 from mcroute.simulation.shrinking import shrink
 from mcroute.simulation.story import story_of
 from mcroute.simulation.world import run
+
+from .worlds import look_instead, take_only
 
 DIGEST = """
 import hashlib, sys
@@ -66,34 +66,14 @@ def test_every_kind_of_fault_begins_and_ends(kind: str) -> None:
     assert len(begun) == 6
 
 
-async def _no_flush(
-    self: AsyncioControl,
-    server: Server,
-    delay_s: int = 0,
-    allows: Callable[[ServerStats], bool] = lambda stats: True,
-) -> ServerStats:
-    return await self.look(server)
-
-
-async def _no_delete(
-    self: AsyncioControl,
-    server: Server,
-    take: Callable[[], Sequence[bytes]],
-    allows: Callable[[ServerStats], bool],
-) -> None:
-    if allows(await self.look(server)):
-        while take():
-            """The keys count as deleted."""
-
-
 def test_servers_that_miss_their_flush_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AsyncioControl, "flush", _no_flush)
+    monkeypatch.setattr(AsyncioControl, "flush", look_instead)
     assert any("stale value" in result.laws for result in run_seeds(range(40), operations=500, jobs=1).failed)
 
 
 def test_a_bug_is_found_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers return without the replay of their journals."""
-    monkeypatch.setattr(AsyncioControl, "delete", _no_delete)
+    monkeypatch.setattr(AsyncioControl, "delete", take_only)
     campaign = run_seeds(range(40), operations=500, jobs=1)
     assert campaign.failed
     result = campaign.failed[0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, TypeVar
 
+from mcroute.drivers.asyncio.control import AsyncioControl
+from mcroute.policy import Server, ServerStats
 from mcroute.simulation.loop import SimulationLoop
 from mcroute.simulation.machines import Machine
 from mcroute.simulation.network import Network
@@ -60,3 +62,23 @@ def on_a_machine(main: Callable[[SimulationLoop, Network], Coroutine[Any, Any, T
     result = loop.run(top())
     assert not loop.failures
     return result
+
+
+# ---- bugs on purpose ----
+
+
+async def look_instead(self: AsyncioControl, server: Server, *args: object, **options: object) -> ServerStats:
+    """For `AsyncioControl.flush`: nothing is flushed."""
+    return await self.look(server)
+
+
+async def take_only(
+    self: AsyncioControl,
+    server: Server,
+    take: Callable[[], Sequence[bytes]],
+    allows: Callable[[ServerStats], bool],
+) -> None:
+    """For `AsyncioControl.delete`: keys count as deleted, and are not."""
+    if allows(await self.look(server)):
+        while take():
+            """Taken."""

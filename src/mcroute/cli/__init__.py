@@ -1,4 +1,4 @@
-"""The command line: `mcroute check`, `explain`, `ring`, `proxy`, `demo`. Most commands need extras.
+"""The command line: `mcroute check`, `explain`, `ring`, `simulate`, `proxy`, `demo`. Most need extras.
 
 `mcroute --help` and `mcroute --version` need none.
 """

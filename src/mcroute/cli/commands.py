@@ -19,6 +19,7 @@ from ..policy import explain as explain_key
 from ..policy.nodes import COMMAND_GROUPS, Ask
 from .loading import load
 from .ring.commands import ring
+from .simulation.commands import simulate
 from .summaries import COMMANDS
 
 KEY_MAX = 250  # bytes, memcached's limit
@@ -55,6 +56,7 @@ def mcroute() -> None:
 
 
 mcroute.add_command(ring)
+mcroute.add_command(simulate)
 
 
 @mcroute.command(short_help=COMMANDS["check"])

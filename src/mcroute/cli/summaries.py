@@ -6,4 +6,5 @@ COMMANDS = {
     "explain": "Show the servers that a request goes to, in order.",
     "proxy": "Run the proxy configured by CONFIG.",
     "ring": "Show where keys are placed, and what a change moves.",
+    "simulate": "Show what a fault does to CONFIG, on a simulated network.",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Replicate, Route
 from ..policy.servers import Pool, Server, host_and_port, split_address
 from ..policy.supervisor_settings import SupervisorSettings
+from .files import parse_toml, read_text
 from .schema import (
     COMMAND_KINDS,
     HEALTH,
@@ -35,11 +35,6 @@ from .schema import (
     placement_options,
 )
 from .values import array_of, inside, placed, read_options, suggest, table_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ("Config", "ProxySettings", "load_config", "parse_config")
 
@@ -105,20 +100,17 @@ class Config:
                 continue
             where = endpoint if isinstance(endpoint, str) else host_and_port(*endpoint)
             raise ConfigError(
-                self._place_of(second),
-                f"{second} and {first} ({self._place_of(first)}) are one server, at {where}: leave one of "
+                self.place_of(second),
+                f"{second} and {first} ({self.place_of(first)}) are one server, at {where}: leave one of "
                 "them out, or give both one name if they are in two pools",
             )
 
-    def _place_of(self, name: str) -> str:
+    def place_of(self, name: str) -> str:
+        """The place of a server of this name in the file, as in `pools.main.servers[2]`."""
         pools = (pool for pool in self.pools if any(server.name == name for server in pool.servers))
         pool = next(pools)
         index = next(i for i, server in enumerate(pool.servers) if server.name == name)
         return f"{inside('pools', pool.name)}.servers[{index}]"
-
-
-# The first bytes of a UTF-16 file, in either byte order.
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -126,18 +118,7 @@ def load_config(path: str | os.PathLike[str]) -> Config:
 
     Raises ConfigError, whose place begins with the path, for a file that cannot be read or has a mistake.
     """
-    place = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except OSError as error:
-        raise ConfigError(place, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        hint = "; save it as UTF-8 instead of UTF-16" if error.object[:2] in _UTF16_MARKS else ""
-        raise ConfigError(
-            place, f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}{hint}"
-        ) from None
-    return parse_config(text, place)
+    return parse_config(read_text(path), os.fspath(path))
 
 
 def parse_config(text: str, place: str = "") -> Config:
@@ -145,19 +126,7 @@ def parse_config(text: str, place: str = "") -> Config:
 
     Raises ConfigError, whose place is the option as in `pools.main.servers[2]`.
     """
-    try:
-        # Some editors write a byte order mark.
-        raw = tomllib.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:
-        # The parser also lets errors of int() and of the stack pass.
-        raise ConfigError(place, f"is not TOML: {error}") from None
-    try:
-        return _config(raw)
-    except RecursionError:
-        raise ConfigError(place, "is nested too deeply") from None
-    except ConfigError as error:
-        where = ": ".join(part for part in (place, error.place) if part)
-        raise ConfigError(where, error.message) from None
+    return parse_toml(text, place, _config)
 
 
 def _config(raw: dict[str, Any]) -> Config:

@@ -206,7 +206,7 @@ class SimulatedClient:
     def __init__(
         self, router: str, sender: Sender, time: Callable[[], float], on_call: Callable[[Call], None]
     ) -> None:
-        self._router = router
+        self.router = router
         self._sender = sender
         self._time = time
         self._on_call = on_call
@@ -218,18 +218,22 @@ class SimulatedClient:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             await self._run(operation)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the client's own connection, if it has one."""
         self._sender.close()
 
     async def _run(self, operation: Operation) -> None:
         if operation.kind != "cas":
-            await self._call(operation.kind, operation)
+            await self.call(operation.kind, operation)
             return
-        seen = await self._call("gets", operation)
+        seen = await self.call("gets", operation)
         if seen.result is Result.OK:
-            await self._call("cas", operation, seen.token, seen.begun_at)
+            await self.call("cas", operation, seen.token, seen.begun_at)
 
-    async def _call(self, kind: str, operation: Operation, token: int = 0, seen_at: float = 0.0) -> Call:
-        """Sends one command. Returns its call; of several keys, the last one's."""
+    async def call(self, kind: str, operation: Operation, token: int = 0, seen_at: float = 0.0) -> Call:
+        """Sends one command; a failure is a result. Returns its call; of several keys, the last one's."""
         begun_at = self._time()
         failed: Answer = Result.FAILED, NOTHING, token
         answers: Answers = dict.fromkeys(operation.keys, failed)
@@ -245,7 +249,7 @@ class SimulatedClient:
                 operation,
                 kind,
                 key,
-                self._router,
+                self.router,
                 begun_at,
                 self._time(),
                 result,

@@ -8,6 +8,7 @@ from random import Random
 from typing import Protocol
 
 from ..policy import Plan
+from .fleet import Fleet
 from .hosts import Host, Side, Tampering
 from .loop import SimulationLoop
 from .network import Network
@@ -18,19 +19,13 @@ __all__ = ("FAULTS", "Fault", "Kind")
 
 
 class World(Protocol):
-    """What faults change: hosts and routers by name, and the network. `rng` draws which replies suffer."""
+    """What faults change: servers, routers by name, and the network. `rng` draws which replies suffer."""
 
     rng: Random
     loop: SimulationLoop
     network: Network
-    hosts: dict[str, Host]
+    fleet: Fleet
     routers: dict[str, Router]
-
-    def move(self, server: str) -> None:
-        """Ends the server, and starts an empty one at another address of its name."""
-
-    def name_of(self, server: str) -> str:
-        """The host name of a server; empty if it is configured by an address."""
 
     def other_plan(self, number: int) -> Plan:
         """One of the plans for reloads, by any number."""
@@ -62,8 +57,8 @@ Act = Callable[[World, Fault], None]
 class Kind:
     """A kind of fault: its text, and functions that begin it and end it.
 
-    `amount` is its default. `loses_items`: afterwards the server has none of its items. `of_routers`: the
-    target is a router.
+    `amount` is its default, `least` and `most` are its bounds; a kind with a default of 0 has no amount.
+    `loses_items`: afterwards the server has none of its items. `of_routers`: the target is a router.
     """
 
     text: str
@@ -72,10 +67,16 @@ class Kind:
     amount: float = 0.0
     loses_items: bool = False
     of_routers: bool = False
+    least: float = 0.0
+    most: float = float("inf")
+
+    @property
+    def has_amount(self) -> bool:
+        return self.amount != 0
 
 
 def _host(world: World, fault: Fault) -> Host:
-    return world.hosts[fault.target]
+    return world.fleet.hosts[fault.target]
 
 
 def _on_host(act: Callable[[Host], object]) -> Act:
@@ -285,21 +286,21 @@ def _jump(world: World, fault: Fault) -> None:
 
 
 def _move(world: World, fault: Fault) -> None:
-    world.move(fault.target)
+    world.fleet.move(fault.target)
 
 
 def _forget_name(world: World, fault: Fault) -> None:
-    world.network.names.pop(world.name_of(fault.target), None)
+    world.network.names.pop(world.fleet.name_of(fault.target), None)
     _host(world, fault).reset_connections()
 
 
 def _silence_name(world: World, fault: Fault) -> None:
-    world.network.silent_names.add(world.name_of(fault.target))
+    world.network.silent_names.add(world.fleet.name_of(fault.target))
     _host(world, fault).reset_connections()
 
 
 def _know_name(world: World, fault: Fault) -> None:
-    name = world.name_of(fault.target)
+    name = world.fleet.name_of(fault.target)
     world.network.silent_names.discard(name)
     world.network.names[name] = (_host(world, fault).end[0],)
 
@@ -324,6 +325,11 @@ def _reinstall(world: World, fault: Fault) -> None:
     router.reload(router.plan)
 
 
+def _of_replies(text: str, make: Callable[[Random, float], Tampering]) -> Kind:
+    """A kind that changes this share of the replies."""
+    return Kind(text, _tamper(make), _honest, 0.05, most=1)
+
+
 _BOTH = "inbound", "outbound"
 _KILL = _on_host(Host.kill), _restart(False)
 _POWER = _on_host(Host.vanish), _restart(False)
@@ -338,13 +344,13 @@ FAULTS: dict[str, Kind] = {
     "kill-warm": Kind("the process is killed, and returns with its items", _KILL[0], _restart(True)),
     "power": Kind("the machine vanishes without a word, and returns empty", *_POWER, loses_items=True),
     "stop": Kind("the process is stopped (SIGSTOP), and continues", *_STOP),
-    "flap": Kind("killed and restarted each `amount` s", *_FLAP, 0.4, loses_items=True),
-    "flap-stop": Kind("stopped and continued each `amount` s", *_FLAP_STOP, 0.4),
+    "flap": Kind("killed and restarted each `amount` s", *_FLAP, 0.4, loses_items=True, least=0.01),
+    "flap-stop": Kind("stopped and continued each `amount` s", *_FLAP_STOP, 0.4, least=0.01),
     "foreign": Kind("another service answers at the address", _reuse_port, _end_reuse, loses_items=True),
     "full": Kind("stores fail for want of memory (-M)", _fill_memory, _free_memory),
     "limit": Kind("at most `amount` clients, others get an error", _limit(True), _no_limit, 2),
     "limit-silent": Kind("at most `amount` clients, others wait", _limit(False), _no_limit, 2),
-    "clock": Kind("the date of the server's host jumps by `amount` s", _jump, _nothing, 3600),
+    "clock": Kind("the date of the server's host jumps by `amount` s", _jump, _nothing, 3600, least=-1e9),
     # ---- time ----
     "slow": Kind("each turn takes longer by `amount` s", _slow(lambda s: Latency(s, s)), _quick, 0.02),
     "jitter": Kind("each turn takes up to `amount` s longer", _slow(lambda s: Latency(0, s)), _quick, 0.1),
@@ -353,14 +359,14 @@ FAULTS: dict[str, Kind] = {
     "cut-requests": Kind("nothing reaches the server", _cut("inbound"), _heal("inbound")),
     "cut-replies": Kind("nothing from the server arrives", _cut("outbound"), _heal("outbound")),
     "partition": Kind("nothing arrives either way", _cut(*_BOTH), _heal(*_BOTH)),
-    "loss": Kind("this share of segments is lost once", _lose_segments, _lose_none, 0.05),
+    "loss": Kind("this share of segments is lost once", _lose_segments, _lose_none, 0.05, most=1),
     "accept-close": Kind("connections are accepted and closed", _close_at_once(True), _close_at_once(False)),
     # ---- replies ----
-    "reset": Kind("connections are reset within a reply", _tamper(_some(_reset_within)), _honest, 0.05),
-    "truncate": Kind("replies end early, and nothing follows", _tamper(_some(_truncate)), _honest, 0.05),
-    "garbage": Kind("replies are random bytes", _tamper(_some(_garble)), _honest, 0.05),
-    "duplicate": Kind("replies come twice", _tamper(_some(_duplicate)), _honest, 0.05),
-    "swap": Kind("replies come in another order", _tamper(_Swapper), _honest, 0.05),
+    "reset": _of_replies("connections are reset within a reply", _some(_reset_within)),
+    "truncate": _of_replies("replies end early, and nothing follows", _some(_truncate)),
+    "garbage": _of_replies("replies are random bytes", _some(_garble)),
+    "duplicate": _of_replies("replies come twice", _some(_duplicate)),
+    "swap": _of_replies("replies come in another order", _Swapper),
     # ---- names ----
     "move": Kind("its name leads to an empty server elsewhere", _move, _nothing, loses_items=True),
     "name-unknown": Kind("its name cannot be resolved", _forget_name, _know_name),

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from ..client.on_asyncio import Client
-from ..policy import Plan, State, SupervisorSettings
+from ..policy import Limits, Plan, State, SupervisorSettings
 from ..proxy.on_asyncio import Proxy
 from ..proxy.state_file import StateFile
 from ..runtime.supervision import Supervision
@@ -118,8 +118,9 @@ class Router:
 class ProxyRouter(Router):
     """A proxy with a state file in `directory`. Its clients are on machines of their own."""
 
-    def __init__(self, *args: Any, directory: str, **options: Any) -> None:
+    def __init__(self, *args: Any, directory: str, limits: Limits | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._limits = limits
         self._path = os.path.join(directory, f"{self.name}.state")
         self._proxy: Proxy | None = None
         self._state: StateFile | None = None
@@ -149,6 +150,7 @@ class ProxyRouter(Router):
             rng=self._seed(),
             state=self._state,
             settings=self.settings,
+            limits=self._limits,
             environment=environment(self._loop.network),
         )
         await self._proxy.start(self.host, PORT)

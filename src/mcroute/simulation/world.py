@@ -6,23 +6,25 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
-from ..errors import ConfigError
-from ..policy import Cause, Plan, State, SupervisorSettings
+from ..policy import Cause, Limits, Plan, State, SupervisorSettings
+from .absences import Absence, Absences
 from .clients import SimulatedClient
 from .faults import FAULTS, Fault
+from .fleet import Fleet
 from .history import History, Operation
 from .hosts import Host
 from .loop import SimulationLoop
-from .machines import MACHINE
+from .machines import MACHINE, Machine
 from .network import Network
 from .routers import ClientRouter, ProxyRouter, Router
 from .servers import ServerOptions
-from .transports import End
+from .workload import Application, Served, Workload
 
 __all__ = ("Outcome", "Scenario", "World", "run")
 
@@ -30,6 +32,9 @@ log: logging.Logger = logging.getLogger("mcroute")
 
 # After the last fault, servers must be in service again within this time, in seconds.
 SETTLE_S = 90.0
+Progress = Callable[[float], None]
+# The addresses of the workload's clients are behind those of the operations' clients.
+FIRST_USER = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +43,17 @@ class Scenario:
 
     `plan` names the servers; each is a memcached with `server_options`. `other_plans` are those that reloads
     install for a while. `proxies` and `embedded` are the numbers of routers of each kind; client number c of
-    an operation belongs to router c modulo their number. `value_size` is in bytes.
+    an operation belongs to router c modulo their number. Beside the operations, or instead of them, runs the
+    `workload`. `limits` are those of the proxies. `value_size` is in bytes.
     """
 
     seed: int
     plan: Plan
-    operations: tuple[Operation, ...]
+    operations: tuple[Operation, ...] = ()
+    workload: Workload | None = None
     faults: tuple[Fault, ...] = ()
     settings: SupervisorSettings | None = None
+    limits: Limits | None = None
     proxies: int = 1
     embedded: int = 0
     other_plans: tuple[Plan, ...] = ()
@@ -71,7 +79,8 @@ class Outcome:
     """A run's result. `met` counts (kind of fault, state of its server when it began).
 
     `unsettled` names servers that were not in service at the end, with the router. `failures` are exceptions
-    that nothing has handled. Times are in seconds of the loop.
+    that nothing has handled. `served` are the requests of the workload in the order of their ends, and
+    `queries` the times of those of its database. Times are in seconds of the loop.
     """
 
     history: History
@@ -82,6 +91,22 @@ class Outcome:
     failures: list[str]
     ejections: list[Ejected]
     contents: dict[str, dict[bytes, bytes]]
+    absences: list[Absence] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+    queries: list[float] = field(default_factory=list)
+
+
+class _User:
+    """A client of the workload on its machine."""
+
+    def __init__(self, loop: SimulationLoop, number: int, machine: Machine, client: SimulatedClient) -> None:
+        self._loop = loop
+        self._number = number
+        self._machine = machine
+        self._client = client
+
+    def run(self, act: Callable[[int, SimulatedClient], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        return self._loop.on(self._machine, act(self._number, self._client))
 
 
 class World:
@@ -94,12 +119,9 @@ class World:
         self.loop: SimulationLoop = SimulationLoop.of(self.network)
         self.history: History = History()
         self.met: Counter[tuple[str, str]] = Counter()
-        self.hosts: dict[str, Host] = {}
-        self._names: dict[str, str] = {}
-        self._moves = 0
-        self._pids = 1000
-        for number, server in enumerate(scenario.plan.servers):
-            self._add_host(server.name, server.host, server.port, number)
+        self.fleet: Fleet = Fleet(self.network, scenario.server_options)
+        for plan in (scenario.plan, *scenario.other_plans):
+            self.fleet.add(plan.servers)
         self.routers: dict[str, Router] = {}
         for number in range(scenario.proxies):
             name, rng = f"proxy-{number + 1}", Random(self.rng.getrandbits(64))
@@ -111,6 +133,7 @@ class World:
                 rng,
                 scenario.settings,
                 directory=directory,
+                limits=scenario.limits,
             )
         for number in range(scenario.embedded):
             name, rng = f"client-{number + 1}", Random(self.rng.getrandbits(64))
@@ -118,38 +141,17 @@ class World:
                 self.loop, name, f"10.1.1.{number + 1}", scenario.plan, rng, scenario.settings
             )
         self.begun_at: float = 0.0
+        self._on_progress: Progress | None = None
         self._ejections: list[Ejected] = []
         self._unsettled: list[str] = []
+        self._absences = Absences(self.loop.time)
+        self._application: Application | None = None
+        if scenario.workload is not None:
+            self._application = Application(
+                scenario.workload, scenario.seed, self.loop.time, len(self.routers)
+            )
 
     # ---- servers ----
-
-    def _add_host(self, name: str, host: str, port: int, number: int) -> None:
-        if not host:
-            raise ConfigError(name, "a simulation has no unix sockets")
-        numeric = host
-        if not host.replace(".", "").isdigit():
-            numeric = f"10.0.{number // 250}.{number % 250 + 1}"
-            self._names[name] = host
-            self.network.names[host] = (numeric,)
-        self._put_host(name, (numeric, port))
-
-    def _put_host(self, name: str, end: End) -> None:
-        self._pids += 10
-        self.hosts[name] = Host(self.network, name, end, self.scenario.server_options, self._pids)
-
-    def name_of(self, server: str) -> str:
-        """The host name of a server; empty if it is configured by an address."""
-        return self._names.get(server, "")
-
-    def move(self, server: str) -> None:
-        """Ends the server, and starts an empty one at another address of its name."""
-        old = self.hosts[server]
-        old.kill()
-        self._moves += 1
-        numeric = f"10.3.{self._moves // 250}.{self._moves % 250 + 1}"
-        self._put_host(server, (numeric, old.end[1]))
-        if name := self.name_of(server):
-            self.network.names[name] = (numeric,)
 
     def other_plan(self, number: int) -> Plan:
         """One of the plans for reloads, by any number; the configured one if there is no other."""
@@ -158,7 +160,8 @@ class World:
 
     # ---- the run ----
 
-    def run(self) -> Outcome:
+    def run(self, on_progress: Progress | None = None) -> Outcome:
+        self._on_progress = on_progress
         with self._logged():
             self.loop.run(self._main())
         failures = [f"{message}: {error!r}" for message, error in self.loop.failures]
@@ -170,18 +173,30 @@ class World:
             self._unsettled,
             failures,
             self._ejections,
-            {name: _contents(host) for name, host in self.hosts.items()},
+            {name: _contents(host) for name, host in self.fleet.hosts.items()},
+            self._absences.found,
+            self._application.served if self._application else [],
+            self._application.database.queries if self._application else [],
         )
 
     async def _main(self) -> None:
+        self.begun_at = self.loop.time()
+        self._tell_progress()
         for router in self.routers.values():
             router.start()
         while not all(router.is_serving for router in self.routers.values()):
             await asyncio.sleep(0.01)
+        application, users = self._application, list(self._users())
+        if application is not None:
+            await asyncio.gather(*(user.run(application.fill) for user in users))
         self.begun_at = self.loop.time()
         for fault in self.scenario.faults:
             self.loop.call_at(self.begun_at + fault.at_s, self._begin_fault, fault)
-        await asyncio.gather(*self._start_clients())
+        tasks = list(self._start_clients())
+        if application is not None:
+            tasks += [user.run(application.serve) for user in users]
+            tasks.append(self.loop.create_task(application.arrive(self.begun_at)))
+        await asyncio.gather(*tasks)
         last = max((fault.at_s + fault.for_s for fault in self.scenario.faults), default=0.0)
         await asyncio.sleep(max(0.0, self.begun_at + last - self.loop.time()))
         await self._settle()
@@ -192,14 +207,29 @@ class World:
         operations: defaultdict[int, list[Operation]] = defaultdict(list)
         for operation in self.scenario.operations:
             operations[operation.client].append(operation)
-        routers = list(self.routers.values())
         for number, own in operations.items():
-            router = routers[number % len(routers)]
-            client = SimulatedClient(
-                router.name, router.sender(self.scenario.value_size), self.loop.time, self.history.add_call
-            )
-            machine = router.machine_of_client(number)
+            machine, client = self._client(number, number)
             yield self.loop.on(machine, client.run(own, self.begun_at))
+
+    def _client(self, number: int, address: int) -> tuple[Machine, SimulatedClient]:
+        """A client and its machine: of a router's process, or with an address of its own."""
+        routers = list(self.routers.values())
+        router = routers[number % len(routers)]
+        client = SimulatedClient(
+            router.name, router.sender(self.scenario.value_size), self.loop.time, self.history.add_call
+        )
+        return router.machine_of_client(address), client
+
+    def _users(self) -> Iterator[_User]:
+        """The clients of the workload."""
+        if self.scenario.workload is not None:
+            for number in range(self.scenario.workload.clients):
+                yield _User(self.loop, number, *self._client(number, FIRST_USER + number))
+
+    def _tell_progress(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self.loop.time() - self.begun_at)
+            self.loop.call_later(1.0, self._tell_progress)
 
     async def _settle(self) -> None:
         """Waits until every server is in service again."""
@@ -210,10 +240,10 @@ class World:
 
     def _out(self) -> list[str]:
         return [
-            f"{server} for {router.name}"
+            f"{server.name} for {router.name}"
             for router in self.routers.values()
-            for server in self.hosts
-            if router.state(server) is not State.UP
+            for server in self.scenario.plan.servers
+            if router.state(server.name) is not State.UP
         ]
 
     # ---- faults ----
@@ -238,15 +268,17 @@ class World:
 
     def _note(self, where: str, text: str) -> None:
         self.history.add_event(self.loop.time(), where, text)
-        if where in self.routers and " is out of service" in text:
+        if where in self.routers:
             # Not before all decisions of this moment are carried out.
-            self.loop.call_soon(self._note_ejection, self.routers[where])
+            self.loop.call_soon(self._absences.look, self.routers[where])
+            if " is out of service" in text:
+                self.loop.call_soon(self._note_ejection, self.routers[where])
 
     def _note_ejection(self, router: Router) -> None:
         supervision = router.supervision
         if supervision is not None:
             causes = frozenset(reason.cause for reason in supervision.supervisor.reasons().values())
-            serving = {server for server in self.hosts if router.state(server) is State.UP}
+            serving = {server for server in self.fleet.hosts if router.state(server) is State.UP}
             for pool in router.plan.named_pools:
                 up = sum(server.name in serving for server in pool.servers)
                 self._ejections.append(
@@ -285,7 +317,11 @@ class _ToHistory(logging.Handler):
         self._note(machine.name if machine else "", record.getMessage() + error)
 
 
-def run(scenario: Scenario) -> Outcome:
-    """Runs a scenario from its beginning."""
+def run(scenario: Scenario, on_progress: Progress | None = None) -> Outcome:
+    """Runs a scenario from its beginning.
+
+    `on_progress` gets the seconds since the routers or the first operations began, each second; an exception
+    that it raises ends the run.
+    """
     with tempfile.TemporaryDirectory(prefix="mcroute-simulation-") as directory:
-        return World(scenario, directory).run()
+        return World(scenario, directory).run(on_progress)

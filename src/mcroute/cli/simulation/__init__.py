@@ -1,0 +1,1 @@
+"""`mcroute simulate`: the configuration of a user in a fault, on a simulated network."""
