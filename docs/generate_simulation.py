@@ -1,9 +1,14 @@
 """Writes the tables of docs/simulation.md: the faults, and the options of fault scripts.
 
-Each is between `<!-- generated: NAME -->` and `<!-- end -->`.
+Each is between `<!-- generated: NAME -->` and `<!-- end -->`. As a script it also runs the commands of
+`<!-- run: COMMAND -->`, and inserts their outputs. `page` leaves these as they are: most changes of the policy
+change some of their times.
 """
 
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +18,7 @@ from mcroute.simulation.scripts import FAULT, MEMCACHED, WORKLOAD
 
 PAGE = Path(__file__).parent / "simulation.md"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+RUN = re.compile(r"(<!-- run: mcroute (.*?) -->\n```\n).*?(```\n<!-- end -->)", re.DOTALL)
 
 
 def page() -> str:
@@ -48,5 +54,12 @@ def default(option: Option) -> str:
     return f"`{option.example}`"
 
 
+def output(command: str) -> str:
+    """Of a command of mcroute, in the root of the repository."""
+    words = [sys.executable, "-m", "mcroute", *shlex.split(command)]
+    return subprocess.run(words, cwd=PAGE.parents[1], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8", newline="\n")
+    text = RUN.sub(lambda part: f"{part[1]}{output(part[2])}{part[3]}", page())
+    PAGE.write_text(text, encoding="utf-8", newline="\n")
