@@ -1,8 +1,8 @@
 """Writes the tables of docs/simulation.md: the faults, and the options of fault scripts.
 
 Each is between `<!-- generated: NAME -->` and `<!-- end -->`. As a script it also runs the commands of
-`<!-- run: COMMAND -->`, and inserts their outputs. `page` leaves these as they are: most changes of the policy
-change some of their times.
+`<!-- run: COMMAND -->`, and inserts their outputs. `page` leaves these as they are: most changes of the
+policy change some of their times.
 """
 
 import re
