@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcroute.config.schema import (
     COMMAND_KINDS,
+    DETECTION,
     HEALTH,
     LIMITS,
     PANIC,
@@ -76,6 +77,7 @@ def page() -> str:
         table(SERVER),
         PLACEMENT_NOTE,
         table(placement_options()),
+        *section("detection", DETECTION),
         *section("health", (*HEALTH, *PANIC)),
         *section("retry", RETRY),
         f"## `[route]`\n\n{SECTIONS['route']}\n",

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcroute.config import Config, parse_config
-from mcroute.config.schema import HEALTH, PANIC, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER
+from mcroute.config.schema import DETECTION, HEALTH, PANIC, POOL, PROXY, RETRY, ROUTES, SECTIONS, SERVER
 from mcroute.errors import ConfigError
 
 OPTIONS = (
     *PROXY,
+    *DETECTION,
     *HEALTH,
     *PANIC,
     *RETRY,

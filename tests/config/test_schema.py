@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import get_args
 
-from mcroute.config.schema import HEALTH, PANIC, POOL, ROUTES, SERVER
-from mcroute.policy import CustomRoute, HealthSettings, Pool, Route, SupervisorSettings
+from mcroute.config.schema import DETECTION, HEALTH, PANIC, POOL, ROUTES, SERVER
+from mcroute.policy import CustomRoute, HealthSettings, OutlierSettings, Pool, Route, SupervisorSettings
 
 
 def test_every_route_can_be_configured():
@@ -29,8 +29,9 @@ def test_options_of_health_are_the_settings_of_the_supervisor():
         # The repetition of a flush is no option of operators.
         f.name
         for f in fields(SupervisorSettings)
-        if f.name not in ("health", "flush")
+        if f.name not in ("health", "flush", "outliers")
     ]
+    assert [option.name for option in DETECTION] == [field.name for field in fields(OutlierSettings)]
 
 
 def test_names_are_unique_and_lower_case():

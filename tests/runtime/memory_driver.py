@@ -55,6 +55,14 @@ class MemoryControl:
     async def probe(self, server: Server) -> ServerStats:
         return await self._stats(server)
 
+    async def turns(self, server: Server, count: int) -> list[float]:
+        times = []
+        for _ in range(count):
+            begun_at = self._network.clock.now()
+            await self._ask(server, b"version\r\n")
+            times.append(self._network.clock.now() - begun_at)
+        return times
+
     async def stats(self, server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
         [reply] = await self._ask(server, b" ".join((b"stats", arguments)).rstrip() + b"\r\n")
         return _rows(reply)

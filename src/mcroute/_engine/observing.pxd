@@ -13,3 +13,6 @@ cdef void server_counts_clear(Server* server) noexcept nogil
 cdef object engine_snapshot(Engine* engine, dict ids)
 # By server id: (late replies, retries that the budget refused), without servers that have neither.
 cdef dict engine_slowness(Engine* engine)
+# By server id: (asks that were lost or timed out, requests lost with their connection, replies by bucket), without
+# servers that have none of these.
+cdef dict engine_evidence(Engine* engine)

@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from mcroute._engine.counters cimport counter_clear, counter_read, shown
 from mcroute._engine.histograms cimport HISTOGRAM_BUCKETS
-from mcroute._engine.state cimport OUTCOME_COUNT, VARIANT_COUNT
+from mcroute._engine.state cimport LOST, OUTCOME_COUNT, TIMEOUT, VARIANT_COUNT
 from mcroute._protocol cimport COMMAND_COUNT
 
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
@@ -136,6 +136,32 @@ cdef dict engine_slowness(Engine* engine):
             slowness[server.id] = (late, refused)
         server = server.next
     return slowness
+
+
+cdef dict _replies(Histogram* histogram):
+    cdef int bucket
+    cdef uint64_t count
+    replies = {}
+    if histogram != NULL:
+        for bucket in range(HISTOGRAM_BUCKETS):
+            count = counter_read(&histogram.buckets[bucket])
+            if count:
+                replies[bucket] = count
+    return replies
+
+
+cdef dict engine_evidence(Engine* engine):
+    cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
+    cdef uint64_t errors, lost
+    evidence = {}
+    while server != NULL:
+        errors = counter_read(&server.counts.outcomes[<int>LOST]) + counter_read(&server.counts.outcomes[<int>TIMEOUT])
+        lost = counter_read(&server.counts.dropped)
+        replies = _replies(<Histogram*>shown(<void**>&server.replies))
+        if errors or lost or replies:
+            evidence[server.id] = (errors, lost, replies)
+        server = server.next
+    return evidence
 
 
 cdef dict _counters(EngineCounts* counts):

@@ -13,7 +13,7 @@ from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
-from mcroute._engine.observing cimport engine_snapshot, engine_slowness
+from mcroute._engine.observing cimport engine_evidence, engine_snapshot, engine_slowness
 from mcroute._engine.plans cimport AdmittedServer, servers_admit
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.server_words cimport (
@@ -286,6 +286,15 @@ cdef class EngineServers:
     def slowness(self):
         """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
         return engine_slowness(self.state)
+
+    @cython.critical_section
+    def evidence(self):
+        """By server id: (asks that were lost or timed out, requests lost with their connection, replies).
+
+        Replies are counted by the bucket of their duration, see `histograms.BOUNDS`. All only grow; servers without
+        any are missing.
+        """
+        return engine_evidence(self.state)
 
     @cython.critical_section
     def alarms(self):

@@ -68,6 +68,8 @@ class LoopThread:
         """As `Engine.snapshot`; posts no job."""
     def slowness(self) -> dict[int, tuple[int, int]]:
         """As `Engine.slowness`; posts no job."""
+    def evidence(self) -> dict[int, tuple[int, int, dict[int, int]]]:
+        """As `Engine.evidence`; posts no job."""
     def connect(
         self,
         server: int,

@@ -17,7 +17,7 @@ from mcroute._engine.custom cimport routes_apply
 from mcroute._engine.generators cimport RouteRunner
 from mcroute._engine.deferred cimport deferred_lines
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, engine_losses
-from mcroute._engine.observing cimport engine_snapshot, engine_slowness
+from mcroute._engine.observing cimport engine_evidence, engine_snapshot, engine_slowness
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Deferred, RouteEvent
 from mcroute._loop.engine_jobs cimport (
@@ -273,6 +273,10 @@ cdef class LoopThread:
     def slowness(self):
         """As `Engine.slowness`; posts no job."""
         return engine_slowness(self.own().engine)
+
+    def evidence(self):
+        """As `Engine.evidence`; posts no job."""
+        return engine_evidence(self.own().engine)
 
     def connect(self, int server, options not None, list addresses, upkeep not None):
         """Keeps `options.links` links to the server, at most 16; links that exist stay.

@@ -13,6 +13,7 @@ from ..placement import Like
 from ..policy.health import HealthSettings
 from ..policy.limits import Authentication, Limits
 from ..policy.nodes import Plan
+from ..policy.outlier_settings import OutlierSettings
 from ..policy.places import Places, shared, written
 from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Replicate, Route
@@ -21,6 +22,7 @@ from ..policy.supervisor_settings import SupervisorSettings
 from .files import parse_toml, read_text
 from .schema import (
     COMMAND_KINDS,
+    DETECTION,
     HEALTH,
     LIMITS,
     PANIC,
@@ -150,7 +152,9 @@ def _config(raw: dict[str, Any]) -> Config:
             state_file=proxy["state_file"],
             first_use=proxy["first_use"],
         ),
-        supervisor=_supervisor(table_of(raw.get("health", {}), "health")),
+        supervisor=_supervisor(
+            table_of(raw.get("health", {}), "health"), table_of(raw.get("detection", {}), "detection")
+        ),
         pools=tuple(pools.values()),
         route=_RouteReader(pools, copies).whole(raw),
         retry_share=retry["share"],
@@ -201,10 +205,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:
+def _supervisor(raw: dict[str, Any], detection: dict[str, Any]) -> SupervisorSettings:
     values = read_options(raw, (*HEALTH, *PANIC), "health")
     health = HealthSettings(**{option.name: values.pop(option.name) for option in HEALTH})
-    return SupervisorSettings(health, **values)
+    outliers = OutlierSettings(**read_options(detection, DETECTION, "detection"))
+    return SupervisorSettings(health, outliers=outliers, **values)
 
 
 # ---- pools ----

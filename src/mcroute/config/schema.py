@@ -16,6 +16,7 @@ from ..policy import routes as r
 from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
+from ..policy.outlier_settings import OutlierSettings
 from ..policy.plan import COPIES_MAX
 from ..policy.server_options import IDENTITIES
 from ..policy.servers import Pool, Server
@@ -23,6 +24,7 @@ from ..policy.supervisor_settings import SupervisorSettings
 
 __all__ = (
     "COMMAND_KINDS",
+    "DETECTION",
     "HEALTH",
     "LIMITS",
     "PANIC",
@@ -324,6 +326,68 @@ PANIC = (
     ),
 )
 
+DETECTION = (
+    _seconds(
+        OutlierSettings,
+        "window_s",
+        "A server in service is judged by windows of this time: its replies and errors in it ...",
+        least=_PAUSE_MIN_S,
+    ),
+    _of(
+        OutlierSettings,
+        "window_requests",
+        Kind.INTEGER,
+        "... and longer, up to ten times that, until it has so many requests. A window with fewer is "
+        "ignored.",
+        least=1,
+    ),
+    _of(
+        OutlierSettings,
+        "windows",
+        Kind.INTEGER,
+        "A server with so many bad windows in a row is ejected.",
+        least=1,
+    ),
+    _seconds(
+        OutlierSettings,
+        "latency_floor_s",
+        "Too slow: the lower quartile of its replies' times is longer by this than that of the pool's other "
+        "servers, and than its own best; 3600 switches this off ...",
+    ),
+    _of(
+        OutlierSettings,
+        "latency_factor",
+        Kind.NUMBER,
+        "... and longer than this multiple of the others'.",
+        least=1,
+    ),
+    _of(
+        OutlierSettings,
+        "error_share",
+        Kind.NUMBER,
+        "Failing: more than this share of its requests are lost or time out, and less than half as many of "
+        "the others'; 1 switches this off.",
+        unit="a share of the requests",
+        most=1,
+    ),
+    _of(
+        OutlierSettings,
+        "losses",
+        Kind.INTEGER,
+        "Flapping: so many times its connections break with requests in flight ...",
+        least=1,
+    ),
+    _seconds(OutlierSettings, "losses_s", "... within this time; 0 switches this off unless `losses` is 1."),
+    _of(
+        OutlierSettings,
+        "outlier_share",
+        Kind.NUMBER,
+        "At most this share of a pool's servers are out of service as outliers, but always one.",
+        unit="a share of the servers",
+        most=1,
+    ),
+)
+
 RETRY = (
     Option(
         "share",
@@ -493,6 +557,8 @@ SECTIONS = {
     "proxy": "The process: where clients connect.",
     "pools": "Servers that share a key space: one table per pool.",
     "route": "How requests are routed. Default: to the pool, if there is only one.",
+    "detection": "When a server that answers is ejected: it is slower than the pool's others, more of its "
+    "requests fail, or its connections break again and again.",
     "health": "When an ejected server is probed and restored.",
     "retry": "The retry budget: failovers after timeouts.",
 }

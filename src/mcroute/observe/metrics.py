@@ -339,7 +339,8 @@ METRICS = (
     Metric(
         COUNTER,
         "ejections_overflow_total",
-        "Ejections of the server that were suppressed: the last server of its pool, or panic mode.",
+        "Ejections of the server that were suppressed: the last server of its pool, panic mode, or enough "
+        "outliers.",
         ("server",),
         _reported(lambda server: server.tally.kept),
     ),

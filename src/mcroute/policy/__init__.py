@@ -12,6 +12,8 @@ from .log_intervals import LogIntervals
 from .lookup_settings import LookupSettings
 from .merge import merge, merge_table, missed_table
 from .nodes import Group, Outcome, Plan
+from .outlier_settings import OutlierSettings
+from .outliers import Outlier, Outliers
 from .pasts import Past
 from .places import Place, Places
 from .plan import compile_plan
@@ -39,6 +41,7 @@ from .steps import Ask, AskAll, Reply, Request, Step, Wait
 from .supervisor import Supervisor
 from .supervisor_settings import SupervisorSettings
 from .upkeep import Upkeep
+from .windows import Counts
 
 __all__ = (
     "Addresses",
@@ -54,6 +57,7 @@ __all__ = (
     "ByPrefix",
     "Cause",
     "Condition",
+    "Counts",
     "CustomRoute",
     "Decision",
     "Error",
@@ -76,6 +80,9 @@ __all__ = (
     "MissFailover",
     "Null",
     "Outcome",
+    "Outlier",
+    "OutlierSettings",
+    "Outliers",
     "PanicChanged",
     "Past",
     "Place",

@@ -10,6 +10,7 @@ __all__ = (
     "CONNECT_TEXTS",
     "COUNTED_BY_ENGINES",
     "DETAILED",
+    "OUTLYING",
     "TEXTS",
     "Cause",
     "ConnectFailure",
@@ -31,10 +32,16 @@ class Cause(Enum):
     MOVED = "moved"
     FOREIGN = "foreign"
     DUPLICATE = "duplicate"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    FLAPPING = "flapping"
 
 
 # The engines eject servers for these causes by themselves, and count these ejections.
 COUNTED_BY_ENGINES = frozenset((Cause.FAILURES, Cause.MISSED_WRITE))
+
+# Servers that answer, and serve worse than the others of their pool: see `outliers`.
+OUTLYING = frozenset((Cause.LATENCY, Cause.ERRORS, Cause.FLAPPING))
 
 # The text follows `server NAME is out of service: `.
 TEXTS: dict[Cause, str] = {
@@ -50,6 +57,9 @@ TEXTS: dict[Cause, str] = {
     Cause.MOVED: "its name leads to another address now",
     Cause.FOREIGN: "another memcached answers at its address",
     Cause.DUPLICATE: "it is another server under another name",
+    Cause.LATENCY: "it is slower than the other servers of its pool",
+    Cause.ERRORS: "more of its requests fail than of the other servers of its pool",
+    Cause.FLAPPING: "its connections break again and again, with requests in flight",
 }
 # The text with details. Those of UNREACHABLE are one of CONNECT_TEXTS, a whole text.
 DETAILED: dict[Cause, str] = {
@@ -57,6 +67,9 @@ DETAILED: dict[Cause, str] = {
     Cause.UNREACHABLE: "{}",
     Cause.LOST_WRITES: TEXTS[Cause.LOST_WRITES] + " {}",
     Cause.DUPLICATE: "it is server {} under another name: one memcached{}",
+    Cause.LATENCY: TEXTS[Cause.LATENCY] + ": {}",
+    Cause.ERRORS: TEXTS[Cause.ERRORS] + ": {}",
+    Cause.FLAPPING: TEXTS[Cause.FLAPPING] + ": {}",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .alarms import Alarms
+from .causes import OUTLYING
 from .health import State
 from .nodes import Plan
 from .records import Record
@@ -99,6 +100,16 @@ class Census:
         """Whether the server is the last one in service of some pool."""
         pools = (self.pools[index] for index in self.pools_with[server])
         return server in self.up and any(len(pool.up) == 1 for pool in pools)
+
+    def are_enough_outlying(self, server: int, share: float) -> bool:
+        """Whether so many servers of one of its pools are out as outliers that this one may not follow."""
+        pools = (self.pools[index].members for index in self.pools_with[server])
+        return any(sum(map(self._is_outlying, pool)) >= max(1, int(share * len(pool))) for pool in pools)
+
+    def _is_outlying(self, server: int) -> bool:
+        record = self._records[server]
+        is_out = record.health.state is not State.UP
+        return is_out and record.reason is not None and record.reason.cause in OUTLYING
 
     def bad(self, pool: str) -> tuple[list[int], int]:
         """The failed or suspected servers of a pool, and the number of its servers."""

@@ -41,10 +41,12 @@ class SetState:
 class Probe:
     """Send a command to the server and wait for a real answer: a connection alone proves nothing.
 
-    Report `probe_answered` or `probe_failed`.
+    Report `probe_answered` or `probe_failed`. With `turn_max_s`, the probe fails as well if the median time
+    of several commands on one connection is longer, in seconds: the server left because it was slow.
     """
 
     server: int
+    turn_max_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Record:
     process: Process | None = None  # the serving process, at the last look
     is_foreign: bool = False  # a foreign process answered: only the right one brings the server back
     reason: Reason | None = None  # why it last went out of service
+    turn_max_s: float | None = None  # out as too slow: its commands must be as quick as this again
     original: int | None = None  # another server of its pool with the same process
     tally: Tally = field(default_factory=Tally)
 

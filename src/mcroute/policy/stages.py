@@ -249,6 +249,7 @@ class Stages:
         if record.health.state is State.UP:
             record.tally.returns += 1
             record.reason = None
+            record.turn_max_s = None
             record.is_stale = False
             # A suspicion that has expired would only cause a tick at a past time.
             if record.suspect_at is not None and self._census.suspicion_ends_at(record) <= now:
@@ -275,7 +276,7 @@ class Stages:
         record = self._records[server]
         state = record.health.state
         if state is State.PROBING:
-            return [Probe(server)]
+            return [Probe(server, record.turn_max_s)]
         if state is State.FENCING:
             record.stage_ends_at = now + self._settings.fence_timeout_s
             record.listed_since = {}

@@ -20,6 +20,7 @@ from .flushing import ServerStats
 from .health import Event, State
 from .members import Members
 from .nodes import Plan
+from .outliers import Outlier
 from .panics import Panics
 from .pasts import Past
 from .places import Place, Places
@@ -203,6 +204,11 @@ class Supervisor:
         """The servers that were not reported as `stale` since they were put into service."""
         return self._census.unsuspicious
 
+    @property
+    def members(self) -> list[tuple[int, ...]]:
+        """The servers of each pool that users named."""
+        return [pool.members for pool in self._census.pools]
+
     def servers(self, now: float) -> dict[str, ServerReport]:
         """A report on each server of the plan, by name."""
         return self._members.reports(now, self.settings.suspect_s)
@@ -230,6 +236,19 @@ class Supervisor:
     def connect_failed(self, server: int, now: float, reason: Reason = _UNREACHABLE) -> tuple[Decision, ...]:
         """A connection was refused or timed out: the server cannot be reached."""
         return self._failed(server, now, reason)
+
+    def outlying(self, outlier: Outlier, now: float) -> tuple[Decision, ...]:
+        """The server serves worse than its peers: ejects it, unless enough others are out for that."""
+        record = self._records.get(outlier.server)
+        if record is None or record.health.state is not State.UP:
+            return ()
+        if self._census.are_enough_outlying(outlier.server, self.settings.outliers.outlier_share):
+            record.tally.kept += 1
+            return ()
+        decisions = self._failed(outlier.server, now, outlier.reason)
+        if self.state(outlier.server) is not State.UP:
+            record.turn_max_s = outlier.turn_max_s
+        return decisions
 
     def connected(self, server: int) -> None:
         """A connection was made: the server is slow at worst."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .flushing import FlushSettings
 from .health import HealthSettings
+from .outlier_settings import OutlierSettings
 
 __all__ = ("SupervisorSettings",)
 
@@ -32,3 +33,4 @@ class SupervisorSettings:
     # A replay that has not caught up with the missed writes by then gives way to a flush.
     replay_timeout_s: float = 10.0
     flush: FlushSettings = field(default_factory=FlushSettings)
+    outliers: OutlierSettings = field(default_factory=OutlierSettings)

@@ -59,6 +59,11 @@ class Upkeep:
     slow_look_s: float = 0.1
     """The delay from an event to the reading of the engine's counters of slow replies."""
 
+    outliers_look_s: float = 0.1
+    """The interval of looks at the engine's counters of replies and errors, for outliers."""
+    turns: int = 5
+    """The number of commands that a server which was too slow is timed with, before it returns."""
+
     # ---- reloads ----
 
     reload_flush_s: float = 5.0

@@ -144,6 +144,9 @@ class Control(Protocol):
     async def probe(self, server: Server) -> ServerStats:
         """Returns the server's `stats`, empty if it has none."""
 
+    async def turns(self, server: Server, count: int) -> list[float]:
+        """Returns the times, in seconds, of so many commands one after the other on a new connection."""
+
     async def stats(self, server: Server, arguments: bytes = b"") -> dict[bytes, bytes]:
         """Returns the rows of `stats` with these arguments, by name."""
 
@@ -257,6 +260,12 @@ class SupervisedEngine(Protocol):
 
     def journal(self, server: int) -> Journal:
         """Returns the journal of these writes."""
+
+    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int]]]:
+        """Returns the `Counts` of each server with requests. Monotonic.
+
+        The buckets of durations are those of `_engine.histograms`.
+        """
 
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """Sets the largest value that the server stores, and the size of its client flags, in bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from ..errors import RemoteProtocolError
@@ -15,6 +16,7 @@ from ..policy import (
     Look,
     Place,
     Plan,
+    Probe,
     Seen,
     Server,
     ServerStats,
@@ -71,8 +73,8 @@ class Returns:
 
     # ---- one stage at a time ----
 
-    def probe(self, server: int) -> None:
-        self._start(server, self._probe(server))
+    def probe(self, decision: Probe) -> None:
+        self._start(decision.server, self._probe(decision.server, decision.turn_max_s))
 
     def fence(self, decision: Fence) -> None:
         self._start(decision.server, self._fence(decision))
@@ -108,7 +110,7 @@ class Returns:
 
     # ---- the probe ----
 
-    async def _probe(self, server: int) -> None:
+    async def _probe(self, server: int, turn_max_s: float | None) -> None:
         supervised = self._supervised
         supervisor, clock = supervised.supervisor, self._clock
         try:
@@ -119,11 +121,13 @@ class Returns:
                 asked_at, since = clock.lasting(), clock.now()
                 probe = self._control.probe(supervised.servers[server])
                 stats = await clock.within(self._upkeep.control_timeout_s, probe)
+                is_quick = turn_max_s is None or await self._turn(server) <= turn_max_s
             supervised.abort_silent_links(server, since)
             is_trusted = self._identities.is_trusted(server, stats, asked_at)
             if is_trusted:
                 await self._identities.compare(server)
                 is_trusted = supervisor.original(server) is None
+            is_trusted = is_trusted and is_quick
         except FAILURES:
             is_trusted = False
         if not is_trusted:
@@ -131,6 +135,11 @@ class Returns:
             self._report(server, supervisor.probe_failed(server, clock.now()))
         else:
             self._report(server, supervisor.probe_answered(server, clock.now()))
+
+    async def _turn(self, server: int) -> float:
+        """The median time of a command. A server that has slow turns now and then may have a quick one."""
+        asking = self._control.turns(self._supervised.servers[server], self._upkeep.turns)
+        return median(await self._clock.within(self._upkeep.control_timeout_s, asking))
 
     # ---- the fence ----
 

@@ -15,6 +15,7 @@ from ..policy import (
     Fence,
     Flush,
     Look,
+    Outlier,
     PanicChanged,
     Past,
     Place,
@@ -34,6 +35,7 @@ from ..policy import (
 from .faults import Faults
 from .identities import Identities
 from .interfaces import FAILURES, Clock, Control, Journal, Links, LinksWatcher, SupervisedEngine, Timer
+from .outlier_looks import OutlierLooks
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
@@ -87,6 +89,7 @@ class Supervision(LinksWatcher):
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
         self._slow_servers = SlowServers(self._supervised, self._lines)
+        self._outliers = OutlierLooks(self._supervised, self._found_outlier)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _ignore  # called when the state file must change
@@ -98,7 +101,7 @@ class Supervision(LinksWatcher):
         self._supervised.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for part in (self._slow_servers, self._returns, self._sizes, self._identities):
+        for part in (self._slow_servers, self._outliers, self._returns, self._sizes, self._identities):
             part.cancel()
 
     async def closed(self) -> None:
@@ -153,6 +156,7 @@ class Supervision(LinksWatcher):
         for number in joining:
             self._missed_before_loss[number] = missed[number]
             self._slow_servers.reset(number)
+            self._outliers.reset(number)
             self._identities.reset(number)
         for number in self._losses.keys() - servers.keys():
             del self._losses[number]
@@ -280,6 +284,10 @@ class Supervision(LinksWatcher):
             # The server is protected. Find out whether only its connections are silent.
             self._identities.ask(server)
 
+    def _found_outlier(self, outlier: Outlier) -> None:
+        self._report_stale(outlier.server)
+        self._carry_out(self.supervisor.outlying(outlier, self._clock.now()))
+
     async def sizes_known(self) -> None:
         """Returns when newly connected servers have reported their largest values and their processes.
 
@@ -316,7 +324,7 @@ class Supervision(LinksWatcher):
             self._set_state(decision)
             self._log_service(decision)
         elif isinstance(decision, Probe):
-            self._returns.probe(decision.server)
+            self._returns.probe(decision)
         elif isinstance(decision, Fence):
             self._returns.fence(decision)
         elif isinstance(decision, Replay):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from ..policy import Cause
+from ..policy.causes import OUTLYING
 from .history import Call, Result, read_value
 from .world import Outcome, Scenario
 
@@ -22,7 +23,7 @@ WRITES = ("set", "add", "replace", "cas")
 # A second-grained lifetime may end one second late; more for the time that a request takes.
 TTL_SLACK_S = 1.1
 # Causes that must leave one server of a pool in service.
-FAILING = frozenset((Cause.FAILURES, Cause.MISSED_WRITE, Cause.UNREACHABLE, Cause.LOST_WRITES, Cause.KEPT))
+FAILING = OUTLYING | {Cause.FAILURES, Cause.MISSED_WRITE, Cause.UNREACHABLE, Cause.LOST_WRITES, Cause.KEPT}
 # A reload takes no longer, in seconds.
 RELOAD_MAX_S = 10.0
 # A request ends within its deadline and this, in seconds.

@@ -70,6 +70,22 @@ class AsyncioControl:
         finally:
             writer.transport.abort()
 
+    async def turns(self, server: Server, count: int) -> list[float]:
+        """The times of so many commands, one after the other. Raises OSError or RemoteProtocolError."""
+        clock = asyncio.get_running_loop().time
+        reader, writer = await self._connect(server)
+        try:
+            # The first command may wait for the server to accept the connection.
+            await _greet(server, reader, writer)
+            times = []
+            for _ in range(count):
+                begun_at = clock()
+                await _greet(server, reader, writer)
+                times.append(clock() - begun_at)
+            return times
+        finally:
+            writer.transport.abort()
+
     async def version(self, server: Server) -> bytes:
         """The server's version. Raises OSError or RemoteProtocolError."""
         return (await self._ask(server, b"version\r\n", b"VERSION ")).split(b" ", 1)[1].rstrip()

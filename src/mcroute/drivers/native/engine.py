@@ -174,6 +174,21 @@ class NativeEngine:
                 total[server] = (before[0] + late, before[1] + refused)
         return total
 
+    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int]]]:
+        """As `Engine.evidence`, summed over all threads."""
+        total: dict[int, tuple[int, int, Mapping[int, int]]] = {}
+        for thread in self._threads:
+            for server, (errors, lost, replies) in thread.evidence().items():
+                before = total.get(server)
+                if before is None:
+                    total[server] = errors, lost, replies
+                else:
+                    sums = dict(before[2])
+                    for bucket, count in replies.items():
+                        sums[bucket] = sums.get(bucket, 0) + count
+                    total[server] = before[0] + errors, before[1] + lost, sums
+        return total
+
     def missed_writes(self, server: int) -> int:
         return self._shared.missed(server)
 

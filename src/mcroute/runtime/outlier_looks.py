@@ -1,0 +1,51 @@
+"""Reads the engine's counters at an interval, and reports outliers to the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._engine.histograms import BOUNDS
+from ..policy import Counts, Outlier, Outliers
+from .interfaces import Timer
+from .supervised import Supervised
+
+__all__ = ("OutlierLooks",)
+
+
+class OutlierLooks:
+    """Looks at all servers each `Upkeep.outliers_look_s` until it is cancelled. `found` gets each outlier."""
+
+    def __init__(self, supervised: Supervised, found: Callable[[Outlier], None]) -> None:
+        self._supervised = supervised
+        self._found = found
+        self._outliers = Outliers(BOUNDS)
+        self._timer: Timer | None = None
+        self._arm()
+
+    def reset(self, number: int) -> None:
+        """The id is another server's from now on."""
+        self._outliers.reset(number)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self) -> None:
+        supervised = self._supervised
+        self._timer = supervised.clock.call_later(supervised.upkeep.outliers_look_s, self._look_now)
+
+    def _look_now(self) -> None:
+        self._arm()
+        self.look()
+
+    def look(self) -> None:
+        """Judges all servers by the present counters."""
+        supervised, supervisor = self._supervised, self._supervised.supervisor
+        now = supervised.clock.now()
+        evidence = supervised.engine.evidence()
+        counts = {server: Counts(*evidence[server]) for server in evidence if server in supervised.servers}
+        outliers = self._outliers.look(
+            counts, supervisor.members, supervisor.serving, now, supervisor.settings.outliers
+        )
+        for outlier in outliers:
+            self._found(outlier)
