@@ -138,7 +138,8 @@ class _Key:
         if not write.operation.ttl_s:
             return
         extended = [c for c in self.calls if c.kind in ("gat", "touch") and c.begun_at < read.ended_at]
-        if any(not c.operation.ttl_s for c in extended):
+        # A call that failed may have been executed late, and its lifetime begins then.
+        if any(not c.operation.ttl_s or c.result is Result.FAILED for c in (write, *extended)):
             return
         ends = [c.ended_at + c.operation.ttl_s for c in (write, *extended)]
         if read.begun_at > max(ends) + TTL_SLACK_S:
