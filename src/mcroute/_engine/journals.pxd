@@ -7,6 +7,7 @@ cdef class ServerJournal:
     cdef Journal* journal
     cdef ServerWord* word
     cdef object owner           # keeps both alive
+
     @staticmethod
     cdef ServerJournal of(Journal* journal, ServerWord* word, object owner)
 
