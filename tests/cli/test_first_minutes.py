@@ -114,4 +114,5 @@ def test_django_goes_on_when_a_server_dies(port: int, servers: list[EmbeddedServ
         finally:
             process.kill()
     assert (process.returncode, complaints) == (0, "")
-    assert f"server {servers[0].address} is out of service: it " in output
+    # "it cannot be connected to", or "its connection was lost", whichever is noticed first.
+    assert f"server {servers[0].address} is out of service: it" in output

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median_high
 
 from .causes import Cause, Reason
 from .outlier_settings import OutlierSettings
@@ -93,13 +92,13 @@ class Outliers:
     def _judge(self, server: int, peers: Sequence[Window], settings: OutlierSettings) -> Outlier | None:
         windows = self._windows[server]
         assert windows.last is not None
-        others_s = median_high([peer.quartile_s for peer in peers if peer.replies] or [math.inf])
+        others_s = _median_high([peer.quartile_s for peer in peers if peer.replies] or [math.inf])
         most_s = max(others_s * settings.latency_factor, others_s + settings.latency_floor_s)
         # A server that stands far away has always been slower than its peers.
         own_s = math.inf if windows.best_s is None else windows.best_s + settings.latency_floor_s
         most_s = max(most_s, own_s)
         is_slow = windows.last.quartile_s > most_s
-        others_share = median_high(peer.error_share for peer in peers)
+        others_share = _median_high(peer.error_share for peer in peers)
         share = windows.last.error_share
         is_failing = share > settings.error_share and others_share < share / 2
         _count(windows.slow, windows.last, is_slow)
@@ -153,3 +152,9 @@ def _time(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.01 else f"{1000 * seconds:.2g} ms"
+
+
+def _median_high(values: Iterable[float]) -> float:
+    """Of two middle ones, the larger. The module `statistics` would load a dozen others."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

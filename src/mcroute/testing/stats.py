@@ -49,7 +49,6 @@ def settings(limits: Limits, profile: Profile) -> dict[str, object]:
         "evictions": "on" if limits.evicts else "off",
         "growth_factor": "1.25",
         "chunk_size": 48,
-        "memory_file": limits.memory_file or "(null)",
         "cas_enabled": "yes",
         "item_size_max": limits.item_size,
         "maxconns_fast": "yes",
@@ -61,5 +60,6 @@ def settings(limits: Limits, profile: Profile) -> dict[str, object]:
         "lru_segmented": "yes",
         "hot_lru_pct": 20,
         "warm_lru_pct": 40,
+        "memory_file": limits.memory_file or "(null)",
         **sizes,
     }
