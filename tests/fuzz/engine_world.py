@@ -361,7 +361,7 @@ class World:
             self.pass_time(DEADLINE_S / 2)
             self.answer_handed()
             self.pass_time(DEADLINE_S / 2 + 0.001)
-            if not any(client is not None and client.owed() for client in self.clients):
+            if not any(client is not None and (client.owed() or client.has_quit) for client in self.clients):
                 break
         self.turn()
         require(not self.calls, "every call ends", self.calls)
