@@ -143,16 +143,29 @@ def _reset_within(rng: Random, replies: bytes) -> tuple[list[bytes], bool]:
     return [replies[: rng.randrange(len(replies))]], True
 
 
-def _truncate(rng: Random, replies: bytes) -> tuple[list[bytes], bool]:
-    return [replies[: rng.randrange(len(replies))]], False
-
-
 def _garble(rng: Random, replies: bytes) -> tuple[list[bytes], bool]:
     return [rng.randbytes(rng.randrange(1, 64))], False
 
 
 def _duplicate(rng: Random, replies: bytes) -> tuple[list[bytes], bool]:
     return [replies, replies], False
+
+
+class _Truncater:
+    """Cuts a reply, and sends nothing more on that connection: TCP loses no bytes in between."""
+
+    def __init__(self, rng: Random, share: float) -> None:
+        self._rng = rng
+        self._share = share
+        self._silent: dict[Side, None] = {}
+
+    def __call__(self, side: Side, replies: bytes) -> tuple[list[bytes], bool]:
+        if side in self._silent:
+            return [], False
+        if self._rng.random() >= self._share:
+            return [replies], False
+        self._silent[side] = None
+        return [replies[: self._rng.randrange(len(replies))]], False
 
 
 class _Swapper:
@@ -366,7 +379,7 @@ FAULTS: dict[str, Kind] = {
     "accept-close": Kind("connections are accepted and closed", _close_at_once(True), _close_at_once(False)),
     # ---- replies ----
     "reset": _of_replies("connections are reset within a reply", _some(_reset_within)),
-    "truncate": _of_replies("replies end early, and nothing follows", _some(_truncate)),
+    "truncate": _of_replies("replies end early, and nothing follows", _Truncater),
     "garbage": _of_replies("replies are random bytes", _some(_garble)),
     "duplicate": _of_replies("replies come twice", _some(_duplicate)),
     "swap": _of_replies("replies come in another order", _Swapper),
