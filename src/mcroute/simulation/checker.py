@@ -104,7 +104,7 @@ class _Key:
         write = self.writes.get(number)
         if key != self.key or write is None:
             yield Violation(
-                "alien value", f"{self.key} read with the value of {key} #{number}", self.key, (read,)
+                "wrong value", f"{self.key} read with the value of {key} #{number}", self.key, (read,)
             )
             return
         yield from self._check_age(read, write)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ PORT = 11311
 PORTS_A_START = 1000
 
 
-class Router:
+class Router(ABC):
     """One process at a time. `plan` is the configured plan; reloads may install others."""
 
     def __init__(
@@ -42,6 +43,7 @@ class Router:
         self.settings = settings
         self.starts: int = 0
         self.machine: Machine | None = None
+        self.is_serving: bool = False
         self._loop = loop
         self._rng = rng
         self._tasks: list[Any] = []  # referenced until they are done
@@ -52,12 +54,13 @@ class Router:
             return
         self.machine = Machine(self.name, self.host, first_port=PORTS_A_START * self.starts)
         self.starts += 1
-        self._run(self._serve())
+        self._run(self._begin())
 
     def kill(self) -> None:
         """As SIGKILL does."""
         if self.machine is not None:
             machine, self.machine = self.machine, None
+            self.is_serving = False
             self._loop.kill(machine)
             self._killed()
 
@@ -66,10 +69,9 @@ class Router:
         if self.machine is not None:
             self._run(self._install(plan))
 
-    @property
-    def is_serving(self) -> bool:
-        """Whether the process takes requests."""
-        raise NotImplementedError
+    async def _begin(self) -> None:
+        await self._serve()
+        self.is_serving = True
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         assert self.machine is not None
@@ -79,9 +81,9 @@ class Router:
         return Random(self._rng.getrandbits(64))
 
     @property
+    @abstractmethod
     def supervision(self) -> Supervision | None:
         """The supervision of the running process; None if there is none yet."""
-        raise NotImplementedError
 
     def state(self, server: str) -> State | None:
         """The state of a server for this router; None without a process, or if it is not configured."""
@@ -93,24 +95,25 @@ class Router:
                 return supervision.supervisor.state(number)
         return None
 
+    @abstractmethod
     def sender(self, value_size: int) -> Sender:
         """What sends the operations of a client of this router."""
-        raise NotImplementedError
 
+    @abstractmethod
     def machine_of_client(self, number: int) -> Machine:
         """The machine on which a client of this router runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Ends the process in order."""
-        raise NotImplementedError
 
-    async def _serve(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _serve(self) -> None: ...
 
-    async def _install(self, plan: Plan) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _install(self, plan: Plan) -> None: ...
 
+    @abstractmethod
     def _killed(self) -> None:
         """Releases what the system would release."""
 
@@ -124,11 +127,6 @@ class ProxyRouter(Router):
         self._path = os.path.join(directory, f"{self.name}.state")
         self._proxy: Proxy | None = None
         self._state: StateFile | None = None
-        self._is_serving = False
-
-    @property
-    def is_serving(self) -> bool:
-        return self._is_serving
 
     @property
     def supervision(self) -> Supervision | None:
@@ -154,7 +152,6 @@ class ProxyRouter(Router):
             environment=environment(self._loop.network),
         )
         await self._proxy.start(self.host, PORT)
-        self._is_serving = True
 
     async def _install(self, plan: Plan) -> None:
         if self._proxy is not None:
@@ -162,7 +159,6 @@ class ProxyRouter(Router):
 
     def _killed(self) -> None:
         self._proxy = None
-        self._is_serving = False
         if self._state is not None:
             self._state.close()
             self._state = None
@@ -178,11 +174,6 @@ class ClientRouter(Router):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._client: Client | None = None
-        self._is_serving = False
-
-    @property
-    def is_serving(self) -> bool:
-        return self._is_serving
 
     @property
     def supervision(self) -> Supervision | None:
@@ -206,7 +197,6 @@ class ClientRouter(Router):
             self.plan, rng=self._seed(), settings=self.settings, environment=environment(self._loop.network)
         )
         await self._client.connect()
-        self._is_serving = True
 
     async def _install(self, plan: Plan) -> None:
         if self._client is not None:
@@ -214,7 +204,6 @@ class ClientRouter(Router):
 
     def _killed(self) -> None:
         self._client = None
-        self._is_serving = False
 
     async def close(self) -> None:
         if self._client is not None:

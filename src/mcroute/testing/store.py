@@ -101,7 +101,7 @@ class Store(Lists):
         return self.now - UPTIME_OFFSET
 
     def expiry(self, exptime: int) -> int:
-        """A protocol's exptime by the server's clock: 0 is never; what is over is the second 1."""
+        """A protocol's exptime by the server's clock: 0 is never, and a time in the past is the second 1."""
         if exptime == 0:
             return 0
         if 0 < exptime <= RELATIVE_LIMIT_S:
