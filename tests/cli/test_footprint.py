@@ -25,6 +25,7 @@ UNUSED = {
     "prometheus_client",
     "secrets",
     "shutil",
+    "ssl",
     "stringprep",
     "urllib",
     "uuid",

@@ -24,6 +24,9 @@ def main() -> None:
         from .signals import note_signals  # noqa: PLC0415
 
         note_signals()
+        from .lean_asyncio import import_asyncio  # noqa: PLC0415
+
+        import_asyncio()
     try:
         if len(arguments) == 2 and arguments[0] == "proxy" and not arguments[1].startswith("-"):
             # Without options there is nothing to parse, and a running proxy saves click's 2 MiB.
