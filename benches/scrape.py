@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from mcroute.asyncio import start_proxy
 from mcroute.native import Proxy
-from mcroute.observe.metrics import Observed
+from mcroute.observe.observation import Observed
 from mcroute.observe.prometheus import ProxyCollector
 from mcroute.policy import Pool, PoolRoute, Server
 from mcroute.testing import MemcachedServer

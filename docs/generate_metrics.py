@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from mcroute.observe.metrics import METRICS, Metric
+from mcroute.observe.metrics import METRICS
+from mcroute.observe.observation import Metric
 
 PAGE = Path(__file__).parent / "metrics.md"
 PART = re.compile(r"(<!-- generated: metrics -->\n).*?(<!-- end -->)", re.DOTALL)

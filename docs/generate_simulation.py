@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mcroute.config.schema import REQUIRED, Option
+from mcroute.config.options import REQUIRED, Option
 from mcroute.simulation.faults import FAULTS, Kind
 from mcroute.simulation.scripts import FAULT, MEMCACHED, WORKLOAD
 

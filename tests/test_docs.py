@@ -22,7 +22,7 @@ import pytest
 from mcroute.config import parse_config
 from mcroute.config.schema import ROUTES as CONFIGURABLE
 from mcroute.observe.metrics import METRICS as METRICS_TABLE
-from mcroute.observe.metrics import Kind, Metric
+from mcroute.observe.observation import Kind, Metric
 from mcroute.policy import Cause, compile_plan
 from mcroute.testing import EmbeddedServer
 

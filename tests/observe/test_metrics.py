@@ -19,7 +19,8 @@ from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
 from mcroute.asyncio import start_proxy
 from mcroute.config import parse_config
 from mcroute.errors import ConfigError
-from mcroute.observe.metrics import BOUNDS_S, METRICS, Kind, Observation, rows
+from mcroute.observe.metrics import BOUNDS_S, METRICS, rows
+from mcroute.observe.observation import Kind, Observation
 from mcroute.observe.prometheus import ProxyCollector
 from mcroute.policy import (
     Condition,

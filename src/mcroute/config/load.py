@@ -20,6 +20,7 @@ from ..policy.routes import PoolRoute, Replicate, Route
 from ..policy.servers import Pool, Server, host_and_port, split_address
 from ..policy.supervisor_settings import SupervisorSettings
 from .files import parse_toml, read_text
+from .options import Kind, Option
 from .schema import (
     COMMAND_KINDS,
     DETECTION,
@@ -32,8 +33,6 @@ from .schema import (
     ROUTES,
     SECTIONS,
     SERVER,
-    Kind,
-    Option,
     placement_options,
 )
 from .values import array_of, inside, placed, read_options, suggest, table_of

@@ -7,20 +7,18 @@ Rule 2: docs/config.md is generated from these tables by docs/generate_config.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
-from enum import Enum
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 from ..placement import DISTRIBUTIONS
 from ..policy import routes as r
-from ..policy.health import HealthSettings
 from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
-from ..policy.outlier_settings import OutlierSettings
 from ..policy.plan import COPIES_MAX
 from ..policy.server_options import IDENTITIES
 from ..policy.servers import Pool, Server
-from ..policy.supervisor_settings import SupervisorSettings
+from .options import Kind, Option, default_of, option_of, seconds_of, size_of
+from .supervision_options import DETECTION, HEALTH, PANIC
 
 __all__ = (
     "COMMAND_KINDS",
@@ -30,49 +28,14 @@ __all__ = (
     "PANIC",
     "POOL",
     "PROXY",
-    "REQUIRED",
     "RETRY",
     "ROUTES",
     "SECTIONS",
     "SERVER",
-    "Kind",
-    "Option",
     "placement_options",
 )
 
-REQUIRED: Any = object()
 COMMAND_KINDS = tuple(group.name.lower() for group in Group)
-
-
-class Kind(Enum):
-    """The kinds of values; the texts complete error messages: "expected ..."."""
-
-    TEXT = "a text in quotes"
-    INTEGER = "an integer"
-    NUMBER = "a number"
-    SIZE = 'a size in bytes, as 1048576 or "1m"'
-    SERVERS = "an array of servers"
-    PLACEMENT = "a table of like = system, and the options of that"
-    POOL = "the name of a pool"
-    ROUTE = "a route"
-    ROUTES = "an array of routes"
-    ROUTES_BY_PREFIX = "a table of prefix = route"
-    ROUTES_BY_COMMAND = "a table of kind of command = route"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option. `example` is TOML for messages and docs/config.md; the other fields describe the value."""
-
-    name: str
-    kind: Kind
-    help: str
-    example: str
-    default: Any = REQUIRED
-    unit: str = ""
-    choices: tuple[str, ...] = ()
-    least: float = 0
-    most: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +44,6 @@ class RouteType:
 
     build: Callable[..., r.Route]
     options: tuple[Option, ...]
-
-
-def _default(owner: type, name: str) -> Any:
-    default = next(field.default for field in fields(owner) if field.name == name)
-    return REQUIRED if default is MISSING else default
-
-
-def _of(owner: type, name: str, kind: Kind, help: str, **more: Any) -> Option:
-    """An option of a policy class: the default is the class's own, and serves as the example."""
-    default = _default(owner, name)
-    shown = f'"{default}"' if isinstance(default, str) else str(default)
-    return Option(name, kind, help, shown, default, **more)
-
-
-def _size(default: int) -> str:
-    """A size with its unit, as people write it."""
-    for power, letter in ((30, "g"), (20, "m"), (10, "k")):
-        if default and not default % (1 << power):
-            return f'"{default >> power}{letter}"'
-    return str(default)
-
-
-def _bytes(owner: type, name: str, help: str, **more: Any) -> Option:
-    default = _default(owner, name)
-    return Option(name, Kind.SIZE, help, _size(default), default, **more)
-
-
-def _seconds(owner: type, name: str, help: str, **more: Any) -> Option:
-    return _of(owner, name, Kind.NUMBER, help, unit="seconds", **more)
 
 
 # More would gain nothing: each thread has connections of its own to every server.
@@ -196,14 +130,14 @@ LIMITS = (
         0,
         most=VALUE_MAX,
     ),
-    _bytes(
+    size_of(
         Limits,
         "request_memory_max",
         "Maximum memory for requests in flight, of all threads together. Above it, values are refused with "
         "SERVER_ERROR, those of the client that uses most memory first.",
         least=SHARE_MIN,
     ),
-    _bytes(
+    size_of(
         Limits,
         "reply_memory_max",
         "Maximum memory for replies that clients have not read, of all threads together. Above it, "
@@ -211,180 +145,26 @@ LIMITS = (
         "with the most unread bytes is closed; values that still do not fit are answered with SERVER_ERROR.",
         least=SHARE_MIN,
     ),
-    _bytes(
+    size_of(
         Limits,
         "link_memory_max",
         "Maximum memory for requests queued to servers, of all threads together. Above it, requests are "
         "refused with SERVER_ERROR before any server is asked.",
         least=SHARE_MIN,
     ),
-    _bytes(
+    size_of(
         Limits,
         "journal_memory_max",
         "Maximum memory for the keys whose writes servers out of service have missed. These keys are deleted "
         "from a server that returns; a server whose keys have no room is flushed instead.",
         most=(1 << 31) - 1,
     ),
-    _of(
+    option_of(
         Limits,
         "journal_keys_max",
         Kind.INTEGER,
         "Maximum number of these keys for each server.",
         most=(1 << 31) - 1,
-    ),
-)
-
-# With a time of 0 the supervisor would retry without a pause.
-_PAUSE_MIN_S = 0.01
-
-HEALTH = (
-    _seconds(
-        HealthSettings,
-        "retry_base_s",
-        "Time until the first probe of an ejected server ...",
-        least=_PAUSE_MIN_S,
-    ),
-    _of(
-        HealthSettings,
-        "retry_factor",
-        Kind.NUMBER,
-        "... multiplied by this for each ejection in a row ...",
-        least=1,
-    ),
-    _seconds(HealthSettings, "retry_cap_s", "... up to this time ...", least=_PAUSE_MIN_S),
-    _of(
-        HealthSettings,
-        "jitter",
-        Kind.NUMBER,
-        "... less a random share of up to this, so that many proxies do not probe at the same time.",
-        unit="a share of the time",
-        most=1,
-    ),
-    _seconds(
-        HealthSettings,
-        "flap_window_s",
-        "A server that is ejected again within this time continues its row of ejections.",
-    ),
-    _seconds(
-        HealthSettings,
-        "stale_probe_s",
-        "Interval of probes of a server that missed writes, less the random share: what it missed is deleted "
-        "there as soon as it answers, although it may have to wait longer until it serves.",
-        least=_PAUSE_MIN_S,
-    ),
-    _seconds(
-        HealthSettings,
-        "stage_timeout_s",
-        "Timeout of a probe, a fence, a replay without progress or a flush.",
-        least=_PAUSE_MIN_S,
-    ),
-)
-
-PANIC = (
-    _of(
-        SupervisorSettings,
-        "panic_share",
-        Kind.NUMBER,
-        "Panic threshold: when more than this share of a pool looks bad, servers that are only "
-        "slow are not ejected.",
-        unit="a share of the servers",
-        most=1,
-    ),
-    _seconds(
-        SupervisorSettings,
-        "suspect_s",
-        "How long a server that panic mode did not eject still counts as bad.",
-    ),
-    _seconds(
-        SupervisorSettings,
-        "refence_first_s",
-        "Interval at which a returning server is asked whether it still lists a lost connection: this first, "
-        "then twice as long each time ...",
-        least=_PAUSE_MIN_S,
-    ),
-    _seconds(SupervisorSettings, "refence_s", "... up to this ...", least=_PAUSE_MIN_S),
-    _seconds(
-        SupervisorSettings,
-        "fence_timeout_s",
-        "... and the timeout of that; then the server waits for its next probe.",
-    ),
-    _seconds(
-        SupervisorSettings,
-        "fence_listed_s",
-        "A lost connection that a responsive server lists for this time has no command left to run ...",
-    ),
-    _seconds(
-        SupervisorSettings,
-        "fence_blind_s",
-        "... or for this time, where the server lists addresses that are not ours (address translation).",
-    ),
-    _seconds(
-        SupervisorSettings,
-        "replay_timeout_s",
-        "When the deletes of missed keys on a returning server take longer than this, it is flushed.",
-        least=_PAUSE_MIN_S,
-    ),
-)
-
-DETECTION = (
-    _seconds(
-        OutlierSettings,
-        "window_s",
-        "A server in service is judged by windows of this time: its replies and errors in it ...",
-        least=_PAUSE_MIN_S,
-    ),
-    _of(
-        OutlierSettings,
-        "window_requests",
-        Kind.INTEGER,
-        "... and longer, up to ten times that, until it has so many requests. A window with fewer is "
-        "ignored.",
-        least=1,
-    ),
-    _of(
-        OutlierSettings,
-        "windows",
-        Kind.INTEGER,
-        "A server with so many bad windows in a row is ejected.",
-        least=1,
-    ),
-    _seconds(
-        OutlierSettings,
-        "latency_floor_s",
-        "Too slow: the lower quartile of its replies' times is longer by this than that of the pool's other "
-        "servers, and than its own best; 3600 switches this off ...",
-    ),
-    _of(
-        OutlierSettings,
-        "latency_factor",
-        Kind.NUMBER,
-        "... and longer than this multiple of the others'.",
-        least=1,
-    ),
-    _of(
-        OutlierSettings,
-        "error_share",
-        Kind.NUMBER,
-        "Failing: more than this share of its requests are lost or time out, and less than half as many of "
-        "the others'; 1 switches this off.",
-        unit="a share of the requests",
-        most=1,
-    ),
-    _of(
-        OutlierSettings,
-        "losses",
-        Kind.INTEGER,
-        "Flapping: so many times its connections break with requests in flight ...",
-        least=1,
-    ),
-    _seconds(OutlierSettings, "losses_s", "... within this time; 0 switches this off unless `losses` is 1."),
-    _of(
-        OutlierSettings,
-        "outlier_share",
-        Kind.NUMBER,
-        "At most this share of a pool's servers are out of service as outliers, but always one.",
-        unit="a share of the servers",
-        most=1,
     ),
 )
 
@@ -394,7 +174,7 @@ RETRY = (
         Kind.NUMBER,
         "Retry budget: failovers after a timeout are allowed for this share of requests ...",
         "0.2",
-        _default(Plan, "retry_share"),
+        default_of(Plan, "retry_share"),
         "a share of requests",
     ),
     Option(
@@ -402,7 +182,7 @@ RETRY = (
         Kind.NUMBER,
         "... plus this many, however few requests there are.",
         "10",
-        _default(Plan, "retry_floor_per_s"),
+        default_of(Plan, "retry_floor_per_s"),
         "per second",
     ),
 )
@@ -417,7 +197,9 @@ SERVER = (
         '"cache-1"',
         "",
     ),
-    _of(Server, "weight", Kind.INTEGER, "Share of the pool's keys, relative to the other servers' weights."),
+    option_of(
+        Server, "weight", Kind.INTEGER, "Share of the pool's keys, relative to the other servers' weights."
+    ),
 )
 
 POOL = (
@@ -438,21 +220,23 @@ POOL = (
         least=1,
         most=COPIES_MAX,
     ),
-    _of(Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS),
-    _seconds(Pool, "connect_timeout_s", "Connect timeout."),
-    _seconds(
+    option_of(
+        Pool, "distribution", Kind.TEXT, "How keys are spread over the servers.", choices=DISTRIBUTIONS
+    ),
+    seconds_of(Pool, "connect_timeout_s", "Connect timeout."),
+    seconds_of(
         Pool,
         "reply_timeout_s",
         "Reply timeout: how long a connection with unanswered requests may be silent.",
     ),
-    _seconds(Pool, "deadline_s", "Timeout of a whole request, with all its failovers."),
-    _of(
+    seconds_of(Pool, "deadline_s", "Timeout of a whole request, with all its failovers."),
+    option_of(
         Pool,
         "trip_after",
         Kind.INTEGER,
         "Failures in a row after which a server is ejected; a slow reply is not a failure.",
     ),
-    _of(
+    option_of(
         Pool,
         "links",
         Kind.INTEGER,
@@ -469,7 +253,7 @@ POOL = (
         0,
         most=VALUE_MAX,
     ),
-    _of(
+    option_of(
         Pool,
         "identity",
         Kind.TEXT,
@@ -514,15 +298,15 @@ ROUTES = {
         r.Replicate,
         (
             _POOL,
-            _of(r.Replicate, "copies", Kind.INTEGER, "Servers that hold each key."),
-            _of(
+            option_of(r.Replicate, "copies", Kind.INTEGER, "Servers that hold each key."),
+            option_of(
                 r.Replicate,
                 "write",
                 Kind.TEXT,
                 "Which copies must have a write before it is acknowledged.",
                 choices=get_args(r.WriteMode),
             ),
-            _of(
+            option_of(
                 r.Replicate, "read", Kind.TEXT, "Which copy a read asks first.", choices=get_args(r.ReadMode)
             ),
         ),
@@ -550,7 +334,7 @@ ROUTES = {
         ),
     ),
     "null": RouteType(r.Null, ()),
-    "error": RouteType(r.Error, (_of(r.Error, "message", Kind.TEXT, "The text behind SERVER_ERROR."),)),
+    "error": RouteType(r.Error, (option_of(r.Error, "message", Kind.TEXT, "The text behind SERVER_ERROR."),)),
 }
 
 SECTIONS = {

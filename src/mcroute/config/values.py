@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfigError
-from .schema import REQUIRED, Kind, Option
+from .options import REQUIRED, Kind, Option
 
 __all__ = ("array_of", "inside", "placed", "read_options", "suggest", "table_of")
 

@@ -15,7 +15,7 @@ from ..policy.fingerprint import fingerprint
 from ..runtime.interfaces import Clock, Journal
 
 if TYPE_CHECKING:
-    from .metrics import Observation, Observed
+    from .observation import Observation, Observed
     from .prometheus import MetricsServer
 
 __all__ = ("Observer", "serve_metrics")
@@ -59,7 +59,7 @@ class Observer:
 
     def _look(self) -> Observation:
         # Imported late: a proxy that nobody observes does without the table of metrics.
-        from .metrics import Observation  # noqa: PLC0415
+        from .observation import Observation  # noqa: PLC0415
 
         self._note_plan()
         return Observation(

@@ -12,7 +12,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from .._engine.snapshots import Latencies
-from .metrics import BOUNDS_S, METRICS, Kind, Metric, Observation, Observed
+from .metrics import BOUNDS_S, METRICS
+from .observation import Kind, Metric, Observation, Observed
 
 __all__ = ("MetricsServer", "ProxyCollector")
 

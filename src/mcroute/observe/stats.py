@@ -12,7 +12,8 @@ from .._protocol.commands import MEMCACHED_VERSION
 from .._version import __version__
 from ..policy import Condition, Outcome
 from ..runtime.routing import Routing
-from .metrics import Observed, rows
+from .metrics import rows
+from .observation import Observed
 
 __all__ = ("stats_reply",)
 

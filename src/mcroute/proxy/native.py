@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
 
-from ..observe.metrics import Observation
+from ..observe.observation import Observation
 from ..policy import Limits, Plan, Route, SupervisorSettings, compile_plan
 from ..runtime.routing import FirstUse
 from .descriptors import Descriptors

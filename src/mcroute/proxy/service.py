@@ -25,7 +25,7 @@ from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 
 if TYPE_CHECKING:
-    from ..observe.metrics import Observation
+    from ..observe.observation import Observation
     from ..observe.prometheus import MetricsServer
 
 __all__ = ("Front", "FrontedDriver", "Service")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import load_config
 from ..config.files import parse_toml, read_text
-from ..config.schema import Kind, Option
+from ..config.options import Kind, Option
 from ..config.values import inside, read_options, suggest, table_of
 from ..errors import ConfigError
 from ..policy import Plan
