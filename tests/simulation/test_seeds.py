@@ -50,6 +50,7 @@ def test_random_scenarios_break_no_law() -> None:
     # Or the simulation would show nothing.
     assert campaign.calls > 9000
     assert len({kind for kind, _ in campaign.met}) > 20
+    assert len(campaign.layouts) > 4
     assert campaign.table()
 
 

@@ -26,6 +26,7 @@ class SeedResult:
     """One seed's run. `laws` are the broken ones, with the first text of each."""
 
     seed: int
+    layout: str
     calls: int
     faults: int
     met: Counter[tuple[str, str]]
@@ -41,6 +42,7 @@ class Campaign:
     faults: int = 0
     seconds: float = 0.0
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    layouts: Counter[str] = field(default_factory=Counter)
     failed: list[SeedResult] = field(default_factory=list)
 
     def add(self, result: SeedResult) -> None:
@@ -48,18 +50,20 @@ class Campaign:
         self.calls += result.calls
         self.faults += result.faults
         self.met += result.met
+        self.layouts[result.layout] += 1
         if result.laws:
             self.failed.append(result)
 
     def table(self) -> list[str]:
-        """The lines of a table: how often each kind of fault met a server in each state."""
+        """The lines of a table: how often each kind of fault met a server in each state; and the routes."""
         states = sorted({state for _, state in self.met})
         width = max(map(len, FAULTS))
         lines = [" " * width + "".join(f"{state or 'router':>11}" for state in states)]
         for kind in FAULTS:
             counts = "".join(f"{self.met[kind, state] or '-':>11}" for state in states)
             lines.append(f"{kind:{width}}{counts}")
-        return lines
+        routes = (f"{count} {layout}" for layout, count in sorted(self.layouts.items()))
+        return [*lines, f"routes: {', '.join(routes)}"]
 
 
 def run_seed(seed: int, operations: int = 2000, faults: int = 5) -> SeedResult:
@@ -69,7 +73,9 @@ def run_seed(seed: int, operations: int = 2000, faults: int = 5) -> SeedResult:
     laws: dict[str, str] = {}
     for violation in violations(scenario, outcome):
         laws.setdefault(violation.law, str(violation))
-    return SeedResult(seed, len(outcome.history.calls), len(scenario.faults), outcome.met, laws)
+    return SeedResult(
+        seed, scenario.layout, len(outcome.history.calls), len(scenario.faults), outcome.met, laws
+    )
 
 
 def run_seeds(

@@ -44,7 +44,7 @@ class Violation:
 
 
 def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
-    """All violations, those of values first."""
+    """All violations of laws that the scenario is not exempt from, those of values first."""
     found: list[Violation] = []
     reloads = _reloads(scenario, outcome)
     by_key: defaultdict[str, list[Call]] = defaultdict(list)
@@ -58,7 +58,7 @@ def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
     found += _check_deadlines(scenario, outcome.history.calls)
     found += _check_pools(outcome)
     found += _check_end(scenario, outcome)
-    return found
+    return [violation for violation in found if violation.law not in scenario.exempt]
 
 
 def _reloads(scenario: Scenario, outcome: Outcome) -> dict[str, list[float]]:

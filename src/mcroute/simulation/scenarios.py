@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
-from ..policy import Plan, Pool, PoolRoute, Replicate, Server, compile_plan
-from ..policy.routes import ReadMode, WriteMode
+from ..errors import ConfigError
+from ..policy import Plan, Server, compile_plan
 from .faults import FAULTS, Fault
 from .history import COUNTER, Operation
+from .layouts import LAYOUTS, layout_of
 from .servers import ServerOptions
 from .world import Scenario
 
@@ -18,22 +20,18 @@ MIX = (
     ("get", 50), ("get_many", 5), ("gets", 3), ("gat", 2), ("set", 20), ("add", 4), ("replace", 2),
     ("delete", 7), ("cas", 4), ("touch", 1),
 )  # fmt: skip
-WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
-READS: tuple[ReadMode, ...] = ("first", "first", "random")
 VERSIONS = ("1.6.18", "1.6.38", "1.6.45")
 SERVER_PORT = 11211
-# Deadline of a request, and a server's reply timeout, in seconds.
-DEADLINE_S, REPLY_TIMEOUT_S = 1.0, 0.3
+SERVERS_MAX = 6
 
 
 def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     """The scenario of a seed, with so many operations and faults."""
     rng = Random(seed)
-    count = rng.randint(2, 6)
+    layout = layout_of(rng)
+    count = rng.randint(LAYOUTS[layout].servers_min, SERVERS_MAX)
     servers = [Server(f"cache-{n + 1}", f"cache-{n + 1}.test", SERVER_PORT) for n in range(count)]
-    copies = rng.choice((1, 2, 2, 2, min(3, count)))
-    write, read = rng.choice(WRITES), rng.choice(READS)
-    plan = _plan(servers, copies, write, read)
+    plan, *other_plans = _plans(rng, layout, servers)
     proxies, embedded = rng.choice(((1, 0), (1, 0), (2, 0), (0, 1), (1, 1)))
     clients = rng.randint(2, 8)
     span_s = rng.choice((10.0, 30.0, 60.0))
@@ -41,29 +39,32 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     return Scenario(
         seed=seed,
         plan=plan,
-        other_plans=tuple(
-            _plan([s for s in servers if s is not gone], copies, write, read)
-            for gone in servers
-            if count > copies
-        ),
+        other_plans=tuple(other_plans),
         proxies=proxies,
         embedded=embedded,
-        operations=tuple(_operations(rng, operations, clients, span_s)),
+        operations=tuple(_operations(rng, LAYOUTS[layout].omits, operations, clients, span_s)),
         faults=tuple(_faults(rng, faults, [server.name for server in servers], routers, span_s)),
         server_options=ServerOptions(version=rng.choice(VERSIONS)),
         value_size=rng.choice((32, 64, 500, 4000)),
+        layout=layout,
+        exempt=LAYOUTS[layout].exempt,
     )
 
 
-def _plan(servers: list[Server], copies: int, write: WriteMode, read: ReadMode) -> Plan:
-    pool = Pool(
-        "main", tuple(servers), deadline_s=DEADLINE_S, reply_timeout_s=REPLY_TIMEOUT_S, connect_timeout_s=0.2
-    )
-    return compile_plan(Replicate(pool, copies, write, read) if copies > 1 else PoolRoute(pool))
+def _plans(rng: Random, layout: str, servers: list[Server]) -> list[Plan]:
+    """The plan of all servers, and those without one of them, if enough are left."""
+    build = LAYOUTS[layout].draw(rng, servers)
+    plans = [compile_plan(build(servers))]
+    for gone in servers:
+        with suppress(ConfigError):
+            plans.append(compile_plan(build([server for server in servers if server is not gone])))
+    return plans
 
 
-def _operations(rng: Random, count: int, clients: int, span_s: float) -> list[Operation]:
-    kinds, weights = zip(*MIX, strict=True)
+def _operations(
+    rng: Random, omits: frozenset[str], count: int, clients: int, span_s: float
+) -> list[Operation]:
+    kinds, weights = zip(*((kind, weight) for kind, weight in MIX if kind not in omits), strict=True)
     keys = [f"key-{n}" for n in range(rng.choice((5, 30, 200)))]
     counters = [f"{COUNTER}-{n}" for n in range(3)]
     times = sorted(rng.uniform(0, span_s) for _ in range(count))

@@ -21,8 +21,8 @@ def _lines(scenario: Scenario, outcome: Outcome, violation: Violation) -> Iterat
     yield f"seed {scenario.seed}: {violation}"
     yield (
         f"  {scenario.proxies} proxies and {scenario.embedded} embedded clients before {servers} "
-        f"(memcached {scenario.server_options.version}); {len(scenario.operations)} operations, "
-        f"{len(scenario.faults)} faults"
+        f"({scenario.layout or 'one route'}, memcached {scenario.server_options.version}); "
+        f"{len(scenario.operations)} operations, {len(scenario.faults)} faults"
     )
     ends_at = max((call.ended_at for call in violation.calls), default=outcome.ended_at)
     for entry in outcome.history:

@@ -44,7 +44,8 @@ class Scenario:
     `plan` names the servers; each is a memcached with `server_options`. `other_plans` are those that reloads
     install for a while. `proxies` and `embedded` are the numbers of routers of each kind; client number c of
     an operation belongs to router c modulo their number. Beside the operations, or instead of them, runs the
-    `workload`. `limits` are those of the proxies. `value_size` is in bytes.
+    `workload`. `limits` are those of the proxies. `value_size` is in bytes. `layout` names the
+    kind of route, or is empty; `exempt` are the laws that the route does not promise.
     """
 
     seed: int
@@ -60,6 +61,8 @@ class Scenario:
     server_options: ServerOptions = field(default_factory=ServerOptions)
     value_size: int = 64
     settle_s: float = SETTLE_S
+    layout: str = ""
+    exempt: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

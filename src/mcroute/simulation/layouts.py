@@ -1,0 +1,129 @@
+"""The routes of random scenarios: each layout draws one, with pools of the servers that it is given.
+
+A new kind of route is one more entry of `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ..policy import (
+    AllFastest,
+    AllMajority,
+    AllSync,
+    ByCommand,
+    ByPrefix,
+    Failover,
+    MissFailover,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Route,
+    Server,
+)
+from ..policy.routes import ReadMode, WriteMode
+
+__all__ = ("DEADLINE_S", "LAYOUTS", "REPLY_TIMEOUT_S", "Layout", "layout_of")
+
+# Deadline of a request, and a server's reply timeout, in seconds.
+DEADLINE_S, REPLY_TIMEOUT_S, CONNECT_TIMEOUT_S = 1.0, 0.3, 0.2
+WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
+READS: tuple[ReadMode, ...] = ("first", "first", "random")
+# Some of the keys `key-N`; the others have the default of a `ByPrefix`.
+PREFIX = "key-1"
+
+# The route of some of the servers. Raises ConfigError if they are too few.
+Build = Callable[[Sequence[Server]], Route]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A kind of route. `draw` is given the servers, at least `servers_min` of them.
+
+    What it draws makes the route of all servers, and of those that are left after a reload.
+    `exempt` are the laws that this kind of route does not promise, `omits` the commands that it is not for.
+    """
+
+    draw: Callable[[Random, Sequence[Server]], Build]
+    weight: int = 1
+    servers_min: int = 2
+    omits: frozenset[str] = frozenset()
+    exempt: frozenset[str] = frozenset()
+
+
+def layout_of(rng: Random) -> str:
+    """The name of a random layout, by the weights."""
+    [name] = rng.choices(list(LAYOUTS), [layout.weight for layout in LAYOUTS.values()])
+    return name
+
+
+def _pool(name: str, servers: Sequence[Server]) -> Pool:
+    return Pool(
+        name,
+        tuple(servers),
+        deadline_s=DEADLINE_S,
+        reply_timeout_s=REPLY_TIMEOUT_S,
+        connect_timeout_s=CONNECT_TIMEOUT_S,
+    )
+
+
+# ---- one pool ----
+
+
+def _single(rng: Random, servers: Sequence[Server]) -> Build:
+    return lambda left: PoolRoute(_pool("main", left))
+
+
+def _copies(rng: Random, servers: Sequence[Server]) -> Build:
+    copies = rng.choice((2, 2, 2, min(3, len(servers))))
+    write, read = rng.choice(WRITES), rng.choice(READS)
+    return lambda left: Replicate(_pool("main", left), copies, write, read)
+
+
+# ---- several pools ----
+
+
+def _parted(count: int, join: Callable[[list[Route]], Route]) -> Callable[[Random, Sequence[Server]], Build]:
+    """Divides the servers into `count` pools. Those with two servers may have copies."""
+
+    def draw(rng: Random, servers: Sequence[Server]) -> Build:
+        parts = [servers[number::count] for number in range(count)]
+        copies = [rng.choice((1, 2)) if len(part) > 1 else 1 for part in parts]
+
+        def build(left: Sequence[Server]) -> Route:
+            pools = (
+                _pool(f"pool-{number + 1}", [server for server in part if server in left])
+                for number, part in enumerate(parts)
+            )
+            return join([Replicate(pool, each) for pool, each in zip(pools, copies, strict=True)])
+
+        return build
+
+    return draw
+
+
+def _by_prefix(routes: list[Route]) -> Route:
+    return ByPrefix({PREFIX: routes[0]}, routes[1])
+
+
+def _fastest_reads(routes: list[Route]) -> Route:
+    return ByCommand({"read": AllFastest(routes)}, default=AllSync(routes))
+
+
+# A minority that declines one of these keeps its old value, and the majority does not wait for it.
+CONDITIONAL = frozenset({"add", "replace", "cas"})
+# A stand-in keeps what it took, and is read when the first route fails again or misses.
+STANDS_IN = frozenset({"stale value"})
+
+LAYOUTS: dict[str, Layout] = {
+    "single": Layout(_single, weight=4),
+    "copies": Layout(_copies, weight=12),
+    "prefixes": Layout(_parted(2, _by_prefix), weight=2),
+    "all-sync": Layout(_parted(2, AllSync)),
+    "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL),
+    "all-fastest": Layout(_parted(2, _fastest_reads)),
+    "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
+    "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
+}
