@@ -101,7 +101,8 @@ def _slow(latency: Callable[[float], Latency]) -> Act:
 
 
 def _quick(world: World, fault: Fault) -> None:
-    _host(world, fault).service = Host.SERVICE
+    host = _host(world, fault)
+    host.service = host.options.service
 
 
 def _tail(seconds: float) -> Latency:
@@ -210,9 +211,9 @@ def _lose_segments(world: World, fault: Fault) -> None:
     host.inbound.loss_share = host.outbound.loss_share = fault.amount
 
 
-def _lose_none(world: World, fault: Fault) -> None:
+def _lose_usual(world: World, fault: Fault) -> None:
     host = _host(world, fault)
-    host.inbound.loss_share = host.outbound.loss_share = 0.0
+    host.inbound.loss_share = host.outbound.loss_share = host.options.loss_share
 
 
 # ---- the process ----
@@ -375,7 +376,7 @@ FAULTS: dict[str, Kind] = {
     "cut-requests": Kind("nothing reaches the server", _cut("inbound"), _heal("inbound")),
     "cut-replies": Kind("nothing from the server arrives", _cut("outbound"), _heal("outbound")),
     "partition": Kind("nothing arrives either way", _cut(*_BOTH), _heal(*_BOTH)),
-    "loss": Kind("this share of segments is lost once", _lose_segments, _lose_none, 0.05, most=1),
+    "loss": Kind("this share of segments is lost once", _lose_segments, _lose_usual, 0.05, most=1),
     "accept-close": Kind("connections are accepted and closed", _close_at_once(True), _close_at_once(False)),
     # ---- replies ----
     "reset": _of_replies("connections are reset within a reply", _some(_reset_within)),

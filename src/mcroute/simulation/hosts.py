@@ -85,16 +85,16 @@ class Host:
     connections; above it `is_limit_told` decides between an error and no answer. `tampering` changes replies.
     """
 
-    SERVICE = Latency(0.000005, 0.00005)
-
     def __init__(self, network: Network, name: str, end: End, options: ServerOptions, pid: int) -> None:
         self.name = name
         self.end = end
         self.clock: HostClock = HostClock(network.loop)
         self.model: ModelServer = ModelServer(self.clock, options.version, options.limits, pid)
+        self.options: ServerOptions = options
         self.inbound: Path = network.path()
         self.outbound: Path = network.path()
-        self.service: Latency = self.SERVICE
+        self.inbound.loss_share = self.outbound.loss_share = options.loss_share
+        self.service: Latency = options.service
         self.clients_max: int | None = None
         self.is_limit_told: bool = True
         self.closes_at_once: bool = False

@@ -30,26 +30,22 @@ class Stalled(RuntimeError):
 
 
 class _Call(asyncio.TimerHandle):
-    """A scheduled call; as a timer it is ordered by time, then by the order of scheduling."""
+    """A scheduled call."""
 
     def __init__(
         self,
         when: float,
-        serial: int,
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: Context,
     ) -> None:
         # Nothing of the base class is used but its type.
-        self.order = when, serial
+        self.at_s = when
         self.context = context
         self._call: tuple[Callable[..., object], tuple[Any, ...]] | None = (callback, args)
 
     def __repr__(self) -> str:
-        return f"<call at {self.order[0]:.6f}: {self._call}>"
-
-    def __lt__(self, other: object) -> bool:
-        return isinstance(other, _Call) and self.order < other.order
+        return f"<call at {self.at_s:.6f}: {self._call}>"
 
     def cancel(self) -> None:
         self._call = None
@@ -58,7 +54,7 @@ class _Call(asyncio.TimerHandle):
         return self._call is None
 
     def when(self) -> float:
-        return self.order[0]
+        return self.at_s
 
     def run(self) -> None:
         if self._call is not None:
@@ -85,7 +81,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self.failures: list[tuple[str, BaseException | None]] = []
         self._now = BEGIN_S
         self._ready: deque[_Call] = deque()
-        self._timers: list[_Call] = []
+        # By time, then in the order of scheduling.
+        self._timers: list[tuple[float, int, _Call]] = []
         self._serials = itertools.count()
         self._killed: list[asyncio.Task[Any]] = []
         self._is_running = self._is_stopping = self._is_over = self._is_closed = False
@@ -152,16 +149,17 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def _turn(self) -> None:
         """Runs the calls that are ready now, or passes the time until one is due."""
-        if not self._ready:
-            while self._timers and self._timers[0].cancelled():
-                heapq.heappop(self._timers)
-            if not self._timers:
+        ready, timers = self._ready, self._timers
+        if not ready:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            if not timers:
                 raise Stalled("nothing is scheduled any more")
-            self._now = max(self._now, self._timers[0].when())
-        while self._timers and self._timers[0].when() <= self._now:
-            self._ready.append(heapq.heappop(self._timers))
-        for _ in range(len(self._ready)):
-            call = self._ready.popleft()
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            call = ready.popleft()
             try:
                 call.run()
             except Exception as error:
@@ -217,7 +215,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         call = self._call(when, callback, args, context)
-        heapq.heappush(self._timers, call)
+        heapq.heappush(self._timers, (when, next(self._serials), call))
         return call
 
     def _call(
@@ -226,7 +224,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._check_open()
         if context is None:
             context = contextvars.copy_context()
-        call = _Call(when, next(self._serials), callback, args, context)
+        call = _Call(when, callback, args, context)
         machine = context.get(MACHINE)
         if self._is_over or (machine is not None and machine.is_dead):
             call.cancel()
@@ -272,7 +270,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def kill(self, machine: Machine) -> None:
         """Ends the machine's process: closes its connections, and drops its tasks and timers."""
-        calls = [*self._ready, *self._timers]
+        calls = [*self._ready, *(call for _, _, call in self._timers)]
         own = {id(call) for call in calls if call.context.get(MACHINE) is machine}
         for call in calls:
             if id(call) in own:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-__all__ = ("Clock", "Latency", "Path", "Receiver", "Watcher", "Wire")
+__all__ = ("Clock", "Latency", "Lognormal", "Path", "Receiver", "Watcher", "Wire")
 
 # What TCP waits before it sends a lost segment again, in seconds: at least, and at most after a heal.
 RETRANSMIT_MIN_S, RETRANSMIT_MAX_S = 0.2, 1.6
@@ -34,6 +34,21 @@ class Latency:
         delay_s = self.least_s + (self.most_s - self.least_s) * rng.random()
         if self.tail_share and rng.random() < self.tail_share:
             delay_s += self.tail_s
+        return delay_s
+
+
+class Lognormal(Latency):
+    """Delays whose logarithms are normal, and a share of pieces that take longer by up to `tail_s`."""
+
+    def __init__(self, median_s: float, sigma: float, tail_share: float = 0.0, tail_s: float = 0.0) -> None:
+        super().__init__(0.0, 0.0, tail_share, tail_s)
+        self.median_s = median_s
+        self.sigma = sigma
+
+    def draw(self, rng: Random) -> float:
+        delay_s = self.median_s * rng.lognormvariate(0.0, self.sigma)
+        if rng.random() < self.tail_share:
+            delay_s += rng.uniform(0.0, self.tail_s)
         return delay_s
 
 

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from ..testing.profiles import NEWEST, Limits
 from .environment import EPOCH_S
+from .paths import Latency
 
 __all__ = ("HostClock", "ServerOptions")
+
+# The time of one turn of a connection at an idle server.
+SERVICE = Latency(0.000005, 0.00005)
 
 # With -e, since a host may restart its memcached with the items.
 WARM = Limits(memory_file="/dev/shm/memcached")
@@ -16,10 +20,16 @@ WARM = Limits(memory_file="/dev/shm/memcached")
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The memcached of every host: its release, from 1.6.18 on, and its limits, by default with -e."""
+    """The memcached of every host: its release, from 1.6.18 on, and its limits, by default with -e.
+
+    `service` is the time that one turn of a connection takes, `loss_share` the share of segments to and from
+    the host that are lost once; both without a fault.
+    """
 
     version: str = NEWEST
     limits: Limits = WARM
+    service: Latency = SERVICE
+    loss_share: float = 0.0
 
 
 class HostClock:
