@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from threading import Thread
@@ -155,11 +156,13 @@ def test_dumps(tmp_path: Path) -> None:
         wanted = [b"metadump"] if memcached_version() == "1.6.18" else [b"metadump", b"mgdump"]
         for request in (
             b"set a%\xff 5 0 3\r\nabc\r\n", b"set t 0 5000 1\r\nx\r\n", b"set g 0 -1 1\r\nx\r\n",
-            b"ms AAo= 2 b\r\nhi\r\n", b"get a%\xff\r\n", b"set l 0 0 50000\r\n%b\r\n" % (b"v" * 50_000),
+            b"ms AAo= 2 b\r\nhi\r\n", b"ms YWI= 2 b\r\nhi\r\n", b"get a%\xff\r\n",
+            b"set l 0 0 50000\r\n%b\r\n" % (b"v" * 50_000),
         ):  # fmt: skip
             assert len(set(pair.say(request))) == 1
-        for name in wanted:
-            line, end = b"lru_crawler %b all\r\n" % name, b"END\r\n" if name == b"metadump" else b"EN\r\n"
+        for name, items in product(wanted, (b"all", b"hash")):
+            line = b"lru_crawler %b %b\r\n" % (name, items)
+            end = b"END\r\n" if name == b"metadump" else b"EN\r\n"
             theirs, ours = pair.link.dump(line, end), pair.talk.receive(line)
             # The second in which each was started.
             theirs, ours = (re.sub(rb"(exp|la)=\d{10}", rb"\1=...", reply) for reply in (theirs, ours))

@@ -13,6 +13,7 @@ from mcroute._engine.engine import Engine
 from mcroute.errors import RemoteProtocolError
 from mcroute.policy import Outcome, Place, Plan, Server, ServerOptions, ServerStats, Upkeep
 from mcroute.policy.places import Endpoint, spell_end, written
+from mcroute.runtime.dumps import DumpRefused
 from mcroute.runtime.hosted_links import HostedLinks
 from mcroute.runtime.interfaces import OtherProcess
 from mcroute.runtime.link_events import report
@@ -22,6 +23,22 @@ from mcroute.runtime.waiting import ended
 
 from .memory_network import Connection, Network
 from .virtual_clock import VirtualFuture, VirtualTask, VirtualTimer
+
+
+class MemoryDump:
+    """A list of keys that has arrived as a whole."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        if lines[:1] and not lines[0].startswith((b"OK", b"END", b"EN", b"key=", b"mg ")):
+            raise DumpRefused(lines[0].decode())
+        self._lines = [line for line in lines if line.startswith((b"key=", b"mg "))]
+
+    async def lines(self) -> list[bytes]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class MemoryControl:
@@ -93,6 +110,10 @@ class MemoryControl:
             for request, reply in zip(requests, await self._ask(server, *requests), strict=True):
                 if reply not in (b"DELETED\r\n", b"NOT_FOUND\r\n"):
                     raise RemoteProtocolError(f"{reply!r} to {request!r}")
+
+    async def dump(self, server: Server, name: bytes) -> MemoryDump:
+        [reply] = await self._ask(server, b"lru_crawler %b\r\n" % name)
+        return MemoryDump(reply.splitlines())
 
     async def is_one_store(self, server: Server, other: Server) -> bool:
         # A new mark each time: one of an earlier comparison would be found as well.

@@ -202,21 +202,28 @@ class Plan:
         """The pools without `parts`."""
         return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)
 
-    def nodes_of_keys(self) -> frozenset[int]:
-        """The indices of the nodes that a request for a key may reach. `flush_all` has separate nodes."""
+    def nodes_of_keys(self, key: bytes | None = None) -> frozenset[int]:
+        """The indices of the nodes that a request for a key may reach: for any key, or for this one.
+
+        `flush_all` has separate nodes.
+        """
         found: set[int] = set()
         ahead = [self.root]
         while ahead:
             index = ahead.pop()
             if index not in found:
                 found.add(index)
-                ahead += _children_of_keys(self.nodes[index])
+                ahead += _children_of_keys(self.nodes[index], key)
         return frozenset(found)
 
 
-def _children_of_keys(node: Node) -> tuple[int, ...]:
+def _children_of_keys(node: Node, key: bytes | None) -> tuple[int, ...]:
     if isinstance(node, Detach):
         return (node.child,)
     if isinstance(node, SwitchCommand):
         return tuple(child for group, child in enumerate(node.children) if group != Group.FLUSH)
+    if isinstance(node, SwitchPrefix) and key is not None:
+        fitting = [index for index, prefix in enumerate(node.prefixes) if key.startswith(prefix)]
+        longest = max(fitting, key=lambda index: len(node.prefixes[index]), default=-1)
+        return (node.children[longest],)
     return () if isinstance(node, Ask | Constant) else node.children

@@ -16,6 +16,7 @@ from ..errors import RemoteProtocolError
 from ..policy import Limits, Past, Place, Plan, Reason, Server, ServerOptions, ServerStats, Upkeep
 from ..policy.places import Endpoint
 from .clocks import Clock, Future, Promise, Task, Timer
+from .dumps import Dump
 
 __all__ = (
     "FAILURES",
@@ -97,6 +98,12 @@ class Control(Protocol):
 
         First, on the same connection, passes the server's `stats` to `allows`. Raises OtherProcess if that
         returns False, RemoteProtocolError if a reply is not DELETED, NOT_FOUND, HD or NF.
+        """
+
+    async def dump(self, server: Server, name: bytes) -> Dump:
+        """Begins a dump of the server's keys with `lru_crawler` and this name: b"metadump hash" or similar.
+
+        The caller has to close it.
         """
 
     async def is_one_store(self, server: Server, other: Server) -> bool:

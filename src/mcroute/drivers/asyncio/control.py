@@ -14,8 +14,11 @@ from random import Random
 from ...errors import RemoteProtocolError
 from ...policy import Server, ServerStats
 from ...policy.places import spell_end
+from ...runtime.dumps import Dump
 from ...runtime.interfaces import OtherAddresses, OtherProcess
 from .addresses import Resolver
+from .dumping import READ_SIZE as DUMP_SIZE
+from .dumping import AsyncioDump
 
 __all__ = ("AsyncioControl", "local_end")
 
@@ -153,6 +156,12 @@ class AsyncioControl:
         finally:
             writer.transport.abort()
 
+    async def dump(self, server: Server, name: bytes) -> Dump:
+        """Sends `lru_crawler` with this dump's name, such as b"metadump hash". Raises OSError."""
+        reader, writer = await self._connect(server, DUMP_SIZE)
+        writer.write(b"lru_crawler %b\r\n" % name)
+        return AsyncioDump(server, reader, writer)
+
     async def is_one_store(self, server: Server, other: Server) -> bool:
         """Whether a key stored on one of two servers is found on the other: they are one process.
 
@@ -224,13 +233,16 @@ class AsyncioControl:
         finally:
             writer.transport.abort()
 
-    async def _connect(self, server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(
+        self, server: Server, limit: int = ANSWER_MAX
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """`limit`: about so many bytes of the answer are received ahead, twice as many at most."""
         error: OSError | None = None
         for address in await self._resolver.resolve(server):
             try:
                 if isinstance(address, str):
-                    return await asyncio.open_unix_connection(address, limit=ANSWER_MAX)
-                return await asyncio.open_connection(*address, limit=ANSWER_MAX)
+                    return await asyncio.open_unix_connection(address, limit=limit)
+                return await asyncio.open_connection(*address, limit=limit)
             except OSError as refused:
                 error = refused
         raise error or OSError(f"{server.name} has no address")
