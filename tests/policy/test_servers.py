@@ -72,6 +72,7 @@ def test_an_invalid_address_is_refused_with_its_place(address):
 def test_options_of_a_pool_are_those_of_its_fields():
     given = {"connect_timeout_s": 1.0, "reply_timeout_s": 2.0, "deadline_s": 3.0, "trip_after": 4, "links": 5}
     given |= {"value_max": 6, "identity": "any", "placement": Like("libmc")}
+    given |= {"hedge_after_s": 0.1, "hedge_percentile": 90.0}
     assert given.keys() == {option.name for option in fields(Pool) if option.kw_only}
     pool = Pool.of("main", "a:1", **given)
     assert {name: getattr(pool, name) for name in given} == given

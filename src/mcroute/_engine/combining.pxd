@@ -12,6 +12,8 @@ cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil
 
 # A walk at a first node goes on with `child`: `tried` other children were tried, with the outcome `best`.
 cdef void first_ask_next(Walk* walk, int child, int tried, int best) noexcept nogil
+# The same, while an earlier child has not answered.
+cdef void first_hedge(Walk* walk, int child) noexcept nogil
 # For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or with `always` the last one;
 # holds the key if the request may have been sent.
 cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil

@@ -9,11 +9,12 @@ from libc.string cimport memcpy
 from mcroute._engine.blocks cimport Block, block_unref, block_ref, block_new, slice_unref
 from mcroute._engine.chance cimport random_number
 from mcroute._engine.claims cimport claim_expect_release
+from mcroute._engine.counters cimport counter_add
 from mcroute._engine.holds cimport hold_key
 from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
-    CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
+    CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, HIT, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
     TIMEOUT, ClientRequest, Engine, Text,
 )
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children, undo_ended
@@ -55,6 +56,41 @@ cdef void _first_next(Walk* walk) noexcept nogil:
     run_child(walk, child, CARRY_OUT)
 
 
+cdef void first_hedge(Walk* walk, int child) noexcept nogil:
+    walk.good += 1
+    walk.failure = <uint8_t>(child + 1)
+    walk.next_child = child
+    _first_next(walk)
+
+
+cdef bint _hedged_child_ends(Walk* walk, PlanNode* node, int child, int outcome, Slice reply) noexcept nogil:
+    """Whether the child's end was dealt with. False: no other child runs, and what follows is as without a hedge.
+
+    The walk answers with the first good outcome, and is freed with its last child: a late reply is still evidence.
+    """
+    cdef Walk* parent = walk.parent
+    walk.good -= 1
+    if walk.cursor == 1:
+        if walk.good < 0:
+            walk_free(walk)
+        return True
+    if child + 1 == walk.failure and outcome == HIT:
+        counter_add(&walk.request.plan.engine.counts.hedges_won, 1)
+    if walk.good < 0:
+        walk.good = 0
+        walk.failure = 0
+        return False
+    if not _is_good_enough(node, outcome):
+        combine_take_if_better(walk, outcome, reply, node.answer_last)
+        return True
+    walk.cursor = 1
+    # No more children are asked, and the parent may end before the walk.
+    walk.children_asked = node.child_count
+    walk.parent = NULL
+    walk_carry(walk, parent, outcome, reply)
+    return True
+
+
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
     # A request that was not sent goes on at once: no later request has overtaken it.
     if outcome != EJECTED and outcome != OVERLOADED:
@@ -77,6 +113,8 @@ cdef void first_child_ends(Walk* walk, int child, int outcome, Slice reply) noex
     cdef Engine* engine = walk.request.plan.engine
     if child == UNDONE:
         undo_ended(walk)
+        return
+    if walk.failure != 0 and _hedged_child_ends(walk, node, child, outcome, reply):
         return
     combine_take_if_better(walk, outcome, reply, node.answer_last)
     if _refuses_alone(walk, outcome):

@@ -16,6 +16,7 @@ cdef struct ServerCounts:
     uint64_t failed             # failures that the trip rule counts
     uint64_t late               # replies that took longer than the reply timeout
     uint64_t retries_refused    # by the budget, after timeouts here
+    uint64_t hedges             # of reads that waited here
     uint64_t timeouts
     uint64_t missed_writes      # of this engine; the state word has those of all engines
     uint64_t desyncs
@@ -59,6 +60,9 @@ cdef struct EngineCounts:
     uint64_t desyncs            # links closed because a reply did not match its request
     uint64_t retries            # after timeouts, paid from the budget
     uint64_t retries_refused    # because the budget was used up
+    uint64_t hedges             # asks of another copy while the first one had not answered
+    uint64_t hedges_won         # that had the value first
+    uint64_t hedges_refused     # because the budget was used up
     uint64_t failovers[OUTCOME_COUNT]  # by the outcome of the ask before
     uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget, of each key
     uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of the meta requests among these

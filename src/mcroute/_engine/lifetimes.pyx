@@ -9,7 +9,7 @@ from libc.string cimport memset
 from mcroute._engine.beginnings cimport claims_end, engine_resume, requests_resume
 from mcroute._engine.blocks cimport block_unref, out_clear, out_copy, pool_clear, pool_init, pool_set_share
 from mcroute._engine.bounds cimport engine_bound_values
-from mcroute._engine.clock cimport engine_began
+from mcroute._engine.clock cimport engine_began, engine_find_shortest
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.custom cimport routes_end
 from mcroute._engine.dirty cimport conn_mark
@@ -46,6 +46,7 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     engine.round_keys = ROUND_KEYS_MAX
     engine.limits = default_limits()
     engine.next_check = INFINITY
+    engine.shortest = INFINITY
     engine.pipeline_max = 1024
     engine.out_max = 8 << 20
     # Of links as in policy.Limits, until engine_set_bounds.
@@ -68,6 +69,7 @@ cdef void engine_install(Engine* engine, PlanTable* plan) noexcept nogil:
         engine.plan.refs -= 1
     engine.plan = plan
     engine_bound_values(engine)
+    engine_find_shortest(engine)
 
 
 cdef Server* server_add(Engine* engine) noexcept nogil:

@@ -10,6 +10,7 @@ from mcroute._engine.blocks cimport Block, Slice, block_unref
 from mcroute._engine.counters cimport counter_add, show
 from mcroute._engine.counts cimport DESYNC_MAX, Desync
 from mcroute._engine.dirty cimport conn_break
+from mcroute._engine.hedged_gets cimport hedged_item
 from mcroute._engine.histograms cimport Histogram, histogram_add
 from mcroute._engine.links cimport link_answered, link_arrived, link_greeted, link_oldest
 from mcroute._engine.meta cimport meta_matches, meta_restore
@@ -75,6 +76,10 @@ cdef void _complete_tagged(Link* link, int outcome, Slice reply) noexcept nogil:
     block_unref(tagged)
 
 
+cdef bint _keep_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
+    return multiget_item(walk, key, size, item) if walk.good == 0 else hedged_item(walk, key, size, item)
+
+
 cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyView* view) noexcept nogil:
     """Takes a VALUE of a multiget. False if its key was not asked for."""
     cdef const uint8_t* key = block.data + start + view.key_offset
@@ -85,8 +90,8 @@ cdef bint _take_item(Link* link, Walk* walk, Block* block, size_t start, ReplyVi
     if walk.tags_cas:
         tagged = token_tag(link.conn.engine, block.data + start, view.size, link.server)
     if tagged == NULL:
-        return multiget_item(walk, key, view.key_size, Slice(block, start, view.size))
-    is_asked = multiget_item(walk, key, view.key_size, Slice(tagged, 0, tagged.fill))
+        return _keep_item(walk, key, view.key_size, Slice(block, start, view.size))
+    is_asked = _keep_item(walk, key, view.key_size, Slice(tagged, 0, tagged.fill))
     block_unref(tagged)
     return is_asked
 

@@ -4,7 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t
 
 from mcroute._engine.blocks cimport Block, Slice
-from mcroute._engine.state cimport ClientRequest, Session, Walk
+from mcroute._engine.state cimport ClientRequest, KeyState, Link, PlanNode, Session, Walk
 
 cdef enum:
     ROUND_KEYS_MAX = 128        # keys of the first round at most
@@ -30,3 +30,19 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil
 # Whether keys of the part that have no item yet can be asked of another server.
 cdef bint multiget_may_move(Walk* part) noexcept nogil
+
+# For hedged_gets.pyx: the key's node behind the switches, the ask that it has reached (NULL: it is walked alone),
+# whether it has another child after an error, or after a miss, and the better of its best outcome and this one.
+cdef int multiget_node(ClientRequest* request, int node, const KeyState* state) noexcept nogil
+cdef PlanNode* multiget_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil
+cdef bint multiget_has_another(ClientRequest* request, int node, const KeyState* state, bint is_error) noexcept nogil
+cdef int multiget_best(ClientRequest* request, const KeyState* state, int outcome) noexcept nogil
+# The expected key of these bytes, NULL if there is none; keeps an item at a key.
+cdef KeyState* multiget_find(Walk* walk, const uint8_t* key, size_t size) noexcept nogil
+cdef void multiget_keep(KeyState* state, Slice item) noexcept nogil
+# A part for the link, to be asked by multiget_ask_parts; NULL without memory. The part's keys without an item go on to
+# their next children, or fail. The request waits for one part less.
+cdef Walk* part_new(ClientRequest* request, Link* link, PlanNode* ask) noexcept nogil
+cdef void multiget_ask_parts(ClientRequest* request) noexcept nogil
+cdef void multiget_retry(Walk* part, int outcome) noexcept nogil
+cdef void multiget_part_over(ClientRequest* request) noexcept nogil

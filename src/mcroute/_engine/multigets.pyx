@@ -42,7 +42,7 @@ cdef inline const uint8_t* _text(const ClientRequest* request, const KeyState* s
     return request.block.data + request.offset + state.offset
 
 
-cdef inline void _keep_item(KeyState* state, Slice item) noexcept nogil:
+cdef void multiget_keep(KeyState* state, Slice item) noexcept nogil:
     block_ref(item.block)
     state.block = item.block
     state.item_offset = <uint32_t>item.offset
@@ -63,17 +63,17 @@ cdef inline KeyState* _next_key(Walk* walk) noexcept nogil:
 cdef size_t multiget_next_item(Walk* walk, Block* block, size_t start, size_t size, size_t value_max) noexcept nogil:
     cdef ClientRequest* request = walk.request
     cdef const KeyState* state
-    if walk.cursor < 0:
+    if walk.cursor < 0 or walk.good != 0:
         return 0
     state = &request.keys[walk.cursor]
     size = reply_item(block.data + start, size, _text(request, state), state.size, value_max)
     if size > 0:
-        _keep_item(_next_key(walk), Slice(block, start, size))
+        multiget_keep(_next_key(walk), Slice(block, start, size))
         walk.absent -= 1
     return size
 
 
-cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
+cdef KeyState* multiget_find(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
     """Finds the key among those still expected; keys before it have no item. NULL: it is not expected."""
     cdef KeyState* state
     while walk.cursor >= 0:
@@ -85,19 +85,20 @@ cdef KeyState* _find_key(Walk* walk, const uint8_t* key, size_t size) noexcept n
 
 cdef bint multiget_item(Walk* walk, const uint8_t* key, size_t size, Slice item) noexcept nogil:
     """Replies keep the order of the keys, and omit misses."""
-    cdef KeyState* state = _find_key(walk, key, size)
+    cdef KeyState* state = multiget_find(walk, key, size)
     if state == NULL:
         return False
-    _keep_item(state, item)
+    multiget_keep(state, item)
     walk.absent -= 1
     return True
 
 
 cdef bint multiget_skip(Walk* walk, const uint8_t* key, size_t size) noexcept nogil:
-    if _find_key(walk, key, size) == NULL:
+    if multiget_find(walk, key, size) == NULL:
         return False
     # The key stays without an item. Its plan may ask the next server, in vain: the get has failed.
-    walk.request.failure = REFUSED_BY_SERVER
+    if walk.parent == NULL and walk.absent > 0:
+        walk.request.failure = REFUSED_BY_SERVER
     return True
 
 
@@ -105,11 +106,11 @@ cdef void multiget_key_ended(Walk* walk, int outcome, Slice reply) noexcept nogi
     cdef ClientRequest* request = walk.request
     if outcome == HIT and reply.block != NULL:
         # The item, without the END after it.
-        _keep_item(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - END_SIZE))
+        multiget_keep(&request.keys[walk.first_key], Slice(reply.block, reply.offset, reply.size - END_SIZE))
     elif outcome >= REFUSED_BY_SERVER:
         request.failure = outcome
         _note_refusal(request, outcome, reply)
-    _part_ended(request)
+    multiget_part_over(request)
 
 cdef void _note_refusal(ClientRequest* request, int outcome, Slice reply) noexcept nogil:
     """Keeps the first refusing server's line for the client, as for a get of one key."""
@@ -118,7 +119,7 @@ cdef void _note_refusal(ClientRequest* request, int outcome, Slice reply) noexce
         request.reply = reply
 
 
-cdef void _part_ended(ClientRequest* request) noexcept nogil:
+cdef void multiget_part_over(ClientRequest* request) noexcept nogil:
     request.groups_open -= 1
     if request.groups_open > 0 or request.is_done:
         return
@@ -140,7 +141,7 @@ cdef bint _is_switch(PlanNode* node) noexcept nogil:
     return node.kind == NODE_SWITCH_PREFIX or node.kind == NODE_SWITCH_COMMAND
 
 
-cdef int _key_node(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
+cdef int multiget_node(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
     """The key's node after the switches, which only some plans have."""
     if not _is_switch(&request.plan.nodes[node]):
         return node
@@ -152,7 +153,7 @@ cdef int _child(ClientRequest* request, PlanNode* first, const KeyState* state) 
     return <int>((start + state.tried) % <uint32_t>first.child_count)
 
 
-cdef PlanNode* _shared_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
+cdef PlanNode* multiget_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
     """The ask that the key has reached, if other keys can share it; else NULL."""
     cdef PlanNode* ask = &request.plan.nodes[node]
     if ask.kind == NODE_FIRST:
@@ -160,14 +161,14 @@ cdef PlanNode* _shared_ask(ClientRequest* request, int node, const KeyState* sta
     return ask if ask.kind == NODE_ASK else NULL
 
 
-cdef bint _has_another(ClientRequest* request, int node, const KeyState* state, bint is_error) noexcept nogil:
+cdef bint multiget_has_another(ClientRequest* request, int node, const KeyState* state, bint is_error) noexcept nogil:
     """Whether the node has one more child for the key after an error, or a miss."""
     cdef PlanNode* first = &request.plan.nodes[node]
     return (first.kind == NODE_FIRST and state.tried + 1 < <uint32_t>first.child_count and not request.is_done
             and (is_error or first.on_miss) and not request_is_over(request))
 
 
-cdef int _best(ClientRequest* request, const KeyState* state, int outcome) noexcept nogil:
+cdef int multiget_best(ClientRequest* request, const KeyState* state, int outcome) noexcept nogil:
     cdef const uint8_t* ranks = &request.plan.merge[request.group][0]
     return state.best if state.tried > 0 and ranks[state.best] < ranks[outcome] else outcome
 
@@ -178,7 +179,8 @@ cdef bint multiget_may_move(Walk* part) noexcept nogil:
     cdef KeyState* state
     while key >= 0:
         state = &request.keys[key]
-        if state.block == NULL and _has_another(request, _key_node(request, request.plan.root, state), state, True):
+        if state.block == NULL and multiget_has_another(
+                request, multiget_node(request, request.plan.root, state), state, True):
             return True
         key = state.next
     return False
@@ -193,7 +195,7 @@ cdef void _walk_key(ClientRequest* request, int32_t key, int node) noexcept nogi
     request.groups_open += 1
     if walk == NULL:
         request.failure = OVERLOADED
-        _part_ended(request)
+        multiget_part_over(request)
         return
     walk.first_key = key
     if state.tried > 0:
@@ -202,7 +204,7 @@ cdef void _walk_key(ClientRequest* request, int32_t key, int node) noexcept nogi
         walk_run(walk)
 
 
-cdef Walk* _new_part(ClientRequest* request, Link* link, PlanNode* ask) noexcept nogil:
+cdef Walk* part_new(ClientRequest* request, Link* link, PlanNode* ask) noexcept nogil:
     cdef Walk* part = walk_new(request, NULL, request.plan.root)
     if part == NULL:
         return NULL
@@ -220,7 +222,7 @@ cdef Walk* _new_part(ClientRequest* request, Link* link, PlanNode* ask) noexcept
 cdef void _join(ClientRequest* request, int32_t key, int node) noexcept nogil:
     cdef KeyState* state = &request.keys[key]
     cdef const uint8_t* text = _text(request, state)
-    cdef PlanNode* ask = _shared_ask(request, node, state)
+    cdef PlanNode* ask = multiget_ask(request, node, state)
     cdef Link* link = NULL
     if ask != NULL:
         link = walk_link(walk_server(request, ask, text, state.size), text, state.size)
@@ -235,7 +237,7 @@ cdef void _join_part(ClientRequest* request, int32_t key, int node, PlanNode* as
         return
     part = link.group
     if part == NULL:
-        part = _new_part(request, link, ask)
+        part = part_new(request, link, ask)
         if part == NULL:
             request.failure = OVERLOADED
             return
@@ -271,14 +273,14 @@ cdef void _join_owners(ClientRequest* request, int32_t first, int count, const R
     for i in range(count):
         if nodes != NULL:
             node = nodes[i]
-            ask = _shared_ask(request, node, &request.keys[first + i])
+            ask = multiget_ask(request, node, &request.keys[first + i])
         server = request.plan.engine.servers[request.plan.pools[ask.pool].server_ids[owners[i]]]
         _join_part(request, first + i, node, ask, walk_link(server, texts[i], sizes[i]))
 
 
 cdef void _join_all(ClientRequest* request, int node, int32_t first, int32_t count) noexcept nogil:
     """Adds the keys from `first` to `count`, exclusive, which are all at `node`, to parts."""
-    cdef PlanNode* ask = _shared_ask(request, node, &request.keys[first])
+    cdef PlanNode* ask = multiget_ask(request, node, &request.keys[first])
     cdef const RingTable* ring = _ring_of_owner(request, ask)
     while first < count:
         if ring == NULL:
@@ -298,8 +300,8 @@ cdef void _join_switched(ClientRequest* request, int switch, int32_t first, int3
     cdef int32_t i
     cdef int node
     for i in range(first, end):
-        node = _key_node(request, switch, &request.keys[i])
-        ring = _ring_of_owner(request, _shared_ask(request, node, &request.keys[i]))
+        node = multiget_node(request, switch, &request.keys[i])
+        ring = _ring_of_owner(request, multiget_ask(request, node, &request.keys[i]))
         if count > 0 and (ring != shared or count == KEYS_A_ROUND):
             _join_owners(request, i - count, count, shared, 0, NULL, nodes)
             count = 0
@@ -323,7 +325,7 @@ cdef void _ask_part(Walk** at) noexcept nogil:
     walk_ask(part, link.server, link)
 
 
-cdef void _ask_parts(ClientRequest* request) noexcept nogil:
+cdef void multiget_ask_parts(ClientRequest* request) noexcept nogil:
     """Asks the parts. Parts that fail at once go first: their keys may join the parts of other servers."""
     cdef Walk** at = &request.parts
     if request.is_asking:
@@ -390,8 +392,8 @@ cdef void _ask_keys(ClientRequest* request, int32_t first, int32_t end) noexcept
         _join_switched(request, root, first, end)
     else:
         _join_all(request, root, first, end)
-    _ask_parts(request)
-    _part_ended(request)
+    multiget_ask_parts(request)
+    multiget_part_over(request)
     request_walk_ended(request)
 
 
@@ -432,7 +434,7 @@ cdef void session_resume(Session* session) noexcept nogil:
 
 # ---- ending ----
 
-cdef void _retry_keys(Walk* part, int outcome) noexcept nogil:
+cdef void multiget_retry(Walk* part, int outcome) noexcept nogil:
     """Asks the next child for the keys without an item, if their plan has one."""
     cdef ClientRequest* request = part.request
     cdef int32_t key = part.first_key
@@ -447,14 +449,14 @@ cdef void _retry_keys(Walk* part, int outcome) noexcept nogil:
     while key >= 0:
         state = &request.keys[key]
         if state.block == NULL:
-            state.best = <uint8_t>_best(request, state, outcome)
-            node = _key_node(request, request.plan.root, state)
-            if not is_decided and _has_another(request, node, state, is_error):
+            state.best = <uint8_t>multiget_best(request, state, outcome)
+            node = multiget_node(request, request.plan.root, state)
+            if not is_decided and multiget_has_another(request, node, state, is_error):
                 is_decided = True
                 is_retried = may_retry(request.plan.engine, outcome)
                 if is_retried and is_error:
                     failed_over(request.plan.engine, outcome)
-            if is_retried and _has_another(request, node, state, is_error):
+            if is_retried and multiget_has_another(request, node, state, is_error):
                 key = _next_child(request, key, node)
                 continue
             if state.best >= REFUSED_BY_SERVER:
@@ -474,9 +476,12 @@ cdef int32_t _next_child(ClientRequest* request, int32_t key, int node) noexcept
 
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
     cdef ClientRequest* request = walk.request
+    if walk.good != 0:
+        request.plan.hedged_part_ends(walk, outcome, reply)
+        return
     if walk.absent > 0:
-        _retry_keys(walk, outcome)
+        multiget_retry(walk, outcome)
         _note_refusal(request, outcome, reply)
-        _ask_parts(request)
-    _part_ended(request)
+        multiget_ask_parts(request)
+    multiget_part_over(request)
     walk_free(walk)

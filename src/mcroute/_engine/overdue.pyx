@@ -11,6 +11,7 @@ from mcroute._engine.counters cimport counter_add
 from mcroute._engine.custom cimport routes_check
 from mcroute._engine.deadlines cimport deadlines_next
 from mcroute._engine.dirty cimport conn_break
+from mcroute._engine.hedges cimport link_hedge, link_hedge_due
 from mcroute._engine.links cimport (
     command_changes, link_expected, link_make_ghosts, link_oldest, link_orphan, link_measure_rate, link_silent_since,
 )
@@ -251,6 +252,9 @@ cdef double _next_due(Link* link) noexcept nogil:
 # Ends overdue asks on the link; returns the time of the next check.
 cdef double _check_link(Link* link, double now) noexcept nogil:
     cdef double orphans_due
+    cdef bint is_hedged = link.server.hedge_after > 0
+    if is_hedged:
+        link_hedge(link, now)
     if link.progress_at + link.server.reply_timeout <= now:
         _fail(link, now)
     else:
@@ -259,7 +263,9 @@ cdef double _check_link(Link* link, double now) noexcept nogil:
     # Closes the link although live requests may wait on it: most of them stand behind the orphans.
     if orphans_due <= now and not link.conn.is_broken:
         conn_break(&link.conn)
-    return _next_due(link) if link.conn.is_broken else min(_next_due(link), orphans_due)
+    if link.conn.is_broken:
+        return _next_due(link)
+    return min(_next_due(link), orphans_due, link_hedge_due(link, now) if is_hedged else INFINITY)
 
 
 # ---- an engine's ----

@@ -9,6 +9,7 @@ from mcroute._engine.combining cimport (
     all_begins, all_child_ends, constant_begins, detach_begins, first_begins, first_child_ends,
 )
 from mcroute._engine.custom cimport route_begins, route_child_ends
+from mcroute._engine.hedged_gets cimport hedged_part_ended
 from mcroute._engine.journal cimport journal_clear, journal_new
 from mcroute._engine.lifetimes cimport server_add
 from mcroute._engine.multigets cimport multiget_key_ended, multiget_part_ended
@@ -79,6 +80,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
         node.stops_late = source.failing == nodes.Failing.ERROR_IN_TIME
         node.random_start = source.random_start
         node.answer_last = source.answer_last
+        node.hedges = source.hedges
     elif node.kind == NODE_ALL:
         node.need = source.need
         node.least = source.least
@@ -107,10 +109,12 @@ cdef class CompiledPlan:
         self.table.root = plan.root
         self.table.part_ends = multiget_part_ended
         self.table.key_ends = multiget_key_ended
+        self.table.hedged_part_ends = hedged_part_ended
         self._lay_out_pools(plan)
         self._lay_out_nodes(plan)
         self.table.retry_share = plan.retry_share
         self.table.retry_floor = plan.retry_floor_per_s
+        self.table.hedge_share = plan.hedge_share
         for group in range(<int>GROUP_COUNT):
             self.table.missed[group] = plan.missed[group]
             for outcome in range(<int>OUTCOME_COUNT):
@@ -237,6 +241,7 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
         if admitted.is_new:
             server.failures = 0
             server.item_size_max = 0
+            server.hedge_after = 0
             server.has_wide_flags = False
             server_counts_clear(server)
             if admitted.journal == NULL:

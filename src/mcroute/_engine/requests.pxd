@@ -10,6 +10,8 @@ cdef void request_walk_ended(ClientRequest* request) noexcept nogil
 cdef void request_taken(ClientRequest* request) noexcept nogil
 # Discards the call's result, whether the call has finished or not.
 cdef void call_discard(ClientRequest* request) noexcept nogil
+# Frees the reply of a request that is answered.
+cdef void request_drop_reply(ClientRequest* request) noexcept nogil
 # Frees an answered request, for which no walk is at work.
 cdef void request_release(ClientRequest* request) noexcept nogil
 

@@ -58,6 +58,16 @@ cdef void request_release(ClientRequest* request) noexcept nogil:
     engine.spare_requests = request
 
 
+cdef void request_drop_reply(ClientRequest* request) noexcept nogil:
+    cdef uint32_t i
+    slice_unref(&request.reply)
+    request.reply.block = NULL
+    for i in range(request.key_count):
+        if request.keys[i].block != NULL:
+            block_unref(request.keys[i].block)
+            request.keys[i].block = NULL
+
+
 cdef void request_walk_ended(ClientRequest* request) noexcept nogil:
     request.walks -= 1
     if request.walks == 0 and request.claim != 0:

@@ -1,7 +1,7 @@
 """Tokens: requests and time earn them, retries spend them."""
 
 from mcroute._engine.alarms cimport server_notice
-from mcroute._engine.state cimport RETRIES_MAX, TIMEOUT, PlanTable
+from mcroute._engine.state cimport HEDGES_MAX, RETRIES_MAX, TIMEOUT, PlanTable
 
 
 cdef void _fill_retries(Engine* engine) noexcept nogil:
@@ -35,3 +35,21 @@ cdef bint may_retry(Engine* engine, int outcome) noexcept nogil:
     engine.retry_tokens -= 1
     counter_add(&engine.counts.retries, 1)
     return True
+
+
+cdef bint hedge_is_refused(Engine* engine) noexcept nogil:
+    """Only requests earn tokens, no time: the extra load is a share of the load."""
+    cdef double earned = engine.plan.hedge_share * <double>(engine.counts.requests - engine.hedge_counted)
+    engine.hedge_counted = engine.counts.requests
+    engine.hedge_tokens = min(engine.hedge_tokens + earned, <double>HEDGES_MAX)
+    if engine.hedge_tokens >= 1:
+        return False
+    counter_add(&engine.counts.hedges_refused, 1)
+    return True
+
+
+cdef void hedges_sent(Engine* engine, Server* server, int count, bint is_free) noexcept nogil:
+    counter_add(&engine.counts.hedges, count)
+    counter_add(&server.counts.hedges, count)
+    if not is_free:
+        engine.hedge_tokens -= count

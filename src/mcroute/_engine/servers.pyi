@@ -59,6 +59,11 @@ class EngineServers:
 
         Larger values from it are skipped. Clients may send flags of 64 bits if all servers store them.
         """
+    def set_hedge_after(self, server: int, seconds: float) -> None:
+        """Sets how long a read waits for this server before the next copy is asked too; 0: it is not hedged.
+
+        Only reads whose plan hedges, see `nodes.First`.
+        """
     def describe(self, server: int, name: str, fault: str = "") -> None:
         """Sets the server's description in error lines: its name, and the reason why it cannot be used, if any.
 

@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.alarms cimport engine_alarms
 from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_bounds, server_set_value_limits
-from mcroute._engine.clock cimport engine_began
+from mcroute._engine.clock cimport engine_began, engine_find_shortest
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
@@ -256,6 +256,15 @@ cdef class EngineServers:
         """
         cdef ValueLimits reported = ValueLimits(server, size, flags_size)
         server_set_value_limits(self.own(), &reported)
+
+    @cython.critical_section
+    def set_hedge_after(self, int server, double seconds):
+        """Sets how long a read waits for this server before the next copy is asked too; 0: it is not hedged.
+
+        Only reads whose plan hedges, see `nodes.First`.
+        """
+        self.server(server).hedge_after = seconds
+        engine_find_shortest(self.own())
 
     @cython.critical_section
     def describe(self, int server, str name, str fault=""):

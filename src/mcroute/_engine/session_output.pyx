@@ -12,7 +12,7 @@ from mcroute._engine.groups cimport meta_variant
 from mcroute._engine.histograms cimport histogram_add
 from mcroute._engine.holds cimport release_requests
 from mcroute._engine.reclaim cimport replies_reclaim, reply_block
-from mcroute._engine.requests cimport request_release
+from mcroute._engine.requests cimport request_drop_reply, request_release
 from mcroute._engine.state cimport (
     DELETED, HIT, LOST, MISS, NO_COMMAND, NUMBER, REFUSED_BY_SERVER, STORED, Engine, KeyState, Rounds,
     key_item, request_rounds,
@@ -191,6 +191,9 @@ cdef void _finish(ClientRequest* request) noexcept nogil:
         request.is_answered = True
         if request.walks == 0:
             request_release(request)
+        elif request.walks > 1:
+            # Hedged: the late ask may run for long.
+            request_drop_reply(request)
     if session.has_rounds:
         _resume_stalled(session)
     if engine.pool.used_bytes > engine.pool.used_share:

@@ -42,6 +42,7 @@ cdef enum:
     FAULT_MAX = 192             # bytes of the reason why a server cannot be used, likewise
     TEXT_WORDS = 40             # of 8 bytes, for both texts
     RETRIES_MAX = 100           # tokens that the retry budget holds
+    HEDGES_MAX = 100            # tokens that the hedge budget holds
     VALUE_MAX_UNKNOWN = 1 << 20  # bytes, memcached's default: for a server that has not reported its limit
     NO_COMMAND = COMMAND_COUNT  # of an answer to bytes that did not become a request, such as refused ones
 
@@ -76,6 +77,7 @@ cdef struct PlanNode:
     bint random_start           # first
     bint answer_last            # first
     bint stops_late             # first: no child is asked after a timeout
+    bint hedges                 # first: a child that is late is not waited for, see hedges.pxd
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
     PrefixTable* prefixes       # switch by prefix: the child for a prefix; the last child is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
@@ -109,8 +111,10 @@ cdef struct PlanTable:
     bint answers_early          # a write may be answered before all servers that it went to have answered
     WalkEnds part_ends          # of a multiget: a walk for keys of one link
     WalkEnds key_ends           # a walk for one key
+    WalkEnds hedged_part_ends   # of a multiget: a part with hedges, or one of its hedges
     double retry_share
     double retry_floor
+    double hedge_share
 
 cdef struct Description:        # of a server, for error lines: see faults.pxd
     uint64_t version            # odd while it is being written
@@ -133,6 +137,7 @@ cdef struct Server:
     uint64_t outs_seen          # ServerWord.outs at the last failover: the requests that waited then are done
     uint64_t ups_seen           # ServerWord.ups at the last failure: earlier failures do not count
     double reply_timeout
+    double hedge_after          # reads that wait for longer are hedged; 0: none are
     uint64_t value_max          # bytes: larger values are skipped
     uint64_t value_set          # bytes, from the configuration; 0: not configured
     uint64_t item_size_max      # bytes, the largest value that the server stores; 0: not reported
@@ -229,6 +234,8 @@ cdef struct Link:
     uint32_t orphans
     uint32_t overdue            # number of the oldest expected replies that are known to be overdue
     uint32_t waiting            # number of these with a walk that waits
+    uint32_t hedge_next         # position of the next request that may be hedged; earlier than head: head
+    bint is_stalled             # its server answers nothing, while others do, see hedges.pyx
     size_t partial_size         # bytes of a reply since the last progress
     double progress_at          # the last progress, see links.pxd
     double rate_since           # the rate of replies is measured from this time, and from this head
@@ -262,17 +269,20 @@ cdef struct Walk:
     Route* route                # of a python node
     int node
     int next_child
-    int children_asked          # first, then: number of children tried, or running; all: number running
-    int good                    # all: number of children that succeeded; then: bits of children, see once.pyx
+    int children_asked          # first, then: number of children tried, or running; all, hedged part: number running
+    # all: number of children that succeeded; then: bits of children, see once.pyx; first: children that run beside
+    # one; part: see hedged_gets.pyx
+    int good
     uint32_t position           # ask: in its link's queue; others: undos under way
     int32_t first_key           # of a multiget's part, -1: the request has one key
-    int32_t cursor              # of a part: the key that comes next; all: 1 once it has answered; then: its stage
+    int32_t cursor              # of a part: the key that comes next; all, first: 1 once answered; then: its stage
     uint32_t absent             # of a part: keys without an item yet; others: bits of children, see undo.pxd
     int server                  # ask: the server's id, -1 if none
     int number                  # below a python node: in the order of the asks; else: index of the child, or UNDONE
     uint8_t best                # Outcome with the least rank so far
     uint8_t best_rank
-    uint8_t failure             # all: Outcome of the last child that failed
+    # all: Outcome of the last child that failed; first: the hedge's number plus 1; hedged part: its Outcome plus 1
+    uint8_t failure
     uint8_t purpose             # Purpose of an ask
     # True or false, in a byte each.
     uint8_t is_group
@@ -309,6 +319,7 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     uint32_t walks              # walks at work for it, and lists in which it waits
     uint32_t claim              # its slot, plus 1; 0: none
     uint32_t blamed             # the server that it failed at, plus 1; 0: none
+    uint32_t twins              # multiget: KeyStates of hedges, see hedged_gets.pxd
     uint8_t blamed_for          # Outcome at that server
     uint8_t group               # policy.nodes.Group
     uint8_t outcome             # Outcome of the answer
@@ -414,6 +425,7 @@ cdef struct Engine:
     Server* newest_server
     int server_count
     double now
+    double shortest             # of the plan's timeouts and the servers' hedge_after
     double next_check           # time when a request or link may next be overdue
     Block* scratch              # read buffer of connections that hold no part of a message
     Conn* reading               # the connection that the lent buffer belongs to
@@ -470,5 +482,7 @@ cdef struct Engine:
     double retry_tokens
     double retry_filled_at
     uint64_t retry_counted      # requests that have earned their share already
+    double hedge_tokens
+    uint64_t hedge_counted      # requests that have earned their share of these
     uint64_t random             # state of the generator
     EngineCounts counts

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.claims cimport claims_close, claims_open
-from mcroute._engine.clock cimport engine_began
+from mcroute._engine.clock cimport engine_began, engine_find_shortest
 from mcroute._engine.custom cimport routes_apply, routes_take
 from mcroute._engine.deadlines cimport Deadline
 from mcroute._engine.deferred cimport deferred_answer, deferred_take
@@ -19,6 +19,7 @@ from mcroute._engine.state cimport (
 from mcroute._engine.server_words cimport mcroute_load
 from mcroute._loop.jobs cimport Barrier, barrier_await
 from mcroute.runtime.links cimport Upstream
+from mcroute.runtime.sharing cimport shared_hedge_after
 
 
 cdef void plan_admit(Loop* loop, void* argument) noexcept nogil:
@@ -113,9 +114,11 @@ cdef void servers_limit(Loop* loop) noexcept nogil:
         known = mcroute_load(&loop.links.upstreams[i].shared.item_size_max)
         limits = ValueLimits(i, known >> 8, <uint32_t>(known & 255))
         server = loop.engine.servers[i]
+        server.hedge_after = shared_hedge_after(loop.links.upstreams[i].shared)
         if limits.size > 0 and (
                 limits.size != server.item_size_max or (limits.flags_size > 4) != server.has_wide_flags):
             server_set_value_limits(loop.engine, &limits)
+    engine_find_shortest(loop.engine)
 
 
 cdef void server_desyncs(Loop* loop, void* taken) noexcept nogil:

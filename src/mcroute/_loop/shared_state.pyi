@@ -29,6 +29,8 @@ class SharedState:
         """As `Engine.describe`, for every thread. Wakes none: a thread reads the description when a request fails."""
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """As `Engine.set_item_size_max`, for every thread."""
+    def set_hedge_after(self, server: int, seconds: float) -> None:
+        """As `Engine.set_hedge_after`, for every thread."""
     def state(self, server: int) -> int:
         """As `Engine.server_state`."""
     def set_state(self, server: int, state: int) -> None:

@@ -14,7 +14,7 @@ from mcroute._engine.server_words cimport (
     word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
 )
 from mcroute._loop.system cimport close, write
-from mcroute.runtime.sharing cimport shared_restart, shared_set_size
+from mcroute.runtime.sharing cimport shared_restart, shared_set_hedge, shared_set_size
 
 import os
 
@@ -166,6 +166,7 @@ cdef class SharedState:
         journal_clear(self.own_journal(server))
         shared_restart(self.upstream(server))
         shared_set_size(self.upstream(server), 0, 0)
+        shared_set_hedge(self.upstream(server), 0)
         description_write(self.description(server), "", "")
 
     def fail_over(self, int server):
@@ -187,6 +188,12 @@ cdef class SharedState:
     def set_item_size_max(self, int server, uint64_t size, unsigned int flags_size=4):
         """As `Engine.set_item_size_max`, for every thread."""
         shared_set_size(self.upstream(server), size, flags_size)
+        mcroute_more(&self.signals.sizes)
+        self.wake()
+
+    def set_hedge_after(self, int server, double seconds):
+        """As `Engine.set_hedge_after`, for every thread."""
+        shared_set_hedge(self.upstream(server), seconds)
         mcroute_more(&self.signals.sizes)
         self.wake()
 

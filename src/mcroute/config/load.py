@@ -78,11 +78,15 @@ class Config:
     route: Route
     retry_share: float
     retry_floor_per_s: float
+    hedge_share: float
     _plan: Plan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         plan = compile_plan(
-            self.route, retry_share=self.retry_share, retry_floor_per_s=self.retry_floor_per_s
+            self.route,
+            retry_share=self.retry_share,
+            retry_floor_per_s=self.retry_floor_per_s,
+            hedge_share=self.hedge_share,
         )
         object.__setattr__(self, "_plan", plan)
 
@@ -158,6 +162,7 @@ def _config(raw: dict[str, Any]) -> Config:
         route=_RouteReader(pools, copies).whole(raw),
         retry_share=retry["share"],
         retry_floor_per_s=retry["floor_per_s"],
+        hedge_share=retry["hedge_share"],
     )
     config.check_places({server.name: written(server) for server in config.plan.servers})
     return config

@@ -185,6 +185,15 @@ RETRY = (
         default_of(Plan, "retry_floor_per_s"),
         "per second",
     ),
+    Option(
+        "hedge_share",
+        Kind.NUMBER,
+        "Hedge budget: the next copy is asked too, for reads that wait, for this share of requests.",
+        "0.05",
+        default_of(Plan, "hedge_share"),
+        "a share of requests",
+        most=1,
+    ),
 )
 
 SERVER = (
@@ -230,6 +239,20 @@ POOL = (
         "Reply timeout: how long a connection with unanswered requests may be silent.",
     ),
     seconds_of(Pool, "deadline_s", "Timeout of a whole request, with all its failovers."),
+    seconds_of(
+        Pool,
+        "hedge_after_s",
+        "Hedged reads: with copies, a read that a server has not answered for this time is asked of the next "
+        "copy too, and the first value wins. 0 (the default) switches this off; 0.002 suits a local network.",
+    ),
+    option_of(
+        Pool,
+        "hedge_percentile",
+        Kind.NUMBER,
+        "... and not before this percentile of the pool's recent replies; 0: `hedge_after_s` alone decides.",
+        unit="percent",
+        most=100,
+    ),
     option_of(
         Pool,
         "trip_after",
@@ -344,5 +367,5 @@ SECTIONS = {
     "detection": "When a server that answers is ejected: it is slower than the pool's others, more of its "
     "requests fail, or its connections break again and again.",
     "health": "When an ejected server is probed and restored.",
-    "retry": "The retry budget: failovers after timeouts.",
+    "retry": "The budgets for failovers after timeouts, and for hedged reads.",
 }

@@ -158,6 +158,21 @@ METRICS = (
     ),
     Metric(
         COUNTER,
+        "hedges_total",
+        "Reads that were asked of the next copy too, those of them that it answered first, and those that "
+        "the hedge budget refused.",
+        ("outcome",),
+        read.hedges,
+    ),
+    Metric(
+        COUNTER,
+        "server_hedges_total",
+        "Reads that waited for the server and were asked of the next copy too.",
+        ("server",),
+        read.counted_of_servers("hedges"),
+    ),
+    Metric(
+        COUNTER,
         "late_replies_total",
         "Replies of the server that came after the reply timeout.",
         ("server",),

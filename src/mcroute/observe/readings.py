@@ -15,6 +15,7 @@ __all__ = (
     "durations",
     "ejections",
     "failovers",
+    "hedges",
     "journal_keys",
     "journal_overflows",
     "members",
@@ -90,6 +91,12 @@ def failovers(seen: Observation) -> Iterator[Sample]:
 def retries(seen: Observation) -> Iterator[Sample]:
     yield ("sent",), seen.snapshot.counters["retries"]
     yield ("refused",), seen.snapshot.counters["retries_refused"]
+
+
+def hedges(seen: Observation) -> Iterator[Sample]:
+    counters = seen.snapshot.counters
+    for outcome, name in (("sent", "hedges"), ("won", "hedges_won"), ("refused", "hedges_refused")):
+        yield (outcome,), counters[name]
 
 
 def states(seen: Observation) -> Iterator[Sample]:

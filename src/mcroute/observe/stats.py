@@ -41,10 +41,13 @@ _COUNTERS = (
     "refused",
     "timeouts",
     "failovers",
+    "hedges",
+    "hedges_won",
+    "hedges_refused",
     "ejections",
     "desyncs",
 )
-_SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "missed_writes")
+_SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "hedges", "missed_writes")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
 # The reply to an unknown subject: clients wait for END. Those of ONE_LINE have one line, as in memcached.
@@ -148,6 +151,7 @@ def _servers(routing: Routing) -> dict[str, object]:
             "state": supervisor.condition(number, now).value,
             "fault": fault.why if (fault := routing.supervision.faults.get(number)) else "none",
             "cause": reasons[name].cause.value if name in reasons else "none",
+            "reason": str(reasons[name]) if name in reasons else "none",
             "connected": report.connected,
             "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},

@@ -6,6 +6,7 @@ from .decisions import Decision, Fence, Flush, Look, PanicChanged, Probe, Replay
 from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
+from .hedge_times import HedgedPool, HedgeTimes
 from .keepalive import KeepAlive
 from .limits import Authentication, Limits
 from .log_intervals import LogIntervals
@@ -71,6 +72,8 @@ __all__ = (
     "Group",
     "Health",
     "HealthSettings",
+    "HedgeTimes",
+    "HedgedPool",
     "KeepAlive",
     "Kinship",
     "Limits",

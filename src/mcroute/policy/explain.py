@@ -41,6 +41,11 @@ class Explanation:
         below = (name for child in self.children for name in child.servers())
         return tuple(dict.fromkeys((*own, *below)))
 
+    def all_servers(self) -> tuple[str, ...]:
+        """All servers of the steps, in order, ejected ones too."""
+        own = (self.server,) if self.server else ()
+        return tuple(dict.fromkeys((*own, *(n for child in self.children for n in child.all_servers()))))
+
     def __str__(self) -> str:
         lines = [self.text]
         for child in self.children:
@@ -122,7 +127,8 @@ def _combinator(node: Node) -> str:
             Failing.ERROR_OR_MISS: "a hit",
             Failing.ERROR_IN_TIME: "no error, or a timeout",
         }[node.failing]
-        return f"one after the other until {until}" + (", from any on" if node.random_start else "")
+        begins = ", from any on" if node.random_start else ""
+        return f"one after the other until {until}{begins}" + (", hedged" if node.hedges else "")
     if isinstance(node, All):
         return f"all {len(node.children)} at once, answer after {node.need} good, {node.least} at least"
     if isinstance(node, Then):

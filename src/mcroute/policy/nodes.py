@@ -105,6 +105,8 @@ class First:
     random_start: bool = False
     # If no outcome is good enough, answer the last one instead of the best one.
     answer_last: bool = False
+    # A read whose child is late is asked of the next child too; for asks, and failing=ERROR_OR_MISS.
+    hedges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ class Plan:
     # A failover after a timeout takes a token. Requests add this share of a token, seconds add the floor.
     retry_share: float = 0.2
     retry_floor_per_s: float = 10.0
+    # A hedge takes a token; requests add this share of one.
+    hedge_share: float = 0.05
     server_ids: dict[str, int] = field(default_factory=dict, compare=False)
     # By the server's name: the folded options of its pools.
     server_options: Mapping[str, ServerOptions] = field(default_factory=dict, compare=False)

@@ -39,7 +39,9 @@ COPIES_MAX = 8  # the engine's room for a key's owners
 _T = TypeVar("_T")
 
 
-def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: float = 10.0) -> Plan:
+def compile_plan(
+    route: Route, *, retry_share: float = 0.2, retry_floor_per_s: float = 10.0, hedge_share: float = 0.05
+) -> Plan:
     """The checked plan of a route.
 
     Raises ConfigError, with the place in the route, for more copies than servers, two servers or pools of
@@ -47,6 +49,8 @@ def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: f
     """
     if retry_share < 0 or retry_floor_per_s < 0:
         raise ConfigError("retry", "the retry budget's share and floor are at least 0")
+    if not 0 <= hedge_share <= 1:
+        raise ConfigError("retry.hedge_share", f"{hedge_share} is not from 0 to 1")
     compiler = _Compiler()
     roots = tuple(compiler.compile(route, group, "route") for group in Group)
     root = roots[0] if len(set(roots)) == 1 else compiler.add(SwitchCommand(roots))
@@ -59,6 +63,7 @@ def compile_plan(route: Route, *, retry_share: float = 0.2, retry_floor_per_s: f
         missed=missed_table(),
         retry_share=retry_share,
         retry_floor_per_s=retry_floor_per_s,
+        hedge_share=hedge_share,
         server_ids={name: i for i, name in enumerate(compiler.servers)},
         server_options=_options_of_servers(compiler.named_pools()),
         parts=frozenset(compiler.parts),
@@ -174,7 +179,8 @@ class _Compiler:
         pool = self.pool(route.pool, place)
         asks = tuple(self.add(Ask(pool, rank, tags_cas=True)) for rank in range(copies))
         if group is Group.READ:
-            return self._first(asks, Failing.ERROR_OR_MISS, route.read == "random")
+            hedges = route.pool.hedge_after_s > 0
+            return self.add(First(asks, Failing.ERROR_OR_MISS, route.read == "random", hedges=hedges))
         if group is Group.READ_CAS:
             # Each ask is for one copy by its rank: the token names the copy's server.
             return self._first(asks, Failing.ERROR_OR_MISS)

@@ -177,8 +177,10 @@ class Pool(ServerOptions):
     """Named servers that share a key space, with their timeouts (seconds).
 
     `reply_timeout_s` is for one ask, `deadline_s` for the whole request with all its failovers. `trip_after`
-    failures in a row eject a server; `links` is the number of connections to each server, at most 16; each
-    key uses one of them. `value_max` is the largest value, in bytes, that is read from the servers (0: each
+    failures in a row eject a server. With copies, a read that a server has not answered for `hedge_after_s`,
+    and for `hedge_percentile` of the pool's recent replies, is asked of the next copy too; 0 s switches this
+    off, 0 % leaves the time alone. `links` is the number of connections to each server, at most 16; each key
+    uses one of them. `value_max` is the largest value, in bytes, that is read from the servers (0: each
     server's own limit). `identity` "same" accepts only the known process or a restart of it after an absence,
     "any" accepts any process. `placement` places keys as another client or proxy does, instead of a
     `distribution` of mcroute's own; keys are then those on the wire. Options are given by name. Raises
@@ -189,6 +191,8 @@ class Pool(ServerOptions):
     servers: tuple[Server, ...]
     distribution: str = "murmur3"
     deadline_s: float = field(default=1.0, kw_only=True)
+    hedge_after_s: float = field(default=0.0, kw_only=True)
+    hedge_percentile: float = field(default=95.0, kw_only=True)
     placement: Like | None = field(default=None, kw_only=True)
     _ring: Ring | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -206,6 +210,10 @@ class Pool(ServerOptions):
             seen.add(server.name)
         self.check_options(place)
         check_seconds(self, ("deadline_s",), place)
+        if self.hedge_after_s:
+            check_seconds(self, ("hedge_after_s",), place)
+        if not 0 <= self.hedge_percentile <= 100:
+            raise ConfigError(f"{place}.hedge_percentile", f"{self.hedge_percentile} is not from 0 to 100")
         if self.placement is not None and self.distribution != "murmur3":
             raise ConfigError(
                 f"{place}.distribution", "placement already places the keys; remove one of the two"
@@ -226,6 +234,8 @@ class Pool(ServerOptions):
         connect_timeout_s: float = 0.5,
         reply_timeout_s: float = 0.5,
         deadline_s: float = 1.0,
+        hedge_after_s: float = 0.0,
+        hedge_percentile: float = 95.0,
         trip_after: int = 3,
         links: int = 1,
         value_max: int = 0,
@@ -244,6 +254,8 @@ class Pool(ServerOptions):
             connect_timeout_s=connect_timeout_s,
             reply_timeout_s=reply_timeout_s,
             deadline_s=deadline_s,
+            hedge_after_s=hedge_after_s,
+            hedge_percentile=hedge_percentile,
             trip_after=trip_after,
             links=links,
             value_max=value_max,

@@ -61,6 +61,8 @@ class Upkeep:
 
     outliers_look_s: float = 0.1
     """The interval of looks at the engine's counters of replies and errors, for outliers."""
+    hedges_look_s: float = 0.5
+    """The interval of looks at the engine's counters of replies, for when reads are hedged."""
     turns: int = 5
     """The number of commands that a server which was too slow is timed with, before it returns."""
 

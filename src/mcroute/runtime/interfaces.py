@@ -196,6 +196,9 @@ class SupervisedEngine(Protocol):
         The buckets of durations are those of `_engine.histograms`.
         """
 
+    def set_hedge_after(self, server: int, seconds: float) -> None:
+        """Sets how long a read waits for the server before the next copy is asked too; 0: not hedged."""
+
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """Sets the largest value that the server stores, and the size of its client flags, in bytes."""
 

@@ -8,6 +8,7 @@ A loop reads all changes since its last turn in one turn.
     trial_until the end of the current attempt: while the server fails, one link of all loops tries (microseconds)
     ejections   by the supervisor: when the number changes, requests that wait for the server in any loop fail over
     item_size_max   of the server, in bytes (56 bits), and the bytes of its client flags (8 bits); 0: not known
+    hedge_after     of the server (microseconds); 0: its reads are not hedged
 """
 
 from libc.stdint cimport uint64_t
@@ -24,11 +25,12 @@ cdef struct SharedUpstream:     # of one server
     uint64_t trial_until
     uint64_t ejections
     uint64_t item_size_max
+    uint64_t hedge_after
 
 cdef struct Signals:            # of all servers together: the number of changes of each kind
     uint64_t ejections
     uint64_t restarts           # backoffs that have ended: waiting links may try to connect now
-    uint64_t sizes              # item_size_max of a server
+    uint64_t sizes              # item_size_max or hedge_after of a server
 
 cdef inline uint64_t _micros(double seconds) noexcept nogil:
     # Rounded, not cut off: a time must not compare as earlier than itself.
@@ -41,6 +43,12 @@ cdef inline void _set(uint64_t* word, uint64_t value) noexcept nogil:
 
 cdef inline void shared_set_size(SharedUpstream* shared, uint64_t size, unsigned int flags_size) noexcept nogil:
     _set(&shared.item_size_max, size << 8 | flags_size & 255)
+
+cdef inline void shared_set_hedge(SharedUpstream* shared, double seconds) noexcept nogil:
+    _set(&shared.hedge_after, _micros(seconds))
+
+cdef inline double shared_hedge_after(SharedUpstream* shared) noexcept nogil:
+    return 1e-6 * <double>mcroute_load(&shared.hedge_after)
 
 cdef inline int shared_failures(SharedUpstream* shared) noexcept nogil:
     """Failed rounds of attempts in a row."""

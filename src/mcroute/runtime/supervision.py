@@ -33,6 +33,7 @@ from ..policy import (
     Upkeep,
 )
 from .faults import Faults
+from .hedge_looks import HedgeLooks
 from .identities import Identities
 from .interfaces import FAILURES, Clock, Control, Journal, Links, LinksWatcher, SupervisedEngine, Timer
 from .outlier_looks import OutlierLooks
@@ -90,6 +91,7 @@ class Supervision(LinksWatcher):
         self._sizes = ValueSizes(self._supervised)
         self._slow_servers = SlowServers(self._supervised, self._lines)
         self._outliers = OutlierLooks(self._supervised, self._found_outlier)
+        self._hedges = HedgeLooks(self._supervised)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _ignore  # called when the state file must change
@@ -101,7 +103,14 @@ class Supervision(LinksWatcher):
         self._supervised.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for part in (self._slow_servers, self._outliers, self._returns, self._sizes, self._identities):
+        for part in (
+            self._slow_servers,
+            self._outliers,
+            self._hedges,
+            self._returns,
+            self._sizes,
+            self._identities,
+        ):
             part.cancel()
 
     async def closed(self) -> None:
@@ -157,6 +166,7 @@ class Supervision(LinksWatcher):
             self._missed_before_loss[number] = missed[number]
             self._slow_servers.reset(number)
             self._outliers.reset(number)
+            self._hedges.reset(number)
             self._identities.reset(number)
         for number in self._losses.keys() - servers.keys():
             del self._losses[number]

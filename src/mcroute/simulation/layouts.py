@@ -31,6 +31,7 @@ __all__ = ("DEADLINE_S", "LAYOUTS", "REPLY_TIMEOUT_S", "Layout", "layout_of")
 DEADLINE_S, REPLY_TIMEOUT_S, CONNECT_TIMEOUT_S = 1.0, 0.3, 0.2
 WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
 READS: tuple[ReadMode, ...] = ("first", "first", "random")
+HEDGES_S = (0.0, 0.0, 0.002, 0.02)
 # Some of the keys `key-N`; the others have the default of a `ByPrefix`.
 PREFIX = "key-1"
 
@@ -59,10 +60,12 @@ def layout_of(rng: Random) -> str:
     return name
 
 
-def _pool(name: str, servers: Sequence[Server]) -> Pool:
+def _pool(name: str, servers: Sequence[Server], hedge_after_s: float = 0.0) -> Pool:
     return Pool(
         name,
         tuple(servers),
+        hedge_after_s=hedge_after_s,
+        hedge_percentile=0,
         deadline_s=DEADLINE_S,
         reply_timeout_s=REPLY_TIMEOUT_S,
         connect_timeout_s=CONNECT_TIMEOUT_S,
@@ -79,7 +82,8 @@ def _single(rng: Random, servers: Sequence[Server]) -> Build:
 def _copies(rng: Random, servers: Sequence[Server]) -> Build:
     copies = rng.choice((2, 2, 2, min(3, len(servers))))
     write, read = rng.choice(WRITES), rng.choice(READS)
-    return lambda left: Replicate(_pool("main", left), copies, write, read)
+    hedge_after_s = rng.choice(HEDGES_S)
+    return lambda left: Replicate(_pool("main", left, hedge_after_s), copies, write, read)
 
 
 # ---- several pools ----

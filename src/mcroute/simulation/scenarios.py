@@ -23,6 +23,8 @@ MIX = (
 VERSIONS = ("1.6.18", "1.6.38", "1.6.45")
 SERVER_PORT = 11211
 SERVERS_MAX = 6
+# Larger than the default, since there are few requests.
+HEDGE_SHARE = 0.5
 
 
 def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
@@ -54,10 +56,11 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
 def _plans(rng: Random, layout: str, servers: list[Server]) -> list[Plan]:
     """The plan of all servers, and those without one of them, if enough are left."""
     build = LAYOUTS[layout].draw(rng, servers)
-    plans = [compile_plan(build(servers))]
+    plans = [compile_plan(build(servers), hedge_share=HEDGE_SHARE)]
     for gone in servers:
         with suppress(ConfigError):
-            plans.append(compile_plan(build([server for server in servers if server is not gone])))
+            left = [server for server in servers if server is not gone]
+            plans.append(compile_plan(build(left), hedge_share=HEDGE_SHARE))
     return plans
 
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from random import Random
 from types import TracebackType
 
 from .ports import listener_on
@@ -12,14 +13,17 @@ from .ports import listener_on
 class Relay:
     """Relays connections to a server, from a free port of 127.0.0.1; also a context manager.
 
-    The faults are attributes, and take effect on the next bytes from the server: `delay_s` delays them,
-    `drop_replies` discards them, `garbage` replaces them, `slice_bytes` splits them into pieces of that size.
+    The faults are attributes, and take effect on the next bytes from the server: `delay_s` delays a
+    random share of them, `delay_share`, `drop_replies` discards them, `garbage` replaces them, `slice_bytes`
+    splits them into pieces of that size.
     `cut` closes all connections now.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.delay_s: float = 0.0
+        self.delay_share: float = 1.0
+        self._rng = Random(1)
         self.drop_replies = False
         self.garbage: bytes | None = None
         self.slice_bytes: int | None = None
@@ -119,7 +123,7 @@ class Relay:
     def _pass_on(self, sink: socket.socket, data: bytes) -> None:
         if self.drop_replies:
             return
-        if self.delay_s:
+        if self.delay_s and self._rng.random() < self.delay_share:
             time.sleep(self.delay_s)
         data = data if self.garbage is None else self.garbage
         size = self.slice_bytes or len(data)

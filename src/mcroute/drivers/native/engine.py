@@ -143,6 +143,9 @@ class NativeEngine:
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         self._shared.set_item_size_max(server, size, flags_size)
 
+    def set_hedge_after(self, server: int, seconds: float) -> None:
+        self._shared.set_hedge_after(server, seconds)
+
     def describe(self, server: int, name: str, fault: str = "") -> None:
         self._shared.describe(server, name, fault)
 
