@@ -17,6 +17,7 @@ from ..errors import ConfigError
 from ..policy import Plan, Pool
 from ..policy import explain as explain_key
 from ..policy.nodes import COMMAND_GROUPS, Ask
+from .live import LiveServer, NoProxy, ask_servers, table
 from .loading import load
 from .ring.commands import ring
 from .simulation.commands import simulate
@@ -110,17 +111,49 @@ def _copies(plan: Plan, pool: Pool) -> int:
 @click.option(
     "--ejected", multiple=True, metavar="SERVER", help="Treat this server as ejected; may be repeated."
 )
+@click.option(
+    "--live", is_flag=True, help="Ask the running proxy which servers are out of service now, and why."
+)
+@click.option(
+    "--at", metavar="ADDRESS", help="With --live: the proxy's address, if it is not CONFIG's proxy.listen."
+)
 @_reporting
-def explain(config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...]) -> None:
-    """Show the servers that a request goes to, in order, and why. Nothing is sent."""
+def explain(
+    config: str, keys: tuple[str, ...], command: str, ejected: tuple[str, ...], live: bool, at: str | None
+) -> None:
+    """Show the servers that a request goes to, in order, and why. No request is sent.
+
+    With --live, as they are now: a running proxy is asked for the states of its servers, by `stats servers`.
+    """
+    if at is not None and not live:
+        raise _Mistake("--at needs --live")
     loaded = load(config)
     _check_servers(loaded, ejected)
+    found = _live_servers(at or loaded.proxy.listen, loaded) if live else {}
+    out = dict.fromkeys(ejected, "as --ejected says") if live else {}
+    out.update((name, server.why) for name, server in found.items() if server.is_out)
     for i, key in enumerate(_keys(keys, command)):
         if i:
             click.echo()
-        explanation = explain_key(loaded.plan, key, command, ejected)
+        explanation = explain_key(loaded.plan, key, command, out if live else ejected)
         click.echo(str(explanation))
+        if live:
+            for line in table([found[name] for name in explanation.all_servers()]):
+                click.echo(line)
         click.echo(f"servers: {', '.join(explanation.servers()) or 'none'}")
+
+
+def _live_servers(address: str, config: Config) -> dict[str, LiveServer]:
+    """The servers of the proxy at this address. It must have those of the configuration."""
+    try:
+        found = ask_servers(address)
+    except NoProxy as error:
+        raise click.ClickException(str(error)) from None
+    missing = [server.name for server in config.plan.servers if server.name not in found]
+    if missing:
+        names = ", ".join(missing)
+        raise click.ClickException(f"the proxy at {address} runs another configuration: it lacks {names}")
+    return found
 
 
 @mcroute.command(short_help=COMMANDS["proxy"])
