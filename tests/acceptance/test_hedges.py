@@ -70,7 +70,9 @@ def test_a_server_that_has_stopped_delays_no_read(
             for key in KEYS:
                 await client.ask(f"set {key} 0 0 5\r\nvalue\r\n".encode())
             ring = hedged.pool.ring()
-            await until_hedges(client, servers[0], next(k for k in KEYS if ring.owners(k.encode(), 1)[0] == 0))
+            await until_hedges(
+                client, servers[0], next(k for k in KEYS if ring.owners(k.encode(), 1)[0] == 0)
+            )
             servers[0].pause()
             for _ in range(3):
                 for key in KEYS:
