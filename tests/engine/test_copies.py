@@ -353,3 +353,26 @@ def test_an_engine_is_freed_with_requests_that_would_fail_over() -> None:
     for _ in range(10):
         net.send(net.client(), b"get a b c d e\r\nset k 0 0 1\r\nx\r\n")
     del net
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"get k1\r\n",
+        b"get k1 k1\r\n",
+        b"gat 5 k1\r\n",
+        b"mg k1 v\r\n",
+        b"set k1 0 0 1\r\nx\r\n",
+        b"add k1 0 0 1\r\nx\r\n",
+        b"incr k1 1\r\n",
+        b"delete k1\r\n",
+        b"touch k1 5\r\n",
+    ],
+)
+def test_without_a_copy_in_service_the_error_comes_at_once(net: Network, request_line: bytes) -> None:
+    for server in OWNERS:
+        net.engine.set_server_state(server, 1)
+    client = net.client()
+    net.send(client, request_line)
+    assert net.got(client).startswith(b"SERVER_ERROR")
+    assert [net.asked(server) for server in range(3)] == [b"", b"", b""]

@@ -13,7 +13,7 @@ from types import ModuleType
 import probe
 from choices import Choices, require
 from fuzz_clients import KEYS, Client, Writer, is_own_value, leave_taking
-from fuzz_plans import DEADLINE_S, PLANS, SERVERS
+from fuzz_plans import DEADLINE_S, HEDGE_AFTER_S, PLANS, SERVERS
 
 from mcroute._engine.engine import Engine
 from mcroute._protocol import Request
@@ -93,6 +93,8 @@ class World:
         self.clients: list[Client | None] = [Client(self.engine.open_session()) for _ in range(CLIENTS)]
         memcacheds = [Memcached(Clock()) for _ in range(SERVERS)]
         self.links = [Link(memcacheds[i // LINKS]) for i in range(SERVERS * LINKS)]
+        for server in range(SERVERS):
+            self.engine.set_hedge_after(server, HEDGE_AFTER_S)
         for i in range(len(self.links)):
             self.open_link(i)
             self.connect(self.links[i])

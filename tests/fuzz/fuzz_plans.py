@@ -32,11 +32,13 @@ from mcroute.policy import (
 
 SERVERS = 3
 DEADLINE_S = 1.0
+HEDGE_AFTER_S = 0.02
 
 
-def _pool(first: int, size: int, links: int = 1) -> Pool:
+def _pool(first: int, size: int, links: int = 1, hedge_after_s: float = 0.0) -> Pool:
     servers = tuple(Server(f"s{i}", "127.0.0.1", 1000 + i) for i in range(first, first + size))
-    return Pool(f"p{first}{size}", servers, deadline_s=DEADLINE_S, links=links)
+    name = f"p{first}{size}" + "h" * (hedge_after_s > 0)
+    return Pool(name, servers, deadline_s=DEADLINE_S, links=links, hedge_after_s=hedge_after_s)
 
 
 class Patient:
@@ -58,6 +60,7 @@ class Patient:
 
 def _routes() -> list[Route]:
     whole = _pool(0, SERVERS, links=2)
+    hedged = _pool(0, SERVERS, links=2, hedge_after_s=HEDGE_AFTER_S)
     one, two, three = (PoolRoute(_pool(i, 1)) for i in range(SERVERS))
     return [
         PoolRoute(whole),
@@ -74,7 +77,11 @@ def _routes() -> list[Route]:
         ByPrefix({"a:": Null(), "b:": Error("closed")}, Replicate(whole, copies=2)),
         ByCommand({"delete": AllSync([one, two]), "store": MissFailover([three, one])}, PoolRoute(whole)),
         Patient(PoolRoute(whole), Failover([two, three])),
+        Replicate(hedged, copies=2),
+        Replicate(hedged, copies=3, read="random"),
+        AllFastest([Replicate(hedged, copies=2), one]),
+        Patient(Replicate(hedged, copies=2), one),
     ]
 
 
-PLANS = [compile_plan(route) for route in _routes()]
+PLANS = [compile_plan(route, hedge_share=1.0) for route in _routes()]

@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from mcroute._engine.counters cimport counter_clear, counter_read, shown
 from mcroute._engine.histograms cimport HISTOGRAM_BUCKETS
-from mcroute._engine.state cimport LOST, OUTCOME_COUNT, TIMEOUT, VARIANT_COUNT
+from mcroute._engine.state cimport HIT, LOST, MISS, OUTCOME_COUNT, TIMEOUT, VARIANT_COUNT
 from mcroute._protocol cimport COMMAND_COUNT
 
 from mcroute._engine.snapshots import Latencies, ServerSnapshot, Snapshot
@@ -153,14 +153,16 @@ cdef dict _replies(Histogram* histogram):
 
 cdef dict engine_evidence(Engine* engine):
     cdef Server* server = <Server*>shown(<void**>&engine.newest_server)
-    cdef uint64_t errors, lost
+    cdef uint64_t errors, lost, hits, misses
     evidence = {}
     while server != NULL:
         errors = counter_read(&server.counts.outcomes[<int>LOST]) + counter_read(&server.counts.outcomes[<int>TIMEOUT])
         lost = counter_read(&server.counts.dropped)
         replies = _replies(<Histogram*>shown(<void**>&server.replies))
+        hits = counter_read(&server.counts.outcomes[<int>HIT])
+        misses = counter_read(&server.counts.outcomes[<int>MISS])
         if errors or lost or replies:
-            evidence[server.id] = (errors, lost, replies)
+            evidence[server.id] = (errors, lost, replies, hits, misses)
         server = server.next
     return evidence
 

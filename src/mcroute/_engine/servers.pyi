@@ -77,8 +77,8 @@ class EngineServers:
         """Number of ejections by the engine itself; only grows."""
     def slowness(self) -> dict[int, tuple[int, int]]:
         """By server id: (replies later than the reply timeout, retries that the budget refused); both only grow."""
-    def evidence(self) -> dict[int, tuple[int, int, dict[int, int]]]:
-        """By server id: (asks that were lost or timed out, requests lost with their connection, replies).
+    def evidence(self) -> dict[int, tuple[int, int, dict[int, int], int, int]]:
+        """By server id: (asks lost or timed out, requests lost with their connection, replies, hits, misses).
 
         Replies are counted by the bucket of their duration, see `histograms.BOUNDS`. All only grow; servers without
         any are missing.

@@ -298,7 +298,7 @@ cdef class EngineServers:
 
     @cython.critical_section
     def evidence(self):
-        """By server id: (asks that were lost or timed out, requests lost with their connection, replies).
+        """By server id: (asks lost or timed out, requests lost with their connection, replies, hits, misses).
 
         Replies are counted by the bucket of their duration, see `histograms.BOUNDS`. All only grow; servers without
         any are missing.

@@ -68,7 +68,7 @@ class LoopThread:
         """As `Engine.snapshot`; posts no job."""
     def slowness(self) -> dict[int, tuple[int, int]]:
         """As `Engine.slowness`; posts no job."""
-    def evidence(self) -> dict[int, tuple[int, int, dict[int, int]]]:
+    def evidence(self) -> dict[int, tuple[int, int, dict[int, int], int, int]]:
         """As `Engine.evidence`; posts no job."""
     def connect(
         self,

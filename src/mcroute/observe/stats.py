@@ -155,6 +155,8 @@ def _servers(routing: Routing) -> dict[str, object]:
             "connected": report.connected,
             "unanswered": report.unanswered,
             **{what: snapshot.servers[name].counters[what] for what in _SERVER_COUNTERS},
+            "hits": snapshot.servers[name].outcomes.get(Outcome.HIT, 0),
+            "misses": snapshot.servers[name].outcomes.get(Outcome.MISS, 0),
             "journal_keys": len(journals[name]),
             "journal_overflows": journals[name].overflows,
             "replays": supervisor.tally(number).replays,

@@ -7,6 +7,7 @@ from .explain import Explanation, explain
 from .flushing import Flushing, FlushSettings, FlushStep, ServerStats
 from .health import Health, HealthSettings, State
 from .hedge_times import HedgedPool, HedgeTimes
+from .hit_shares import HitsFell, HitShares
 from .keepalive import KeepAlive
 from .limits import Authentication, Limits
 from .log_intervals import LogIntervals
@@ -74,6 +75,8 @@ __all__ = (
     "HealthSettings",
     "HedgeTimes",
     "HedgedPool",
+    "HitShares",
+    "HitsFell",
     "KeepAlive",
     "Kinship",
     "Limits",

@@ -19,12 +19,14 @@ class Counts(NamedTuple):
     """The engines' counters of one server, which only grow.
 
     `errors` are requests that were lost or timed out, `lost` those that were lost with their connection.
-    `replies` are counted by the bucket of their duration.
+    `replies` are counted by the bucket of their duration. `hits` and `misses` are those of reads.
     """
 
     errors: int = 0
     lost: int = 0
     replies: Mapping[int, int] = {}
+    hits: int = 0
+    misses: int = 0
 
 
 class Window(NamedTuple):

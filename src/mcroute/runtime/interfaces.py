@@ -190,7 +190,7 @@ class SupervisedEngine(Protocol):
     def journal(self, server: int) -> Journal:
         """Returns the journal of these writes."""
 
-    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int]]]:
+    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int], int, int]]:
         """Returns the `Counts` of each server with requests. Monotonic.
 
         The buckets of durations are those of `_engine.histograms`.

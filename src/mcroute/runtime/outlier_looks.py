@@ -1,11 +1,11 @@
-"""Reads the engine's counters at an interval, and reports outliers to the supervisor."""
+"""Reads the engine's counters at an interval, and reports outliers, and servers whose hits have fallen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from .._engine.histograms import BOUNDS
-from ..policy import Counts, Outlier, Outliers
+from ..policy import Counts, HitsFell, HitShares, Outlier, Outliers
 from .interfaces import Timer
 from .supervised import Supervised
 
@@ -13,11 +13,18 @@ __all__ = ("OutlierLooks",)
 
 
 class OutlierLooks:
-    """Looks at all servers each `Upkeep.outliers_look_s` until it is cancelled. `found` gets each outlier."""
+    """Looks at all servers each `Upkeep.outliers_look_s` until it is cancelled.
 
-    def __init__(self, supervised: Supervised, found: Callable[[Outlier], None]) -> None:
+    `found` gets each outlier, `fell` each server with fewer hits than before.
+    """
+
+    def __init__(
+        self, supervised: Supervised, found: Callable[[Outlier], None], fell: Callable[[HitsFell], None]
+    ) -> None:
         self._supervised = supervised
         self._found = found
+        self._fell = fell
+        self._hit_shares = HitShares()
         self._outliers = Outliers(BOUNDS)
         self._timer: Timer | None = None
         self._arm()
@@ -25,6 +32,7 @@ class OutlierLooks:
     def reset(self, number: int) -> None:
         """The id is another server's from now on."""
         self._outliers.reset(number)
+        self._hit_shares.reset(number)
 
     def cancel(self) -> None:
         if self._timer is not None:
@@ -47,5 +55,7 @@ class OutlierLooks:
         outliers = self._outliers.look(
             counts, supervisor.members, supervisor.serving, now, supervisor.settings.outliers
         )
+        for fallen in self._hit_shares.look(counts, supervisor.members, supervisor.serving, now):
+            self._fell(fallen)
         for outlier in outliers:
             self._found(outlier)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-from ..policy import LogIntervals, Process, Reason, ServerStats, SupervisorSettings
+from ..policy import HitsFell, LogIntervals, Process, Reason, ServerStats, SupervisorSettings
 from ..policy.causes import FlushCause
 from ..policy.reports import Tally
 from .log_limit import LogLimit
@@ -140,6 +140,13 @@ class ServerLog:
 
     def slow(self, server: int) -> None:
         log.warning("server %s is slow: its replies take longer than reply_timeout_s", self._name(server))
+
+    def hits_fell(self, fallen: HitsFell) -> None:
+        log.warning(
+            "server %s has fewer hits than the other servers of its pool: %s; it may have lost its items",
+            self._name(fallen.server),
+            fallen,
+        )
 
     def retries_refused(self, server: int, now: float, count: int) -> None:
         if self._refusal_limit.is_due(server, now):

@@ -90,7 +90,7 @@ class Supervision(LinksWatcher):
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
         self._slow_servers = SlowServers(self._supervised, self._lines)
-        self._outliers = OutlierLooks(self._supervised, self._found_outlier)
+        self._outliers = OutlierLooks(self._supervised, self._found_outlier, self._lines.hits_fell)
         self._hedges = HedgeLooks(self._supervised)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._timer: Timer | None = None

@@ -177,19 +177,13 @@ class NativeEngine:
                 total[server] = (before[0] + late, before[1] + refused)
         return total
 
-    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int]]]:
+    def evidence(self) -> Mapping[int, tuple[int, int, Mapping[int, int], int, int]]:
         """As `Engine.evidence`, summed over all threads."""
-        total: dict[int, tuple[int, int, Mapping[int, int]]] = {}
+        total: dict[int, tuple[int, int, Mapping[int, int], int, int]] = {}
         for thread in self._threads:
-            for server, (errors, lost, replies) in thread.evidence().items():
+            for server, own in thread.evidence().items():
                 before = total.get(server)
-                if before is None:
-                    total[server] = errors, lost, replies
-                else:
-                    sums = dict(before[2])
-                    for bucket, count in replies.items():
-                        sums[bucket] = sums.get(bucket, 0) + count
-                    total[server] = before[0] + errors, before[1] + lost, sums
+                total[server] = own if before is None else _sum(before, own)
         return total
 
     def missed_writes(self, server: int) -> int:
@@ -197,3 +191,12 @@ class NativeEngine:
 
     def journal(self, server: int) -> ServerJournal:
         return self._shared.journal(server)
+
+
+def _sum(
+    one: tuple[int, int, Mapping[int, int], int, int], other: tuple[int, int, Mapping[int, int], int, int]
+) -> tuple[int, int, Mapping[int, int], int, int]:
+    replies = dict(one[2])
+    for bucket, count in other[2].items():
+        replies[bucket] = replies.get(bucket, 0) + count
+    return one[0] + other[0], one[1] + other[1], replies, one[3] + other[3], one[4] + other[4]
