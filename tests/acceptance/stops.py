@@ -69,7 +69,7 @@ class Outcome:
 
 
 HEAD = """\
-| | stops | requests > 100 ms: median | worst | errors | longest request | hedges, of all requests |
+| | stops | requests > 100 ms: median | worst | misses, errors | longest request | hedges, of all requests |
 |---|---|---|---|---|---|---|"""
 
 
