@@ -7,24 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from mcroute.policy import Cause
+from mcroute.policy import Cause, Pool, Replicate, compile_plan
 from mcroute.simulation.checker import violations
 from mcroute.simulation.history import Call, History, Operation, Result, read_value, write_value
-from mcroute.simulation.scenarios import scenario_of
-from mcroute.simulation.world import Ejected, Outcome
+from mcroute.simulation.world import Ejected, Outcome, Scenario
 
-SCENARIO = scenario_of(1, operations=1, faults=0)
+SERVERS = ["a:1", "b:1", "c:1"]
+PLAN = compile_plan(Replicate(Pool.of("main", SERVERS), copies=2))
+SCENARIO = Scenario(seed=1, plan=PLAN, operations=(Operation(1, 0, 0.0, "set", "k"),))
+# Servers that reply all the time.
+REPLIED = {server: [number / 20 for number in range(2000)] for server in SERVERS}
 OK, MISS, FAILED, DECLINED = Result.OK, Result.MISS, Result.FAILED, Result.DECLINED
 
 
 def call(
     number: int, kind: str, begun: float, ended: float, result: Result = OK, *, router: str = "p",
     ttl: int = 0, of: int = -1, token: int = 0, key: str = "k", value: bytes = b"", seen: float = 0.0,
+    what: str = "",
 ) -> Call:  # fmt: skip
     """`of` is the write whose value was read."""
     value = write_value(key, of) if of >= 0 else value
     operation = Operation(number, 0, begun, kind, key, ttl)
-    return Call(operation, kind, key, router, begun, ended, result, value, token, seen)
+    return Call(operation, kind, key, router, begun, ended, result, value, token, seen, what)
 
 
 def outcome(*calls: Call, **parts: object) -> Outcome:
@@ -32,6 +36,7 @@ def outcome(*calls: Call, **parts: object) -> Outcome:
     for each in sorted(calls, key=lambda each: each.ended_at):
         history.add_call(each)
     whole = Outcome(history, Counter(), 0.0, 100.0, unsettled=[], failures=[], ejections=[], contents={})
+    whole.replied = REPLIED
     return replace(whole, **parts)  # type: ignore[arg-type]
 
 
@@ -77,6 +82,8 @@ SET1, SET2 = call(1, "set", 1, 1.1), call(2, "set", 2, 2.1)
         ([call(1, "incr", 1, 1.1, key="count-1", value=b"2")], "invented count"),
         ([call(1, "incr", 1, 1.1, FAILED, key=COUNT), call(2, "get", 2, 2.1, key=COUNT, value=b"1")], ""),
         ([call(1, "get", 1, 9, MISS)], "late answer"),
+        ([call(1, "get", 1, 1.1, FAILED, what="MisplacedReply: STORED answers get")], "misplaced reply"),
+        ([call(1, "get", 1, 1.1, FAILED, what="ErrorReply: SERVER_ERROR timeout")], ""),
     ],
 )  # fmt: skip
 def test_a_history(calls: list[Call], law: str) -> None:
@@ -96,11 +103,42 @@ def ejected(serving: int, *causes: Cause) -> Ejected:
         # A proxy that has just begun fences all servers.
         ({"ejections": [ejected(0, Cause.FAILURES, Cause.RECALLED)]}, ""),
         ({"unsettled": ["cache-1 for p"]}, "not back"),
+        ({"contents": {server: {b"k": b"v"} for server in SERVERS}}, ""),
+        ({"contents": {server: {b"k": server.encode()} for server in SERVERS}}, "diverged copies"),
+        ({"turns": 2 * 20 * 3 * 52}, "request storm"),
+        ({"accepts": 2 * 20 * 3 * 52}, "request storm"),
+        ({"accepts": 20, "turns": 100}, ""),
+        ({"steps": {7: 400, 8: 4000}}, ""),
+        ({"steps": {7: 40_000}}, "busy loop"),
         ({"failures": ["in a callback: KeyError()"]}, "exception"),
     ],
 )
 def test_the_rest_of_an_outcome(parts: dict[str, object], law: str) -> None:
     assert [violation.law for violation in violations(SCENARIO, outcome(**parts))] == ([law] if law else [])
+
+
+def test_a_miss_comes_from_a_server_of_the_key() -> None:
+    missed = call(1, "get", 1, 1.1, MISS)
+    [owner, copy] = (SERVERS[number] for number in PLAN.pools[0].ring().owners("k", 2))
+    [other] = set(SERVERS) - {owner, copy}
+    for replied, laws in [
+        ({owner: [1.05]}, []),
+        ({copy: [0.5, 1.0, 2.0]}, []),
+        ({owner: [0.9], copy: [1.2]}, ["invented miss"]),
+        ({other: [1.05]}, ["invented miss"]),
+    ]:
+        found = violations(SCENARIO, outcome(missed, replied=replied))
+        assert [violation.law for violation in found] == laws
+
+
+def test_two_routers_may_write_in_two_orders() -> None:
+    contents = {server: {b"k": server.encode()} for server in SERVERS}
+    assert not violations(replace(SCENARIO, proxies=2), outcome(contents=contents))
+
+
+def test_laws_that_a_route_does_not_promise() -> None:
+    calls = SET1, SET2, call(3, "get", 3, 3.1, of=1)
+    assert not violations(replace(SCENARIO, exempt=frozenset({"stale value"})), outcome(*calls))
 
 
 @pytest.mark.parametrize("size", [0, 10, 100, 5000])

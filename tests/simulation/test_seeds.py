@@ -11,6 +11,8 @@ from dataclasses import replace
 import pytest
 
 from mcroute.drivers.asyncio.control import AsyncioControl
+from mcroute.policy.census import Census
+from mcroute.policy.panics import Panics
 from mcroute.simulation.campaign import run_seeds
 from mcroute.simulation.checker import violations
 from mcroute.simulation.faults import FAULTS, Fault
@@ -72,15 +74,22 @@ def test_servers_that_miss_their_flush_are_found(monkeypatch: pytest.MonkeyPatch
     assert any("stale value" in result.laws for result in run_seeds(range(40), operations=500, jobs=1).failed)
 
 
+def test_an_ignored_cap_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing protects the last server of a pool, nor the pools in panic."""
+    monkeypatch.setattr(Panics, "is_protected", lambda self, server: False)
+    monkeypatch.setattr(Census, "is_last", lambda self, server: False)
+    assert any("empty pool" in result.laws for result in run_seeds(range(10), operations=500, jobs=1).failed)
+
+
 def test_a_bug_is_found_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers return without the replay of their journals."""
     monkeypatch.setattr(AsyncioControl, "delete", take_only)
-    campaign = run_seeds(range(40), operations=500, jobs=1)
+    campaign = run_seeds(range(12), operations=500, jobs=1)
     assert campaign.failed
     result = campaign.failed[0]
     assert "stale value" in result.laws
     scenario = scenario_of(result.seed, operations=500)
-    shrunk = shrink(scenario, frozenset({"stale value"}), runs_max=120)
+    shrunk = shrink(scenario, frozenset({"stale value"}), runs_max=60)
     assert len(shrunk.scenario.faults) <= len(scenario.faults)
     assert len(shrunk.scenario.operations) < 100
     story = story_of(shrunk.scenario, shrunk.outcome, shrunk.violations[0])

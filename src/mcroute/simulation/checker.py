@@ -1,4 +1,4 @@
-"""Checks a history for violations of laws. Every value names its write, so one pass over each key is enough.
+"""Checks what clients read. Every value names its write, so one pass over each key is enough.
 
 The numbers are those of docs/simulation.md.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 
-from ..policy import Cause
-from ..policy.causes import OUTLYING
+from .bounds import other_violations
 from .history import Call, Result, read_value
+from .violation import Violation
 from .world import Outcome, Scenario
 
 __all__ = ("Violation", "violations")
@@ -22,25 +21,8 @@ READS = ("get", "get_many", "gets", "gat")
 WRITES = ("set", "add", "replace", "cas")
 # A second-grained lifetime may end one second late; more for the time that a request takes.
 TTL_SLACK_S = 1.1
-# Causes that must leave one server of a pool in service.
-FAILING = OUTLYING | {Cause.FAILURES, Cause.MISSED_WRITE, Cause.UNREACHABLE, Cause.LOST_WRITES, Cause.KEPT}
 # A reload takes no longer, in seconds.
 RELOAD_MAX_S = 10.0
-# A request ends within its deadline and this, in seconds.
-DEADLINE_SLACK_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken law, the calls that show it, and the key, empty if there is none."""
-
-    law: str
-    text: str
-    key: str = ""
-    calls: tuple[Call, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.law}: {self.text}"
 
 
 def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
@@ -55,9 +37,7 @@ def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
             found += _check_counter(key, calls)
         else:
             found += _Key(key, calls, reloads).check()
-    found += _check_deadlines(scenario, outcome.history.calls)
-    found += _check_pools(outcome)
-    found += _check_end(scenario, outcome)
+    found += other_violations(scenario, outcome)
     return [violation for violation in found if violation.law not in scenario.exempt]
 
 
@@ -187,25 +167,3 @@ def _check_counter(key: str, calls: list[Call]) -> Iterator[Violation]:
             if not call.value.strip().isdigit() or int(call.value) > most:
                 text = f"{key} is {call.value[:30]!r} after {most} increments"
                 yield Violation("invented count", text, key, (call,))
-
-
-def _check_deadlines(scenario: Scenario, calls: Iterable[Call]) -> Iterator[Violation]:
-    limit_s = max(pool.deadline_s for pool in scenario.plan.pools) + DEADLINE_SLACK_S
-    for call in calls:
-        if call.ended_at - call.begun_at > limit_s:
-            text = f"{call.kind} {call.key} took {call.ended_at - call.begun_at:.3f} s"
-            yield Violation("late answer", text, call.key, (call,))
-
-
-def _check_pools(outcome: Outcome) -> Iterator[Violation]:
-    for ejected in outcome.ejections:
-        if ejected.serving == 0 and ejected.causes <= FAILING:
-            text = f"all {ejected.size} servers of {ejected.pool} are out for {ejected.router}"
-            yield Violation("empty pool", text)
-
-
-def _check_end(scenario: Scenario, outcome: Outcome) -> Iterator[Violation]:
-    for failure in outcome.failures:
-        yield Violation("exception", failure)
-    for server in outcome.unsettled:
-        yield Violation("not back", f"{server} is still out {scenario.settle_s:g} s after the last fault")

@@ -58,7 +58,10 @@ class Fleet:
             self.hosts[name] = same
             return
         self._pids += 10
-        self.hosts[name] = Host(self._network, name, end, self._options, self._pids)
+        before, host = self.hosts.get(name), Host(self._network, name, end, self._options, self._pids)
+        if before is not None:
+            host.replied, host.turns, host.accepts = before.replied, before.turns, before.accepts
+        self.hosts[name] = host
 
     def name_of(self, server: str) -> str:
         """The host name of a server; empty if it is configured by an address."""

@@ -20,7 +20,7 @@ class Operation:
     `kind` is the name of a method of the client: get, get_many, gets, set, add, replace, delete, cas, incr,
     touch or gat. A cas reads the key with gets first. A get_many also reads `more_keys`, and is one call for
     each key. `ttl_s` is the lifetime of what it stores; 0 is for ever. The client gives up after `limit_s`,
-    unless that is 0.
+    unless that is 0. With `is_quiet` a set or delete has no reply (noreply), and counts as failed.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Operation:
     ttl_s: int = 0
     more_keys: tuple[str, ...] = ()
     limit_s: float = 0.0
+    is_quiet: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -102,6 +102,7 @@ class Host:
         self.tampering: Tampering | None = None
         self.turns: int = 0  # of connections, with bytes
         self.accepts: int = 0
+        self.replied: list[float] = []  # the times of its replies
         self._network = network
         self._sides: dict[Side, None] = {}
         self._is_stopped = False
@@ -213,6 +214,8 @@ class Host:
 
     def _reply(self, side: Side, replies: bytes) -> None:
         pieces, is_reset = [replies] if replies else [], False
+        if replies:
+            self.replied.append(self._network.loop.time())
         if replies and self.tampering is not None:
             pieces, is_reset = self.tampering(side, replies)
         for piece in pieces:

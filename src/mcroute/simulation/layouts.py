@@ -118,6 +118,8 @@ def _fastest_reads(routes: list[Route]) -> Route:
 
 # A minority that declines one of these keeps its old value, and the majority does not wait for it.
 CONDITIONAL = frozenset({"add", "replace", "cas"})
+# The last server of a pool serves although it has missed a write that the majority has acknowledged.
+LAST = frozenset({"stale value"})
 # A stand-in keeps what it took, and is read when the first route fails again or misses.
 STANDS_IN = frozenset({"stale value"})
 
@@ -126,7 +128,7 @@ LAYOUTS: dict[str, Layout] = {
     "copies": Layout(_copies, weight=12),
     "prefixes": Layout(_parted(2, _by_prefix), weight=2),
     "all-sync": Layout(_parted(2, AllSync)),
-    "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL),
+    "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=LAST),
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),

@@ -17,16 +17,22 @@ from .listeners import SimulatedListener
 from .machines import MACHINE, Machine, machine_here
 from .network import Network
 
-__all__ = ("SimulationLoop", "Stalled")
+__all__ = ("Busy", "SimulationLoop", "Stalled")
 
 T = TypeVar("T")
 
 # The time at which a loop begins, in seconds: that of a machine that has run for a while.
 BEGIN_S = 1000.0
+# More calls within a second are a loop without end.
+STEPS_MAX = 5_000_000
 
 
 class Stalled(RuntimeError):
     """The program waits for something that can never happen."""
+
+
+class Busy(RuntimeError):
+    """The program runs without end, and time does not pass."""
 
 
 class _Call(asyncio.TimerHandle):
@@ -84,6 +90,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         # By time, then in the order of scheduling.
         self._timers: list[tuple[float, int, _Call]] = []
         self._serials = itertools.count()
+        self.steps: dict[int, int] = {}  # the number of calls in each second of the past
+        self._steps = 0
         self._killed: list[asyncio.Task[Any]] = []
         self._is_running = self._is_stopping = self._is_over = self._is_closed = False
         network.begin(self)
@@ -155,15 +163,23 @@ class SimulationLoop(asyncio.AbstractEventLoop):
                 heapq.heappop(timers)
             if not timers:
                 raise Stalled("nothing is scheduled any more")
-            self._now = max(self._now, timers[0][0])
+            self._pass_to(timers[0][0])
         while timers and timers[0][0] <= self._now:
             ready.append(heapq.heappop(timers)[2])
+        self._steps += len(ready)
+        if self._steps > STEPS_MAX:
+            raise Busy(f"{self._steps} calls within a second, now {ready[0]}")
         for _ in range(len(ready)):
             call = ready.popleft()
             try:
                 call.run()
             except Exception as error:
                 self.call_exception_handler({"message": f"in {call}", "exception": error})
+
+    def _pass_to(self, at_s: float) -> None:
+        if int(at_s) > int(self._now):
+            self.steps[int(self._now)], self._steps = self._steps, 0
+        self._now = max(self._now, at_s)
 
     def stop(self) -> None:
         self._is_stopping = True

@@ -13,10 +13,11 @@ from ..policy import Limits, Plan, State, SupervisorSettings
 from ..proxy.on_asyncio import Proxy
 from ..proxy.state_file import StateFile
 from ..runtime.supervision import Supervision
-from .clients import EmbeddedSender, ProtocolSender, Sender
+from .clients import EmbeddedSender, Sender
 from .environment import environment
 from .loop import SimulationLoop
 from .machines import Machine
+from .protocol_sender import ProtocolSender
 
 __all__ = ("ClientRouter", "ProxyRouter", "Router")
 

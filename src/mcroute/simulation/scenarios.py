@@ -25,6 +25,10 @@ SERVER_PORT = 11211
 SERVERS_MAX = 6
 # Larger than the default, since there are few requests.
 HEDGE_SHARE = 0.5
+# How many requests a client has under way; those of a pipeline come at one time.
+DEPTHS = (1, 1, 1, 4, 16)
+# Writes that may be sent without asking for a reply, and their share.
+QUIET, QUIET_SHARE = ("set", "delete"), 0.05
 
 
 def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
@@ -37,6 +41,7 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     proxies, embedded = rng.choice(((1, 0), (1, 0), (2, 0), (0, 1), (1, 1)))
     clients = rng.randint(2, 8)
     span_s = rng.choice((10.0, 30.0, 60.0))
+    depth = rng.choice(DEPTHS)
     routers = [f"proxy-{n + 1}" for n in range(proxies)]
     return Scenario(
         seed=seed,
@@ -44,10 +49,12 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
         other_plans=tuple(other_plans),
         proxies=proxies,
         embedded=embedded,
-        operations=tuple(_operations(rng, LAYOUTS[layout].omits, operations, clients, span_s)),
+        operations=tuple(_operations(rng, LAYOUTS[layout].omits, operations, clients, span_s, depth)),
         faults=tuple(_faults(rng, faults, [server.name for server in servers], routers, span_s)),
         server_options=ServerOptions(version=rng.choice(VERSIONS)),
         value_size=rng.choice((32, 64, 500, 4000)),
+        depth=depth,
+        reads_at_end=True,
         layout=layout,
         exempt=LAYOUTS[layout].exempt,
     )
@@ -65,15 +72,17 @@ def _plans(rng: Random, layout: str, servers: list[Server]) -> list[Plan]:
 
 
 def _operations(
-    rng: Random, omits: frozenset[str], count: int, clients: int, span_s: float
+    rng: Random, omits: frozenset[str], count: int, clients: int, span_s: float, depth: int
 ) -> list[Operation]:
     kinds, weights = zip(*((kind, weight) for kind, weight in MIX if kind not in omits), strict=True)
     keys = [f"key-{n}" for n in range(rng.choice((5, 30, 200)))]
     counters = [f"{COUNTER}-{n}" for n in range(3)]
-    times = sorted(rng.uniform(0, span_s) for _ in range(count))
+    times = sorted(rng.uniform(0, span_s) for _ in range(-(-count // depth)))
     operations = []
-    for number, at_s in enumerate(times):
-        client = rng.randrange(clients)
+    for number in range(count):
+        at_s = times[number // depth]
+        if number % depth == 0:
+            client = rng.randrange(clients)
         if rng.random() < 0.05:
             kind = rng.choice(("incr", "incr", "add", "get", "delete"))
             operations.append(Operation(number, client, at_s, kind, rng.choice(counters)))
@@ -87,7 +96,8 @@ def _operations(
         # A few clients give up before the answer can have come.
         limit_s = rng.uniform(0, 0.005) if rng.random() < 0.02 else 0.0
         others = tuple(each for each in more if each != key)
-        operations.append(Operation(number, client, at_s, kind, key, ttl_s, others, limit_s))
+        is_quiet = kind in QUIET and rng.random() < QUIET_SHARE
+        operations.append(Operation(number, client, at_s, kind, key, ttl_s, others, limit_s, is_quiet))
     return operations
 
 

@@ -35,6 +35,8 @@ SETTLE_S = 90.0
 Progress = Callable[[float], None]
 # The addresses of the workload's clients are behind those of the operations' clients.
 FIRST_USER = 5000
+# And those of the clients that read all keys behind these.
+FIRST_READER = 9000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,10 @@ class Scenario:
     `plan` names the servers; each is a memcached with `server_options`. `other_plans` are those that reloads
     install for a while. `proxies` and `embedded` are the numbers of routers of each kind; client number c of
     an operation belongs to router c modulo their number. Beside the operations, or instead of them, runs the
-    `workload`. `limits` are those of the proxies. `value_size` is in bytes. `layout` names the
-    kind of route, or is empty; `exempt` are the laws that the route does not promise.
+    `workload`. `limits` are those of the proxies. `value_size` is in bytes. A client sends
+    its operations one after the other, or `depth` at a time. With `reads_at_end` each router reads every key
+    when all servers serve again. `layout` names the kind of route, or is empty; `exempt` are the laws that
+    the route does not promise.
     """
 
     seed: int
@@ -61,6 +65,8 @@ class Scenario:
     server_options: ServerOptions = field(default_factory=ServerOptions)
     value_size: int = 64
     settle_s: float = SETTLE_S
+    depth: int = 1
+    reads_at_end: bool = False
     layout: str = ""
     exempt: frozenset[str] = frozenset()
 
@@ -83,7 +89,9 @@ class Outcome:
 
     `unsettled` names servers that were not in service at the end, with the router. `failures` are exceptions
     that nothing has handled. `served` are the requests of the workload in the order of their ends, and
-    `queries` the times of those of its database. Times are in seconds of the loop.
+    `queries` the times of those of its database. `turns` and `accepts` are the numbers of requests at all
+    servers, those that came at once counting as one, and of connections; `replied` has the times of each
+    server's replies. `steps` are the calls of the loop in each second. Times are in seconds of the loop.
     """
 
     history: History
@@ -97,6 +105,10 @@ class Outcome:
     absences: list[Absence] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
     queries: list[float] = field(default_factory=list)
+    turns: int = 0
+    accepts: int = 0
+    replied: dict[str, list[float]] = field(default_factory=dict)
+    steps: dict[int, int] = field(default_factory=dict)
 
 
 class _User:
@@ -168,6 +180,7 @@ class World:
         with self._logged():
             self.loop.run(self._main())
         failures = [f"{message}: {error!r}" for message, error in self.loop.failures]
+        hosts = set(self.fleet.hosts.values())
         return Outcome(
             self.history,
             self.met,
@@ -180,6 +193,10 @@ class World:
             self._absences.found,
             self._application.served if self._application else [],
             self._application.database.queries if self._application else [],
+            sum(host.turns for host in hosts),
+            sum(host.accepts for host in hosts),
+            {name: host.replied for name, host in self.fleet.hosts.items()},
+            self.loop.steps,
         )
 
     async def _main(self) -> None:
@@ -203,6 +220,8 @@ class World:
         last = max((fault.at_s + fault.for_s for fault in self.scenario.faults), default=0.0)
         await asyncio.sleep(max(0.0, self.begun_at + last - self.loop.time()))
         await self._settle()
+        if self.scenario.reads_at_end:
+            await self._read_all()
         for router in self.routers.values():
             await router.close()
 
@@ -214,12 +233,27 @@ class World:
             machine, client = self._client(number, number)
             yield self.loop.on(machine, client.run(own, self.begun_at))
 
+    async def _read_all(self) -> None:
+        keys = dict.fromkeys(operation.key for operation in self.scenario.operations)
+        first = max((operation.number for operation in self.scenario.operations), default=0) + 1
+        for number in range(len(self.routers)):
+            reads = [
+                Operation(first + index, FIRST_READER + number, 0.0, "get", key)
+                for index, key in enumerate(keys)
+            ]
+            machine, client = self._client(number, FIRST_READER + number)
+            await self.loop.on(machine, client.run(reads, self.begun_at))
+
     def _client(self, number: int, address: int) -> tuple[Machine, SimulatedClient]:
         """A client and its machine: of a router's process, or with an address of its own."""
         routers = list(self.routers.values())
         router = routers[number % len(routers)]
         client = SimulatedClient(
-            router.name, router.sender(self.scenario.value_size), self.loop.time, self.history.add_call
+            router.name,
+            router.sender(self.scenario.value_size),
+            self.loop.time,
+            self.history.add_call,
+            self.scenario.depth,
         )
         return router.machine_of_client(address), client
 
@@ -305,8 +339,8 @@ class World:
 
 
 def _contents(host: Host) -> dict[bytes, bytes]:
-    items = host.model.store.items
-    return {key: item.value for key, item in items.items()}
+    store = host.model.store
+    return {key: store.items[key].value for key in store.live_keys()}
 
 
 class _ToHistory(logging.Handler):
