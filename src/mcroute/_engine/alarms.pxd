@@ -15,6 +15,10 @@ cdef enum:
 cdef void server_missed(Server* server, Walk* walk, bint is_unsent) noexcept nogil
 # The same for the write of an orphan.
 cdef void server_missed_orphan(Server* server, Engine* engine, const Expected* orphan) noexcept nogil
+# The same for a write of the engine itself, which is not sent.
+cdef void server_missed_key(
+    Server* server, Engine* engine, const uint8_t* key, size_t size, bint is_base64
+) noexcept nogil
 
 # Asks the driver to look at the server's counts, at most once a second.
 cdef inline void server_notice(Server* server) noexcept nogil:

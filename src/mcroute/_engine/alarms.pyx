@@ -32,3 +32,9 @@ cdef void server_missed_orphan(Server* server, Engine* engine, const Expected* o
         _missed(server, engine, NULL, 0, False, False)
     else:
         _missed(server, engine, orphan.key.data, orphan.key.size, orphan.key.is_base64, False)
+
+
+cdef void server_missed_key(
+    Server* server, Engine* engine, const uint8_t* key, size_t size, bint is_base64
+) noexcept nogil:
+    _missed(server, engine, key, size, is_base64, True)

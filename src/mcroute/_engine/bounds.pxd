@@ -14,6 +14,8 @@ cdef struct Bounds:             # policy.Limits in C, of one engine; bytes
     uint64_t link_bytes         # unsent, of one link
     uint32_t link_orphans       # with more orphans a link is closed
     double link_orphan_age      # seconds, likewise
+    double refill_rate          # keys a second
+    double refill_hold_off      # seconds
 
 cdef struct ValueLimits:
     int server

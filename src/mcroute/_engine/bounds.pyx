@@ -46,7 +46,7 @@ cdef Bounds bounds_of(limits) except *:
     return Bounds(
         limits.value_max, limits.request_memory_max, limits.reply_memory_max, limits.link_memory_max,
         limits.authentication, limits.link_requests_max, limits.link_bytes_max, limits.link_orphans_max,
-        limits.link_orphan_age_s,
+        limits.link_orphan_age_s, limits.refill_keys_per_s, limits.refill_hold_off_s,
     )
 
 
@@ -57,6 +57,8 @@ cdef void engine_set_bounds(Engine* engine, const Bounds* bounds) noexcept nogil
     engine.link_out_max = bounds.link_bytes
     engine.orphans_max = bounds.link_orphans
     engine.orphan_age = bounds.link_orphan_age
+    engine.refills.rate = bounds.refill_rate
+    engine.refills.hold_off = bounds.refill_hold_off
     pool_set_share(&engine.uploads, bounds.requests)
     pool_set_share(&engine.pool, bounds.replies)
     pool_set_share(&engine.outbound, bounds.links)

@@ -43,6 +43,10 @@ cdef void claim_expect_release(ClientRequest* request) noexcept nogil
 cdef bint claim_waits(ClientRequest* request) noexcept nogil
 # The last walk of a request that has a claim has ended.
 cdef void claim_release(ClientRequest* request) noexcept nogil
+# Claims the key for the engine itself, if no other engine has it, waits for it or has a ghost of it. `claim` is for
+# claim_return.
+cdef bint claim_take(Engine* engine, const uint8_t* key, size_t size, uint32_t* claim) noexcept nogil
+cdef void claim_return(Engine* engine, uint32_t claim) noexcept nogil
 # The latest time for the next engine_check; infinity if no request waits.
 cdef double claims_due(Engine* engine) noexcept nogil
 # Counts a ghost: the walk's request timed out, and may still be executed. Returns the slot, for claim_remove_ghost.

@@ -234,10 +234,37 @@ cdef void _wake_if_waited(Engine* engine, uint32_t slot) noexcept nogil:
 
 
 cdef void claim_release(ClientRequest* request) noexcept nogil:
-    cdef Engine* engine = request.plan.engine
-    cdef uint32_t slot = request.claim - 1
-    _add(&engine.claims.slots[slot], 0 - ONE_CLAIM)
+    cdef uint32_t claim = request.claim
     request.claim = 0
+    claim_return(request.plan.engine, claim)
+
+
+# ---- without a request ----
+
+cdef bint claim_take(Engine* engine, const uint8_t* key, size_t size, uint32_t* claim) noexcept nogil:
+    cdef uint32_t slot
+    cdef uint64_t* at
+    cdef uint64_t bits
+    claim[0] = 0
+    if engine.claims == NULL:
+        return True
+    slot = _slot(key, size)
+    at = &engine.claims.slots[slot]
+    while True:
+        bits = mcroute_load(at)
+        if (_is_taken(engine, bits) or bits & WAITED or mcroute_load(&engine.claims.closed) > 0
+                or _has_others_ghosts(engine, slot) or _has_others_ghosts(engine, EVERY_KEY)):
+            return False
+        if mcroute_swap(at, bits, (bits & ~<uint64_t>OWNER_MASK | <uint64_t>engine.claimant) + ONE_CLAIM):
+            claim[0] = slot + 1
+            return True
+
+
+cdef void claim_return(Engine* engine, uint32_t claim) noexcept nogil:
+    cdef uint32_t slot = claim - 1
+    if claim == 0:
+        return
+    _add(&engine.claims.slots[slot], 0 - ONE_CLAIM)
     if _claims(mcroute_load(&engine.claims.slots[slot])) == 0:
         _wake_if_waited(engine, slot)
 

@@ -1,5 +1,7 @@
 """Nodes that combine their children, and constants: called when a walk reaches one, and when a child ends."""
 
+from libc.stdint cimport uint32_t
+
 from mcroute._engine.blocks cimport Slice
 from mcroute._engine.state cimport PlanNode, Walk
 
@@ -14,6 +16,8 @@ cdef void constant_begins(Walk* walk, PlanNode* node) noexcept nogil
 cdef void first_ask_next(Walk* walk, int child, int tried, int best) noexcept nogil
 # The same, while an earlier child has not answered.
 cdef void first_hedge(Walk* walk, int child) noexcept nogil
+# The bits of the `tried` children that are asked before `child`.
+cdef uint32_t first_children_before(const PlanNode* node, int child, int tried) noexcept nogil
 # For the nodes: runs a child for a Purpose; keeps the outcome that Plan.merge prefers, or with `always` the last one;
 # holds the key if the request may have been sent.
 cdef void run_child(Walk* walk, int index, int purpose) noexcept nogil

@@ -3,6 +3,7 @@
 The node for commands that must not run twice has a module of its own, once.pyx.
 """
 
+from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -11,11 +12,12 @@ from mcroute._engine.chance cimport random_number
 from mcroute._engine.claims cimport claim_expect_release
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.holds cimport hold_key
+from mcroute._engine.refill_wishes cimport refill_is_fresh, refill_wish_children
 from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
     CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, HIT, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
-    TIMEOUT, ClientRequest, Engine, Text,
+    TIMEOUT, ClientRequest, Engine, Text, walk_key,
 )
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
@@ -97,15 +99,32 @@ cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:
         hold_key(walk.request)
 
 
+cdef uint32_t first_children_before(const PlanNode* node, int child, int tried) noexcept nogil:
+    cdef uint32_t bits = 0
+    cdef int i
+    for i in range(1, tried + 1):
+        bits |= <uint32_t>1 << ((child + node.child_count - i) % node.child_count)
+    return bits
+
+
 cdef void first_ask_next(Walk* walk, int child, int tried, int best) noexcept nogil:
     walk.next_child = child
     walk.children_asked = tried
+    if walk.request.plan.nodes[walk.node].refills and best == MISS:
+        walk.missed = <uint8_t>first_children_before(&walk.request.plan.nodes[walk.node], child, tried)
     combine_take_if_better(walk, best, NOTHING, False)
     _first_next(walk)
 
 
 cdef bint _is_good_enough(PlanNode* node, int outcome) noexcept nogil:
     return outcome < REFUSED_BY_SERVER and not (node.on_miss and outcome == MISS)
+
+
+cdef void _wish_refill(Walk* walk, int child, Slice reply) noexcept nogil:
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    if refill_is_fresh(walk.request, reply):
+        refill_wish_children(walk.request, walk.node, walk.missed, child, key, size)
 
 
 cdef void first_child_ends(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
@@ -125,8 +144,13 @@ cdef void first_child_ends(Walk* walk, int child, int outcome, Slice reply) noex
         if outcome >= REFUSED_BY_SERVER:
             failed_over(engine, outcome)
         hold_if_sent(walk, outcome)
+        if node.refills and outcome == MISS:
+            walk.missed |= <uint8_t>(1 << child)
         _first_next(walk)
-    elif outcome >= REFUSED_BY_SERVER or walk.absent == 0 or undo_children(walk, walk.absent):
+        return
+    if walk.missed != 0 and outcome == HIT:
+        _wish_refill(walk, child, reply)
+    if outcome >= REFUSED_BY_SERVER or walk.absent == 0 or undo_children(walk, walk.absent):
         walk_end(walk, walk.best, walk.best_reply)
 
 

@@ -27,6 +27,12 @@ cdef struct ServerCounts:
     uint64_t disconnects
     uint64_t trips              # ejections by the trip rule
     uint64_t stale_ejections    # ejections because of a missed write
+    uint64_t refilled           # keys copied here from another server
+    uint64_t refills_present    # not copied: this server had the key
+    uint64_t refills_gone       # not copied: the other server did not have it any more
+    uint64_t refills_skipped    # not copied: a write was under way, a server did not serve, ...
+    uint64_t refills_dropped    # keys that reads wished, beyond the rate or the room
+    uint64_t refills_undone     # copies deleted, because their source has changed or did not answer
     uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
 
 cdef struct Desync:             # the first desync of a server since the last desyncs_take
@@ -63,6 +69,7 @@ cdef struct EngineCounts:
     uint64_t hedges             # asks of another copy while the first one had not answered
     uint64_t hedges_won         # that had the value first
     uint64_t hedges_refused     # because the budget was used up
+    uint64_t refills_open       # now: waiting, under way, or to be looked at again
     uint64_t failovers[OUTCOME_COUNT]  # by the outcome of the ask before
     uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget, of each key
     uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of the meta requests among these

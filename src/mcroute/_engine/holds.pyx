@@ -48,6 +48,10 @@ cdef Hold* _find(Engine* engine, const uint8_t* key, size_t size) noexcept nogil
     return NULL
 
 
+cdef bint hold_exists(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
+    return engine.hold_count > 0 and _find(engine, key, size) != NULL
+
+
 cdef Hold* _find_any(ClientRequest* request) noexcept nogil:
     """The first of the request's keys that is held."""
     cdef Engine* engine = request.plan.engine

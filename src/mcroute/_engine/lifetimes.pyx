@@ -17,6 +17,7 @@ from mcroute._engine.deferred cimport deferred_end_all
 from mcroute._engine.journal cimport journal_free
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
+from mcroute._engine.refill_wishes cimport refills_free, refills_new
 from mcroute._engine.requests cimport request_taken
 from mcroute._engine.session_output cimport session_discard_requests
 from mcroute._engine.state cimport (
@@ -59,6 +60,10 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     engine.orphan_age = 10.0
     engine.retry_tokens = RETRIES_MAX
     engine.random = seed | 1
+    engine.refills = refills_new()
+    if engine.refills == NULL:
+        free(engine)
+        return NULL
     return engine
 
 
@@ -120,6 +125,7 @@ cdef void _end_all(Engine* engine) noexcept nogil:
     """Ends all requests. The end of one may begin an ask on another link, so the links are freed later."""
     cdef int i, j
     cdef Server* server
+    engine.refills.is_ending = True
     while engine.sessions != NULL:
         session_close(engine.sessions)
     for i in range(engine.server_count):
@@ -131,6 +137,7 @@ cdef void _end_all(Engine* engine) noexcept nogil:
         routes_end(engine)
         requests_resume(engine)
     routes_end(engine)
+    refills_free(engine)
     deferred_end_all(engine)
     while engine.finished != NULL:
         request_taken(engine.finished)

@@ -9,8 +9,9 @@ from libc.string cimport memcmp
 
 from mcroute._engine.blocks cimport block_ref, block_new
 from mcroute._engine.chance cimport random_number
-from mcroute._engine.combining cimport first_ask_next
+from mcroute._engine.combining cimport first_ask_next, first_children_before
 from mcroute._engine.dirty cimport conn_break, conn_mark
+from mcroute._engine.refill_wishes cimport refill_wish_children
 from mcroute._engine.requests cimport request_is_over, request_walk_ended
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.session_output cimport (
@@ -470,8 +471,30 @@ cdef int32_t _next_child(ClientRequest* request, int32_t key, int node) noexcept
     cdef int32_t following = state.next
     state.next = -1
     state.tried += 1
+    request.has_missed |= request.plan.nodes[node].refills
     _join(request, key, node)
     return following
+
+
+cdef void _wish_refills(Walk* part) noexcept nogil:
+    """For the keys of the part that have an item, after another copy missed them."""
+    cdef ClientRequest* request = part.request
+    cdef int32_t key = part.first_key
+    cdef KeyState* state
+    cdef PlanNode* first
+    cdef int node
+    cdef int found
+    while key >= 0:
+        state = &request.keys[key]
+        key = state.next
+        if state.block == NULL or state.tried == 0 or state.best != MISS:
+            continue
+        node = _key_node(request, request.plan.root, state)
+        first = &request.plan.nodes[node]
+        if first.refills:
+            found = _child(request, first, state)
+            refill_wish_children(request, node, first_children_before(first, found, <int>state.tried), found,
+                                 _text(request, state), state.size)
 
 
 cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nogil:
@@ -479,6 +502,8 @@ cdef void multiget_part_ended(Walk* walk, int outcome, Slice reply) noexcept nog
     if walk.good != 0:
         request.plan.hedged_part_ends(walk, outcome, reply)
         return
+    if request.has_missed:
+        _wish_refills(walk)
     if walk.absent > 0:
         multiget_retry(walk, outcome)
         _note_refusal(request, outcome, reply)

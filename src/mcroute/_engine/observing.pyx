@@ -120,6 +120,12 @@ cdef object _server(Server* server):
             "disconnects": counts.disconnects,
             "trips": counts.trips,
             "stale_ejections": counts.stale_ejections,
+            "refilled": counts.refilled,
+            "refills_present": counts.refills_present,
+            "refills_gone": counts.refills_gone,
+            "refills_skipped": counts.refills_skipped,
+            "refills_dropped": counts.refills_dropped,
+            "refills_undone": counts.refills_undone,
         },
         _by_outcome(counts.outcomes),
         _latencies(&replies),
@@ -187,6 +193,7 @@ cdef dict _counters(EngineCounts* counts):
         "accepts_failed": counts.accepts_failed,
         "refused_memory": counts.refused_memory,
         "closed_memory": counts.closed_memory,
+        "refills_open": counts.refills_open,
     }
 
 

@@ -16,6 +16,7 @@ from mcroute._engine.links cimport (
     command_changes, link_expected, link_make_ghosts, link_oldest, link_orphan, link_measure_rate, link_silent_since,
 )
 from mcroute._engine.multigets cimport multiget_may_move
+from mcroute._engine.refills cimport refills_run
 from mcroute._engine.retries cimport retry_is_refused
 from mcroute._engine.state cimport (
     CARRY_OUT, GROUP_LAST_READ, LINK_READY, NODE_ALL, NODE_PYTHON, NODE_THEN, OUTCOME_COUNT, TIMEOUT, UNDO,
@@ -329,3 +330,4 @@ cdef void engine_check(Engine* engine, double now) noexcept nogil:
     if has_waited or _failovers(engine) != failovers:
         # A request may wait now on a server that the loop above had checked already.
         engine_began(engine, now)
+    refills_run(engine)

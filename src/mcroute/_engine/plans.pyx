@@ -16,9 +16,10 @@ from mcroute._engine.multigets cimport multiget_key_ended, multiget_part_ended
 from mcroute._engine.observing cimport server_counts_clear
 from mcroute._engine.once cimport once_begins, once_child_ends
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
+from mcroute._engine.refills cimport refill_ask_ends
 from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
-    NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
+    NODE_REFILL, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
 from mcroute._engine.server_words cimport word_outs, word_ups
 from mcroute._ring cimport Ring, ring_table
@@ -81,6 +82,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
         node.random_start = source.random_start
         node.answer_last = source.answer_last
         node.hedges = source.hedges
+        node.refills = source.refills
     elif node.kind == NODE_ALL:
         node.need = source.need
         node.least = source.least
@@ -175,10 +177,12 @@ cdef class CompiledPlan:
         children = []
         texts = []
         of_keys = plan.nodes_of_keys()
-        self.table.nodes = <PlanNode*>calloc(len(plan.nodes), sizeof(PlanNode))
+        self.table.nodes = <PlanNode*>calloc(len(plan.nodes) + 1, sizeof(PlanNode))
         if self.table.nodes == NULL:
             raise MemoryError
         self.table.node_count = <int>len(plan.nodes)
+        self.table.nodes[self.table.node_count].kind = NODE_REFILL
+        self.table.nodes[self.table.node_count].child_ends = refill_ask_ends
         for i, node in enumerate(plan.nodes):
             _lay_out_node(&self.table.nodes[i], node, children, texts)
             # A flush goes to all servers in every plan, and claims nothing.

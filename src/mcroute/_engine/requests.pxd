@@ -1,9 +1,11 @@
 """Allocates requests, counts their walks, and frees them."""
 
-from mcroute._engine.state cimport ClientRequest, Engine, Session
+from mcroute._engine.state cimport ClientRequest, Engine, PlanTable, Session
 
 # A new request, the last of the session, or without a session a call. NULL without memory.
 cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil
+# A request of the engine itself: nobody waits for its reply, and it is not counted. NULL without memory.
+cdef ClientRequest* request_of_engine(PlanTable* plan) noexcept nogil
 # Ends one walk of the request; after the last one, frees the request if it is answered.
 cdef void request_walk_ended(ClientRequest* request) noexcept nogil
 # Removes a finished call whose result has been taken.

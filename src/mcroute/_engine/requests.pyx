@@ -21,7 +21,8 @@ cdef void _append(Session* session, ClientRequest* request) noexcept nogil:
     session.in_flight += 1
 
 
-cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil:
+cdef inline ClientRequest* _allocate(PlanTable* plan) noexcept nogil:
+    cdef Engine* engine = plan.engine
     cdef ClientRequest* request = engine.spare_requests
     if request != NULL:
         engine.spare_requests = request.next
@@ -31,15 +32,26 @@ cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil
         if request == NULL:
             return NULL
     memset(request, 0, sizeof(ClientRequest))
+    request.deadline.at = engine.now + plan.deadline
+    request.plan = plan
+    plan.refs += 1
+    return request
+
+
+cdef ClientRequest* request_new(Engine* engine, Session* session) noexcept nogil:
+    cdef ClientRequest* request = _allocate(engine.plan)
+    if request == NULL:
+        return NULL
     request.session = session
-    request.deadline.at = engine.now + engine.plan.deadline
-    request.plan = engine.plan
-    request.plan.refs += 1
     if session != NULL:
         _append(session, request)
     deadline_add(&engine.requests, &request.deadline)
     counter_add(&engine.counts.requests, 1)
     return request
+
+
+cdef ClientRequest* request_of_engine(PlanTable* plan) noexcept nogil:
+    return _allocate(plan)
 
 
 cdef void request_release(ClientRequest* request) noexcept nogil:

@@ -69,6 +69,14 @@ class EngineServers:
 
         The name is cut to 127 bytes, the reason to 191. With an empty name, error lines do not mention the server.
         """
+    def refill(self, keys: list[bytes], source: int, target: int, are_base64: bool = False) -> int:
+        """Begins to copy keys from the server `source` to the server `target`. Call the driver's `schedule` afterwards.
+
+        Returns how many, from the front, the queue had room for. Each is copied with its flags and its remaining
+        lifetime if the source has it, the target does not, and no write of the key is under way.
+        """
+    def set_wall_offset(self, seconds: float) -> None:
+        """Sets the difference between the time since 1970 and the time that the driver gives, in seconds."""
     def losses(self) -> Losses:
         """A `Losses`: counts of refusals, closed sessions, skipped values and desyncs."""
     def take_desyncs(self) -> list[ServerDesync]:

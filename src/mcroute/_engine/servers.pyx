@@ -15,6 +15,7 @@ from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
 from mcroute._engine.observing cimport engine_evidence, engine_snapshot, engine_slowness
 from mcroute._engine.plans cimport AdmittedServer, servers_admit
+from mcroute._engine.refill_wishes cimport refill_feed
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.server_words cimport (
     SERVER_EJECTED, SERVER_UP, ServerWord, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
@@ -273,6 +274,28 @@ cdef class EngineServers:
         The name is cut to 127 bytes, the reason to 191. With an empty name, error lines do not mention the server.
         """
         description_write(self.server(server).description, name, fault)
+
+    @cython.critical_section
+    def refill(self, list keys not None, int source, int target, bint are_base64=False):
+        """Begins to copy keys from the server `source` to the server `target`. Call the driver's `schedule` afterwards.
+
+        Returns how many, from the front, the queue had room for. Each is copied with its flags and its remaining
+        lifetime if the source has it, the target does not, and no write of the key is under way.
+        """
+        cdef bytes key
+        cdef int accepted = 0
+        self.server(source)
+        self.server(target)
+        for key in keys:
+            if not refill_feed(self.own(), key, len(key), are_base64, source, target):
+                break
+            accepted += 1
+        return accepted
+
+    @cython.critical_section
+    def set_wall_offset(self, double seconds):
+        """Sets the difference between the time since 1970 and the time that the driver gives, in seconds."""
+        self.own().refills.wall_offset = seconds
 
     @cython.critical_section
     def losses(self):

@@ -19,13 +19,15 @@ from mcroute._engine.deadlines cimport Deadline, Deadlines
 from mcroute._engine.histograms cimport Histogram
 from mcroute._engine.journal cimport Journal, JournalBounds, OrphanKey
 from mcroute._engine.prefixes cimport PrefixTable
+from mcroute._engine.refill_list cimport Refills
 # Modules that use the structures need plans and outcomes too, and cimport them from here.
 from mcroute._engine.vocabulary cimport (
     OUTCOME_COUNT, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_LAST_READ, GROUP_STORE, GROUP_STORE_IF,
     GROUP_DELETE, GROUP_ARITHMETIC, GROUP_TOUCH, GROUP_FLUSH, GROUP_COUNT, HIT, MISS, STORED, NOT_STORED, EXISTS,
     NOT_FOUND, DELETED, TOUCHED, NUMBER, OK, REFUSED_BY_SERVER, EJECTED, LOST, TIMEOUT, OVERLOADED, CARRY_OUT,
     UNDO, LOOK, NODE_ASK, NODE_FIRST, NODE_ALL, NODE_THEN, NODE_DETACH, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX,
-    NODE_CONSTANT, NODE_PYTHON, VARIANT_TOUCH, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_COUNT,
+    NODE_CONSTANT, NODE_PYTHON, NODE_REFILL, VARIANT_TOUCH, VARIANT_CAS, VARIANT_DECREMENT, VARIANT_INVALIDATE,
+    VARIANT_COUNT,
     OF_KNOWN_KEYS, OF_ANY_KEY, OF_NO_KEY, Authentication, Group, Outcome, Purpose, NodeKind, Variant,
 )
 from mcroute._engine.server_words cimport ServerWord
@@ -78,6 +80,7 @@ cdef struct PlanNode:
     bint answer_last            # first
     bint stops_late             # first: no child is asked after a timeout
     bint hedges                 # first: a child that is late is not waited for, see hedges.pxd
+    bint refills                # first: a hit is copied to the children before it that missed
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
     PrefixTable* prefixes       # switch by prefix: the child for a prefix; the last child is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
@@ -97,7 +100,7 @@ cdef struct PlanTable:
     PlanTable* next_unsettled   # in the driver's list
     int root
     int node_count
-    PlanNode* nodes
+    PlanNode* nodes             # and one more, the node of refills, which no other node has as a child
     int* children
     Text* texts
     int text_count
@@ -266,7 +269,7 @@ cdef struct Walk:
     Link* link                  # ask: the link on which it waits, at `position`
     Slice best_reply
     Walk* spare                 # in the list of spare walks
-    Route* route                # of a python node
+    Route* route                # of a python node; of the refill node its Refill
     int node
     int next_child
     int children_asked          # first, then: number of children tried, or running; all, hedged part: number running
@@ -284,6 +287,7 @@ cdef struct Walk:
     # all: Outcome of the last child that failed; first: the hedge's number plus 1; hedged part: its Outcome plus 1
     uint8_t failure
     uint8_t purpose             # Purpose of an ask
+    uint8_t missed              # first: bits of children that missed, and are to be refilled
     # True or false, in a byte each.
     uint8_t is_group
     uint8_t is_embedded         # ClientRequest.walk
@@ -330,6 +334,7 @@ cdef struct ClientRequest:      # small, since thousands are in flight and none 
     uint8_t is_in_rounds        # multiget: its Rounds follow its KeyStates
     uint8_t is_released         # in Engine.released to go on with its next round
     uint8_t is_stalled          # in Engine.stalled: a round is over, and its client has not read enough yet
+    uint8_t has_missed          # multiget: keys were missed at a copy whose misses are refilled
     uint8_t verdict             # of a delete in place of a refused write: the error for its client; 0: none
     uint8_t has_ghosts          # another engine's ghost of its key may be executed at any time
     Walk walk                   # of the plan's root, or of a multiget's only part
@@ -456,6 +461,8 @@ cdef struct Engine:
     ClientRequest* last_waiting
     uint32_t waiting_reads      # number of these that hold no key
     bint is_resuming            # claims_resume is running: these requests begin, or wait again
+    Refills* refills
+    uint32_t refills_reading    # number of these that a write of their key spoils
     bint wakes_others           # the driver is to wake other engines, which wait for a slot that was released
     bint is_ending
     Deadlines routes            # routes that are not over

@@ -60,3 +60,4 @@ cdef enum NodeKind:
     NODE_SWITCH_PREFIX
     NODE_CONSTANT
     NODE_PYTHON
+    NODE_REFILL                 # of no route: see refills.pxd

@@ -10,6 +10,8 @@ from mcroute._hashing cimport hash_murmur3_32
 cdef enum:
     LINK_SEED = 0x6C696E6B      # not the rings': a key's link must not depend on its server
 
+# The request's topmost walk, which is not run yet.
+cdef Walk* walk_top(ClientRequest* request, int node) noexcept nogil
 # Runs the request's plan from its root.
 cdef void walk_plan(ClientRequest* request) noexcept nogil
 # Ends a walk. The callee takes references of its own to the reply; an empty slice if no server answered.

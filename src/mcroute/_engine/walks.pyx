@@ -18,6 +18,7 @@ from mcroute._engine.link_output cimport send_request
 from mcroute._engine.links cimport link_takes
 from mcroute._engine.meta cimport meta_reply
 from mcroute._engine.prefixes cimport prefixes_find
+from mcroute._engine.refill_spoils cimport refills_spoil
 from mcroute._engine.requests cimport request_walk_ended
 from mcroute._engine.session_output cimport request_answer, request_answer_line, request_answer_text
 from mcroute._engine.state cimport (
@@ -150,6 +151,8 @@ cdef void walk_ask(Walk* walk, Server* server, Link* link) noexcept nogil:
     if _can_ask(walk, server, link, &reason):
         if send_request(link, walk):
             counter_add(&server.counts.requests, 1)
+            if link.conn.engine.refills_reading > 0:
+                refills_spoil(walk)
             return
         # Part of the request may be in the link's output: no other request can follow.
         conn_break(&link.conn)
@@ -173,10 +176,14 @@ cdef void walk_run(Walk* walk) noexcept nogil:
         node.begins(walk, node)
 
 
-cdef void walk_plan(ClientRequest* request) noexcept nogil:
+cdef Walk* walk_top(ClientRequest* request, int node) noexcept nogil:
     request.walk.is_embedded = True
-    _walk_set(&request.walk, request, NULL, request.plan.root)
-    walk_run(&request.walk)
+    _walk_set(&request.walk, request, NULL, node)
+    return &request.walk
+
+
+cdef void walk_plan(ClientRequest* request) noexcept nogil:
+    walk_run(walk_top(request, request.plan.root))
 
 
 # ---- ending ----

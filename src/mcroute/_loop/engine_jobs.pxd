@@ -21,6 +21,14 @@ cdef struct Idleness:
     int server
     bint is_idle                # result: the links are closed, and no request waits for them
 
+cdef struct Feed:               # keys to be refilled
+    const uint8_t* keys         # of each its size in a byte, then the key
+    int count
+    int source                  # ids of servers
+    int target
+    bint are_base64
+    int accepted                # result
+
 cdef struct Answer:
     uint64_t number
     const uint8_t* reply
@@ -38,6 +46,8 @@ cdef void route_events_take(Loop* loop, void* argument) noexcept nogil      # Ro
 cdef void route_orders_apply(Loop* loop, void* argument) noexcept nogil     # RouteOrders
 cdef void deferred_lines_take(Loop* loop, void* argument) noexcept nogil      # Deferred*
 cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil           # Answer
+cdef void keys_refill(Loop* loop, void* argument) noexcept nogil            # Feed
+cdef void wall_set(Loop* loop, void* argument) noexcept nogil               # double
 
 # Not jobs: the loop calls these. Removes plans whose writes have ended from the unsettled plans, and opens claims.
 cdef void plans_settle(Loop* loop) noexcept nogil

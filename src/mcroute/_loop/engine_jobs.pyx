@@ -1,6 +1,6 @@
 """Jobs on a loop's engine: its plan, its servers, its requests that need the interpreter."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mcroute._engine.bounds cimport Bounds, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.claims cimport claims_close, claims_open
@@ -12,6 +12,7 @@ from mcroute._engine.lifetimes cimport engine_install
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_take
 from mcroute._engine.plans cimport servers_admit
+from mcroute._engine.refill_wishes cimport refill_feed
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.state cimport (
     GROUP_READ_TOUCH, ClientRequest, Engine, Deferred, PlanTable, RouteEvent, RouteOrders, Server,
@@ -148,3 +149,20 @@ cdef void deferred_lines_take(Loop* loop, void* argument) noexcept nogil:
 cdef void deferred_lines_answer(Loop* loop, void* argument) noexcept nogil:
     cdef Answer* answer = <Answer*>argument
     deferred_answer(loop.engine, answer.number, answer.reply, answer.size)
+
+
+cdef void keys_refill(Loop* loop, void* argument) noexcept nogil:
+    cdef Feed* feed = <Feed*>argument
+    cdef const uint8_t* key = feed.keys
+    if max(feed.source, feed.target) >= loop.engine.server_count:
+        return
+    engine_began(loop.engine, loop.now)
+    while feed.accepted < feed.count:
+        if not refill_feed(loop.engine, key + 1, key[0], feed.are_base64, feed.source, feed.target):
+            return
+        key += 1 + key[0]
+        feed.accepted += 1
+
+
+cdef void wall_set(Loop* loop, void* argument) noexcept nogil:
+    loop.engine.refills.wall_offset = (<double*>argument)[0]

@@ -91,6 +91,10 @@ class LoopThread:
         """Closes all links of the server; they stay closed until `connect`."""
     def set_limits(self, limits: Limits) -> None:
         """As `Engine.set_limits`: this thread's share."""
+    def refill(self, keys: list[bytes], source: int, target: int, are_base64: bool = False) -> int:
+        """As `Engine.refill`."""
+    def set_wall_offset(self, seconds: float) -> None:
+        """As `Engine.set_wall_offset`."""
     def losses(self) -> Losses:
         """As `Engine.losses`; posts no job."""
     def take_desyncs(self) -> list[ServerDesync]:

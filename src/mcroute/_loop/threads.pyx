@@ -21,9 +21,9 @@ from mcroute._engine.observing cimport engine_evidence, engine_snapshot, engine_
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Deferred, RouteEvent
 from mcroute._loop.engine_jobs cimport (
-    Admission, Answer, Idleness, Usage, engine_limit, deferred_lines_take, deferred_lines_answer, plan_admit,
-    plan_count_refs, plan_install, route_events_take, route_orders_apply,
-    server_desyncs, server_see_if_idle, sessions_count,
+    Admission, Answer, Feed, Idleness, Usage, engine_limit, deferred_lines_take, deferred_lines_answer, keys_refill,
+    plan_admit, plan_count_refs, plan_install, route_events_take, route_orders_apply,
+    server_desyncs, server_see_if_idle, sessions_count, wall_set,
 )
 from mcroute._loop.jobs cimport Barrier, PostedJob, loop_do, barrier_clear, barrier_init, jobs_do
 from mcroute._loop.links cimport (
@@ -325,6 +325,19 @@ cdef class LoopThread:
         """As `Engine.set_limits`: this thread's share."""
         cdef Bounds bounds = bounds_of(limits)
         self._do(engine_limit, &bounds)
+
+    def refill(self, list keys not None, int source, int target, bint are_base64=False):
+        """As `Engine.refill`."""
+        cdef bytes packed = b"".join([bytes((len(key),)) + key for key in keys])
+        cdef Feed feed = Feed(packed, <int>len(keys), source, target, are_base64, 0)
+        if min(source, target) < 0:
+            raise IndexError(f"no server has the id {min(source, target)}")
+        self._do(keys_refill, &feed)
+        return feed.accepted
+
+    def set_wall_offset(self, double seconds):
+        """As `Engine.set_wall_offset`."""
+        self._do(wall_set, &seconds)
 
     def losses(self):
         """As `Engine.losses`; posts no job."""

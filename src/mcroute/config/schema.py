@@ -166,6 +166,20 @@ LIMITS = (
         "Maximum number of these keys for each server.",
         most=(1 << 31) - 1,
     ),
+    option_of(
+        Limits,
+        "refill_keys_per_s",
+        Kind.NUMBER,
+        "Maximum rate of refills, of all threads together: a key that a read has missed on one copy, and "
+        "found on another, is copied back with its flags and its remaining lifetime. 0: no refills.",
+        unit="keys per second",
+    ),
+    seconds_of(
+        Limits,
+        "refill_hold_off_s",
+        "Time from such a read to the refill, and from the refill to a second look at its source: what other "
+        "proxies have written meanwhile wins.",
+    ),
 )
 
 RETRY = (

@@ -250,6 +250,23 @@ METRICS = (
         read.counted_of_servers("missed_writes"),
     ),
     Metric(
+        COUNTER,
+        "refills_total",
+        "Keys copied to the server because a read missed them there (stored), or not: it had the key "
+        "(present), the other copy had it no longer (gone), a write or a server out of service was in the "
+        "way (skipped), beyond the rate or the room (dropped). Copies deleted again, as their source has "
+        "changed (undone).",
+        ("server", "result"),
+        read.refills,
+    ),
+    Metric(
+        GAUGE,
+        "refills_open",
+        "Keys that wait to be refilled, or whose source is to be looked at again.",
+        (),
+        read.counted("refills_open"),
+    ),
+    Metric(
         GAUGE,
         "pool_server_info",
         "Always 1. Joins the metrics of servers to their pools.",

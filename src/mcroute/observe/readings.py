@@ -23,6 +23,7 @@ __all__ = (
     "of_pools",
     "of_servers",
     "one",
+    "refills",
     "replies",
     "reported",
     "requests",
@@ -127,6 +128,22 @@ def asks(seen: Observation) -> Iterator[Sample]:
 def replies(seen: Observation) -> Iterator[Sample]:
     for name, server in seen.snapshot.servers.items():
         yield (name,), server.latencies
+
+
+_REFILLS = {
+    "stored": "refilled",
+    "present": "refills_present",
+    "gone": "refills_gone",
+    "skipped": "refills_skipped",
+    "dropped": "refills_dropped",
+    "undone": "refills_undone",
+}
+
+
+def refills(seen: Observation) -> Iterator[Sample]:
+    for name, server in seen.snapshot.servers.items():
+        for result, counter in _REFILLS.items():
+            yield (name, result), server.counters[counter]
 
 
 def journal_keys(seen: Observation) -> Iterator[Sample]:

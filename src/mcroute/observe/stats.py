@@ -48,6 +48,7 @@ _COUNTERS = (
     "desyncs",
 )
 _SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "hedges", "missed_writes")
+_REFILLS = ("refilled", "refills_dropped", "refills_undone")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 
 # The reply to an unknown subject: clients wait for END. Those of ONE_LINE have one line, as in memcached.
@@ -161,6 +162,7 @@ def _servers(routing: Routing) -> dict[str, object]:
             "journal_overflows": journals[name].overflows,
             "replays": supervisor.tally(number).replays,
             "flushes": supervisor.tally(number).flushes,
+            **{what: snapshot.servers[name].counters[what] for what in _REFILLS},
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())
     return rows

@@ -43,6 +43,10 @@ class Limits:
     closed and connected again when more than `link_orphans_max` replies to timed-out requests are due, or one
     is due for longer than `link_orphan_age_s` seconds.
 
+    A read that misses on one copy and hits on another has the key copied to the first, at most
+    `refill_keys_per_s` keys a second; 0: none. The copy is made after `refill_hold_off_s` seconds, and again
+    as long afterwards it is deleted if its source has changed.
+
     Raises ConfigError, whose place is `limits` and the name, for a bound that is too small.
     """
 
@@ -57,6 +61,8 @@ class Limits:
     link_bytes_max: int = 64 << 20
     link_orphans_max: int = 1 << 15
     link_orphan_age_s: float = 10.0
+    refill_keys_per_s: float = 1000.0
+    refill_hold_off_s: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.value_max <= VALUE_MAX:
@@ -74,6 +80,9 @@ class Limits:
             raise ConfigError(
                 "limits.link_orphan_age_s", f"{self.link_orphan_age_s} is no number of seconds above 0"
             )
+        for name in ("refill_keys_per_s", "refill_hold_off_s"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is no number from 0 on")
 
     def share(self, threads: int) -> Limits:
         """The share of one of `threads` threads."""
@@ -82,4 +91,5 @@ class Limits:
             request_memory_max=max(SHARE_MIN, self.request_memory_max // threads),
             reply_memory_max=max(SHARE_MIN, self.reply_memory_max // threads),
             link_memory_max=max(SHARE_MIN, self.link_memory_max // threads),
+            refill_keys_per_s=self.refill_keys_per_s / threads,
         )

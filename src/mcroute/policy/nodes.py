@@ -107,6 +107,8 @@ class First:
     answer_last: bool = False
     # A read whose child is late is asked of the next child too; for asks, and failing=ERROR_OR_MISS.
     hedges: bool = False
+    # Copy a hit to the children that were asked before it and missed.
+    refills: bool = False
 
 
 @dataclass(frozen=True, slots=True)

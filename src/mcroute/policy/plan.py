@@ -180,10 +180,11 @@ class _Compiler:
         asks = tuple(self.add(Ask(pool, rank, tags_cas=True)) for rank in range(copies))
         if group is Group.READ:
             hedges = route.pool.hedge_after_s > 0
-            return self.add(First(asks, Failing.ERROR_OR_MISS, route.read == "random", hedges=hedges))
+            is_random = route.read == "random"
+            return self.add(First(asks, Failing.ERROR_OR_MISS, is_random, hedges=hedges, refills=True))
         if group is Group.READ_CAS:
             # Each ask is for one copy by its rank: the token names the copy's server.
-            return self._first(asks, Failing.ERROR_OR_MISS)
+            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=True))
         if group in (Group.READ_TOUCH, Group.STORE_IF, Group.ARITHMETIC):
             return self.add(Then(asks))
         return self._all(asks, *_acknowledged(route.write, group, copies))

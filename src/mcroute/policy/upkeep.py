@@ -66,6 +66,11 @@ class Upkeep:
     turns: int = 5
     """The number of commands that a server which was too slow is timed with, before it returns."""
 
+    # ---- the time of day ----
+
+    wall_again_s: float = 60.0
+    """The interval at which engines are told the time of day, to send long lifetimes as dates."""
+
     # ---- reloads ----
 
     reload_flush_s: float = 5.0

@@ -199,6 +199,15 @@ class SupervisedEngine(Protocol):
     def set_hedge_after(self, server: int, seconds: float) -> None:
         """Sets how long a read waits for the server before the next copy is asked too; 0: not hedged."""
 
+    def refill(self, keys: list[bytes], source: int, target: int, are_base64: bool = False) -> int:
+        """Begins to copy keys from the server `source` to `target`. Call `Driver.schedule` afterwards.
+
+        Returns how many, from the front, were accepted: as many as there was room for.
+        """
+
+    def set_wall_offset(self, seconds: float) -> None:
+        """Sets the difference between `Clock.wall` and `Clock.now`, in seconds."""
+
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """Sets the largest value that the server stores, and the size of its client flags, in bytes."""
 

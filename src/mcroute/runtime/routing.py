@@ -66,6 +66,7 @@ class Routing:
         self._first_use = first_use
         self._has_begun = False
         self._remembering: Timer | None = None
+        self._telling_time: Timer | None = None
         self._connections: Mapping[int, frozenset[str]] = {}
         self._remember_s = self.upkeep.remember_s
         self._owing: frozenset[Place] = frozenset()
@@ -92,6 +93,12 @@ class Routing:
         self._has_begun = True
         self.driver.begin()
         self._losses.begin()
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        """The clock of the machine may be set at any time; engines get the time since their start."""
+        self._telling_time = self.clock.call_later(self.upkeep.wall_again_s, self._tell_time)
+        self.engine.set_wall_offset(self.clock.wall() - self.clock.now())
 
     # ---- for another process ----
 
@@ -275,6 +282,8 @@ class Routing:
         with contextlib.suppress(RuntimeError):
             self._losses.close()
         self.supervision.close()
+        if self._telling_time is not None:
+            self._telling_time.cancel()
         if self._freeing is not None:
             self._freeing.cancel()
         for retiring in list(self._retiring):

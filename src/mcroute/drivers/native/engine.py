@@ -31,6 +31,7 @@ class NativeEngine:
         self._admitted: Plan | None = None
         self._admitted_ids: dict[str, int] = {}
         self._are_late = False  # whether some threads lack the installed plan
+        self._next_refill = 0
 
     # ---- plans ----
 
@@ -185,6 +186,15 @@ class NativeEngine:
                 before = total.get(server)
                 total[server] = own if before is None else _sum(before, own)
         return total
+
+    def refill(self, keys: list[bytes], source: int, target: int, are_base64: bool = False) -> int:
+        """As `Engine.refill`; each call is for the next thread."""
+        self._next_refill = (self._next_refill + 1) % len(self._threads)
+        return self._threads[self._next_refill].refill(keys, source, target, are_base64)
+
+    def set_wall_offset(self, seconds: float) -> None:
+        """As `Engine.set_wall_offset`."""
+        self._tell_each(lambda thread: thread.set_wall_offset(seconds))
 
     def missed_writes(self, server: int) -> int:
         return self._shared.missed(server)
