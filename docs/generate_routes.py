@@ -22,6 +22,7 @@ from mcroute.policy import (
     PoolRoute,
     Replicate,
     Route,
+    Warm,
     compile_plan,
 )
 from mcroute.policy.merge import MERGE_ORDER
@@ -64,6 +65,7 @@ SHOWN: dict[str, Route] = {
     "Replicate": Replicate(MAIN, copies=3),
     "Failover": Failover(CHILDREN),
     "MissFailover": MissFailover(CHILDREN),
+    "Warm": Warm(Pool.of("a", ["a:11211"]), Pool.of("b", ["b:11211"])),
     "AllSync": AllSync(CHILDREN),
     "AllMajority": AllMajority(CHILDREN),
     "AllFastest": AllFastest(CHILDREN),

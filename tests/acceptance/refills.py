@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from mcroute.policy import Limits, Pool, Replicate, Server
+from mcroute.policy import Limits, Pool, Replicate, Route, Server, Warm
 from mcroute.testing import MemcachedServer
 
 from .clients import Client
@@ -30,6 +30,7 @@ class Settings:
     driver: str = "native"
     pairs: int = 1000
     routers: int = 1
+    is_warm: bool = False  # a cold pool that is filled from a warm one, instead of two copies
     workers: int = 16
     memcached: str | None = None
     hold_off_s: float = 0.0
@@ -50,11 +51,16 @@ def pool_of(servers: Sequence[MemcachedServer]) -> Pool:
     return Pool("main", members, reply_timeout_s=20, deadline_s=20)
 
 
+def warm_route(servers: Sequence[MemcachedServer]) -> Warm:
+    """The first server is cold, the second one warm."""
+    cold, warm = pool_of(servers).servers
+    limits = {"reply_timeout_s": 20.0, "deadline_s": 20.0}
+    return Warm(Pool("cold", (cold,), **limits), Pool("warm", (warm,), **limits))
+
+
 @contextlib.asynccontextmanager
-async def proxies(
-    driver: str, pool: Pool, count: int, limits: Limits, copies: int = 2
-) -> AsyncIterator[list[AnyProxy]]:
-    started = [await start_proxy(driver, Replicate(pool, copies), limits=limits) for _ in range(count)]
+async def proxies(driver: str, route: Route, count: int, limits: Limits) -> AsyncIterator[list[AnyProxy]]:
+    started = [await start_proxy(driver, route, limits=limits) for _ in range(count)]
     try:
         yield started
     finally:
@@ -82,7 +88,8 @@ async def races(settings: Settings) -> Outcome:
     with MemcachedServer(binary=settings.memcached) as one, MemcachedServer(binary=settings.memcached) as two:
         servers = [one, two]
         pool = pool_of(servers)
-        async with proxies(settings.driver, pool, settings.routers, limits) as started:
+        route = warm_route(servers) if settings.is_warm else Replicate(pool)
+        async with proxies(settings.driver, route, settings.routers, limits) as started:
             each = settings.pairs // settings.workers
             workers = [
                 _worker(settings, number, each, pool, servers, started, outcome)
@@ -109,9 +116,13 @@ async def _worker(
     keys = [f"key-{number}-{n}" for n in range(count)]
     deleted = set()
     for key in keys:
-        assert await reader.ask(f"set {key} 0 0 3\r\nold\r\n".encode()) == b"STORED\r\n"
-        owner = ring.owners(key.encode(), 1)[0]
-        assert await direct[owner].ask(f"delete {key}\r\n".encode()) == b"DELETED\r\n"
+        store = f"set {key} 0 0 3\r\nold\r\n".encode()
+        if settings.is_warm:
+            assert await direct[1].ask(store) == b"STORED\r\n"
+        else:
+            assert await reader.ask(store) == b"STORED\r\n"
+            owner = ring.owners(key.encode(), 1)[0]
+            assert await direct[owner].ask(f"delete {key}\r\n".encode()) == b"DELETED\r\n"
         if rng.random() < 0.7:
             deleted.add(key)
             write, answer = f"delete {key}\r\n".encode(), b"DELETED\r\n"
@@ -145,6 +156,7 @@ def main() -> None:
     known.add_argument("--driver", default="native", choices=("asyncio", "uvloop", "native"))
     known.add_argument("--pairs", type=int, default=10_000)
     known.add_argument("--routers", type=int, default=1)
+    known.add_argument("--warm", action="store_true", dest="is_warm", help="a cold and a warm pool")
     known.add_argument("--hold-off", type=float, default=0.0, dest="hold_off_s")
     known.add_argument("--memcached", help="the binary; $MEMCACHED, or the one on the PATH")
     outcome = asyncio.run(races(Settings(**vars(known.parse_args()))))

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from mcroute.policy import Limits
+from mcroute.policy import Limits, Replicate
 from mcroute.testing import MemcachedServer, find_memcached
 
 from .clients import Client
 from .drivers import DRIVERS, Run
-from .refills import Settings, counted, idle, pool_of, proxies, races
+from .refills import Settings, counted, idle, pool_of, proxies, races, warm_route
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -26,8 +26,9 @@ AT_ONCE = Limits(refill_hold_off_s=0.0)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_writes_and_deletes_win_over_refills(driver: str) -> None:
-    outcome = asyncio.run(races(Settings(driver=driver, pairs=800)))
+@pytest.mark.parametrize("is_warm", [False, True])
+def test_writes_and_deletes_win_over_refills(driver: str, is_warm: bool) -> None:
+    outcome = asyncio.run(races(Settings(driver=driver, pairs=800, is_warm=is_warm)))
     assert outcome.pairs == 800
     assert outcome.stale == outcome.left == []
     assert outcome.counted["refilled"] > 0
@@ -44,7 +45,7 @@ async def refilled(driver: str, store: bytes, key: str, limits: Limits = AT_ONCE
     """`mg` of the copy that was refilled, and of its source, in one moment."""
     with MemcachedServer() as one, MemcachedServer() as two:
         pool = pool_of([one, two])
-        async with proxies(driver, pool, 1, limits) as [proxy]:
+        async with proxies(driver, Replicate(pool), 1, limits) as [proxy]:
             owner, other = pool.ring().owners(key.encode(), 2)
             direct = [await Client.to(server) for server in (one, two)]
             client = await Client.to(proxy)
@@ -109,7 +110,7 @@ def test_no_copy_outlives_its_source(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with MemcachedServer() as one, MemcachedServer() as two:
             pool = pool_of([one, two])
-            async with proxies(driver, pool, 1, AT_ONCE) as [proxy]:
+            async with proxies(driver, Replicate(pool), 1, AT_ONCE) as [proxy]:
                 client, direct = await Client.to(proxy), [await Client.to(server) for server in (one, two)]
                 owners = {f"k{n}": pool.ring().owners(b"k%d" % n, 2) for n in range(60)}
                 for key, (owner, _) in owners.items():
@@ -137,7 +138,7 @@ def test_a_key_that_is_deleted_before_its_refill_is_gone(driver: str, run: Run) 
         with MemcachedServer() as one, MemcachedServer() as two:
             pool = pool_of([one, two])
             limits = replace(AT_ONCE, refill_hold_off_s=0.2)
-            async with proxies(driver, pool, 1, limits) as [proxy]:
+            async with proxies(driver, Replicate(pool), 1, limits) as [proxy]:
                 client, direct = await Client.to(proxy), [await Client.to(server) for server in (one, two)]
                 await client.ask(b"set k 0 0 5\r\nvalue\r\n")
                 await direct[pool.ring().owners(b"k", 1)[0]].ask(b"delete k\r\n")
@@ -155,11 +156,34 @@ def test_a_key_that_is_deleted_before_its_refill_is_gone(driver: str, run: Run) 
 def test_stats_has_the_counters(driver: str, run: Run) -> None:
     async def scenario() -> None:
         with MemcachedServer() as one, MemcachedServer() as two:
-            async with proxies(driver, pool_of([one, two]), 1, AT_ONCE) as [proxy]:
+            async with proxies(driver, Replicate(pool_of([one, two])), 1, AT_ONCE) as [proxy]:
                 client = await Client.to(proxy)
                 rows = await client.stats("servers")
                 for name in ("refilled", "refills_dropped", "refills_undone"):
                     assert rows[f"s0:{name}"] == "0"
                 await client.close()
+
+    run(scenario())
+
+
+def test_a_cold_pool_is_filled_by_reads(driver: str, run: Run) -> None:
+    async def scenario() -> None:
+        with MemcachedServer() as one, MemcachedServer() as two:
+            async with proxies(driver, warm_route([one, two]), 1, AT_ONCE) as [proxy]:
+                client, cold, warm = [await Client.to(each) for each in (proxy, one, two)]
+                for n in range(100):
+                    assert await warm.ask(f"set k{n} {n} 1000 5\r\nvalue\r\n".encode()) == b"STORED\r\n"
+                for n in range(100):
+                    assert await client.get(f"k{n}") == b"value"
+                await idle(proxy)
+                for n in range(100):
+                    reply = await cold.ask(f"mg k{n} f t s\r\n".encode())
+                    assert reply.startswith(f"HD f{n} t9".encode())
+                assert await client.ask(b"delete k1\r\n") == b"DELETED\r\n"
+                assert await client.ask(b"set k2 0 0 3\r\nnew\r\n") == b"STORED\r\n"
+                assert [await each.get("k1") for each in (client, cold, warm)] == [None, None, None]
+                assert [await each.get("k2") for each in (client, cold, warm)] == [b"new", b"new", None]
+                for each in (client, cold, warm):
+                    await each.close()
 
     run(scenario())

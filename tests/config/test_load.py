@@ -187,14 +187,26 @@ def test_the_retry_budget_is_in_the_plan():
         ("route = 'mian'\n" + ONE, "route: there is no pool 'mian'; did you mean main?"),
         (
             ONE + "[route]",
-            "route: type is missing; it is one of pool, replicate, failover, miss_failover, all_sync, "
-            "all_majority, all_fastest, all_async, by_prefix, by_command, null, error",
+            "route: type is missing; it is one of pool, replicate, failover, miss_failover, warm, "
+            "all_sync, all_majority, all_fastest, all_async, by_prefix, by_command, null, error",
         ),
         (
             ONE + '[route]\ntype = "fail-over"',
             "route.type: 'fail-over' is no type of route; did you mean failover?",
         ),
         (ONE + '[route]\ntype = "failover"\nchildren = []', "route: Failover needs at least one child"),
+        (
+            TWO + 'copies = 2\n[route]\ntype = "warm"\ncold = "main"\nwarm = "spare"',
+            "route.warm: pool spare has copies; this route takes pools without copies",
+        ),
+        (
+            ONE + '[route]\ntype = "warm"\ncold = "main"',
+            'route: warm is missing; write for instance warm = "old"',
+        ),
+        (
+            ONE + '[route]\ntype = "warm"\ncold = "main"\nwarm = "main"',
+            "route.warm: server a:1 is in the pool main too",
+        ),
         (
             ONE + '[route]\ntype = "failover"\nchildren = ["main", { type = "replicate", pool = "main" }]',
             "route.children[1].copies: 2 copies on 1 servers (at most 8)",

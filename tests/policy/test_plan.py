@@ -22,12 +22,14 @@ from mcroute.policy import (
     Replicate,
     Server,
     ServerOptions,
+    Warm,
     compile_plan,
 )  # fmt: skip
 from mcroute.policy import nodes as n
 
 ONE, TWO = PoolRoute(Pool.of("one", ["a:1"])), PoolRoute(Pool.of("two", ["b:1"]))
 THREE = Pool.of("three", ["a:1", "b:1", "c:1"])
+WARM = Warm(ONE.pool, TWO.pool)
 
 
 def compiled(route, group=Group.READ):
@@ -72,6 +74,15 @@ EVERY = (("a:1", 0), ("b:1", 0), ("c:1", 0))
         (MissFailover([ONE, TWO]), "READ", ("first", "ERROR_OR_MISS", False, A, B)),
         (MissFailover([ONE, TWO]), "READ_CAS", ("first", "ERROR", False, A, B)),
         (MissFailover([ONE, TWO]), "DELETE", ("all", 2, 2, A, B)),
+        (WARM, "READ", ("first", "ERROR_OR_MISS", False, A, B)),
+        (WARM, "READ_CAS", ("first", "ERROR_OR_MISS", False, A, B)),
+        (WARM, "READ_TOUCH", ("then", A, B)),
+        (WARM, "STORE", ("then", A, B)),
+        (WARM, "STORE_IF", ("then", A, B)),
+        (WARM, "ARITHMETIC", ("then", A, B)),
+        (WARM, "DELETE", ("all", 2, 1, A, B)),
+        (WARM, "TOUCH", ("all", 2, 1, A, B)),
+        (WARM, "FLUSH", ("all", 2, 2, A, B)),
         (AllSync([ONE, TWO]), "STORE", ("all", 2, 2, A, B)),
         (AllMajority([ONE, TWO, Null()]), "STORE", ("all", 2, 2, A, B, n.Constant())),
         (AllFastest([ONE, TWO]), "READ", ("all", 1, 1, A, B)),
@@ -229,3 +240,27 @@ def test_each_option_of_servers_is_in_the_table_above():
 def test_servers_of_the_same_pools_share_one_value():
     options = compile_plan(PoolRoute(THREE)).server_options
     assert options["a:1"] is options["b:1"] is options["c:1"]
+
+
+def test_reads_of_copies_and_of_a_cold_pool_refill_what_they_missed():
+    for route in (Replicate(THREE), Replicate(THREE, read="random"), WARM):
+        plan = compile_plan(route)
+        for group in (Group.READ, Group.READ_CAS):
+            root = plan.nodes[plan.root]
+            assert plan.nodes[root.children[group]].refills
+    for route in (MissFailover([ONE, TWO]), Failover([ONE, TWO])):
+        assert not any(getattr(node, "refills", False) for node in compile_plan(route).nodes)
+
+
+@pytest.mark.parametrize(
+    ("cold", "warm", "why"),
+    [
+        (ONE.pool, ONE.pool, "route.warm: server a:1 is in the pool one too"),
+        (Pool.of("one", ["x:1", "a:1"]), Pool.of("two", ["a:1", "b:1"]), "server a:1 is in the pool one too"),
+        (ONE, TWO.pool, "route.cold"),
+        (ONE.pool, TWO, "route.warm"),
+    ],
+)
+def test_the_pools_of_a_warm_route_have_no_servers_in_common(cold, warm, why):
+    with pytest.raises(ConfigError, match=why):
+        compile_plan(Warm(cold, warm))

@@ -489,7 +489,7 @@ cdef void _wish_refills(Walk* part) noexcept nogil:
         key = state.next
         if state.block == NULL or state.tried == 0 or state.best != MISS:
             continue
-        node = _key_node(request, request.plan.root, state)
+        node = multiget_node(request, request.plan.root, state)
         first = &request.plan.nodes[node]
         if first.refills:
             found = _child(request, first, state)

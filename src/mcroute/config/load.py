@@ -330,6 +330,8 @@ class _RouteReader:
                 values[option.name] = self._nested[option.kind](values[option.name], option, below)
         if kind == "pool":
             return self.routed(values["pool"])
+        if kind == "warm":
+            self._refuse_copies(values, place)
         if kind == "replicate":
             values["copies"] = self._agreed(values["pool"], table, values["copies"], place)
         with placed(place, getattr(row.build, "__name__", "")):
@@ -338,6 +340,12 @@ class _RouteReader:
         with placed(place, "route"):
             compile_plan(route)
         return route
+
+    def _refuse_copies(self, pools: dict[str, Pool], place: str) -> None:
+        for option, pool in pools.items():
+            if self._copies.get(pool.name, 1) > 1:
+                what = f"pool {pool.name} has copies; this route takes pools without copies"
+                raise ConfigError(f"{place}.{option}", what)
 
     def _agreed(self, pool: Pool, table: dict[str, Any], copies: int, place: str) -> int:
         """The number of copies, which the pool, the route, or both may set."""

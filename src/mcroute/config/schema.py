@@ -350,6 +350,13 @@ ROUTES = {
     ),
     "failover": RouteType(r.Failover, (_CHILDREN,)),
     "miss_failover": RouteType(r.MissFailover, (_CHILDREN,)),
+    "warm": RouteType(
+        r.Warm,
+        (
+            Option("cold", Kind.POOL, "The pool to fill.", '"new"'),
+            Option("warm", Kind.POOL, "The pool that has the items.", '"old"'),
+        ),
+    ),
     "all_sync": RouteType(r.AllSync, (_CHILDREN,)),
     "all_majority": RouteType(r.AllMajority, (_CHILDREN,)),
     "all_fastest": RouteType(r.AllFastest, (_CHILDREN,)),

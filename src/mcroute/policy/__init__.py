@@ -36,6 +36,7 @@ from .routes import (
     PoolRoute,
     Replicate,
     Route,
+    Warm,
 )
 from .server_options import ServerOptions
 from .servers import Addresses, Pool, Server
@@ -119,6 +120,7 @@ __all__ = (
     "Tally",
     "Upkeep",
     "Wait",
+    "Warm",
     "compile_plan",
     "explain",
     "kinship",

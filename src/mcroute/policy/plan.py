@@ -203,6 +203,20 @@ class _Compiler:
             return self._all(children, len(children), len(children))
         return self._first(children, _failing(group))
 
+    def warm(self, route: r.Warm, group: Group, place: str) -> int:
+        _check_apart(route, place)
+        pools = (route.cold, route.warm)
+        if group is Group.FLUSH:
+            asks = tuple(ask for pool in pools for ask in self._each_server(pool, place))
+            return self._all(asks, len(asks), len(asks))
+        asks = tuple(self.add(Ask(self.pool(pool, place), tags_cas=True)) for pool in pools)
+        if group in (Group.READ, Group.READ_CAS):
+            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=True))
+        if group in (Group.DELETE, Group.TOUCH):
+            return self._all(asks, 2, 1)
+        # Run once: in the first pool, or in the one that has the key. Then the other one loses the key.
+        return self.add(Then(asks))
+
     def all_sync(self, route: r.AllSync, group: Group, place: str) -> int:
         children = self._some(route, group, place)
         return self._all(children, len(children), len(children))
@@ -256,9 +270,19 @@ def _options_of_servers(pools: Sequence[Pool]) -> dict[str, ServerOptions]:
     return {name: same[tuple(indices)] for name, indices in pools_of.items()}
 
 
-def _check_pool(pool: object, place: str) -> None:
+def _check_pool(pool: object, place: str, option: str = ".pool") -> None:
     if not isinstance(pool, Pool):
-        raise ConfigError(f"{place}.pool", f"{str(pool)[:80]!r} is not a Pool")
+        raise ConfigError(f"{place}{option}", f"{str(pool)[:80]!r} is not a Pool")
+
+
+def _check_apart(route: r.Warm, place: str) -> None:
+    """A server of both pools would lose the keys that it stores."""
+    for pool, name in ((route.cold, "cold"), (route.warm, "warm")):
+        _check_pool(pool, f"{place}.{name}", "")
+    cold = {server.address for server in route.cold.servers}
+    for server in route.warm.servers:
+        if server.address in cold:
+            raise ConfigError(f"{place}.warm", f"server {server.where} is in the pool {route.cold.name} too")
 
 
 def _failing(group: Group) -> Failing:
@@ -293,6 +317,7 @@ _COMPILERS: dict[type, _Compile] = dict(
         _method(r.Replicate, _Compiler.replicate),
         _method(r.Failover, _Compiler.failover),
         _method(r.MissFailover, _Compiler.miss_failover),
+        _method(r.Warm, _Compiler.warm),
         _method(r.AllSync, _Compiler.all_sync),
         _method(r.AllMajority, _Compiler.all_majority),
         _method(r.AllFastest, _Compiler.all_fastest),

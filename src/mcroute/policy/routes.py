@@ -29,6 +29,7 @@ __all__ = (
     "PoolRoute",
     "Replicate",
     "Route",
+    "Warm",
 )
 
 WriteMode = Literal["all", "quorum", "first", "async"]
@@ -97,6 +98,20 @@ class MissFailover(_Several):
     Stores go to the first route that works. Deletes, touches and flush_all go to all routes, since a read
     would find the value of any of them. A miss ends gets: its token is valid on one server only.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Fills the pool `cold` from the pool `warm`: values that reads find only in the second are copied.
+
+    The copy has the flags and the remaining lifetime of the item (`refill_keys_per_s` is the rate). Stores go
+    to `cold`, and delete the key in `warm`: a later miss must not find the old value there. Deletes, touches
+    and flush_all go to both. Commands that must not run twice (incr, cas, append) run in the first pool that
+    has the key, and delete it in the other one. While `cold` fails, `warm` takes its place.
+    """
+
+    cold: Pool
+    warm: Pool
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -224,6 +239,7 @@ Route = (
     | Replicate
     | Failover
     | MissFailover
+    | Warm
     | AllSync
     | AllMajority
     | AllFastest

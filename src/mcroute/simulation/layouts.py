@@ -22,6 +22,7 @@ from ..policy import (
     Replicate,
     Route,
     Server,
+    Warm,
 )
 from ..policy.routes import ReadMode, WriteMode
 
@@ -108,6 +109,14 @@ def _parted(count: int, join: Callable[[list[Route]], Route]) -> Callable[[Rando
     return draw
 
 
+def _warm(rng: Random, servers: Sequence[Server]) -> Build:
+    cold, warm = servers[0::2], servers[1::2]
+    return lambda left: Warm(
+        _pool("cold", [server for server in cold if server in left]),
+        _pool("warm", [server for server in warm if server in left]),
+    )
+
+
 def _by_prefix(routes: list[Route]) -> Route:
     return ByPrefix({PREFIX: routes[0]}, routes[1])
 
@@ -132,4 +141,5 @@ LAYOUTS: dict[str, Layout] = {
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
+    "warm": Layout(_warm, weight=2),
 }
