@@ -17,6 +17,7 @@ from mcroute.config.schema import (
     ROUTES,
     SECTIONS,
     SERVER,
+    WARMING,
     placement_options,
 )
 
@@ -77,6 +78,7 @@ def page() -> str:
         table(placement_options()),
         *section("detection", DETECTION),
         *section("health", (*HEALTH, *PANIC)),
+        *section("warming", WARMING),
         *section("retry", RETRY),
         f"## `[route]`\n\n{SECTIONS['route']}\n",
         ROUTE_NOTE,

@@ -82,8 +82,8 @@ class Log:
                 self.returns += 1
                 (self.replayed.discard if ", flushed" in rest else self.replayed.add)(address)
                 self.replays += "which were deleted there" in rest
-            elif is_server and is_of_a_fault(rest):
-                # It was stopped.
+            elif (is_server and is_of_a_fault(rest)) or " INFO server " in line:
+                # It was stopped, or gets its keys again after a flush.
                 continue
             else:
                 self.odd.append(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ async def service(loop: str, file: Path, text: str, port: int, threads: int = 2)
     )
     service = Service(file, port, process)
     try:
-        while " WARNING server " in (line := await service.line()):
+        while re.search(" (WARNING|INFO) server ", line := await service.line()):
             """An earlier process has left servers that are not trusted at once."""
         assert line.startswith(f"mcroute listens on 127.0.0.1:{port} ("), line
         yield service

@@ -84,6 +84,8 @@ class Watch:
                     self.outages.end(address)
             elif is_server and is_of_a_fault(rest):
                 self.counts["other lines about servers"] += 1
+            elif " INFO server " in line:
+                self.counts["lines about copied keys"] += 1
             elif " INFO reloaded: " in line:
                 self.counts["reloads"] += 1
             else:

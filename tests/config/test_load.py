@@ -23,6 +23,7 @@ from mcroute.policy import (
     Server,
     SupervisorSettings,
 )
+from mcroute.policy.warming_settings import WarmingSettings
 
 SERVERS = 'servers = ["10.0.0.1:11211", "10.0.0.2:11211"]'
 ONE = '[pools.main]\nservers = ["a:1"]\n'
@@ -108,6 +109,12 @@ def test_the_supervisor_gets_its_settings():
     assert config.supervisor == SupervisorSettings(HealthSettings(retry_base_s=2), panic_share=0.7)
 
 
+def test_servers_are_warmed_as_configured():
+    config = parse_config(ONE + "[warming]\nkeys_per_s = 0\nservers_max = 1\nkeys_max = 5000\n")
+    assert config.supervisor.warming == WarmingSettings(keys_per_s=0, servers_max=1, keys_max=5000)
+    assert parse_config(ONE).supervisor.warming == WarmingSettings()
+
+
 def test_the_retry_budget_is_in_the_plan():
     plan = parse_config(ONE + "[retry]\nshare = 0.5\nfloor_per_s = 0\n").plan
     assert (plan.retry_share, plan.retry_floor_per_s) == (0.5, 0)
@@ -182,6 +189,8 @@ def test_the_retry_budget_is_in_the_plan():
         (ONE + "deadline_s = 0", "pools.main.deadline_s: 0 is not a positive, finite number of seconds"),
         (ONE + "[health]\njitter = 1.5", "health.jitter: 1.5 is not a number from 0 to 1"),
         (ONE + "[health]\nretry_cap_s = inf", "health.retry_cap_s: inf is not a number from 0.01 on"),
+        (ONE + "[warming]\nkeys_per_s = -1", "warming.keys_per_s: -1 is not a number from 0 to 1000000"),
+        (ONE + "[warming]\nservers_max = 0", "warming.servers_max: 0 is not an integer from 1 on"),
         (ONE + "[retry]\nshare = -1", "retry.share: -1 is not a number from 0 on"),
         (TWO, "route: is missing, and there are 2 pools to choose from"),
         ("route = 'mian'\n" + ONE, "route: there is no pool 'mian'; did you mean main?"),

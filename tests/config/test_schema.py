@@ -3,8 +3,9 @@
 from dataclasses import fields
 from typing import get_args
 
-from mcroute.config.schema import DETECTION, HEALTH, PANIC, POOL, ROUTES, SERVER
+from mcroute.config.schema import DETECTION, HEALTH, PANIC, POOL, ROUTES, SERVER, WARMING
 from mcroute.policy import CustomRoute, HealthSettings, OutlierSettings, Pool, Route, SupervisorSettings
+from mcroute.policy.warming_settings import WarmingSettings
 
 
 def test_every_route_can_be_configured():
@@ -29,9 +30,10 @@ def test_options_of_health_are_the_settings_of_the_supervisor():
         # The repetition of a flush is no option of operators.
         f.name
         for f in fields(SupervisorSettings)
-        if f.name not in ("health", "flush", "outliers")
+        if f.name not in ("health", "flush", "outliers", "warming")
     ]
     assert [option.name for option in DETECTION] == [field.name for field in fields(OutlierSettings)]
+    assert {option.name for option in WARMING} < {field.name for field in fields(WarmingSettings)}
 
 
 def test_names_are_unique_and_lower_case():

@@ -25,6 +25,7 @@ from ..policy import (
     compile_plan,
 )
 from ..policy.limits import VALUE_MAX
+from ..policy.warming_settings import WarmingSettings
 from .batches import Batches
 from .calls import Calls
 from .commands import Command, Commands
@@ -33,6 +34,9 @@ from .queries import stats_of_each, version_of_each
 from .requests import Key, PlainSerde, RequestWriter, Serde
 
 __all__ = ("Client",)
+
+# Of many processes with a client, each would copy the same keys to a server that came back empty.
+_SETTINGS = SupervisorSettings(warming=WarmingSettings(keys_per_s=0))
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -108,7 +112,8 @@ class Client:
         """`serde` converts values to bytes and back; without it the client stores bytes, str and numbers, and
         returns bytes. `key_prefix` goes before every key. With `default_noreply`, the commands for which it
         is in pymemcache return before they are done, and do not report failures. `limits` bounds the size of
-        values and the memory of requests in flight. `environment` is for simulations: see `Environment`.
+        values and the memory of requests in flight. Without `settings`, servers that come back empty are not
+        filled from others. `environment` is for simulations: see `Environment`.
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
@@ -119,7 +124,7 @@ class Client:
         serde = serde or PlainSerde()
         write = RequestWriter(serde, key_prefix, encoding, allow_unicode_keys, value_max)
         self._commands = Commands(write, serde, default_noreply)
-        self._settings = settings
+        self._settings = settings or _SETTINGS
         self._limits = limits
         self._rng = rng
         self._environment = environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from ..policy.plan import compile_plan
 from ..policy.routes import PoolRoute, Replicate, Route
 from ..policy.servers import Pool, Server, host_and_port, split_address
 from ..policy.supervisor_settings import SupervisorSettings
+from ..policy.warming_settings import WarmingSettings
 from .files import parse_toml, read_text
 from .options import Kind, Option
 from .schema import (
@@ -33,6 +34,7 @@ from .schema import (
     ROUTES,
     SECTIONS,
     SERVER,
+    WARMING,
     placement_options,
 )
 from .values import array_of, inside, placed, read_options, suggest, table_of
@@ -155,9 +157,7 @@ def _config(raw: dict[str, Any]) -> Config:
             state_file=proxy["state_file"],
             first_use=proxy["first_use"],
         ),
-        supervisor=_supervisor(
-            table_of(raw.get("health", {}), "health"), table_of(raw.get("detection", {}), "detection")
-        ),
+        supervisor=_supervisor(raw),
         pools=tuple(pools.values()),
         route=_RouteReader(pools, copies).whole(raw),
         retry_share=retry["share"],
@@ -209,11 +209,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _supervisor(raw: dict[str, Any], detection: dict[str, Any]) -> SupervisorSettings:
-    values = read_options(raw, (*HEALTH, *PANIC), "health")
+def _supervisor(raw: dict[str, Any]) -> SupervisorSettings:
+    def read(section: str, options: Sequence[Option]) -> dict[str, Any]:
+        return read_options(table_of(raw.get(section, {}), section), options, section)
+
+    values = read("health", (*HEALTH, *PANIC))
     health = HealthSettings(**{option.name: values.pop(option.name) for option in HEALTH})
-    outliers = OutlierSettings(**read_options(detection, DETECTION, "detection"))
-    return SupervisorSettings(health, outliers=outliers, **values)
+    outliers = OutlierSettings(**read("detection", DETECTION))
+    warming = WarmingSettings(**read("warming", WARMING))
+    return SupervisorSettings(health, outliers=outliers, warming=warming, **values)
 
 
 # ---- pools ----

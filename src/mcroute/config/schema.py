@@ -18,7 +18,7 @@ from ..policy.plan import COPIES_MAX
 from ..policy.server_options import IDENTITIES
 from ..policy.servers import Pool, Server
 from .options import Kind, Option, default_of, option_of, seconds_of, size_of
-from .supervision_options import DETECTION, HEALTH, PANIC
+from .supervision_options import DETECTION, HEALTH, PANIC, WARMING
 
 __all__ = (
     "COMMAND_KINDS",
@@ -32,6 +32,7 @@ __all__ = (
     "ROUTES",
     "SECTIONS",
     "SERVER",
+    "WARMING",
     "placement_options",
 )
 
@@ -388,5 +389,7 @@ SECTIONS = {
     "detection": "When a server that answers is ejected: it is slower than the pool's others, more of its "
     "requests fail, or its connections break again and again.",
     "health": "When an ejected server is probed and restored.",
+    "warming": "How a server that came back empty gets its keys again: from the servers of its pool that "
+    "hold the other copies.",
     "retry": "The budgets for failovers after timeouts, and for hedged reads.",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..policy.health import HealthSettings
 from ..policy.outlier_settings import OutlierSettings
 from ..policy.supervisor_settings import SupervisorSettings
+from ..policy.warming_settings import WarmingSettings
 from .options import Kind, option_of, seconds_of
 
-__all__ = ("DETECTION", "HEALTH", "PANIC")
+__all__ = ("DETECTION", "HEALTH", "PANIC", "WARMING")
 
 # With a time of 0 the supervisor would retry without a pause.
 _PAUSE_MIN_S = 0.01
@@ -162,5 +163,32 @@ DETECTION = (
         "At most this share of a pool's servers are out of service as outliers, but always one.",
         unit="a share of the servers",
         most=1,
+    ),
+)
+
+WARMING = (
+    option_of(
+        WarmingSettings,
+        "keys_per_s",
+        Kind.NUMBER,
+        "Keys that are copied to a server in a second, at most; 0 switches this off.",
+        unit="per second",
+        most=1_000_000,
+    ),
+    option_of(
+        WarmingSettings,
+        "servers_max",
+        Kind.INTEGER,
+        "Servers that get their keys at once. The others wait.",
+        least=1,
+    ),
+    option_of(
+        WarmingSettings,
+        "keys_max",
+        Kind.INTEGER,
+        "Keys that are kept in memory for each of them, some 200 bytes for a key. A server with more keys to "
+        "copy lists its keys again for the next ones.",
+        least=1,
+        most=10_000_000,
     ),
 )

@@ -146,6 +146,7 @@ def _servers(routing: Routing) -> dict[str, object]:
     reasons, journals = supervisor.reasons(), routing.supervision.journals()
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
+        warmth = supervisor.warmth(number)
         about = {
             "address": links.server.where,
             "version": report.version or "unknown",
@@ -163,6 +164,10 @@ def _servers(routing: Routing) -> dict[str, object]:
             "replays": supervisor.tally(number).replays,
             "flushes": supervisor.tally(number).flushes,
             **{what: snapshot.servers[name].counters[what] for what in _REFILLS},
+            "warming": "yes" if warmth.is_warming else "no",
+            "warming_keys_ahead": warmth.ahead,
+            "warming_keys": warmth.begun,
+            "warmings": warmth.times,
         }
         rows.update((f"{name}:{what}", value) for what, value in about.items())
     return rows

@@ -44,6 +44,7 @@ from .steps import Ask, AskAll, Reply, Request, Step, Wait
 from .supervisor import Supervisor
 from .supervisor_settings import SupervisorSettings
 from .upkeep import Upkeep
+from .warming_settings import WarmingSettings
 from .windows import Counts
 
 __all__ = (
@@ -121,6 +122,7 @@ __all__ = (
     "Upkeep",
     "Wait",
     "Warm",
+    "WarmingSettings",
     "compile_plan",
     "explain",
     "kinship",

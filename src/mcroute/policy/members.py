@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from .causes import Cause
 from .health import State
@@ -31,7 +32,11 @@ class Members:
         """A report on each server of the plan, by name."""
         return {
             name: ServerReport(
-                record.health.state, record.tally.copy(), record.condition(now, suspect_s), record.reason
+                record.health.state,
+                record.tally.copy(),
+                record.condition(now, suspect_s),
+                record.reason,
+                replace(record.warmth),
             )
             for name, record in ((name, self.records[number]) for name, number in self.ids.items())
         }

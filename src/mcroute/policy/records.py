@@ -11,7 +11,7 @@ from .flushing import Flushing
 from .health import Health, State
 from .places import Place, PlaceTable
 from .processes import Kinship, Process, Seen, kinship, process_of
-from .reports import Condition, Tally
+from .reports import Condition, Tally, Warmth
 
 __all__ = ("Departed", "Record")
 
@@ -48,6 +48,7 @@ class Record:
     turn_max_s: float | None = None  # out as too slow: its commands must be as quick as this again
     original: int | None = None  # another server of its pool with the same process
     tally: Tally = field(default_factory=Tally)
+    warmth: Warmth = field(default_factory=Warmth)
 
     @property
     def missed_something(self) -> bool:

@@ -8,7 +8,7 @@ from enum import Enum
 from .causes import COUNTED_BY_ENGINES, Cause, Reason
 from .health import State
 
-__all__ = ("Condition", "PoolReport", "ServerReport", "Tally")
+__all__ = ("Condition", "PoolReport", "ServerReport", "Tally", "Warmth")
 
 
 @dataclass(slots=True)
@@ -28,6 +28,16 @@ class Tally:
     def eject(self, cause: Cause) -> None:
         if cause not in COUNTED_BY_ENGINES:
             self.ejections[cause] = self.ejections.get(cause, 0) + 1
+
+
+@dataclass(slots=True)
+class Warmth:
+    """How far a server that came back empty has its keys again."""
+
+    is_warming: bool = False
+    ahead: int = 0  # keys that twins have listed, and whose copies are not begun yet
+    begun: int = 0  # copies begun since the server joined; it only grows
+    times: int = 0  # that all keys were copied
 
 
 class Condition(Enum):
@@ -51,6 +61,7 @@ class ServerReport:
     tally: Tally
     condition: Condition
     reason: Reason | None = None  # why it is out of service
+    warmth: Warmth = field(default_factory=Warmth)
 
 
 @dataclass(frozen=True, slots=True)

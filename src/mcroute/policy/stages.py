@@ -17,6 +17,7 @@ from .flushing import Flushing, FlushStep, ServerStats
 from .health import OVERDUE, Event, State
 from .records import Record
 from .supervisor_settings import SupervisorSettings
+from .warming import ColdServers
 
 __all__ = ("ENGINE_STATES", "Stages")
 
@@ -38,8 +39,9 @@ class Stages:
     plan changes nothing. Reports are those of `Supervisor`.
     """
 
-    def __init__(self, duplicates: Duplicates, rng: Random) -> None:
+    def __init__(self, duplicates: Duplicates, cold: ColdServers, rng: Random) -> None:
         self._duplicates = duplicates
+        self._cold = cold
         self._rng = rng
         self._in_order: set[int] = set()
 
@@ -173,6 +175,7 @@ class Stages:
             return self._flush_goes_on(server, step, now)
         record.tally.flushes += 1
         record.settle(record.missed)
+        self._cold.emptied(server)
         return self.move(server, Event.FLUSHED if self.may_serve(server, now) else Event.HELD, now)
 
     def _flush_goes_on(self, server: int, step: FlushStep, now: float) -> list[Decision]:

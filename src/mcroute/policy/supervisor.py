@@ -25,10 +25,11 @@ from .panics import Panics
 from .pasts import Past
 from .places import Place, Places
 from .processes import Kinship, Process, Seen, process_of
-from .reports import Condition, PoolReport, ServerReport, Tally
+from .reports import Condition, PoolReport, ServerReport, Tally, Warmth
 from .servers import Server
 from .stages import ENGINE_STATES, Stages
 from .supervisor_settings import SupervisorSettings
+from .warming import ColdServers
 
 __all__ = ("Supervisor",)
 
@@ -55,7 +56,8 @@ class Supervisor:
         self.settings: SupervisorSettings = settings or SupervisorSettings()
         self._members = Members(plan, places)
         self._duplicates = Duplicates()
-        self._stages = Stages(self._duplicates, rng)
+        self.cold: ColdServers = ColdServers()  # the servers that came back empty, in service or not
+        self._stages = Stages(self._duplicates, self.cold, rng)
         self._panics = Panics(self._stages)
         self._count_anew()
 
@@ -115,7 +117,11 @@ class Supervisor:
         A server that stays at its place keeps its record, under any name. If all servers that a pool still
         has are ejected, the slow ones among them are restored at once.
         """
+        flushed = {server.name for server in self.outdated(plan, places)} - {s.name for s in unflushed}
         other = set(self._members.install(plan, now, ids, missed, unflushed, places))
+        self.cold.retain(self._members.records.keys() - other)
+        for name in flushed:
+            self.cold.emptied(self._members.ids[name])
         self.settings = settings or self.settings
         self._panics.retain(pool.name for pool in plan.named_pools)
         self._count_anew()
@@ -171,6 +177,10 @@ class Supervisor:
     def tally(self, server: int) -> Tally:
         """The counts of events of a server of the plan."""
         return self._records[server].tally
+
+    def warmth(self, server: int) -> Warmth:
+        """How far a server of the plan is warmed. The runtime keeps it."""
+        return self._records[server].warmth
 
     def flush_cause(self, server: int) -> FlushCause | None:
         """Why the server was last flushed on its return."""
@@ -335,6 +345,8 @@ class Supervisor:
         kin = record.identified(seen, is_any_taken=server in self._any_process)
         if kin is not Kinship.SAME:
             self._duplicates.changed(server)
+        if kin is Kinship.RESTARTED and server not in self._any_process and not seen.stats.keeps_items:
+            self.cold.emptied(server)
         return kin
 
     def found_foreign(self, server: int, now: float) -> tuple[Decision, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .flushing import FlushSettings
 from .health import HealthSettings
 from .outlier_settings import OutlierSettings
+from .warming_settings import WarmingSettings
 
 __all__ = ("SupervisorSettings",)
 
@@ -34,3 +35,4 @@ class SupervisorSettings:
     replay_timeout_s: float = 10.0
     flush: FlushSettings = field(default_factory=FlushSettings)
     outliers: OutlierSettings = field(default_factory=OutlierSettings)
+    warming: WarmingSettings = field(default_factory=WarmingSettings)

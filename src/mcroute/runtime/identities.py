@@ -84,6 +84,8 @@ class Identities:
             return
         supervised.abort_silent_links(number, since)
         if self.is_trusted(number, stats, asked_at):
+            # It may have been restarted while it served.
+            supervised.carry_out(())
             await self.compare(number)
         else:
             supervised.carry_out(supervised.supervisor.found_foreign(number, supervised.clock.now()))

@@ -13,6 +13,7 @@ from ..policy import Limits, Place, Places, Plan, Server, ServerOptions, Supervi
 from ..policy.places import Endpoint, fixed_endpoints
 from .interfaces import Clock, Driver, Links, LinksReport, RoutedEngine, StateStore, Task, Timer
 from .loss_log import LossLog
+from .refills import Refills
 from .supervision import Supervision
 from .waiting import Slots, ended
 
@@ -52,7 +53,16 @@ class Routing:
         self._addresses: Mapping[str, list[Endpoint]] = {}  # by name, as far as resolved
         places = {server.name: driver.place_of(server) for server in plan.servers}
         self.supervision: Supervision = Supervision(
-            plan, self.engine, self.links, self.clock, driver.control, rng, settings, places, self.upkeep
+            plan,
+            self.engine,
+            self.links,
+            self.clock,
+            driver.control,
+            rng,
+            settings,
+            places,
+            self.upkeep,
+            Refills(driver),
         )
         driver.supervise(self.supervision)
         self._losses = LossLog(self.engine, self.clock, self._name, self.upkeep)

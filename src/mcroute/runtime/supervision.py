@@ -37,12 +37,14 @@ from .hedge_looks import HedgeLooks
 from .identities import Identities
 from .interfaces import FAILURES, Clock, Control, Journal, Links, LinksWatcher, SupervisedEngine, Timer
 from .outlier_looks import OutlierLooks
+from .refills import Refills
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
 from .supervised import Supervised
 from .value_sizes import ValueSizes
 from .waiting import ended, together
+from .warmings import Warmings
 
 __all__ = ("Supervision",)
 
@@ -65,6 +67,7 @@ class Supervision(LinksWatcher):
         settings: SupervisorSettings | None = None,
         places: Places | None = None,
         upkeep: Upkeep | None = None,
+        refills: Refills | None = None,
     ) -> None:
         self.links = links
         self.supervisor: Supervisor = Supervisor(plan, rng, settings, places)
@@ -93,6 +96,7 @@ class Supervision(LinksWatcher):
         self._outliers = OutlierLooks(self._supervised, self._found_outlier, self._lines.hits_fell)
         self._hedges = HedgeLooks(self._supervised)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
+        self._warmings = Warmings(self._supervised, refills)
         self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _ignore  # called when the state file must change
         self._protected: set[int] = set()  # the servers that the engine keeps
@@ -110,12 +114,13 @@ class Supervision(LinksWatcher):
             self._returns,
             self._sizes,
             self._identities,
+            self._warmings,
         ):
             part.cancel()
 
     async def closed(self) -> None:
         """Returns when the cancelled questions have ended, and their connections."""
-        tasks = [*self._returns.tasks, *self._sizes.tasks, *self._identities.tasks]
+        tasks = [*self._returns.tasks, *self._sizes.tasks, *self._identities.tasks, *self._warmings.tasks]
         await ended(self._clock, tasks)
         # Transports report their end in the next turn of the loop.
         await self._clock.sleep(0)
@@ -182,6 +187,7 @@ class Supervision(LinksWatcher):
             settings=settings,
             places=places,
         )
+        self._warmings.install()
         self._carry_out(decisions)
 
     # ---- what links and the engine report ----
@@ -324,6 +330,7 @@ class Supervision(LinksWatcher):
             self._carry_out_one(decision)
         self._protect(self._protected & (touched - kept), False)
         self._arm()
+        self._warmings.look()
         if any(isinstance(decision, SetState) for decision in decisions):
             self.on_change()
 
