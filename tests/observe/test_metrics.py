@@ -287,7 +287,17 @@ def observation() -> Observation:
     pools = {"big pool": PoolReport(2, 1, True)}
     members = {"big pool": ("a:1", "new")}
     return Observation(
-        nothing + something, servers, pools, members, "f00", 1e9, 2e9, 0, True, {"a:1": (7, 1)}
+        nothing + something,
+        servers,
+        pools,
+        members,
+        "f00",
+        1e9,
+        2e9,
+        0,
+        True,
+        {"a:1": (7, 1)},
+        {"a:1": (3, 2)},
     )
 
 

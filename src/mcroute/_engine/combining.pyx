@@ -17,8 +17,9 @@ from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
     CARRY_OUT, EJECTED, GROUP_DELETE, GROUP_FLUSH, GROUP_LAST_READ, HIT, LOST, MISS, OVERLOADED, REFUSED_BY_SERVER,
-    TIMEOUT, ClientRequest, Engine, Text, walk_key,
+    TIMEOUT, ClientRequest, Engine, PlanNode, Text, walk_key,
 )
+from mcroute._engine.standins cimport standin_takes
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_carry, walk_end, walk_free, walk_new, walk_run
 
@@ -55,6 +56,10 @@ cdef void _first_next(Walk* walk) noexcept nogil:
     cdef int child = walk.next_child % node.child_count
     walk.next_child = child + 1
     walk.children_asked += 1
+    if node.is_gutter and child > 0 and not _may_stand_in(walk, node, child):
+        counter_add(&walk.request.plan.engine.counts.standins_refused, 1)
+        first_child_ends(walk, child, EJECTED, NOTHING)
+        return
     run_child(walk, child, CARRY_OUT)
 
 
@@ -91,6 +96,12 @@ cdef bint _hedged_child_ends(Walk* walk, PlanNode* node, int child, int outcome,
     walk.parent = NULL
     walk_carry(walk, parent, outcome, reply)
     return True
+
+
+cdef bint _may_stand_in(Walk* walk, PlanNode* node, int child) noexcept nogil:
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    return standin_takes(walk.request, node, child, key, size)
 
 
 cdef void hold_if_sent(Walk* walk, int outcome) noexcept nogil:

@@ -70,6 +70,7 @@ cdef struct EngineCounts:
     uint64_t hedges_won         # that had the value first
     uint64_t hedges_refused     # because the budget was used up
     uint64_t refills_open       # now: waiting, under way, or to be looked at again
+    uint64_t standins_refused   # asks of a stand-in that may hold an old value
     uint64_t failovers[OUTCOME_COUNT]  # by the outcome of the ask before
     uint64_t results[COMMAND_COUNT][OUTCOME_COUNT]  # of requests; of a multiget, of each key
     uint64_t variants[VARIANT_COUNT][OUTCOME_COUNT]  # of the meta requests among these

@@ -3,7 +3,7 @@
 from libc.stdint cimport int8_t, uint32_t
 
 from mcroute._engine.state cimport (
-    GROUP_DELETE, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE, GROUP_STORE_IF, VARIANT_CAS,
+    GROUP_DELETE, GROUP_FLUSH, GROUP_READ, GROUP_READ_CAS, GROUP_READ_TOUCH, GROUP_STORE, GROUP_STORE_IF, VARIANT_CAS,
     VARIANT_DECREMENT, VARIANT_INVALIDATE, VARIANT_TOUCH,
 )
 from mcroute._protocol cimport (
@@ -69,6 +69,13 @@ cdef int meta_variant(ClientRequest* request) noexcept nogil:
     if view.command == CMD_META_DELETE and _has_flag(request.block.data + request.offset, view, b"I"):
         return VARIANT_INVALIDATE
     return -1
+
+
+cdef bint request_may_store(ClientRequest* request) noexcept nogil:
+    if request.group == GROUP_READ_CAS:
+        return (request.view.command == CMD_META_GET
+                and _has_flag(request.block.data + request.offset, &request.view, b"N"))
+    return request.group not in (GROUP_READ, GROUP_DELETE, GROUP_FLUSH)
 
 
 cdef bint meta_vivifies(ClientRequest* request) noexcept nogil:

@@ -13,15 +13,12 @@ A journal overflows when a key has no room, or is unknown: only a flush removes 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from mcroute._engine.journal_bounds cimport JournalBounds
 from mcroute._engine.server_words cimport ServerWord
+from mcroute._engine.taken cimport Taken
 
 cdef extern from "pythread.h":
     ctypedef void* PyThread_type_lock
-
-cdef struct JournalBounds:      # of all journals of a proxy; any thread reads and changes them
-    uint64_t keys_max           # of one journal
-    uint64_t memory_max         # bytes of all journals together
-    uint64_t memory             # bytes in use
 
 cdef struct MissedKey:
     MissedKey* next             # in its bucket
@@ -47,6 +44,7 @@ cdef struct Journal:
     uint32_t replay             # its number
     bint is_overflowed
     uint64_t overflows          # only grows
+    Taken* taken                # the keys that the server took as a stand-in
 
 cdef struct JournalLook:
     uint32_t count

@@ -3,7 +3,9 @@
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from mcroute._engine.server_words cimport mcroute_load, mcroute_swap, word_missed, word_restore_always
+from mcroute._engine.journal_bounds cimport bounds_add_memory
+from mcroute._engine.server_words cimport mcroute_load, word_missed, word_restore_always
+from mcroute._engine.taken cimport taken_free, taken_new
 from mcroute._hashing cimport hash_murmur3_32
 
 cdef extern from "pythread.h" nogil:
@@ -26,8 +28,10 @@ cdef Journal* journal_new(JournalBounds* bounds) noexcept nogil:
     if journal == NULL:
         return NULL
     journal.bounds = bounds
-    journal.lock = PyThread_allocate_lock()
+    journal.taken = taken_new(bounds)
+    journal.lock = PyThread_allocate_lock() if journal.taken != NULL else NULL
     if journal.lock == NULL:
+        taken_free(journal.taken)
         free(journal)
         return NULL
     return journal
@@ -41,13 +45,8 @@ cdef void journal_free(Journal* journal) noexcept nogil:
     contents = _emptied(journal)
     _free_contents(&contents)
     PyThread_free_lock(journal.lock)
+    taken_free(journal.taken)
     free(journal)
-
-
-cdef inline void _add_memory(JournalBounds* bounds, uint64_t size) noexcept nogil:
-    cdef uint64_t before = mcroute_load(&bounds.memory)
-    while not mcroute_swap(&bounds.memory, before, before + size):
-        before = mcroute_load(&bounds.memory)
 
 
 cdef inline uint64_t _size_of(size_t key_size) noexcept nogil:
@@ -73,7 +72,7 @@ cdef void _free_contents(Journal* contents) noexcept nogil:
         free(key)
         key = newer
     free(contents.buckets)
-    _add_memory(contents.bounds, 0 - size)
+    bounds_add_memory(contents.bounds, 0 - size)
 
 
 cdef void journal_clear(Journal* journal) noexcept nogil:
@@ -115,7 +114,7 @@ cdef bint _widen(Journal* journal) noexcept nogil:
     if buckets == NULL:
         return False
     memset(buckets + journal.room, 0, (room - journal.room) * sizeof(MissedKey*))
-    _add_memory(journal.bounds, (room - journal.room) * sizeof(MissedKey*))
+    bounds_add_memory(journal.bounds, (room - journal.room) * sizeof(MissedKey*))
     journal.buckets = buckets
     journal.room = room
     return True
@@ -187,7 +186,7 @@ cdef bint _insert(Journal* journal, uint32_t hash, const uint8_t* data, size_t s
     key = <MissedKey*>malloc(_size_of(size))
     if key == NULL:
         return False
-    _add_memory(journal.bounds, _size_of(size))
+    bounds_add_memory(journal.bounds, _size_of(size))
     key.hash = hash
     key.size = <uint8_t>size
     key.is_base64 = is_base64

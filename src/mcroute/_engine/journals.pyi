@@ -1,3 +1,5 @@
+from .taken_keys import TakenKeys
+
 class ServerJournal:
     """The journal of one server. Any thread may use it, while engines append to it.
 
@@ -11,6 +13,9 @@ class ServerJournal:
     @property
     def overflows(self) -> int:
         """How often the journal has overflowed; only grows."""
+    @property
+    def taken(self) -> TakenKeys:
+        """The `TakenKeys` of the server: the keys that it took as a stand-in."""
     def begin(self) -> None:
         """Begins a replay from the first key on."""
     def take(self, limit: int) -> list[bytes]:

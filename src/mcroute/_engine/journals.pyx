@@ -3,8 +3,10 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from mcroute._engine.deletes cimport deletes_of
 from mcroute._engine.journal cimport journal_begin, journal_clear, journal_look, journal_settle, journal_take
 from mcroute._engine.server_words cimport mcroute_load, mcroute_swap
+from mcroute._engine.taken_keys cimport TakenKeys
 from mcroute._protocol cimport KEY_MAX
 
 
@@ -16,14 +18,6 @@ cdef void _set(uint64_t* bound, uint64_t value) noexcept nogil:
 cdef void journals_bound(JournalBounds* bounds, limits) except *:
     _set(&bounds.keys_max, limits.journal_keys_max)
     _set(&bounds.memory_max, limits.journal_memory_max)
-
-
-cdef bytes _delete(bytes key, bint is_base64):
-    if is_base64:
-        # Only meta commands take a key in base64.
-        return b"md %b b\r\n" % key
-    # Every memcached accepts the argument 0, and current ones ignore it; `noreply` alone would be an option.
-    return b"delete noreply 0\r\n" if key == b"noreply" else b"delete %b\r\n" % key
 
 
 cdef class ServerJournal:
@@ -54,6 +48,11 @@ cdef class ServerJournal:
         """How often the journal has overflowed; only grows."""
         return journal_look(self.journal).overflows
 
+    @property
+    def taken(self):
+        """The `TakenKeys` of the server: the keys that it took as a stand-in."""
+        return TakenKeys.of(self.journal.taken, self.owner)
+
     def begin(self):
         """Begins a replay from the first key on."""
         journal_begin(self.journal)
@@ -64,20 +63,15 @@ cdef class ServerJournal:
         Their replies are DELETED or NOT_FOUND, HD or NF. Raises MemoryError.
         """
         cdef uint8_t* taken = <uint8_t*>malloc(limit * <size_t>(KEY_MAX + 2) + 1)
-        cdef uint8_t* at = taken
         cdef uint32_t count
         if taken == NULL:
             raise MemoryError
-        with nogil:
-            count = journal_take(self.journal, limit, taken)
-        requests = []
         try:
-            for _ in range(count):
-                requests.append(_delete(at[2:2 + at[1]], at[0] != 0))
-                at += 2 + at[1]
+            with nogil:
+                count = journal_take(self.journal, limit, taken)
+            return deletes_of(taken, count)
         finally:
             free(taken)
-        return requests
 
     def settle(self, bint restores):
         """Empties the journal if all keys are taken; call when they are deleted. `restores`: the server serves again.

@@ -6,6 +6,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from mcroute._engine.blocks cimport OutQueue, Slice, out_copy, out_room, out_slice
+from mcroute._engine.exptimes cimport walk_exptime, walk_is_capped
 from mcroute._engine.links cimport link_expect
 from mcroute._engine.meta cimport queue_meta
 from mcroute._engine.state cimport LOOK, SHAPE_GET, SHAPE_LINE, SHAPE_META_GET, UNDO, ClientRequest, Engine, walk_key
@@ -54,17 +55,16 @@ cdef size_t _keys_size(const ClientRequest* request, int32_t key, bint only_one)
     return size
 
 
-cdef bint _queue_keys(
-    OutQueue* out, Engine* engine, ClientRequest* request, int32_t key, bint only_one
-) noexcept nogil:
+cdef bint _queue_keys(OutQueue* out, Engine* engine, Walk* walk, int32_t key, bint only_one) noexcept nogil:
     """Queues one get line for a chain of keys of a multiget."""
+    cdef ClientRequest* request = walk.request
     cdef const uint8_t* data = request.block.data + request.offset
     cdef char[LINE_MAX] word
     cdef int size
     cdef uint8_t* room
     if request.view.command >= CMD_GAT:
         size = snprintf(word, LINE_MAX, b"%s %lld", _word(request.view.command),
-                        <long long>request.view.exptime)
+                        <long long>walk_exptime(walk, request.view.exptime))
         if not out_copy(out, &engine.outbound, <uint8_t*>word, size):
             return False
     elif not _queue_word(out, engine, request.view.command):
@@ -81,30 +81,32 @@ cdef bint _queue_keys(
     return True
 
 
-cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_cas) noexcept nogil:
+cdef int _encode_line(char* line, const char* key, Walk* walk) noexcept nogil:
     """Writes at most LINE_MAX bytes, and returns how many."""
+    cdef RequestView* view = &walk.request.view
+    cdef long long exptime = view.exptime
     cdef const char* word = _word(view.command)
     cdef int command = view.command
+    if walk_is_capped(walk):
+        exptime = walk_exptime(walk, exptime)
     if command == CMD_CAS:
         return snprintf(line, LINE_MAX, b"%s %.*s %llu %lld %llu %llu\r\n", word, <int>view.key_size, key,
-                        <unsigned long long>view.client_flags, <long long>view.exptime,
+                        <unsigned long long>view.client_flags, exptime,
                         <unsigned long long>view.value_size,
-                        <unsigned long long>(view.number >> TAG_BITS if tags_cas else view.number))
+                        <unsigned long long>(view.number >> TAG_BITS if walk.tags_cas else view.number))
     if CMD_SET <= command <= CMD_PREPEND:
         return snprintf(line, LINE_MAX, b"%s %.*s %llu %lld %llu\r\n", word, <int>view.key_size, key,
-                        <unsigned long long>view.client_flags, <long long>view.exptime,
+                        <unsigned long long>view.client_flags, exptime,
                         <unsigned long long>view.value_size)
     if command == CMD_INCR or command == CMD_DECR:
         return snprintf(line, LINE_MAX, b"%s %.*s %llu\r\n", word, <int>view.key_size, key,
                         <unsigned long long>view.number)
     if command == CMD_TOUCH:
-        return snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key,
-                        <long long>view.exptime)
+        return snprintf(line, LINE_MAX, b"%s %.*s %lld\r\n", word, <int>view.key_size, key, exptime)
     if command == CMD_FLUSH_ALL:
-        return snprintf(line, LINE_MAX, b"%s %lld\r\n", word, <long long>view.exptime)
+        return snprintf(line, LINE_MAX, b"%s %lld\r\n", word, exptime)
     if command == CMD_GAT or command == CMD_GATS:
-        return snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, <long long>view.exptime,
-                        <int>view.key_size, key)
+        return snprintf(line, LINE_MAX, b"%s %lld %.*s\r\n", word, exptime, <int>view.key_size, key)
     if command == CMD_META_DEBUG and view.flags & REQ_BASE64:
         return snprintf(line, LINE_MAX, b"me %.*s b\r\n", <int>view.key_size, key)
     if command == CMD_DELETE and _is_noreply(view, key):
@@ -113,12 +115,13 @@ cdef int _encode_line(char* line, const char* key, RequestView* view, bint tags_
     return snprintf(line, LINE_MAX, b"%s %.*s\r\n", word, <int>view.key_size, key)
 
 
-cdef bint _queue_encoded(OutQueue* out, Engine* engine, ClientRequest* request, bint tags_cas) noexcept nogil:
+cdef bint _queue_encoded(OutQueue* out, Engine* engine, Walk* walk) noexcept nogil:
     """Queues the request's line from its parsed fields, and its value from the client's bytes."""
+    cdef ClientRequest* request = walk.request
     cdef RequestView* view = &request.view
     cdef const char* key = <const char*>request.block.data + request.offset + view.key_offset
     cdef char[LINE_MAX] line
-    cdef int size = _encode_line(line, key, view, tags_cas)
+    cdef int size = _encode_line(line, key, walk)
     cdef Slice value
     if not out_copy(out, &engine.outbound, <uint8_t*>line, size):
         return False
@@ -137,7 +140,7 @@ cdef bint _queue_undo(OutQueue* out, Engine* engine, Walk* walk, int* command) n
     if view.command == CMD_GAT or view.command == CMD_GATS:
         command[0] = CMD_TOUCH
         size = snprintf(line, LINE_MAX, b"touch %.*s %lld\r\n", <int>key_size, key,
-                        <long long>view.exptime)
+                        <long long>walk_exptime(walk, view.exptime))
     elif view.flags & REQ_BASE64:
         # A meta delete: only meta commands take a key in base64.
         command[0] = CMD_META_DELETE
@@ -165,7 +168,7 @@ cdef bint _queue_look(OutQueue* out, Engine* engine, Walk* walk, int* command) n
 
 cdef bint _may_go_verbatim(Walk* walk) noexcept nogil:
     cdef RequestView* view = &walk.request.view
-    if not view.flags & REQ_CANONICAL or view.flags & REQ_NOREPLY:
+    if not view.flags & REQ_CANONICAL or view.flags & REQ_NOREPLY or walk_is_capped(walk):
         return False
     return view.command != CMD_CAS or not walk.tags_cas
 
@@ -181,12 +184,12 @@ cdef bint send_request(Link* link, Walk* walk) noexcept nogil:
     elif walk.purpose == LOOK:
         queued = _queue_look(out, engine, walk, &command)
     elif walk.first_key >= 0:
-        queued = _queue_keys(out, engine, request, walk.first_key, not walk.is_group)
+        queued = _queue_keys(out, engine, walk, walk.first_key, not walk.is_group)
     elif command >= CMD_META_GET and command != CMD_META_DEBUG:
         engine.next_opaque += 1
-        queued = queue_meta(out, engine, request, engine.next_opaque, walk.tags_cas)
+        queued = queue_meta(out, engine, walk, engine.next_opaque)
     elif _may_go_verbatim(walk):
         queued = out_slice(out, &engine.outbound, Slice(request.block, request.offset, request.view.size))
     else:
-        queued = _queue_encoded(out, engine, request, walk.tags_cas)
+        queued = _queue_encoded(out, engine, walk)
     return queued and link_expect(link, walk, _shape(command), command)

@@ -1,13 +1,12 @@
 """Meta commands to servers, and their replies: towards servers, an opaque of ours replaces the client's."""
 
 from mcroute._engine.blocks cimport Block, OutQueue
-from mcroute._engine.state cimport ClientRequest, Engine, Expected
+from mcroute._engine.state cimport ClientRequest, Engine, Expected, Walk
 from mcroute._protocol cimport ReplyView
 
 # Queues the request with `opaque` in place of the client's, without q, and with the
-# server's own CAS token if tokens are tagged. False without memory.
-cdef bint queue_meta(OutQueue* out, Engine* engine, ClientRequest* request, unsigned int opaque,
-                     bint tags_cas) noexcept nogil
+# server's own CAS token if tokens are tagged, and the lifetime of a stand-in. False without memory.
+cdef bint queue_meta(OutQueue* out, Engine* engine, Walk* walk, unsigned int opaque) noexcept nogil
 # Whether the reply carries the opaque that the request was sent with, or is of a kind that carries none.
 cdef bint meta_matches(Expected* expected, const unsigned char* data, const ReplyView* view) noexcept nogil
 # A reply of two letters that no server gave, with the flags that the client wants back; NULL without memory.

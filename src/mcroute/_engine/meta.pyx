@@ -5,17 +5,19 @@ Requests to servers have no quiet modes, because each request needs its reply.
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, strlen
 
 from mcroute._engine.blocks cimport Slice, out_copy, out_slice
+from mcroute._engine.exptimes cimport walk_exptime, walk_is_capped
 from mcroute._engine.reclaim cimport reply_block
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._protocol cimport (
     CMD_META_DEBUG, CMD_META_SET, REPLY_CLIENT_ERROR, REPLY_ERROR, REPLY_META_MISS, REPLY_SERVER_ERROR,
     REQ_BASE64, REQ_HAS_OPAQUE, RequestView, request_next_key,
 )
+from mcroute._protocol.lexing cimport read_i64
 from mcroute._protocol.literals cimport CRLF, CRLF_SIZE
 
 cdef enum:
@@ -33,9 +35,20 @@ cdef bint _queue_own_token(OutQueue* out, Engine* engine, ClientRequest* request
     return out_copy(out, &engine.outbound, <uint8_t*>text, size)
 
 
-cdef bint _queue_flags(OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque,
-                       bint tags_cas) noexcept nogil:
+cdef bint _queue_lifetime(OutQueue* out, Engine* engine, Walk* walk, uint8_t letter, int64_t exptime) noexcept nogil:
+    """Queues T or N, with the stand-in's lifetime."""
+    cdef char[TOKEN_ROOM] text
+    cdef int size = snprintf(text, TOKEN_ROOM, b" %c%lld", <int>letter, <long long>walk_exptime(walk, exptime))
+    return out_copy(out, &engine.outbound, <uint8_t*>text, size)
+
+
+cdef bint _queue_flags(OutQueue* out, Engine* engine, Walk* walk, uint32_t opaque) noexcept nogil:
     """Queues the flags, with our opaque in the place of the client's, or last."""
+    cdef ClientRequest* request = walk.request
+    # Without T, an item of ms lives for ever.
+    cdef bint lacks_lifetime = walk_is_capped(walk) and request.view.command == CMD_META_SET
+    cdef bint tidy = True
+    cdef int64_t exptime = 0
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t at = request.view.flags_offset
     cdef uint32_t start = 0
@@ -47,13 +60,18 @@ cdef bint _queue_flags(OutQueue* out, Engine* engine, ClientRequest* request, ui
     while True:
         at = request_next_key(data, at, request.view.flags_end, &start, &size)
         if at == 0:
-            return is_placed or out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
+            return (not lacks_lifetime or _queue_lifetime(out, engine, walk, b'T', 0)) and (
+                is_placed or out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size))
         if data[start] == b'q':
             continue
-        if data[start] == b'O':
+        if data[start] in (b'T', b'N') and walk_is_capped(walk):
+            lacks_lifetime = lacks_lifetime and data[start] == b'N'
+            read_i64(data + start + 1, size - 1, &exptime, &tidy)
+            is_queued = _queue_lifetime(out, engine, walk, data[start], exptime)
+        elif data[start] == b'O':
             is_placed = True
             is_queued = out_copy(out, &engine.outbound, <uint8_t*>ours, ours_size)
-        elif data[start] == b'C' and tags_cas:
+        elif data[start] == b'C' and walk.tags_cas:
             is_queued = _queue_own_token(out, engine, request)
         else:
             is_queued = (out_copy(out, &engine.outbound, <const uint8_t*>b" ", strlen(b" "))
@@ -62,9 +80,8 @@ cdef bint _queue_flags(OutQueue* out, Engine* engine, ClientRequest* request, ui
             return False
 
 
-cdef bint queue_meta(
-    OutQueue* out, Engine* engine, ClientRequest* request, uint32_t opaque, bint tags_cas
-) noexcept nogil:
+cdef bint queue_meta(OutQueue* out, Engine* engine, Walk* walk, uint32_t opaque) noexcept nogil:
+    cdef ClientRequest* request = walk.request
     cdef RequestView* view = &request.view
     cdef const uint8_t* data = request.block.data + request.offset
     cdef uint32_t head = view.flags_offset
@@ -72,7 +89,7 @@ cdef bint queue_meta(
     while head > 0 and data[head - 1] in (b' ', b'\r', b'\n'):
         head -= 1
     if not (out_copy(out, &engine.outbound, data, head)
-            and _queue_flags(out, engine, request, opaque, tags_cas)
+            and _queue_flags(out, engine, walk, opaque)
             and out_copy(out, &engine.outbound, <const uint8_t*>CRLF, CRLF_SIZE)):
         return False
     if view.command != CMD_META_SET:

@@ -17,8 +17,9 @@ from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.session_output cimport (
     request_answer_joined, request_answer_line, request_wait, request_write_round,
 )
+from mcroute._engine.standins cimport standin_takes
 from mcroute._engine.state cimport (
-    HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED, REFUSED_BY_SERVER,
+    GROUP_READ, HIT, MISS, NODE_ASK, NODE_FIRST, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, OVERLOADED, REFUSED_BY_SERVER,
     Engine, KeyState, Link, PlanNode, PlanPool, PlanTable, Rounds, Server, request_rounds,
 )
 from mcroute._engine.walks cimport (
@@ -154,10 +155,18 @@ cdef int _child(ClientRequest* request, PlanNode* first, const KeyState* state) 
     return <int>((start + state.tried) % <uint32_t>first.child_count)
 
 
+cdef bint _may_stand_in(ClientRequest* request, PlanNode* gutter, const KeyState* state) noexcept nogil:
+    """Whether a stand-in may be asked for the key together with other keys."""
+    return request.group == GROUP_READ and standin_takes(
+        request, gutter, _child(request, gutter, state), _text(request, state), state.size)
+
+
 cdef PlanNode* multiget_ask(ClientRequest* request, int node, const KeyState* state) noexcept nogil:
     """The ask that the key has reached, if other keys can share it; else NULL."""
     cdef PlanNode* ask = &request.plan.nodes[node]
     if ask.kind == NODE_FIRST:
+        if ask.is_gutter and state.tried > 0 and not _may_stand_in(request, ask, state):
+            return NULL
         ask = &request.plan.nodes[request.plan.children[ask.children + _child(request, ask, state)]]
     return ask if ask.kind == NODE_ASK else NULL
 

@@ -188,6 +188,7 @@ cdef dict _counters(EngineCounts* counts):
         "hedges": counts.hedges,
         "hedges_won": counts.hedges_won,
         "hedges_refused": counts.hedges_refused,
+        "standins_refused": counts.standins_refused,
         "sessions_opened": counts.sessions_opened,
         "sessions_closed": counts.sessions_closed,
         "accepts_failed": counts.accepts_failed,

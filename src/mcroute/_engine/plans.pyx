@@ -21,14 +21,17 @@ from mcroute._engine.state cimport (
     COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_REFILL, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
-from mcroute._engine.server_words cimport word_outs, word_ups
+from mcroute._engine.server_words cimport mcroute_more, word_outs, word_ups
+from mcroute._engine.taken cimport taken_clear
 from mcroute._ring cimport Ring, ring_table
 
 from mcroute.policy import nodes
 
 KINDS = {
     nodes.Ask: NODE_ASK,
+    nodes.CappedAsk: NODE_ASK,
     nodes.First: NODE_FIRST,
+    nodes.Gutter: NODE_FIRST,
     nodes.All: NODE_ALL,
     nodes.Then: NODE_THEN,
     nodes.Detach: NODE_DETACH,
@@ -76,6 +79,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
         node.pool = source.pool
         node.rank = source.rank
         node.tags_cas = source.tags_cas
+        node.ttl_max = getattr(source, "ttl_max_s", 0)
     elif node.kind == NODE_FIRST:
         node.on_miss = source.failing == nodes.Failing.ERROR_OR_MISS
         node.stops_late = source.failing == nodes.Failing.ERROR_IN_TIME
@@ -83,6 +87,7 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
         node.answer_last = source.answer_last
         node.hedges = source.hedges
         node.refills = source.refills
+        node.is_gutter = isinstance(source, nodes.Gutter)
     elif node.kind == NODE_ALL:
         node.need = source.need
         node.least = source.least
@@ -185,10 +190,12 @@ cdef class CompiledPlan:
         self.table.nodes[self.table.node_count].child_ends = refill_ask_ends
         for i, node in enumerate(plan.nodes):
             _lay_out_node(&self.table.nodes[i], node, children, texts)
+            self.table.ttl_max = max(self.table.ttl_max, self.table.nodes[i].ttl_max)
             # A flush goes to all servers in every plan, and claims nothing.
             self.table.has_copies |= i in of_keys and isinstance(node, _COMBINING)
             self.table.answers_early |= (isinstance(node, (nodes.Detach, nodes.Python))
                                          or isinstance(node, nodes.All) and node.need < len(node.children))
+        self.table.caps_lifetimes = self.table.ttl_max > 0
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))
         if self.table.children == NULL:
             raise MemoryError
@@ -250,8 +257,10 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
             server_counts_clear(server)
             if admitted.journal == NULL:
                 journal_clear(server.journal)
+                taken_clear(server.journal.taken)
             if admitted.word == NULL:
                 server.own_word.bits = 0
+                mcroute_more(&server.own_word.ups)
                 memset(&server.own_description, 0, sizeof(Description))
             server.outs_seen = word_outs(server.word)
             server.ups_seen = word_ups(server.word)

@@ -54,6 +54,8 @@ class EngineServers:
         """
     def set_limits(self, limits: Limits) -> None:
         """Sets the bounds of memory and of requests' values, by a `mcroute.policy.Limits`."""
+    def set_date(self, ahead: float) -> None:
+        """`ahead`: seconds since 1970, less the time of the engine's clock. Shortens lifetimes that are dates."""
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """The server has reported that it stores values of up to `size` bytes, and client flags of `flags_size` bytes.
 

@@ -9,6 +9,7 @@ from mcroute._engine.alarms cimport engine_alarms
 from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_bounds, server_set_value_limits
 from mcroute._engine.clock cimport engine_began, engine_find_shortest
 from mcroute._engine.faults cimport description_write
+from mcroute._engine.journal_bounds cimport bounds_set_date
 from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
 from mcroute._engine.links cimport server_is_unlinked
@@ -18,8 +19,8 @@ from mcroute._engine.plans cimport AdmittedServer, servers_admit
 from mcroute._engine.refill_wishes cimport refill_feed
 from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.server_words cimport (
-    SERVER_EJECTED, SERVER_UP, ServerWord, word_is_spared, word_is_stale, word_protect, word_restore_unless_stale,
-    word_missed, word_set_state, word_state, word_restore,
+    SERVER_EJECTED, SERVER_UP, ServerWord, mcroute_more, word_is_spared, word_is_stale, word_protect,
+    word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
 )
 
 from mcroute._engine.server_ids import ServerIds
@@ -140,6 +141,7 @@ cdef class EngineServers:
                 word = <ServerWord*>(<char*>self.memory.buf + server.id * WORD_SIZE)
                 if server.is_new:
                     word.bits = 0
+                    mcroute_more(&word.ups)
                 server.word = word
 
     def install(self, plan):
@@ -248,6 +250,10 @@ cdef class EngineServers:
         journals_bound(&self.state.journals, limits)
         with cython.critical_section(self):
             engine_set_bounds(self.own(), &bounds)
+
+    def set_date(self, double ahead):
+        """`ahead`: seconds since 1970, less the time of the engine's clock. Shortens lifetimes that are dates."""
+        bounds_set_date(&self.state.journals, ahead)
 
     @cython.critical_section
     def set_item_size_max(self, int server, uint64_t size, uint32_t flags_size=4):

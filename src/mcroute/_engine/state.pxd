@@ -81,6 +81,8 @@ cdef struct PlanNode:
     bint stops_late             # first: no child is asked after a timeout
     bint hedges                 # first: a child that is late is not waited for, see hedges.pxd
     bint refills                # first: a hit is copied to the children before it that missed
+    bint is_gutter              # first: its later children stand in for the earlier ones
+    int ttl_max                 # ask: the longest lifetime of an item there, in seconds; 0: as the client says
     int text                    # constant: index into PlanTable.texts, -1 for the default reply
     PrefixTable* prefixes       # switch by prefix: the child for a prefix; the last child is for all other keys
     void* route                 # python: the user's object, which the plan keeps alive
@@ -111,6 +113,8 @@ cdef struct PlanTable:
     uint8_t merge[GROUP_COUNT][OUTCOME_COUNT]
     uint32_t missed[GROUP_COUNT]    # a bit for each outcome by which a copy has missed a write
     bint has_copies             # more than one server may be asked for a key
+    int ttl_max                 # the longest of its asks
+    bint caps_lifetimes         # one of its asks does
     bint answers_early          # a write may be answered before all servers that it went to have answered
     WalkEnds part_ends          # of a multiget: a walk for keys of one link
     WalkEnds key_ends           # a walk for one key

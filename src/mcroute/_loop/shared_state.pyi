@@ -47,6 +47,8 @@ class SharedState:
         """As `Engine.stale`."""
     def missed(self, server: int) -> int:
         """As `Engine.missed_writes`."""
+    def set_date(self, ahead: float) -> None:
+        """As `Engine.set_date`, for every thread."""
     def restore(self, server: int, missed: int) -> bool:
         """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""
     def restore_unless_stale(self, server: int) -> bool:

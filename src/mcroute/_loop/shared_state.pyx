@@ -7,12 +7,14 @@ from libc.string cimport memset
 
 from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.faults cimport description_write
+from mcroute._engine.journal_bounds cimport bounds_set_date
 from mcroute._engine.journal cimport journal_clear, journal_free, journal_new
 from mcroute._engine.journals cimport ServerJournal, journals_bound
 from mcroute._engine.server_words cimport (
     mcroute_load, mcroute_more, mcroute_swap, SERVER_UP, word_is_spared, word_is_stale, word_protect,
     word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
 )
+from mcroute._engine.taken cimport taken_clear
 from mcroute._loop.system cimport close, write
 from mcroute.runtime.sharing cimport shared_restart, shared_set_hedge, shared_set_size
 
@@ -163,7 +165,9 @@ cdef class SharedState:
     def reset(self, int server):
         """Resets the state of a reused id: its new server is in service and has no missed writes."""
         self.word(server).bits = 0
+        mcroute_more(&self.word(server).ups)
         journal_clear(self.own_journal(server))
+        taken_clear(self.own_journal(server).taken)
         shared_restart(self.upstream(server))
         shared_set_size(self.upstream(server), 0, 0)
         shared_set_hedge(self.upstream(server), 0)
@@ -239,6 +243,10 @@ cdef class SharedState:
     def bound_journals(self, limits):
         """Sets the bounds of all journals together, by a `mcroute.policy.Limits`."""
         journals_bound(&self.journal_bounds, limits)
+
+    def set_date(self, double ahead):
+        """As `Engine.set_date`, for every thread."""
+        bounds_set_date(&self.journal_bounds, ahead)
 
     def restore(self, int server, unsigned long long missed):
         """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""

@@ -349,7 +349,22 @@ ROUTES = {
             ),
         ),
     ),
-    "failover": RouteType(r.Failover, (_CHILDREN,)),
+    "failover": RouteType(
+        r.Failover,
+        (
+            _CHILDREN,
+            Option(
+                "ttl_max_s",
+                Kind.INTEGER,
+                "The later routes are stand-ins: values live there for so long at most, and are deleted when "
+                "the earlier routes serve again. 0: the values stay.",
+                "10",
+                0,
+                unit="seconds",
+                most=r.TTL_MAX_S,
+            ),
+        ),
+    ),
     "miss_failover": RouteType(r.MissFailover, (_CHILDREN,)),
     "warm": RouteType(
         r.Warm,

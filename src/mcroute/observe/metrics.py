@@ -271,6 +271,27 @@ METRICS = (
         read.reported(lambda server: server.warmth.times),
     ),
     Metric(
+        GAUGE,
+        "standin_keys",
+        "Keys that the server took in the place of other servers, and that are not deleted there yet.",
+        ("server",),
+        read.standin_keys,
+    ),
+    Metric(
+        COUNTER,
+        "standin_deleted_keys_total",
+        "Keys that the server took in the place of other servers, deleted there when these served again.",
+        ("server",),
+        read.standin_deleted,
+    ),
+    Metric(
+        COUNTER,
+        "standin_refused_total",
+        "Requests not sent to a stand-in: it may have an old value of the key, or no room for the key.",
+        (),
+        read.counted("standins_refused"),
+    ),
+    Metric(
         COUNTER,
         "missed_writes_total",
         "Writes that did not reach the server but may have reached another copy.",

@@ -27,6 +27,7 @@ class Observation:
     failed_reloads: int
     is_serving: bool
     journals: Mapping[str, tuple[int, int]]  # by server: keys, and overflows so far
+    standins: Mapping[str, tuple[int, int]]  # by stand-in: keys, and keys deleted there so far
 
 
 class Observed(Protocol):

@@ -25,7 +25,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 class Observer:
-    """Observes the servers of the supervisor on `loop`; `snapshot` and `journals` are of all engines."""
+    """Observes the servers of the supervisor on `loop`; the other reports are of all engines."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Observer:
         supervisor: Supervisor,
         snapshot: Callable[[], Snapshot],
         journals: Callable[[], Mapping[str, Journal]],
+        standins: Callable[[], Mapping[str, tuple[int, int]]],
     ) -> None:
         self.is_serving = False
         self.failed_reloads = 0
@@ -43,6 +44,7 @@ class Observer:
         self._supervisor = supervisor
         self._snapshot = snapshot
         self._journals = journals
+        self._standins = standins
         self._started_at = self._clock.wall()
         self._plan: Plan | None = None
 
@@ -73,6 +75,7 @@ class Observer:
             self.failed_reloads,
             self.is_serving,
             {name: (len(journal), journal.overflows) for name, journal in self._journals().items()},
+            self._standins(),
         )
 
     def reloaded(self) -> None:

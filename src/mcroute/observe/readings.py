@@ -29,6 +29,8 @@ __all__ = (
     "requests",
     "retries",
     "skipped",
+    "standin_deleted",
+    "standin_keys",
     "states",
     "waiting",
 )
@@ -154,6 +156,16 @@ def journal_keys(seen: Observation) -> Iterator[Sample]:
 def journal_overflows(seen: Observation) -> Iterator[Sample]:
     for name, (_, overflows) in seen.journals.items():
         yield (name,), overflows
+
+
+def standin_keys(seen: Observation) -> Iterator[Sample]:
+    for name, (keys, _) in seen.standins.items():
+        yield (name,), keys
+
+
+def standin_deleted(seen: Observation) -> Iterator[Sample]:
+    for name, (_, deleted) in seen.standins.items():
+        yield (name,), deleted
 
 
 def memory(seen: Observation) -> Iterator[Sample]:

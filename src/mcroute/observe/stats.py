@@ -144,6 +144,7 @@ def _servers(routing: Routing) -> dict[str, object]:
     reports = routing.look()
     supervisor, now = routing.supervision.supervisor, routing.clock.now()
     reasons, journals = supervisor.reasons(), routing.supervision.journals()
+    standins = routing.supervision.standins()
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
         warmth = supervisor.warmth(number)
@@ -161,6 +162,8 @@ def _servers(routing: Routing) -> dict[str, object]:
             "misses": snapshot.servers[name].outcomes.get(Outcome.MISS, 0),
             "journal_keys": len(journals[name]),
             "journal_overflows": journals[name].overflows,
+            "standin_keys": standins.get(name, (0, 0))[0],
+            "standin_deleted_keys": standins.get(name, (0, 0))[1],
             "replays": supervisor.tally(number).replays,
             "flushes": supervisor.tally(number).flushes,
             **{what: snapshot.servers[name].counters[what] for what in _REFILLS},

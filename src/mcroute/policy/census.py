@@ -11,6 +11,7 @@ from .health import State
 from .nodes import Plan
 from .records import Record
 from .reports import Condition, PoolReport
+from .standins import pools_with_standins
 
 __all__ = ("Census", "PoolCount")
 
@@ -22,6 +23,7 @@ class PoolCount:
     name: str
     members: tuple[int, ...]
     up: set[int] = field(default_factory=set)
+    has_standins: bool = False  # its last server in service may go out
     bad: int = 0  # members that have failed, or are suspected
 
 
@@ -33,9 +35,14 @@ class Census:
     ) -> None:
         self._records = records
         self._suspect_s = suspect_s
+        with_standins = pools_with_standins(plan)
         self.order: dict[int, int] = {number: order for order, number in enumerate(records)}
         self.pools: list[PoolCount] = [
-            PoolCount(pool.name, tuple(ids[server.name] for server in pool.servers))
+            PoolCount(
+                pool.name,
+                tuple(ids[server.name] for server in pool.servers),
+                has_standins=pool.name in with_standins,
+            )
             for pool in plan.named_pools
         ]
         self.pools_with: dict[int, list[int]] = {number: [] for number in records}
@@ -97,9 +104,9 @@ class Census:
         return touched
 
     def is_last(self, server: int) -> bool:
-        """Whether the server is the last one in service of some pool."""
+        """Whether the server is the last one in service of some pool without stand-ins."""
         pools = (self.pools[index] for index in self.pools_with[server])
-        return server in self.up and any(len(pool.up) == 1 for pool in pools)
+        return server in self.up and any(len(pool.up) == 1 and not pool.has_standins for pool in pools)
 
     def are_enough_outlying(self, server: int, share: float) -> bool:
         """Whether so many servers of one of its pools are out as outliers that this one may not follow."""

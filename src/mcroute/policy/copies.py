@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
-from .nodes import Ask, Plan, SwitchPrefix
+from .nodes import Ask, CappedAsk, Plan, SwitchPrefix
 
 if TYPE_CHECKING:
     from .._ring import Ring
@@ -60,7 +60,8 @@ def _counts(plan: Plan, nodes: frozenset[int]) -> dict[int, int]:
     counts: dict[int, int] = {}
     for index in sorted(nodes):
         node = plan.nodes[index]
-        # Only nodes of routes with copies tag CAS tokens.
-        if isinstance(node, Ask) and node.tags_cas:
+        # Only nodes of routes with copies tag CAS tokens. What a stand-in has must not be copied: the engine
+        # would not know of it.
+        if isinstance(node, Ask) and node.tags_cas and not isinstance(node, CappedAsk):
             counts[node.pool] = max(counts.get(node.pool, 0), node.rank + 1)
     return counts

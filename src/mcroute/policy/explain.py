@@ -9,11 +9,13 @@ from .nodes import (
     COMMAND_GROUPS,
     All,
     Ask,
+    CappedAsk,
     Constant,
     Detach,
     Failing,
     First,
     Group,
+    Gutter,
     Node,
     Plan,
     Python,
@@ -102,6 +104,8 @@ class _Walk:
         where = f"every server of {pool.name.split(chr(0))[0]}" if node.pool in self.plan.parts else pool.name
         shown = role if node.pool not in self.plan.parts else "one"
         text = f"ask {server} ({shown} of {where})"
+        if isinstance(node, CappedAsk):
+            text += f", which keeps values for {node.ttl_max_s} s at most"
         if is_ejected:
             why = f": {self.ejected[server]}" if isinstance(self.ejected, Mapping) else ""
             text += f" - ejected, not asked{why}"
@@ -128,6 +132,8 @@ def _combinator(node: Node) -> str:
             Failing.ERROR_IN_TIME: "no error, or a timeout",
         }[node.failing]
         begins = ", from any on" if node.random_start else ""
+        if isinstance(node, Gutter):
+            begins = "; the later ones only stand in"
         return f"one after the other until {until}{begins}" + (", hedged" if node.hedges else "")
     if isinstance(node, All):
         return f"all {len(node.children)} at once, answer after {node.need} good, {node.least} at least"

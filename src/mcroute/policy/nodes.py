@@ -7,7 +7,7 @@ before parents, so a plan is a table, not a graph of objects. Nothing here knows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -96,6 +96,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class CappedAsk(Ask):
+    """An ask of a stand-in: what it stores or touches there lives for `ttl_max_s` seconds at most."""
+
+    ttl_max_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class First:
     """Ask the children in order until one outcome is good enough; else answer the best outcome so far."""
 
@@ -109,6 +116,15 @@ class First:
     hedges: bool = False
     # Copy a hit to the children that were asked before it and missed.
     refills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gutter(First):
+    """A `First` without a random start, whose later children stand in for the earlier ones.
+
+    The engine notes the keys that a stand-in takes. A stand-in is passed over for a key that it took before
+    a server of the earlier children was restored, until the key is deleted from the stand-in.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +224,23 @@ class Plan:
         """The pools without `parts`."""
         return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)
 
-    def nodes_of_keys(self, key: bytes | None = None) -> frozenset[int]:
+    def nodes_of_keys(
+        self,
+        key: bytes | None = None,
+        *,
+        starts: Iterable[int] | None = None,
+        without: Collection[int] = (),
+    ) -> frozenset[int]:
         """The indices of the nodes that a request for a key may reach: for any key, or for this one.
 
-        `flush_all` has separate nodes.
+        `flush_all` has separate nodes. The request begins at one of the nodes `starts`, by default the root,
+        and passes none of `without`.
         """
         found: set[int] = set()
-        ahead = [self.root]
+        ahead = [self.root] if starts is None else list(starts)
         while ahead:
             index = ahead.pop()
-            if index not in found:
+            if index not in found and index not in without:
                 found.add(index)
                 ahead += _children_of_keys(self.nodes[index], key)
         return frozenset(found)

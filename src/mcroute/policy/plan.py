@@ -16,11 +16,13 @@ from .merge import merge_table, missed_table
 from .nodes import (
     All,
     Ask,
+    CappedAsk,
     Constant,
     Detach,
     Failing,
     First,
     Group,
+    Gutter,
     Node,
     Plan,
     Python,
@@ -80,6 +82,7 @@ class _Compiler:
         self.servers: dict[str, Server] = {}
         self._node_ids: dict[object, int] = {}
         self._pool_ids: dict[str, int] = {}
+        self._ttl_max_s = 0  # of what the present route stores; 0: as the client says
 
     # ---- tables ----
 
@@ -91,6 +94,11 @@ class _Compiler:
             self._node_ids[same] = len(self.nodes)
             self.nodes.append(node)
         return self._node_ids[same]
+
+    def _ask(self, pool: int, rank: int = 0, *, tags_cas: bool = False) -> int:
+        if self._ttl_max_s:
+            return self.add(CappedAsk(pool, rank, tags_cas, self._ttl_max_s))
+        return self.add(Ask(pool, rank, tags_cas))
 
     def pool(self, pool: Pool, place: str) -> int:
         _check_pool(pool, place)
@@ -162,7 +170,7 @@ class _Compiler:
         if group is Group.FLUSH:
             asks = tuple(self._each_server(route.pool, place))
             return self._all(asks, len(asks), len(asks))
-        return self.add(Ask(self.pool(route.pool, place)))
+        return self._ask(self.pool(route.pool, place))
 
     def replicate(self, route: r.Replicate, group: Group, place: str) -> int:
         copies = route.copies
@@ -177,7 +185,7 @@ class _Compiler:
             # Every server of the pool holds copies: a flush must reach all of them.
             return self.pool_route(r.PoolRoute(route.pool), group, place)
         pool = self.pool(route.pool, place)
-        asks = tuple(self.add(Ask(pool, rank, tags_cas=True)) for rank in range(copies))
+        asks = tuple(self._ask(pool, rank, tags_cas=True) for rank in range(copies))
         if group is Group.READ:
             hedges = route.pool.hedge_after_s > 0
             is_random = route.read == "random"
@@ -190,10 +198,21 @@ class _Compiler:
         return self._all(asks, *_acknowledged(route.write, group, copies))
 
     def failover(self, route: r.Failover, group: Group, place: str) -> int:
+        if route.ttl_max_s and group is not Group.FLUSH:
+            return self._gutter(route, group, place)
         children = self._some(route, group, place)
         if group is Group.FLUSH:
             return self._all(children, len(children), len(children))
         return self._first(children, _failing(group))
+
+    def _gutter(self, route: r.Failover, group: Group, place: str) -> int:
+        first, *others = route.children
+        children = [self.compile(first, group, f"{place}.children[0]")]
+        ttl_max_s, before = route.ttl_max_s, self._ttl_max_s
+        self._ttl_max_s = min(ttl_max_s, before or ttl_max_s)
+        children += (self.compile(c, group, f"{place}.children[{i}]") for i, c in enumerate(others, 1))
+        self._ttl_max_s = before
+        return self.add(Gutter(tuple(children), _failing(group)))
 
     def miss_failover(self, route: r.MissFailover, group: Group, place: str) -> int:
         children = self._some(route, group, place)

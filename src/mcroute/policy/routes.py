@@ -34,6 +34,8 @@ __all__ = (
 
 WriteMode = Literal["all", "quorum", "first", "async"]
 ReadMode = Literal["first", "random"]
+# memcached takes a longer lifetime for a date.
+TTL_MAX_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,20 @@ class Failover(_Several):
 
     A miss is an answer. Commands that must not run twice (incr, cas, add, append) do not fail over after a
     timeout. flush_all goes to all children.
+
+    With `ttl_max_s`, the later routes are stand-ins: values that they take live so many seconds at most and
+    are deleted there when the earlier routes serve again. Until then no stand-in is asked for these keys.
     """
+
+    ttl_max_s: int
+
+    def __init__(self, children: Sequence[Route], ttl_max_s: int = 0) -> None:
+        _Several.__init__(self, children)
+        if not 0 <= ttl_max_s <= TTL_MAX_S:
+            raise ConfigError("Failover.ttl_max_s", f"{ttl_max_s} is not between 0 and {TTL_MAX_S}")
+        if ttl_max_s and len(self.children) < 2:
+            raise ConfigError("Failover.ttl_max_s", "needs a second route, which stands in for the first")
+        object.__setattr__(self, "ttl_max_s", ttl_max_s)
 
 
 @dataclass(frozen=True, slots=True, init=False)

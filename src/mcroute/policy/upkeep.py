@@ -32,6 +32,8 @@ class Upkeep:
     """Probes of servers that are out of service, under way at once."""
     controls_max: int = 64
     """Questions of any other kind, under way at once, for each kind."""
+    standin_again_s: float = 0.5
+    """The pause before keys are deleted from a stand-in again, after an attempt that failed."""
     first_answers_s: float = 0.5
     """Early requests wait at most so long for the largest value and the process of each server."""
 

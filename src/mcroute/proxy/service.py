@@ -135,6 +135,7 @@ class Service(abc.ABC):
             self.supervision.supervisor,
             routing.engine.snapshot,
             self.supervision.journals,
+            self.supervision.standins,
         )
         self._metrics: MetricsServer | None = None
         self._path = ""

@@ -125,6 +125,30 @@ class Control(Protocol):
 # ---- engines ----
 
 
+class TakenKeys(Protocol):
+    """The keys that one server took as a stand-in. Engines append to it at any time.
+
+    A key is due when a server that it belongs to may have served since.
+    """
+
+    def __len__(self) -> int: ...
+
+    def distrust(self, until: float) -> None:
+        """Before this time, requests for other keys than these are not sent to the stand-in."""
+
+    def begin(self) -> bool:
+        """Begins a cleaning of the present keys. Returns whether any of them is due."""
+
+    def take(self, limit: int) -> list[bytes]:
+        """Returns the requests that delete the next due keys, at most `limit`."""
+
+    def settle(self) -> int:
+        """Forgets the taken keys, which are deleted. Returns how many."""
+
+    def clear(self) -> None:
+        """Forgets all keys."""
+
+
 class Journal(Protocol):
     """The keys of writes that did not reach one server, each once, as they were sent.
 
@@ -140,6 +164,10 @@ class Journal(Protocol):
     @property
     def overflows(self) -> int:
         """Counts overflows. Monotonic."""
+
+    @property
+    def taken(self) -> TakenKeys:
+        """The keys that the server took as a stand-in."""
 
     def begin(self) -> None:
         """Begins a replay: all keys are to be taken."""
@@ -210,6 +238,9 @@ class SupervisedEngine(Protocol):
 
     def set_item_size_max(self, server: int, size: int, flags_size: int = 4) -> None:
         """Sets the largest value that the server stores, and the size of its client flags, in bytes."""
+
+    def set_date(self, ahead: float) -> None:
+        """`ahead`: seconds since 1970, less `Clock.now`. For lifetimes that are dates."""
 
     def describe(self, server: int, name: str, fault: str = "") -> None:
         """Sets the server's name and fault for errors that clients get."""
@@ -341,6 +372,9 @@ class Links(Protocol):
 
     async def settled(self) -> None:
         """Retries the links now. Returns when all are connected and no request is unanswered."""
+
+    async def passed(self) -> None:
+        """Returns when every request sent by now is answered, or lost with its connection."""
 
     def abort_silent(self, since: float) -> None:
         """Closes links that owe replies and last received bytes before `since`, by `Clock.now`."""

@@ -27,5 +27,6 @@ class LinkStatus(NamedTuple):
     is_connected: bool
     is_tried: bool
     unanswered: int
+    answered: int
     greeting: bytes
     end: tuple[str, int] | tuple[()]

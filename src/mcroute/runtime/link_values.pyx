@@ -40,6 +40,7 @@ class LinkStatus(NamedTuple):
     is_connected: bool          # handshake included
     is_tried: bool              # the first attempt to connect is over
     unanswered: int             # replies that the link owes, orphans included
+    answered: int               # replies so far, also those that were lost with their connection; of 32 bits
     greeting: bytes             # the server's answer to the handshake
     end: tuple                  # our end, as `lost_end` in `LinkEvent`; empty while the link is not connected
 
@@ -59,6 +60,7 @@ cdef object link_event(const LinkReport* report):
 
 cdef object link_status(const LinkLook* look):
     return LinkStatus(
-        look.stage == STAGE_CONNECTED, bool(look.is_tried), look.unanswered, look.greeting[:look.greeting_size],
+        look.stage == STAGE_CONNECTED, bool(look.is_tried), look.unanswered, look.answered,
+        look.greeting[:look.greeting_size],
         _end(&look.end),
     )

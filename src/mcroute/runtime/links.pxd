@@ -166,6 +166,7 @@ cdef struct LinkLook:
     int stage
     bint is_tried
     uint32_t unanswered
+    uint32_t answered           # replies so far, also those that were lost with their connection; wraps around
     char[GREETING_MAX] greeting
     int greeting_size
     LocalEnd end

@@ -441,6 +441,7 @@ cdef void _look_at(const Connector* link, LinkLook* out) noexcept nogil:
     out.stage = link.stage
     out.is_tried = link.is_tried
     out.unanswered = link.link.count
+    out.answered = link.link.head
     out.greeting_size = link.link.greeting_size
     memcpy(out.greeting, link.link.greeting, link.link.greeting_size)
     out.end = link.end

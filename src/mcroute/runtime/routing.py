@@ -278,6 +278,7 @@ class Routing:
                 del self.links[number]
                 # If the server comes back it is flushed.
                 self.engine.journal(number).clear()
+                self.engine.journal(number).taken.clear()
 
     def _has_left(self, number: int, links: Links) -> bool:
         """Whether the server is still removed, and its id is no other server's."""

@@ -16,6 +16,9 @@ __all__ = ("LinkDriver", "LinkHost", "LinkLooks", "ServerLinks", "addresses_of",
 
 log: logging.Logger = logging.getLogger("mcroute")
 
+# Links count their replies in 32 bits.
+WRAP = 1 << 32
+
 
 class LinkHost(Protocol):
     """The links of one engine; servers are ids."""
@@ -112,6 +115,10 @@ def _version_of(links: Iterable[LinkStatus]) -> str:
         if word == b"VERSION":
             return version.decode(errors="replace")
     return ""
+
+
+def _is_before(count: int, other: int) -> bool:
+    return 0 < (other - count) % WRAP < WRAP // 2
 
 
 class ServerLinks:
@@ -247,6 +254,12 @@ class ServerLinks:
         self.retry_now()
         links = self._status()
         while not all(link.is_connected and not link.unanswered for link in links):
+            links = await self._looks.soon(self._id, self._upkeep.links_look_s)
+
+    async def passed(self) -> None:
+        links = await self._looks.soon(self._id, self._upkeep.links_look_s)
+        ends = [link.answered + link.unanswered for link in links]
+        while any(_is_before(link.answered, end) for end, link in zip(ends, links, strict=True)):
             links = await self._looks.soon(self._id, self._upkeep.links_look_s)
 
     def abort_silent(self, since: float) -> None:

@@ -41,6 +41,7 @@ from .refills import Refills
 from .returns import Returns
 from .server_log import ServerLog
 from .slow_servers import SlowServers
+from .standins import StandIns
 from .supervised import Supervised
 from .value_sizes import ValueSizes
 from .waiting import ended, together
@@ -97,6 +98,9 @@ class Supervision(LinksWatcher):
         self._hedges = HedgeLooks(self._supervised)
         self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
         self._warmings = Warmings(self._supervised, refills)
+        self._standins = StandIns(self._supervised, self._identities, self._lines)
+        self._standins.install(plan, plan.server_ids, ())
+        self._questions = (self._returns, self._sizes, self._identities, self._standins, self._warmings)
         self._timer: Timer | None = None
         self.on_change: Callable[[], None] = _ignore  # called when the state file must change
         self._protected: set[int] = set()  # the servers that the engine keeps
@@ -107,20 +111,12 @@ class Supervision(LinksWatcher):
         self._supervised.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for part in (
-            self._slow_servers,
-            self._outliers,
-            self._hedges,
-            self._returns,
-            self._sizes,
-            self._identities,
-            self._warmings,
-        ):
+        for part in (self._slow_servers, self._outliers, self._hedges, *self._questions):
             part.cancel()
 
     async def closed(self) -> None:
         """Returns when the cancelled questions have ended, and their connections."""
-        tasks = [*self._returns.tasks, *self._sizes.tasks, *self._identities.tasks, *self._warmings.tasks]
+        tasks = [task for part in self._questions for task in part.tasks]
         await ended(self._clock, tasks)
         # Transports report their end in the next turn of the loop.
         await self._clock.sleep(0)
@@ -178,6 +174,7 @@ class Supervision(LinksWatcher):
         for number in servers:
             self._losses.setdefault(number, 0)
         self._returns.retain()
+        self._standins.install(plan, ids, joining)
         decisions = self.supervisor.install(
             plan,
             self._clock.now(),
@@ -252,6 +249,7 @@ class Supervision(LinksWatcher):
 
     def look_for_trips(self) -> None:
         self._slow_servers.look_soon()
+        self._standins.look()
         tripped, stale = self.supervisor.serving & self._engine.out(), self._engine.stale()
         # Servers with stale values first: the last one of several is protected, and must not be stale.
         for server in (*sorted(tripped & stale), *sorted(tripped - stale)):
@@ -317,6 +315,10 @@ class Supervision(LinksWatcher):
             server.name: self._engine.journal(number) for number, server in self._supervised.servers.items()
         }
 
+    def standins(self) -> dict[str, tuple[int, int]]:
+        """By the stand-in's name: keys that it has taken, and keys that were deleted there so far."""
+        return self._standins.reports()
+
     # ---- decisions ----
 
     def _carry_out(self, decisions: Sequence[Decision]) -> None:
@@ -333,6 +335,7 @@ class Supervision(LinksWatcher):
         self._warmings.look()
         if any(isinstance(decision, SetState) for decision in decisions):
             self.on_change()
+            self._standins.look()
 
     def _carry_out_one(self, decision: Decision) -> None:
         if isinstance(decision, SetState):

@@ -117,6 +117,11 @@ def _warm(rng: Random, servers: Sequence[Server]) -> Build:
     )
 
 
+def _gutter(rng: Random, servers: Sequence[Server]) -> Build:
+    ttl_max_s = rng.choice((1, 3, 10, 60))
+    return _parted(2, lambda routes: Failover(routes, ttl_max_s))(rng, servers)
+
+
 def _by_prefix(routes: list[Route]) -> Route:
     return ByPrefix({PREFIX: routes[0]}, routes[1])
 
@@ -132,6 +137,9 @@ LAST = frozenset({"stale value"})
 # A stand-in keeps what it took, and is read when the first route fails again or misses.
 STANDS_IN = frozenset({"stale value"})
 
+# Where a stand-in serves, a server that may hold old values does not, not even as the last one of its pool.
+MAY_BE_OUT = frozenset({"empty pool"})
+
 LAYOUTS: dict[str, Layout] = {
     "single": Layout(_single, weight=4),
     "copies": Layout(_copies, weight=12),
@@ -140,6 +148,7 @@ LAYOUTS: dict[str, Layout] = {
     "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=LAST),
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
+    "gutter": Layout(_gutter, weight=4, exempt=MAY_BE_OUT),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
     "warm": Layout(_warm, weight=2),
 }

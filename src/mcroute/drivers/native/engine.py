@@ -199,6 +199,10 @@ class NativeEngine:
     def missed_writes(self, server: int) -> int:
         return self._shared.missed(server)
 
+    def set_date(self, ahead: float) -> None:
+        """As `Engine.set_date`, for all threads."""
+        self._shared.set_date(ahead)
+
     def journal(self, server: int) -> ServerJournal:
         return self._shared.journal(server)
 
