@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from mcroute.policy import (
     AllAsync,
@@ -26,7 +27,19 @@ from mcroute.policy import (
     compile_plan,
 )
 from mcroute.policy.merge import MERGE_ORDER
-from mcroute.policy.nodes import COMMAND_GROUPS, All, Ask, Detach, Failing, First, Node, SwitchCommand, Then
+from mcroute.policy.nodes import (
+    COMMAND_GROUPS,
+    All,
+    Ask,
+    Backup,
+    Detach,
+    Failing,
+    First,
+    Node,
+    SwitchCommand,
+    Then,
+)
+from mcroute.policy.routes import WriteMode
 
 PAGE = Path(__file__).parent / "routes.md"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -139,6 +152,11 @@ UNTIL = {
 }
 
 
+BACKED_UP = (
+    "answered by the first copy that serves; then the others get what it has stored. Touches: as deletes"
+)
+
+
 def _acknowledged(node: All) -> str:
     """When a write to all is answered, and what it takes to be no error."""
     if node.need < len(node.children):
@@ -163,11 +181,12 @@ def _groups() -> str:
 
 def _writes() -> str:
     rows = []
-    for write in ("all", "quorum", "first", "async"):
+    for write in get_args(WriteMode):
         plan = compile_plan(Replicate(MAIN, copies=3, write=write))
         store, delete = (_node(plan, group) for group in (Group.STORE, Group.DELETE))
-        assert isinstance(store, All) and isinstance(delete, All)
-        rows.append((f'`write="{write}"`', _acknowledged(store), _acknowledged(delete)))
+        assert isinstance(store, All | Backup) and isinstance(delete, All)
+        stored = BACKED_UP if isinstance(store, Backup) else _acknowledged(store)
+        rows.append((f'`write="{write}"`', stored, _acknowledged(delete)))
     return _table(("of 3 copies", "stores and touches", "deletes"), rows)
 
 

@@ -33,6 +33,8 @@ cdef struct ServerCounts:
     uint64_t refills_skipped    # not copied: a write was under way, a server did not serve, ...
     uint64_t refills_dropped    # keys that reads wished, beyond the rate or the room
     uint64_t refills_undone     # copies deleted, because their source has changed or did not answer
+    uint64_t copies_begun       # stores that a primary has done, to be done here as a backup
+    uint64_t copies_ended       # those that were answered or have failed
     uint64_t outcomes[OUTCOME_COUNT]  # of asks, sent or not
 
 cdef struct Desync:             # the first desync of a server since the last desyncs_take

@@ -126,6 +126,8 @@ cdef object _server(Server* server):
             "refills_skipped": counts.refills_skipped,
             "refills_dropped": counts.refills_dropped,
             "refills_undone": counts.refills_undone,
+            "copies": counts.copies_ended,
+            "copies_waiting": counts.copies_begun - min(counts.copies_begun, counts.copies_ended),
         },
         _by_outcome(counts.outcomes),
         _latencies(&replies),

@@ -19,7 +19,7 @@ from mcroute._engine.multigets cimport multiget_may_move
 from mcroute._engine.refills cimport refills_run
 from mcroute._engine.retries cimport retry_is_refused
 from mcroute._engine.state cimport (
-    CARRY_OUT, GROUP_LAST_READ, LINK_READY, NODE_ALL, NODE_PYTHON, NODE_THEN, OUTCOME_COUNT, TIMEOUT, UNDO,
+    CARRY_OUT, GROUP_LAST_READ, LINK_READY, NODE_ALL, NODE_BACKUP, NODE_PYTHON, NODE_THEN, OUTCOME_COUNT, TIMEOUT, UNDO,
     ClientRequest, Link, PlanNode, PlanPool, Server, Walk,
 )
 from mcroute._engine.trips cimport server_count_failures, server_fail_over, server_trip
@@ -114,7 +114,7 @@ cdef bint _may_move(Walk* walk, Server* server, bint comes_in_time) noexcept nog
         node = &request.plan.nodes[parent.node]
         if node.kind == NODE_PYTHON:
             return True
-        if (node.kind == NODE_ALL or node.stops_late
+        if (node.kind == NODE_ALL or node.stops_late or (node.kind == NODE_BACKUP and parent.cursor != 0)
                 or (node.kind == NODE_THEN and (request.group > GROUP_LAST_READ or walk.purpose != CARRY_OUT))):
             return False
         if parent.children_asked < node.child_count:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from mcroute._engine.backup cimport backup_begins, backup_child_ends
 from mcroute._engine.bounds cimport server_bound_values
 from mcroute._engine.combining cimport (
     all_begins, all_child_ends, constant_begins, detach_begins, first_begins, first_child_ends,
@@ -18,7 +19,7 @@ from mcroute._engine.once cimport once_begins, once_child_ends
 from mcroute._engine.prefixes cimport prefixes_free, prefixes_new
 from mcroute._engine.refills cimport refill_ask_ends
 from mcroute._engine.state cimport (
-    COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
+    COPIES_MAX, GROUP_COUNT, NODE_ALL, NODE_ASK, NODE_BACKUP, NODE_CONSTANT, NODE_DETACH, NODE_FIRST, NODE_PYTHON,
     NODE_REFILL, NODE_SWITCH_COMMAND, NODE_SWITCH_PREFIX, NODE_THEN, OUTCOME_COUNT, PlanNode, PlanPool, Server, Text,
 )
 from mcroute._engine.server_words cimport mcroute_more, word_outs, word_ups
@@ -39,10 +40,11 @@ KINDS = {
     nodes.SwitchPrefix: NODE_SWITCH_PREFIX,
     nodes.Constant: NODE_CONSTANT,
     nodes.Python: NODE_PYTHON,
+    nodes.Backup: NODE_BACKUP,
 }
 
 # Nodes that may ask more than one server for a key.
-_COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Detach, nodes.Python)
+_COMBINING = (nodes.First, nodes.All, nodes.Then, nodes.Backup, nodes.Detach, nodes.Python)
 
 
 cdef void _give_functions(PlanNode* node) noexcept:
@@ -55,6 +57,9 @@ cdef void _give_functions(PlanNode* node) noexcept:
     elif node.kind == NODE_THEN:
         node.begins = once_begins
         node.child_ends = once_child_ends
+    elif node.kind == NODE_BACKUP:
+        node.begins = backup_begins
+        node.child_ends = backup_child_ends
     elif node.kind == NODE_PYTHON:
         node.begins = route_begins
         node.child_ends = route_child_ends
@@ -193,7 +198,7 @@ cdef class CompiledPlan:
             self.table.ttl_max = max(self.table.ttl_max, self.table.nodes[i].ttl_max)
             # A flush goes to all servers in every plan, and claims nothing.
             self.table.has_copies |= i in of_keys and isinstance(node, _COMBINING)
-            self.table.answers_early |= (isinstance(node, (nodes.Detach, nodes.Python))
+            self.table.answers_early |= (isinstance(node, (nodes.Backup, nodes.Detach, nodes.Python))
                                          or isinstance(node, nodes.All) and node.need < len(node.children))
         self.table.caps_lifetimes = self.table.ttl_max > 0
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))

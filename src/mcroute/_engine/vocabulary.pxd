@@ -60,4 +60,5 @@ cdef enum NodeKind:
     NODE_SWITCH_PREFIX
     NODE_CONSTANT
     NODE_PYTHON
+    NODE_BACKUP
     NODE_REFILL                 # of no route: see refills.pxd

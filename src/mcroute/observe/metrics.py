@@ -272,6 +272,20 @@ METRICS = (
     ),
     Metric(
         GAUGE,
+        "copies_waiting",
+        'Stores that a primary has answered, and that this backup has not answered (`write = "backup"`).',
+        ("server",),
+        read.counted_of_servers("copies_waiting"),
+    ),
+    Metric(
+        COUNTER,
+        "copies_total",
+        "Stores that a primary has answered, and that this backup has answered or missed.",
+        ("server",),
+        read.counted_of_servers("copies"),
+    ),
+    Metric(
+        GAUGE,
         "standin_keys",
         "Keys that the server took in the place of other servers, and that are not deleted there yet.",
         ("server",),

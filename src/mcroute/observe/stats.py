@@ -47,7 +47,17 @@ _COUNTERS = (
     "ejections",
     "desyncs",
 )
-_SERVER_COUNTERS = ("requests", "failed", "timeouts", "late", "retries_refused", "hedges", "missed_writes")
+_SERVER_COUNTERS = (
+    "requests",
+    "failed",
+    "timeouts",
+    "late",
+    "retries_refused",
+    "hedges",
+    "missed_writes",
+    "copies",
+    "copies_waiting",
+)
 _REFILLS = ("refilled", "refills_dropped", "refills_undone")
 _FOUND = (Outcome.HIT, Outcome.STORED, Outcome.DELETED, Outcome.TOUCHED, Outcome.NUMBER)
 

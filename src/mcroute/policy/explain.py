@@ -9,6 +9,7 @@ from .nodes import (
     COMMAND_GROUPS,
     All,
     Ask,
+    Backup,
     CappedAsk,
     Constant,
     Detach,
@@ -139,6 +140,8 @@ def _combinator(node: Node) -> str:
         return f"all {len(node.children)} at once, answer after {node.need} good, {node.least} at least"
     if isinstance(node, Then):
         return "the first that can do it, then undo the key on the others; an add on all"
+    if isinstance(node, Backup):
+        return "the first that can store it answers, then the others follow"
     if isinstance(node, Detach):
         return "without waiting, answer like an empty cache"
     assert isinstance(node, Python)

@@ -157,6 +157,18 @@ class Then:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """Ask the children in order until one has stored the value; answer; then store it on the rest.
+
+    For stores; the children are asks. If a child is out of service or fails, the next one is asked; a refusal
+    is the answer. Later requests for the key wait until the value is on its way to the rest, or noted as
+    missed by them.
+    """
+
+    children: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Detach:
     """Run the child unobserved; answer the command's default reply at once."""
 
@@ -193,7 +205,7 @@ class Python:
     children: tuple[int, ...] = ()
 
 
-Node = Ask | First | All | Then | Detach | SwitchCommand | SwitchPrefix | Constant | Python
+Node = Ask | First | All | Then | Detach | SwitchCommand | SwitchPrefix | Constant | Python | Backup
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from .merge import merge_table, missed_table
 from .nodes import (
     All,
     Ask,
+    Backup,
     CappedAsk,
     Constant,
     Detach,
@@ -195,6 +196,8 @@ class _Compiler:
             return self.add(First(asks, Failing.ERROR_OR_MISS, refills=True))
         if group in (Group.READ_TOUCH, Group.STORE_IF, Group.ARITHMETIC):
             return self.add(Then(asks))
+        if route.write == "backup" and group is Group.STORE:
+            return self.add(Backup(asks))
         return self._all(asks, *_acknowledged(route.write, group, copies))
 
     def failover(self, route: r.Failover, group: Group, place: str) -> int:

@@ -32,7 +32,7 @@ __all__ = (
     "Warm",
 )
 
-WriteMode = Literal["all", "quorum", "first", "async"]
+WriteMode = Literal["all", "quorum", "first", "async", "backup"]
 ReadMode = Literal["first", "random"]
 # memcached takes a longer lifetime for a date.
 TTL_MAX_S = 30 * 24 * 3600
@@ -54,7 +54,9 @@ class Replicate:
     `"all"`: when every copy has answered or failed, if one succeeded;
     `"quorum"`: when more than half have succeeded, and only then with success;
     `"first"`: when one has succeeded, but deletes wait for all: a copy without the delete could be read;
-    `"async"`: when one has succeeded, deletes too.
+    `"async"`: when one has succeeded, deletes too;
+    `"backup"`: stores go to the first copy in service, which answers, and to the others when it has stored
+    the value, and only then; deletes and touches as with `"all"`.
     Commands that must not run twice (incr, cas, append) run on one copy and delete the others; an add is
     stored on all copies, or on none.
     """

@@ -133,9 +133,10 @@ class ServerLog:
         text = "server %s: keys whose writes it missed cannot be deleted there: %s"
         log.warning(text, self._name(server), _reason(why))
 
-    def cannot_be_cleaned(self, server: int, why: BaseException | str) -> None:
-        text = "server %s: keys that it took in the place of other servers cannot be deleted there: %s"
-        log.warning(text, self._name(server), _reason(why))
+    def cannot_be_cleaned(self, server: int, now: float, why: BaseException | str) -> None:
+        if self._failure_limit.is_due((server, "cleaning"), now):
+            text = "server %s: keys that it took in the place of other servers cannot be deleted there: %s"
+            log.warning(text, self._name(server), _reason(why))
 
     def is_cleaned(self, server: int, keys: int) -> None:
         text = "server %s: %d keys that it took in the place of other servers were deleted there"

@@ -104,12 +104,15 @@ class StandIns:
             while self._is_up(number) and self._taken(number).begin():
                 await self._delete(number)
         except (*FAILURES, RuntimeError) as error:
-            self._lines.cannot_be_cleaned(number, error)
-            if number in self._lifetimes and not self._supervised.is_closed:
-                delay_s = self._supervised.upkeep.standin_again_s
-                self._retries[number] = self._supervised.clock.call_later(delay_s, self._look_at, number)
+            self._failed(number, error)
         if (deleted := self._deleted[number] - before) and number in self._supervised.servers:
             self._lines.is_cleaned(number, deleted)
+
+    def _failed(self, number: int, error: BaseException) -> None:
+        if number in self._lifetimes and not self._supervised.is_closed:
+            clock, delay_s = self._supervised.clock, self._supervised.upkeep.standin_again_s
+            self._lines.cannot_be_cleaned(number, clock.now(), error)
+            self._retries[number] = clock.call_later(delay_s, self._look_at, number)
 
     def _is_up(self, number: int) -> bool:
         # A stand-in that is out of service is looked at again when it serves.

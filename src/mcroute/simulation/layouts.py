@@ -30,7 +30,7 @@ __all__ = ("DEADLINE_S", "LAYOUTS", "REPLY_TIMEOUT_S", "Layout", "layout_of")
 
 # Deadline of a request, and a server's reply timeout, in seconds.
 DEADLINE_S, REPLY_TIMEOUT_S, CONNECT_TIMEOUT_S = 1.0, 0.3, 0.2
-WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async")
+WRITES: tuple[WriteMode, ...] = ("all", "all", "quorum", "first", "async", "backup", "backup")
 READS: tuple[ReadMode, ...] = ("first", "first", "random")
 HEDGES_S = (0.0, 0.0, 0.002, 0.02)
 # Some of the keys `key-N`; the others have the default of a `ByPrefix`.
@@ -118,7 +118,7 @@ def _warm(rng: Random, servers: Sequence[Server]) -> Build:
 
 
 def _gutter(rng: Random, servers: Sequence[Server]) -> Build:
-    ttl_max_s = rng.choice((1, 3, 10, 60))
+    ttl_max_s = rng.choice((2, 5, 10))
     return _parted(2, lambda routes: Failover(routes, ttl_max_s))(rng, servers)
 
 
@@ -148,7 +148,7 @@ LAYOUTS: dict[str, Layout] = {
     "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=LAST),
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
-    "gutter": Layout(_gutter, weight=4, exempt=MAY_BE_OUT),
+    "gutter": Layout(_gutter, weight=6, exempt=MAY_BE_OUT),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
     "warm": Layout(_warm, weight=2),
 }
