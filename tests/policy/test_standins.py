@@ -3,7 +3,7 @@
 import pytest
 
 from mcroute.errors import ConfigError
-from mcroute.policy import ByCommand, Failover, Group, Pool, PoolRoute, Replicate, compile_plan, explain
+from mcroute.policy import ByCommand, Failover, Group, Pool, PoolRoute, Replicate, Warm, compile_plan, explain
 from mcroute.policy import nodes as n
 from mcroute.policy.standins import pools_with_standins, standins
 
@@ -33,6 +33,14 @@ def test_the_shortest_of_nested_lifetimes_holds():
     assert standins(plan) == {"g:1": 10, "h:1": 10, "s:1": 10}
     plan = compile_plan(Failover([inner, PoolRoute(MAIN)], ttl_max_s=10))
     assert standins(plan) == {"s:1": 60, "a:1": 10, "b:1": 10, "c:1": 10}
+
+
+@pytest.mark.parametrize("standin", [Replicate(GUTTER), Warm(GUTTER, SPARE)])
+def test_no_key_is_refilled_on_a_stand_in(standin):
+    plan = compile_plan(Failover([Replicate(MAIN), standin], ttl_max_s=10))
+    firsts = [node for node in plan.nodes if type(node) is n.First]
+    kinds = {type(plan.nodes[child]): node.refills for node in firsts for child in node.children}
+    assert kinds == {n.Ask: True, n.CappedAsk: False}
 
 
 def test_a_flush_has_no_lifetime():

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from mcroute.policy import Outcome, Pool, PoolRoute, Replicate, Server, State, compile_plan
+from mcroute.policy import (
+    Outcome,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Server,
+    State,
+    SupervisorSettings,
+    WarmingSettings,
+    compile_plan,
+)  # fmt: skip
 from mcroute.runtime.routing import Routing
 
 from . import virtual_clock
@@ -34,7 +44,9 @@ class World:
         self.servers = [MemoryServer(self.network, pid) for pid in (11, 12)]
         self.network.servers = dict(zip((A.host, B.host), self.servers, strict=True))
         self.driver = MemoryDriver(plan, self.network, rng)
-        self.routing = Routing(plan, self.driver, rng=rng)
+        # A server that was flushed is to be empty when the scenario looks at it.
+        settings = SupervisorSettings(warming=WarmingSettings(keys_per_s=0))
+        self.routing = Routing(plan, self.driver, settings=settings, rng=rng)
 
     def state(self, number: int) -> State:
         return self.routing.supervision.supervisor.state(number)

@@ -85,6 +85,11 @@ class _Compiler:
         self._pool_ids: dict[str, int] = {}
         self._ttl_max_s = 0  # of what the present route stores; 0: as the client says
 
+    @property
+    def _may_refill(self) -> bool:
+        """Not on a stand-in: a key that a refill stored there would not be noted, and not deleted."""
+        return not self._ttl_max_s
+
     # ---- tables ----
 
     def add(self, node: Node) -> int:
@@ -190,10 +195,12 @@ class _Compiler:
         if group is Group.READ:
             hedges = route.pool.hedge_after_s > 0
             is_random = route.read == "random"
-            return self.add(First(asks, Failing.ERROR_OR_MISS, is_random, hedges=hedges, refills=True))
+            return self.add(
+                First(asks, Failing.ERROR_OR_MISS, is_random, hedges=hedges, refills=self._may_refill)
+            )
         if group is Group.READ_CAS:
             # Each ask is for one copy by its rank: the token names the copy's server.
-            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=True))
+            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=self._may_refill))
         if group in (Group.READ_TOUCH, Group.STORE_IF, Group.ARITHMETIC):
             return self.add(Then(asks))
         if route.write == "backup" and group is Group.STORE:
@@ -231,9 +238,9 @@ class _Compiler:
         if group is Group.FLUSH:
             asks = tuple(ask for pool in pools for ask in self._each_server(pool, place))
             return self._all(asks, len(asks), len(asks))
-        asks = tuple(self.add(Ask(self.pool(pool, place), tags_cas=True)) for pool in pools)
+        asks = tuple(self._ask(self.pool(pool, place), 0, tags_cas=True) for pool in pools)
         if group in (Group.READ, Group.READ_CAS):
-            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=True))
+            return self.add(First(asks, Failing.ERROR_OR_MISS, refills=self._may_refill))
         if group in (Group.DELETE, Group.TOUCH):
             return self._all(asks, 2, 1)
         # Run once: in the first pool, or in the one that has the key. Then the other one loses the key.
