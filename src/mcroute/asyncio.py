@@ -25,7 +25,7 @@ from .client.errors import (
 )
 from .client.on_asyncio import Client
 from .client.requests import Serde
-from .policy import Limits, Plan, Route, SupervisorSettings, compile_plan
+from .policy import Limits, Plan, Route, SupervisorSettings, Upkeep, compile_plan
 from .proxy.descriptors import Descriptors
 from .proxy.on_asyncio import Proxy
 from .proxy.state_file import lent_state
@@ -65,6 +65,7 @@ async def start_proxy(
     metrics: tuple[str, int] | None = None,
     state_file: str | os.PathLike[str] | None = None,
     first_use: Literal["trust", "flush"] | None = None,
+    journal_file: str | os.PathLike[str] | None = None,
     descriptors: int | None = None,
 ) -> Proxy:
     """Starts a proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`).
@@ -75,12 +76,15 @@ async def start_proxy(
 
     `state_file` is a path: the file keeps the servers' missed writes from one proxy to the next.
     Servers that the file does not list are flushed before use if `first_use` is "flush". A configuration
-    without a state file means none here. `descriptors` is the number of descriptors that the proxy may have
-    open at once: the proxy reserves some of them for connections to servers, and further clients wait.
+    without a state file means none here. `journal_file`, another path, needs a state file and Linux: it keeps
+    the keys that servers missed, so that the next proxy need not flush these servers. `descriptors` is the
+    number of descriptors that the proxy may have open at once: the proxy reserves some of them for
+    connections to servers, and further clients wait.
 
-    Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or the
-    state file is not available.
+    Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or one of
+    the files is not available, ValueError for a journal file without a state file.
     """
+    upkeep = Upkeep()
     if isinstance(getattr(route, "plan", None), Plan):
         # Found by its `plan`: on Python 3.10 without tomli, an import of Config would fail.
         config = cast("Config", route)
@@ -93,6 +97,9 @@ async def start_proxy(
         if state_file is None and config.proxy.state_file != "none":
             state_file = config.proxy.state_file or None
         first_use = first_use or config.proxy.first_use
+        if journal_file is None and state_file is not None:
+            journal_file = config.proxy.journal_file or None
+        upkeep = Upkeep(journal_fsync_s=config.proxy.journal_fsync_s)
         plan = config.plan
     else:
         plan = route if isinstance(route, Plan) else compile_plan(cast("Route", route))
@@ -101,7 +108,7 @@ async def start_proxy(
         bound = Descriptors(descriptors, 0, has_metrics=metrics is not None)
         # Raises ConfigError before the proxy opens a descriptor.
         bound.clients_max(plan)
-    with lent_state(state_file) as state:
+    with lent_state(state_file, journal_file, limits) as state:
         proxy = Proxy(
             plan,
             settings=settings,
@@ -110,6 +117,7 @@ async def start_proxy(
             state=state,
             first_use=first_use or "trust",
             descriptors=bound,
+            upkeep=upkeep,
         )
     await proxy.start(host or "127.0.0.1", port or 0, path=path, metrics=metrics)
     return proxy

@@ -1,7 +1,7 @@
 """Servers that stop and return, many at once, while their keys are read and written: no old value may stay.
 
     python -m tests.acceptance.returns --returns 500 [--memcached PATH] [--driver asyncio] [--others 1]
-        [--pending 200] [--losses 0.5] [--journal-keys 10]
+        [--pending 200] [--losses 0.5] [--journal-keys 10] [--restarts 0.5]
 
 Each pool has two servers and two copies of each key; in each cycle one server of every pool is stopped,
 misses writes and deletes, and returns. Then no key may be read with an older value than its last, and the
@@ -10,7 +10,8 @@ server itself may hold none. A server that was not flushed still holds what was 
 With `--others` clients beside the proxy read the servers all the time, also while they are flushed. With
 `--pending` up to so many requests wait at a server when it is stopped. `--losses` is the share of stops in
 which the proxy loses some of its connections to the server. `--journal-keys` bounds the journals, so that
-they overflow.
+they overflow. `--restarts` is the share of cycles in which the proxy is killed, or ended in order, and
+started again, before the servers go on or after it; then it has a journal file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -29,7 +31,7 @@ from mcroute.testing import MemcachedServer, free_port
 
 from .load import Connection, Failed, Ledger, Tally, connected, spell
 from .outages import is_of_a_fault
-from .service import Service, service
+from .service import Service, service, started
 from .soak import beside
 
 __all__ = ("Settings", "returns")
@@ -42,6 +44,8 @@ PENDING = 5
 CALM = 10
 # From a server's continuation until it serves again.
 RETURN_S = 60.0
+ENDED = (ConnectionError, asyncio.IncompleteReadError)
+VERBOSE = False
 # Attempts to eject a server by stopping it.
 TRIES = 100
 
@@ -54,6 +58,7 @@ class Settings:
     pending: int = PENDING
     losses: float = 0.0
     journal_keys: int | None = None
+    restarts: float = 0.0
     driver: str = "native"
     threads: int = 2
     memcached: str | None = None
@@ -67,21 +72,59 @@ class Log:
     proxy: Service
     out: set[str] = field(default_factory=set)
     replayed: set[str] = field(default_factory=set)  # the servers whose last return was without a flush
+    stopped: set[str] = field(default_factory=set)  # in this cycle; only their returns count
     returns: int = 0
     replays: int = 0
     odd: list[str] = field(default_factory=list)
+    kills: int = 0
+    ends: int = 0  # in order
+    restarted: int = 0  # returns after a restart of the proxy meanwhile
+    restarted_replays: int = 0  # of these, by deletes
+    is_restarted: bool = False  # the proxy, in this cycle
+    _listens: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def end(self, number: int) -> None:
+        """Ends the proxy. Call `start` then."""
+        self.kills += number == signal.SIGKILL
+        self.ends += number == signal.SIGTERM
+        self.proxy.process.send_signal(number)
+        await self.proxy.process.wait()
+
+    async def start(self, settings: Settings) -> None:
+        """Returns when the proxy listens, and its servers out of service are known."""
+        self.out.clear()
+        self.is_restarted = True
+        self._listens.clear()
+        self.proxy.process = await started(settings.driver, self.proxy.file, settings.threads)
+        await asyncio.wait_for(self._listens.wait(), RETURN_S)
 
     async def listen(self) -> None:
-        while line := (await self.proxy.line()).rstrip("\n"):
+        while True:
+            line = (await self.proxy.line()).rstrip("\n")
+            if not line:
+                # It ends here, or starts again.
+                await asyncio.sleep(0.01)
+                continue
+            if line.startswith("mcroute listens on "):
+                self._listens.set()
+                continue
             _, is_server, rest = line.partition(" WARNING server ")
             address = rest.partition(" ")[0]
             if is_server and " is out of service: " in rest:
                 self.out.add(address)
             elif is_server and " serves again" in rest:
                 self.out.discard(address)
-                self.returns += 1
-                (self.replayed.discard if ", flushed" in rest else self.replayed.add)(address)
-                self.replays += "which were deleted there" in rest
+                is_flushed = ", flushed" in rest
+                if VERBOSE:
+                    print(self.kills, self.ends, line, file=sys.stderr)
+                (self.replayed.discard if is_flushed else self.replayed.add)(address)
+                if address in self.stopped:
+                    self.stopped.discard(address)
+                    is_replayed = "which were deleted there" in rest
+                    self.returns += 1
+                    self.replays += is_replayed
+                    self.restarted += self.is_restarted
+                    self.restarted_replays += self.is_restarted and is_replayed
             elif (is_server and is_of_a_fault(rest)) or " INFO server " in line:
                 # It was stopped, or gets its keys again after a flush.
                 continue
@@ -117,10 +160,15 @@ class Pair:
 
     async def work(self, port: int, over: asyncio.Event) -> None:
         """Reads and writes, on connections that may be two threads' of the proxy."""
-        async with connected(port) as one, connected(port) as two:
-            while not over.is_set():
-                await self._step(self.rng.choice((one, two)))
-                await asyncio.sleep(2 * self.rng.random() / RATE)
+        while not over.is_set():
+            try:
+                async with connected(port) as one, connected(port) as two:
+                    while not over.is_set():
+                        await self._step(self.rng.choice((one, two)))
+                        await asyncio.sleep(2 * self.rng.random() / RATE)
+            except ENDED:
+                # The proxy starts again.
+                await asyncio.sleep(0.02)
 
     async def _step(self, client: Connection) -> None:
         key = self.rng.choice(list(self.ledger.allowed))
@@ -148,6 +196,9 @@ class Pair:
             except Failed as error:
                 self.ledger.unclear(key, sequence)
                 self.tally.errors.append(error)
+            except ENDED:
+                self.ledger.unclear(key, sequence)
+                raise
             else:
                 self.ledger.done(key, sequence)
 
@@ -247,6 +298,9 @@ class Outcome:
         held = sum(len(pair.held) for pair in self.pairs)
         return (
             f"{self.log.returns} returns ({self.log.replays} by deletes) in {self.seconds:.0f} s, "
+            f"{self.log.restarted} after a restart of the proxy "
+            f"({self.log.restarted_replays} by deletes; "
+            f"{self.log.kills} kills, {self.log.ends} ends in order), "
             f"{requests} requests, {errors} errors, {old} old values read, "
             f"{held} held by a server that serves, {sum(len(pair.lost) for pair in self.pairs)} others lost"
         )
@@ -259,7 +313,7 @@ async def _ss(*arguments: str) -> str:
     return (await process.communicate())[0].decode()
 
 
-def _text(port: int, pairs: Sequence[Pair], journal_keys: int | None) -> str:
+def _text(port: int, pairs: Sequence[Pair], settings: Settings, journal: Path) -> str:
     routes = ", ".join(
         f'"{pair.name}:" = {{ type = "replicate", pool = "{pair.name}", copies = 2 }}' for pair in pairs
     )
@@ -267,7 +321,9 @@ def _text(port: int, pairs: Sequence[Pair], journal_keys: int | None) -> str:
         route = {{ type = "by_prefix", routes = {{ {routes} }}, default = {{ type = "error" }} }}
         [proxy]
         listen = "127.0.0.1:{port}"
-        {"" if journal_keys is None else f"journal_keys_max = {journal_keys}"}
+        drain_timeout_s = 0.3
+        {"" if settings.journal_keys is None else f"journal_keys_max = {settings.journal_keys}"}
+        {f'journal_file = "{journal}"' if settings.restarts else ""}
         [health]
         retry_base_s = 0.05
         retry_cap_s = 0.2
@@ -291,18 +347,29 @@ async def _until(log: Log, wanted: set[str], timeout_s: float) -> bool:
     return log.out == wanted
 
 
-async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, others: int) -> None:
-    async with _working(pairs, port, others):
+async def _cycle(pairs: Sequence[Pair], port: int, log: Log, rng: Random, settings: Settings) -> None:
+    is_restarted = rng.random() < settings.restarts
+    log.is_restarted = False
+    async with _working(pairs, port, settings.others):
         # More seconds give items more different times, and move them deeper into the LRU lists.
         await asyncio.sleep(rng.uniform(0.3, 2.5))
         for pair in pairs:
             await pair.stop(port)
+        log.stopped = {pair.stopped.address for pair in pairs}
         await asyncio.gather(*(pair.overwrite(port) for pair in pairs))
         await asyncio.gather(*(pair.lose_links(log.proxy.process.pid) for pair in pairs))
         await _until(log, {pair.stopped.address for pair in pairs}, 2.0)
+        number, is_late = rng.choice((signal.SIGKILL, signal.SIGTERM)), rng.random() < 0.5
+        if is_restarted:
+            await asyncio.sleep(rng.choice((0, rng.uniform(0, 0.3))))
+            await log.end(number)
+            if not is_late:
+                await log.start(settings)
         for pair in rng.sample(list(pairs), len(pairs)):
             pair.stopped.resume()
             await asyncio.sleep(rng.uniform(0, 0.1))
+        if is_restarted and is_late:
+            await log.start(settings)
         if not await _until(log, set(), RETURN_S):
             raise TimeoutError(f"{log.out} are still out of service")
     for pair in pairs:
@@ -319,7 +386,7 @@ async def returns(settings: Settings, directory: Path) -> Outcome:
                 stack.enter_context(MemcachedServer("-t", "2", binary=settings.memcached)) for _ in range(2)
             ]
             pairs.append(Pair(number, servers, settings))
-        file, text = directory / "mcroute.toml", _text(port, pairs, settings.journal_keys)
+        file, text = directory / "mcroute.toml", _text(port, pairs, settings, directory / "journal")
         started = asyncio.get_running_loop().time()
         async with service(settings.driver, file, text, port, settings.threads) as proxy:
             log = Log(proxy)
@@ -327,7 +394,7 @@ async def returns(settings: Settings, directory: Path) -> Outcome:
                 for _ in range(TRIES):
                     if log.returns >= settings.returns:
                         break
-                    await _cycle(pairs, port, log, rng, settings.others)
+                    await _cycle(pairs, port, log, rng, settings)
         return Outcome(pairs, log, asyncio.get_running_loop().time() - started)
 
 
@@ -339,6 +406,7 @@ def main() -> int:
     known.add_argument("--pending", type=int, default=Settings.pending, help="requests at a stopped server")
     known.add_argument("--losses", type=float, default=Settings.losses, help="a share of the stops; needs ss")
     known.add_argument("--journal-keys", type=int, help="the bound of the journals; 100000 by default")
+    known.add_argument("--restarts", type=float, default=Settings.restarts, help="a share of the cycles")
     known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--memcached", help="the binary; $MEMCACHED, or the one on the PATH")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.preloading import child_environment
 
-__all__ = ("Service", "service")
+__all__ = ("Service", "service", "started")
 
 
 @dataclass
@@ -43,20 +43,30 @@ class Service:
         return line
 
 
-@contextlib.asynccontextmanager
-async def service(loop: str, file: Path, text: str, port: int, threads: int = 2) -> AsyncIterator[Service]:
-    file.write_text(text)
+ON_START = (" WARNING server ", " INFO server ", " WARNING journal file ")
+
+
+async def started(loop: str, file: Path, threads: int = 2) -> asyncio.subprocess.Process:
+    """`mcroute proxy` by this file; it may not listen yet."""
     command = [sys.executable, "-m", "mcroute", "proxy", "--loop", loop, "--threads", str(threads), str(file)]
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         *command, stderr=asyncio.subprocess.PIPE, env=child_environment()
     )
-    service = Service(file, port, process)
+
+
+@contextlib.asynccontextmanager
+async def service(loop: str, file: Path, text: str, port: int, threads: int = 2) -> AsyncIterator[Service]:
+    """The process may be replaced meanwhile; the last one is ended."""
+    file.write_text(text)
+    service = Service(file, port, await started(loop, file, threads))
     try:
-        while re.search(" (WARNING|INFO) server ", line := await service.line()):
-            """An earlier process has left servers that are not trusted at once."""
+        line = await service.line()
+        # An earlier process has left servers that are not trusted at once, or a damaged file.
+        while any(text in line for text in ON_START):
+            line = await service.line()
         assert line.startswith(f"mcroute listens on 127.0.0.1:{port} ("), line
         yield service
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
+            service.process.terminate()
+        await service.process.wait()

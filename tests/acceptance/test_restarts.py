@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -72,6 +73,66 @@ def test_missed_writes_of_a_server_outlive_the_proxy(loop: str, number: int, tmp
                     await read_nothing_old(client)
                 await wait_until_up(client)
                 await read_nothing_old(client)
+                await client.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 50))
+
+
+async def flushes(server: MemcachedServer) -> str:
+    direct = Client(*await asyncio.open_connection(server.host, server.port))
+    count = (await direct.stats())["cmd_flush"]
+    await direct.close()
+    return count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a journal file needs Linux")
+@LOOPS
+@pytest.mark.parametrize("damage", ["", "removed", "cut", "full"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_with_a_journal_file_a_server_loses_only_what_it_missed(
+    loop: str, number: int, damage: str, tmp_path: Path
+) -> None:
+    """The file outlives the proxy, or the server is flushed."""
+    port, journal = free_port(), tmp_path / "journal"
+
+    async def scenario() -> None:
+        with MemcachedServer() as away, MemcachedServer() as other:
+            text = config(port, a=away.address, b=other.address)
+            more = f'[proxy]\njournal_file = "{journal}"'
+            if damage == "full":
+                more += "\njournal_size_max = 4096"
+            text = text.replace("[proxy]", more)
+            file = tmp_path / "mcroute.toml"
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                await write(client, "old")
+                assert await client.ask(b"set calm 0 0 4\r\ncalm\r\n") == b"STORED\r\n"
+                away.pause()
+                try:
+                    await write(client, "new")
+                    for i in range(500 if damage == "full" else 0):
+                        assert await client.ask(f"set more-{i} 0 0 1\r\nx\r\n".encode()) == b"STORED\r\n"
+                    await end(proxy.process, number)
+                finally:
+                    away.resume()
+                client.reset()
+            if damage == "removed":
+                journal.unlink()
+            elif damage == "cut":
+                os.truncate(journal, journal.stat().st_size - 1)
+            async with service(loop, file, text, port) as proxy:
+                client = await Client.to(proxy)
+                await read_nothing_old(client)
+                await wait_until_up(client)
+                await read_nothing_old(client)
+                assert await client.get("calm") == b"calm"
+                direct = Client(*await asyncio.open_connection(away.host, away.port))
+                assert await direct.get("calm") == (None if damage else b"calm")
+                for key in KEYS:
+                    assert await direct.get(key) in (None, b"new")
+                await direct.close()
+                assert await flushes(away) == ("1" if damage else "0")
+                assert await flushes(other) == "0"
                 await client.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 50))

@@ -51,3 +51,14 @@ def test_links_that_are_lost_during_a_stop_bring_no_old_value_back(driver: str, 
     outcome = asyncio.run(returns(replace(FEW, driver=driver, returns=8, losses=1.0), tmp_path))
     assert outcome.wrong() == []
     assert outcome.log.returns >= 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a journal file needs Linux")
+@pytest.mark.parametrize("driver", ["asyncio", NATIVE])
+def test_a_proxy_that_starts_again_meanwhile_deletes_what_was_missed_before(
+    driver: str, tmp_path: Path
+) -> None:
+    outcome = asyncio.run(returns(replace(FEW, driver=driver, returns=8, restarts=1.0), tmp_path))
+    assert outcome.wrong() == []
+    assert outcome.log.kills + outcome.log.ends >= 2
+    assert outcome.log.restarted_replays >= 4 and outcome.log.restarted == outcome.log.restarted_replays

@@ -8,6 +8,7 @@ from mcroute.policy import (
     Cause,
     Condition,
     Failover,
+    Flush,
     HealthSettings,
     Kinship,
     Pool,
@@ -166,3 +167,62 @@ def test_reports_on_others_change_nothing():
     s = supervisor("same")
     assert s.identified(9, seen(11, 5000, 60.0)) is Kinship.UNKNOWN
     assert (s.found_foreign(9, 60.0), s.process(9)) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("pid", "uptime", "items", "is_out"),
+    [
+        # Set back to a snapshot, after 60 s: younger than the time since then, so it may be a restart.
+        (10, 40, 5, True),
+        (10, 40, None, True),
+        # A restart in a container, without items.
+        (10, 3, 0, False),
+        (11, 40, 5, False),
+        (10, 1060, 5, False),
+    ],
+)
+def test_a_process_that_was_set_back_is_flushed_though_it_missed_nothing(pid, uptime, items, is_out):
+    supervisor = Supervisor(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))), Random(1))
+    supervisor.identified(0, seen(10, 1000, 500.0))
+    stats = ServerStats(pid=pid, uptime=uptime, items=items)
+    assert supervisor.identified(0, Seen(stats, 560.0, 560.0)) is not Kinship.FOREIGN
+    decisions = supervisor.found_set_back(0, 560.0)
+    assert (supervisor.state(0) is not State.UP) == is_out == bool(decisions)
+    if not is_out:
+        return
+    assert supervisor.reasons()["a:1"].cause is Cause.SET_BACK
+    now = 560.0
+    while not supervisor.tick(now):
+        now += 0.1
+    supervisor.identified(
+        0, Seen(ServerStats(pid=pid, uptime=uptime + int(now - 560), items=items), now, now)
+    )
+    supervisor.probe_answered(0, now)
+    [*_, last] = supervisor.fence_answered(0, (), now)
+    assert isinstance(last, Flush)
+    while not supervisor.may_serve(0, now):
+        now += 0.1
+    supervisor.flush_answered(0, ServerStats(pid=pid, uptime=uptime, items=0), now)
+    assert supervisor.state(0) is State.UP
+    assert supervisor.found_set_back(0, now) == ()
+
+
+def test_a_process_that_was_set_back_while_out_of_service_is_flushed():
+    supervisor = Supervisor(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))), Random(1))
+    supervisor.identified(0, seen(10, 1000, 500.0))
+    supervisor.tripped(0, 500.0)
+    now = 501.0
+    while not supervisor.tick(now):
+        now += 0.1
+    supervisor.identified(0, Seen(ServerStats(pid=10, uptime=2, items=7), now, now))
+    supervisor.probe_answered(0, now)
+    [*_, last] = supervisor.fence_answered(0, (), now)
+    assert isinstance(last, Flush)
+
+
+def test_an_old_process_that_was_set_back_is_foreign_and_stays_out():
+    supervisor = Supervisor(compile_plan(PoolRoute(Pool.of("main", ["a:1", "b:1"]))), Random(1))
+    supervisor.identified(0, seen(10, DAY, 500.0))
+    assert supervisor.identified(0, seen(10, DAY // 2, 560.0)) is Kinship.FOREIGN
+    supervisor.found_foreign(0, 560.0)
+    assert supervisor.state(0) is not State.UP

@@ -8,17 +8,26 @@ missed again goes behind the newest, and is taken again. There is one exception:
 is out of service, so a key that this replay has taken stays deleted if the write was certainly not sent.
 
 A journal overflows when a key has no room, or is unknown: only a flush removes what the server missed then.
+
+A sink saves what the next process needs if this one is killed: each key that is new in a journal, before the write is
+counted, and the keys of ghosts, which are in no journal yet. It may save keys that the server has not missed.
 """
 
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from mcroute._engine.journal_bounds cimport JournalBounds
+from mcroute._engine.journal_bounds cimport JournalBounds, JournalSink
 from mcroute._engine.server_words cimport ServerWord
 from mcroute._engine.taken cimport Taken
 
 cdef extern from "pythread.h":
     ctypedef void* PyThread_type_lock
+
+cdef enum RecordKind:           # of a journal's record; proxy.journal_file reads them
+    RECORD_KEY = 0
+    RECORD_BASE64_KEY = 1
+    RECORD_UNKNOWN = 2          # the server missed a write whose key is not saved
+    RECORD_EMPTY = 3            # the server has missed nothing of the records before
 
 cdef struct MissedKey:
     MissedKey* next             # in its bucket
@@ -31,8 +40,9 @@ cdef struct MissedKey:
     uint8_t[1] data             # `size` bytes
 
 cdef struct Journal:
-    PyThread_type_lock lock     # held for less than a microsecond, but by take() and while the table grows
+    PyThread_type_lock lock     # held for a microsecond, but by take() and while the table grows or a sink saves
     JournalBounds* bounds
+    int server
     MissedKey** buckets         # a linear hash table of level + split buckets; NULL: empty
     uint32_t level              # a power of two
     uint32_t split              # buckets below it are split into two already
@@ -43,6 +53,7 @@ cdef struct Journal:
     MissedKey* next             # the first key that the replay has not taken; NULL: it has taken all
     uint32_t replay             # its number
     bint is_overflowed
+    bint is_unsaved             # the sink lacks keys
     uint64_t overflows          # only grows
     Taken* taken                # the keys that the server took as a stand-in
 
@@ -57,7 +68,7 @@ cdef struct OrphanKey:          # of a write whose walk has ended before its rep
     uint8_t[1] data             # `size` bytes
 
 # NULL without memory.
-cdef Journal* journal_new(JournalBounds* bounds) noexcept nogil
+cdef Journal* journal_new(JournalBounds* bounds, int server) noexcept nogil
 cdef void journal_free(Journal* journal) noexcept nogil
 
 # Notes a missed write of the key; of an unknown key if the size is 0. `is_unsent`: no byte of it can reach the server.
@@ -65,6 +76,15 @@ cdef void journal_free(Journal* journal) noexcept nogil
 cdef bint journal_note(
     Journal* journal, const uint8_t* key, size_t size, bint is_base64, bint is_unsent
 ) noexcept nogil
+
+# Saves the key of a ghost, for which the server may turn out to have missed a write: of an unknown key if the size is 0.
+# Call when the server's word counts the ghost.
+cdef void journal_save_ghost(Journal* journal, const uint8_t* key, size_t size, bint is_base64) noexcept nogil
+# Whether the next process needs no record of the server: it has no keys here, and no ghosts.
+cdef bint journal_is_idle(Journal* journal, ServerWord* word) noexcept nogil
+# Saves no more keys until the journal is emptied. The caller saves RECORD_UNKNOWN.
+cdef void journal_leave_unsaved(Journal* journal) noexcept nogil
+cdef bint journal_is_unsaved(Journal* journal) noexcept nogil
 
 cdef JournalLook journal_look(Journal* journal) noexcept nogil
 

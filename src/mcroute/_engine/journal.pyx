@@ -4,7 +4,9 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from mcroute._engine.journal_bounds cimport bounds_add_memory
-from mcroute._engine.server_words cimport mcroute_load, word_missed, word_restore_always
+from mcroute._engine.server_words cimport (
+    mcroute_load, mcroute_swap, word_has_ghosts, word_missed, word_restore_always,
+)
 from mcroute._engine.taken cimport taken_free, taken_new
 from mcroute._hashing cimport hash_murmur3_32
 
@@ -23,12 +25,13 @@ cdef enum:
 
 # ---- a journal's life ----
 
-cdef Journal* journal_new(JournalBounds* bounds) noexcept nogil:
+cdef Journal* journal_new(JournalBounds* bounds, int server) noexcept nogil:
     cdef Journal* journal = <Journal*>calloc(1, sizeof(Journal))
     if journal == NULL:
         return NULL
     journal.bounds = bounds
     journal.taken = taken_new(bounds)
+    journal.server = server
     journal.lock = PyThread_allocate_lock() if journal.taken != NULL else NULL
     if journal.lock == NULL:
         taken_free(journal.taken)
@@ -78,6 +81,7 @@ cdef void _free_contents(Journal* contents) noexcept nogil:
 cdef void journal_clear(Journal* journal) noexcept nogil:
     cdef Journal contents
     PyThread_acquire_lock(journal.lock, WAIT_LOCK)
+    _save_empty(journal)
     contents = _emptied(journal)
     journal.is_overflowed = False
     PyThread_release_lock(journal.lock)
@@ -170,6 +174,63 @@ cdef void _unlink(Journal* journal, MissedKey* key) noexcept nogil:
         journal.next = key.newer
 
 
+# ---- the records of the next process ----
+
+cdef void _save(Journal* journal, int kind, const uint8_t* key, size_t size) noexcept nogil:
+    """Call it under the journal's lock."""
+    cdef JournalSink* sink = journal.bounds.sink
+    if sink != NULL and not journal.is_unsaved and not sink.save(sink, journal.server, kind, key, size):
+        journal.is_unsaved = True
+
+
+cdef void _save_empty(Journal* journal) noexcept nogil:
+    """Call it under the lock, before the server serves: then no later record stands before this one."""
+    cdef JournalSink* sink = journal.bounds.sink
+    if sink != NULL and (journal.count > 0 or journal.is_overflowed or journal.is_unsaved):
+        # If this fails, the next process finds more keys than were missed.
+        sink.save(sink, journal.server, RECORD_EMPTY, NULL, 0)
+    journal.is_unsaved = False
+
+
+cdef void journal_save_ghost(Journal* journal, const uint8_t* key, size_t size, bint is_base64) noexcept nogil:
+    if journal.bounds.sink == NULL:
+        return
+    PyThread_acquire_lock(journal.lock, WAIT_LOCK)
+    _save(journal, _kind(size, is_base64), key, size)
+    PyThread_release_lock(journal.lock)
+
+
+cdef inline int _kind(size_t size, bint is_base64) noexcept nogil:
+    if size == 0:
+        return RECORD_UNKNOWN
+    return RECORD_BASE64_KEY if is_base64 else RECORD_KEY
+
+
+cdef bint journal_is_idle(Journal* journal, ServerWord* word) noexcept nogil:
+    cdef bint is_idle
+    PyThread_acquire_lock(journal.lock, WAIT_LOCK)
+    # A ghost that becomes a missed write is noted before it leaves the word.
+    is_idle = not word_has_ghosts(word) and journal.count == 0 and not journal.is_overflowed
+    if is_idle:
+        journal.is_unsaved = False
+    PyThread_release_lock(journal.lock)
+    return is_idle
+
+
+cdef void journal_leave_unsaved(Journal* journal) noexcept nogil:
+    PyThread_acquire_lock(journal.lock, WAIT_LOCK)
+    journal.is_unsaved = True
+    PyThread_release_lock(journal.lock)
+
+
+cdef bint journal_is_unsaved(Journal* journal) noexcept nogil:
+    cdef bint is_unsaved
+    PyThread_acquire_lock(journal.lock, WAIT_LOCK)
+    is_unsaved = journal.is_unsaved
+    PyThread_release_lock(journal.lock)
+    return is_unsaved
+
+
 # ---- missed writes ----
 
 cdef bint _insert(Journal* journal, uint32_t hash, const uint8_t* data, size_t size, bint is_base64) noexcept nogil:
@@ -191,6 +252,7 @@ cdef bint _insert(Journal* journal, uint32_t hash, const uint8_t* data, size_t s
     key.size = <uint8_t>size
     key.is_base64 = is_base64
     memcpy(key.data, data, size)
+    _save(journal, _kind(size, is_base64), data, size)
     _append(journal, key)
     bucket = _bucket(journal, hash)
     key.next = bucket[0]
@@ -224,6 +286,7 @@ cdef bint journal_note(
     was_empty = journal.count == 0 and not journal.is_overflowed
     if not journal.is_overflowed and not _has_noted(journal, hash, key, size, is_base64, is_unsent):
         overflows = True
+        _save(journal, RECORD_UNKNOWN, NULL, 0)
         journal.is_overflowed = True
         journal.overflows += 1
         contents = _emptied(journal)
@@ -275,6 +338,7 @@ cdef bint journal_settle(Journal* journal, ServerWord* word, bint restores, uint
         PyThread_release_lock(journal.lock)
         return False
     # Under the lock: a write that is missed from here on is noted later, and then takes the server out again.
+    _save_empty(journal)
     missed[0] = word_restore_always(word) if restores else word_missed(word)
     contents = _emptied(journal)
     PyThread_release_lock(journal.lock)

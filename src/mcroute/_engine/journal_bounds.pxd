@@ -1,10 +1,16 @@
 """The bounds of the keys that a proxy notes of its servers: those that a server missed, and those that it took."""
 
-from libc.stdint cimport uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from mcroute._engine.server_words cimport mcroute_load, mcroute_swap
 
+cdef struct JournalSink:        # saves journals for the next process
+    # Any thread calls it, under the journal's lock. Returns False if the record is not saved.
+    bint (*save)(JournalSink* sink, int server, int kind, const uint8_t* key, size_t size) noexcept nogil
+
 cdef struct JournalBounds:      # of all journals of a proxy; any thread reads and changes them
+    JournalSink* sink           # NULL: the journals end with the process
     uint64_t keys_max           # of one journal
     uint64_t memory_max         # bytes of all journals together
     uint64_t memory             # bytes in use

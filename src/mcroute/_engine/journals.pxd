@@ -1,7 +1,10 @@
 """The journal of a server, as the supervisor uses it."""
 
-from mcroute._engine.journal cimport Journal, JournalBounds
+from mcroute._engine.journal cimport Journal, JournalBounds, JournalSink
 from mcroute._engine.server_words cimport ServerWord
+
+cdef class JournalSaver:
+    cdef JournalSink* sink      # NULL: saves nothing
 
 cdef class ServerJournal:
     cdef Journal* journal

@@ -1,4 +1,9 @@
+from collections.abc import Iterable
+
 from .taken_keys import TakenKeys
+
+class JournalSaver:
+    """Saves the journals of an engine for the next process. Its methods need no interpreter."""
 
 class ServerJournal:
     """The journal of one server. Any thread may use it, while engines append to it.
@@ -16,6 +21,19 @@ class ServerJournal:
     @property
     def taken(self) -> TakenKeys:
         """The `TakenKeys` of the server: the keys that it took as a stand-in."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether the next process needs no key of the server: none is in the journal, and no write has timed out."""
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether keys are not saved for the next process."""
+    def leave_unsaved(self) -> None:
+        """Saves no more keys for the next process until the journal is emptied."""
+    def recall(self, keys: Iterable[tuple[bytes, bool]]) -> None:
+        """Notes keys that the server missed in an earlier process, pairs of a key and whether it is in base64.
+
+        Counts that as one missed write, even without keys.
+        """
     def begin(self) -> None:
         """Begins a replay from the first key on."""
     def take(self, limit: int) -> list[bytes]:

@@ -4,8 +4,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from mcroute._engine.deletes cimport deletes_of
-from mcroute._engine.journal cimport journal_begin, journal_clear, journal_look, journal_settle, journal_take
-from mcroute._engine.server_words cimport mcroute_load, mcroute_swap
+from mcroute._engine.journal cimport (
+    journal_begin, journal_clear, journal_is_idle, journal_is_unsaved, journal_leave_unsaved, journal_look, journal_note,
+    journal_settle, journal_take,
+)
+from mcroute._engine.server_words cimport mcroute_load, mcroute_swap, word_miss
 from mcroute._engine.taken_keys cimport TakenKeys
 from mcroute._protocol cimport KEY_MAX
 
@@ -18,6 +21,10 @@ cdef void _set(uint64_t* bound, uint64_t value) noexcept nogil:
 cdef void journals_bound(JournalBounds* bounds, limits) except *:
     _set(&bounds.keys_max, limits.journal_keys_max)
     _set(&bounds.memory_max, limits.journal_memory_max)
+
+
+cdef class JournalSaver:
+    """Saves the journals of an engine for the next process. Its methods need no interpreter."""
 
 
 cdef class ServerJournal:
@@ -52,6 +59,33 @@ cdef class ServerJournal:
     def taken(self):
         """The `TakenKeys` of the server: the keys that it took as a stand-in."""
         return TakenKeys.of(self.journal.taken, self.owner)
+
+    @property
+    def is_idle(self):
+        """Whether the next process needs no key of the server: none is in the journal, and no write has timed out."""
+        return bool(journal_is_idle(self.journal, self.word))
+
+    @property
+    def is_unsaved(self):
+        """Whether keys are not saved for the next process."""
+        return bool(journal_is_unsaved(self.journal))
+
+    def leave_unsaved(self):
+        """Saves no more keys for the next process until the journal is emptied."""
+        journal_leave_unsaved(self.journal)
+
+    def recall(self, keys):
+        """Notes keys that the server missed in an earlier process, pairs of a key and whether it is in base64.
+
+        Counts that as one missed write, even without keys.
+        """
+        cdef bytes key
+        cdef bint is_base64
+        for key, is_base64 in keys:
+            if not 0 < len(key) <= KEY_MAX:
+                raise ValueError(f"a key of {len(key)} bytes")
+            journal_note(self.journal, key, len(key), is_base64, False)
+        word_miss(self.word)
 
     def begin(self):
         """Begins a replay from the first key on."""

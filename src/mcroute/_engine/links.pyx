@@ -8,7 +8,7 @@ from libc.string cimport memcmp, memcpy
 from mcroute._engine.claims cimport claim_add_ghost, claim_remove_ghost
 from mcroute._engine.counters cimport counter_add
 from mcroute._engine.dirty cimport conn_mark
-from mcroute._engine.journal cimport orphan_key
+from mcroute._engine.journal cimport journal_save_ghost, orphan_key
 from mcroute._engine.reclaim cimport links_have_room
 from mcroute._engine.state cimport (
     GREETING_MAX, GROUP_FLUSH, LINK_CLOSED, LINK_READY, LOST, NOT_LOST, OVERLOADED, SHAPE_LINE, SKIPPED_NOTHING,
@@ -153,6 +153,17 @@ cdef void _make_ghost(Link* link, Expected* expected, Walk* walk) noexcept nogil
         expected.slot = claim_add_ghost(walk)
         link.server.ghosts += 1
         word_count_ghost(link.server.word, True)
+        if walk_is_copied(walk):
+            _save_ghost(link.server, walk)
+
+
+cdef void _save_ghost(Server* server, Walk* walk) noexcept nogil:
+    cdef size_t size = 0
+    cdef const uint8_t* key = walk_key(walk, &size)
+    if walk.request.group == GROUP_FLUSH:
+        # Of all keys.
+        size = 0
+    journal_save_ghost(server.journal, key, size, walk.request.view.flags & REQ_BASE64 != 0)
 
 
 cdef void link_make_ghosts(Link* link) noexcept nogil:

@@ -198,8 +198,7 @@ cdef class CompiledPlan:
             self.table.ttl_max = max(self.table.ttl_max, self.table.nodes[i].ttl_max)
             # A flush goes to all servers in every plan, and claims nothing.
             self.table.has_copies |= i in of_keys and isinstance(node, _COMBINING)
-            self.table.answers_early |= (isinstance(node, (nodes.Backup, nodes.Detach, nodes.Python))
-                                         or isinstance(node, nodes.All) and node.need < len(node.children))
+        self.table.answers_early = plan.answers_early
         self.table.caps_lifetimes = self.table.ttl_max > 0
         self.table.children = <int*>malloc(max(1, len(children)) * sizeof(int))
         if self.table.children == NULL:
@@ -239,7 +238,7 @@ cdef bint servers_admit(Engine* engine, const AdmittedServer* servers, int count
         if servers[i].journal != NULL:
             server.journal = servers[i].journal
         elif server.own_journal == NULL:
-            server.own_journal = server.journal = journal_new(&engine.journals)
+            server.own_journal = server.journal = journal_new(&engine.journals, servers[i].id)
         if server.journal == NULL:
             return False
     for i in range(count):

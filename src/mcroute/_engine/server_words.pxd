@@ -83,6 +83,9 @@ cdef inline bint word_has_others_ghosts(ServerWord* word, uint32_t own_ghosts) n
     """Whether another engine has a ghost at the server; `own_ghosts` are the caller's."""
     return (mcroute_load(&word.bits) >> GHOSTS_SHIFT & GHOSTS_MASK) != own_ghosts
 
+cdef inline bint word_has_ghosts(ServerWord* word) noexcept nogil:
+    return mcroute_load(&word.bits) >> GHOSTS_SHIFT & GHOSTS_MASK != 0
+
 cdef inline bint word_is_spared(ServerWord* word) noexcept nogil:
     return mcroute_load(&word.bits) & SPARED != 0
 

@@ -3,6 +3,7 @@
 from cpython.buffer cimport Py_buffer
 from cpython.ref cimport PyObject
 
+from mcroute._engine.journals cimport JournalSaver
 from mcroute._engine.plans cimport CompiledPlan
 from mcroute._engine.state cimport Engine as EngineState, Server
 
@@ -15,6 +16,7 @@ cdef class EngineServers:
     cdef bint is_planning           # a thread admits or installs a plan
     cdef Py_buffer memory           # for the servers' state words, if these are to outlive the process
     cdef PyObject* memory_owner     # a reference that the garbage collector does not see
+    cdef JournalSaver saver         # None: journals end with the process
     cdef bint runs_routes           # users' code is running, which may switch to other threads
     cdef EngineState* own(self) except NULL
     cdef Server* server(self, int number) except NULL

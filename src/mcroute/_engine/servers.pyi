@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-from mcroute._engine.journals import ServerJournal
+from mcroute._engine.journals import JournalSaver, ServerJournal
 from mcroute._engine.losses import Losses, ServerDesync
 from mcroute._engine.server_ids import Identity
 from mcroute._engine.snapshots import Snapshot
@@ -99,6 +99,8 @@ class EngineServers:
         """The `ServerJournal` of the server: the keys of these writes. It stays the same for as long as the engine."""
     def missed_writes(self, server: int) -> int:
         """Number of writes that the server has missed, see `is_stale`; only grows."""
+    def save_journals(self, saver: JournalSaver) -> None:
+        """Saves journals with it from now on. Call it once, before the first request."""
     def counters(self) -> dict[str, int]:
         """The engine's counters since it was made, by name; a part of `snapshot`."""
     def snapshot(self) -> Snapshot:

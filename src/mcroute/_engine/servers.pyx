@@ -10,7 +10,7 @@ from mcroute._engine.bounds cimport Bounds, bounds_of, ValueLimits, engine_set_b
 from mcroute._engine.clock cimport engine_began, engine_find_shortest
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.journal_bounds cimport bounds_set_date
-from mcroute._engine.journals cimport ServerJournal, journals_bound
+from mcroute._engine.journals cimport JournalSaver, ServerJournal, journals_bound
 from mcroute._engine.lifetimes cimport engine_free, engine_install, engine_new
 from mcroute._engine.links cimport server_is_unlinked
 from mcroute._engine.losses cimport Desyncs, desyncs_as_values, desyncs_take, engine_losses
@@ -349,6 +349,12 @@ cdef class EngineServers:
         """The `ServerJournal` of the server: the keys of these writes. It stays the same for as long as the engine."""
         cdef Server* target = self.server(server)
         return ServerJournal.of(target.journal, target.word, self)
+
+    @cython.critical_section
+    def save_journals(self, JournalSaver saver not None):
+        """Saves journals with it from now on. Call it once, before the first request."""
+        self.saver = saver
+        self.state.journals.sink = saver.sink
 
     def counters(self):
         """The engine's counters since it was made, by name; a part of `snapshot`."""

@@ -1,6 +1,7 @@
 """State that the loops of one proxy share: servers' state words, the claimed keys, the bound on clients."""
 
 from mcroute._engine.journal cimport Journal, JournalBounds
+from mcroute._engine.journals cimport JournalSaver
 from mcroute._engine.state cimport Claims, Description
 from mcroute._engine.server_words cimport ServerWord
 from mcroute.runtime.sharing cimport SharedUpstream, Signals
@@ -22,6 +23,7 @@ cdef class SharedState:
     cdef Journal** journals
     cdef int journal_count
     cdef JournalBounds journal_bounds
+    cdef JournalSaver saver     # None: journals end with the process
     cdef Signals signals
     cdef ServerWord* word(self, int server) except NULL
     cdef SharedUpstream* upstream(self, int server) except NULL

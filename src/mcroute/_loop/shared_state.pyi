@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mcroute._engine.journals import ServerJournal
+from mcroute._engine.journals import JournalSaver, ServerJournal
 from mcroute.policy import Limits
 
 class SharedState:
@@ -49,6 +49,8 @@ class SharedState:
         """As `Engine.missed_writes`."""
     def set_date(self, ahead: float) -> None:
         """As `Engine.set_date`, for every thread."""
+    def save_journals(self, saver: JournalSaver) -> None:
+        """As `Engine.save_journals`."""
     def restore(self, server: int, missed: int) -> bool:
         """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""
     def restore_unless_stale(self, server: int) -> bool:

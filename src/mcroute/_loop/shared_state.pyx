@@ -9,7 +9,7 @@ from mcroute._engine.claims cimport CLAIMANTS_MAX, claims_free, claims_new
 from mcroute._engine.faults cimport description_write
 from mcroute._engine.journal_bounds cimport bounds_set_date
 from mcroute._engine.journal cimport journal_clear, journal_free, journal_new
-from mcroute._engine.journals cimport ServerJournal, journals_bound
+from mcroute._engine.journals cimport JournalSaver, ServerJournal, journals_bound
 from mcroute._engine.server_words cimport (
     mcroute_load, mcroute_more, mcroute_swap, SERVER_UP, word_is_spared, word_is_stale, word_protect,
     word_restore_unless_stale, word_missed, word_set_state, word_state, word_restore,
@@ -138,7 +138,7 @@ cdef class SharedState:
                 if more == NULL:
                     raise MemoryError
                 self.journals = more
-                journal = journal_new(&self.journal_bounds)
+                journal = journal_new(&self.journal_bounds, self.journal_count)
                 if journal == NULL:
                     raise MemoryError
                 self.journals[self.journal_count] = journal
@@ -247,6 +247,11 @@ cdef class SharedState:
     def set_date(self, double ahead):
         """As `Engine.set_date`, for every thread."""
         bounds_set_date(&self.journal_bounds, ahead)
+
+    def save_journals(self, JournalSaver saver not None):
+        """As `Engine.save_journals`."""
+        self.saver = saver
+        self.journal_bounds.sink = saver.sink
 
     def restore(self, int server, unsigned long long missed):
         """Restores the server unless it has missed more than `missed` writes. Returns whether it was restored."""

@@ -1,7 +1,7 @@
 """The system calls of the loop (Linux)."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from * nogil:
     """
@@ -235,9 +235,12 @@ cdef extern from * nogil:
     ssize_t mcroute_send(int fd, const void* buffer, size_t size)
     ssize_t read(int fd, void* buffer, size_t size)
     ssize_t write(int fd, const void* buffer, size_t size)
+    ssize_t pwrite(int fd, const void* buffer, size_t size, int64_t offset)
+    int dup(int fd)
     int close(int fd)
     int pthread_mutex_init(pthread_mutex_t* mutex, void* attributes)
     int pthread_mutex_lock(pthread_mutex_t* mutex)
+    int pthread_mutex_trylock(pthread_mutex_t* mutex)
     int pthread_mutex_unlock(pthread_mutex_t* mutex)
     int pthread_mutex_destroy(pthread_mutex_t* mutex)
     int pthread_cond_wait(pthread_cond_t* signal, pthread_mutex_t* mutex)

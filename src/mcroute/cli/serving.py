@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config, ProxySettings
 from ..config.schema import LIMITS
 from ..errors import ConfigError
+from ..policy import Upkeep
 from ..policy.servers import host_and_port
 from ..proxy.descriptors import Descriptors
 from ..proxy.state_file import StateFile
@@ -86,7 +87,7 @@ def serve(
     _raise_descriptor_limit()
     # Native threads carry the bytes by themselves: the loop that supervises them is not worth uvloop's 2 MiB.
     run = runner() if _is_on_asyncio(config) else asyncio.run
-    run(_serve(config, reread, listening, _open_state(config.proxy.state_file, state_file)))
+    run(_serve(config, reread, listening, _open_state(config.proxy, state_file)))
 
 
 def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
@@ -130,16 +131,21 @@ def _descriptors(config: Config, threads: int) -> Descriptors | None:
     return descriptors
 
 
-def _open_state(wanted: str, default: str) -> StateFile | None:
-    """Opens the state file. Warns if `default` cannot be used; raises ConfigError if `wanted` cannot."""
+def _open_state(settings: ProxySettings, default: str) -> StateFile | None:
+    """Opens the files. Warns if `default` cannot be used; raises ConfigError if a configured one cannot."""
+    wanted, journal = settings.state_file, settings.journal_file
     if wanted == "none" or not (wanted or default):
         return None
     try:
-        return StateFile(wanted or default)
+        return StateFile(wanted or default, journal or None, settings.limits)
     except OSError as error:
-        if wanted:
+        if journal and error.filename == journal:
             raise ConfigError(
-                "proxy.state_file", f"{wanted} cannot be used: {error.strerror or error}"
+                "proxy.journal_file", f"{journal} cannot be used: {error.strerror or error}"
+            ) from None
+        if wanted or journal:
+            raise ConfigError(
+                "proxy.state_file", f"{wanted or default} cannot be used: {error.strerror or error}"
             ) from None
         log.warning(
             "no state file, a restart will not know of servers that missed writes: %s: %s", default, error
@@ -171,6 +177,7 @@ def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
             state=state,
             first_use=config.proxy.first_use,
             descriptors=_descriptors(config, 0),
+            upkeep=Upkeep(journal_fsync_s=config.proxy.journal_fsync_s),
         )
         return proxy, "asyncio"
     from ..proxy.native_service import NativeService, default_threads  # noqa: PLC0415
@@ -184,6 +191,7 @@ def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
         state=state,
         first_use=config.proxy.first_use,
         descriptors=_descriptors(config, threads),
+        upkeep=Upkeep(journal_fsync_s=config.proxy.journal_fsync_s),
     )
     count = len(native.driver.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"
@@ -254,7 +262,16 @@ class _Reloading:
 
 
 # Options of the proxy that need a restart, beside the limits.
-RESTARTING = ("listen", "metrics", "loop", "threads", "state_file", "first_use")
+RESTARTING = (
+    "listen",
+    "metrics",
+    "loop",
+    "threads",
+    "state_file",
+    "first_use",
+    "journal_file",
+    "journal_fsync_s",
+)
 
 
 def _value_in(settings: ProxySettings, option: str) -> object:

@@ -50,7 +50,8 @@ class ProxySettings:
     Prometheus endpoint, None for no endpoint. `loop` is "native", "asyncio", or empty for the faster one
     available. `threads` is the number of native threads, 0 for one per core, at most 4. `limits` bounds
     memory and clients' values. `state_file` is a path, "none", or empty for the configuration's path plus
-    ".state"; `first_use` is "trust" or "flush".
+    ".state"; `first_use` is "trust" or "flush". `journal_file` is a path, or empty for none;
+    `journal_fsync_s` is the interval of its fsyncs.
     """
 
     drain_timeout_s: float
@@ -63,6 +64,8 @@ class ProxySettings:
     limits: Limits = field(default_factory=Limits)
     state_file: str = ""
     first_use: Literal["trust", "flush"] = "trust"
+    journal_file: str = ""
+    journal_fsync_s: float = 1.0
 
     @property
     def listen(self) -> str:
@@ -141,6 +144,8 @@ def _config(raw: dict[str, Any]) -> Config:
         if key not in SECTIONS:
             raise ConfigError(inside("", key), f"no such section; {suggest(key, SECTIONS)}")
     proxy = read_options(table_of(raw.get("proxy", {}), "proxy"), (*PROXY, *LIMITS), "proxy")
+    if proxy["journal_file"] and proxy["state_file"] == "none":
+        raise ConfigError("proxy.journal_file", "the journal file needs a state file: remove state_file")
     retry = read_options(table_of(raw.get("retry", {}), "retry"), RETRY, "retry")
     pools, copies = _pools(raw.get("pools", {}))
     config = Config(
@@ -156,6 +161,8 @@ def _config(raw: dict[str, Any]) -> Config:
             ),
             state_file=proxy["state_file"],
             first_use=proxy["first_use"],
+            journal_file=proxy["journal_file"],
+            journal_fsync_s=proxy["journal_fsync_s"],
         ),
         supervisor=_supervisor(raw),
         pools=tuple(pools.values()),

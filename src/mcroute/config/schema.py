@@ -12,11 +12,12 @@ from typing import get_args
 
 from ..placement import DISTRIBUTIONS
 from ..policy import routes as r
-from ..policy.limits import SHARE_MIN, VALUE_MAX, Limits
+from ..policy.limits import JOURNAL_SIZE_MIN, SHARE_MIN, VALUE_MAX, Limits
 from ..policy.nodes import Group, Plan
 from ..policy.plan import COPIES_MAX
 from ..policy.server_options import IDENTITIES
 from ..policy.servers import Pool, Server
+from ..policy.upkeep import Upkeep
 from .options import Kind, Option, default_of, option_of, seconds_of, size_of
 from .supervision_options import DETECTION, HEALTH, PANIC, WARMING
 
@@ -103,6 +104,24 @@ PROXY = (
         choices=("trust", "flush"),
     ),
     Option(
+        "journal_file",
+        Kind.TEXT,
+        "A file that keeps the keys whose writes servers missed, also when the proxy is killed: the next "
+        "process deletes these keys from a server that returns, and need not flush it. Needs Linux and the "
+        "state file. Each proxy needs its own file. Default: no file; after a restart, servers that missed "
+        "writes are flushed.",
+        '"/var/lib/mcroute/proxy.journal"',
+        "",
+    ),
+    option_of(
+        Upkeep,
+        "journal_fsync_s",
+        Kind.NUMBER,
+        "The interval of fsyncs of the journal file, for a loss of power.",
+        unit="seconds",
+        least=0.01,
+    ),
+    Option(
         "drain_timeout_s",
         Kind.NUMBER,
         "On shutdown, the timeout for requests in flight.",
@@ -166,6 +185,14 @@ LIMITS = (
         Kind.INTEGER,
         "Maximum number of these keys for each server.",
         most=(1 << 31) - 1,
+    ),
+    size_of(
+        Limits,
+        "journal_size_max",
+        "Maximum size of the journal file. Keys without room are not known after a restart: their server is "
+        "flushed then. While the file is made anew, another half of this size is used.",
+        least=JOURNAL_SIZE_MIN,
+        most=(1 << 40) - 1,
     ),
     option_of(
         Limits,

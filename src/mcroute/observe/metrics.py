@@ -242,6 +242,21 @@ METRICS = (
         ("server",),
         read.journal_overflows,
     ),
+    Metric(GAUGE, "journal_file_bytes", "Size of the journal file.", (), read.journal_file(0)),
+    Metric(
+        COUNTER,
+        "journal_file_errors_total",
+        "Keys that could not be written to the journal file.",
+        (),
+        read.journal_file(1),
+    ),
+    Metric(
+        GAUGE,
+        "journal_file_complete",
+        "1 if a restarted proxy could rely on the journal file, else 0: it would flush servers.",
+        (),
+        read.journal_file(2),
+    ),
     Metric(
         GAUGE,
         "server_warming",

@@ -28,6 +28,7 @@ class Observation:
     is_serving: bool
     journals: Mapping[str, tuple[int, int]]  # by server: keys, and overflows so far
     standins: Mapping[str, tuple[int, int]]  # by stand-in: keys, and keys deleted there so far
+    journal_file: tuple[int, int, bool] | None = None  # bytes, errors so far, and whether it is complete
 
 
 class Observed(Protocol):

@@ -25,7 +25,10 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 class Observer:
-    """Observes the servers of the supervisor on `loop`; the other reports are of all engines."""
+    """Observes the servers of the supervisor on `loop`; the other reports are of all engines.
+
+    `journal_file` returns the size, the errors and the completeness of the journal file, None without one.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class Observer:
         snapshot: Callable[[], Snapshot],
         journals: Callable[[], Mapping[str, Journal]],
         standins: Callable[[], Mapping[str, tuple[int, int]]],
+        journal_file: Callable[[], tuple[int, int, bool] | None] = lambda: None,
     ) -> None:
         self.is_serving = False
         self.failed_reloads = 0
@@ -45,6 +49,7 @@ class Observer:
         self._snapshot = snapshot
         self._journals = journals
         self._standins = standins
+        self._journal_file = journal_file
         self._started_at = self._clock.wall()
         self._plan: Plan | None = None
 
@@ -76,6 +81,7 @@ class Observer:
             self.is_serving,
             {name: (len(journal), journal.overflows) for name, journal in self._journals().items()},
             self._standins(),
+            self._journal_file(),
         )
 
     def reloaded(self) -> None:

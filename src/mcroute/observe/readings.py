@@ -168,6 +168,14 @@ def standin_deleted(seen: Observation) -> Iterator[Sample]:
         yield (name,), deleted
 
 
+def journal_file(part: int) -> Callable[[Observation], Iterator[Sample]]:
+    def read(seen: Observation) -> Iterator[Sample]:
+        if seen.journal_file is not None:
+            yield (), seen.journal_file[part]
+
+    return read
+
+
 def memory(seen: Observation) -> Iterator[Sample]:
     for share in ("request", "reply", "link"):
         yield (share,), seen.snapshot.counters[f"{share}_bytes"]

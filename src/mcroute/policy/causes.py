@@ -31,6 +31,7 @@ class Cause(Enum):
     RECALLED = "recalled"
     MOVED = "moved"
     FOREIGN = "foreign"
+    SET_BACK = "set_back"
     DUPLICATE = "duplicate"
     LATENCY = "latency"
     ERRORS = "errors"
@@ -56,6 +57,7 @@ TEXTS: dict[Cause, str] = {
     Cause.RECALLED: "an earlier proxy left it out of service, or nothing is known of it",
     Cause.MOVED: "its name leads to another address now",
     Cause.FOREIGN: "another memcached answers at its address",
+    Cause.SET_BACK: "its process has an earlier uptime than before, as after a return to a snapshot",
     Cause.DUPLICATE: "it is another server under another name",
     Cause.LATENCY: "it is slower than the other servers of its pool",
     Cause.ERRORS: "more of its requests fail than of the other servers of its pool",

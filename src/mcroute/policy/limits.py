@@ -13,6 +13,7 @@ __all__ = ("VALUE_MAX", "Authentication", "Limits")
 VALUE_MAX = 1 << 30
 # Room for a few requests of usual size on each thread.
 SHARE_MIN = 4 << 20
+JOURNAL_SIZE_MIN = 4 << 10
 
 
 class Authentication(IntEnum):
@@ -36,6 +37,8 @@ class Limits:
     `link_memory_max` for copies of requests queued to servers. The bounds are independent.
     `journal_memory_max` is for the keys of writes that servers out of service have missed, at most
     `journal_keys_max` for each server; a server whose keys have no room is flushed when it returns.
+    `journal_size_max` is for the journal file, if there is one; while the file is made anew, another half of
+    that is used.
     `authentication` selects the requests that are refused as attempts to authenticate.
 
     Each link has bounds of its own, whatever the number of threads. While `link_requests_max` requests are
@@ -56,6 +59,7 @@ class Limits:
     link_memory_max: int = 256 << 20
     journal_memory_max: int = 64 << 20
     journal_keys_max: int = 100_000
+    journal_size_max: int = 16 << 20
     authentication: Authentication = Authentication.KNOWN_KEYS
     link_requests_max: int = 1 << 16
     link_bytes_max: int = 64 << 20
@@ -73,6 +77,11 @@ class Limits:
         for name in ("journal_keys_max", "journal_memory_max"):
             if not 0 <= getattr(self, name) < 1 << 31:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is not from 0 to {(1 << 31) - 1}")
+        if not JOURNAL_SIZE_MIN <= self.journal_size_max < 1 << 40:
+            raise ConfigError(
+                "limits.journal_size_max",
+                f"{self.journal_size_max} is not from {JOURNAL_SIZE_MIN} to {(1 << 40) - 1} bytes",
+            )
         for name in ("link_requests_max", "link_bytes_max", "link_orphans_max"):
             if not 0 < getattr(self, name) < 1 << 31:
                 raise ConfigError(f"limits.{name}", f"{getattr(self, name)} is not from 1 to {(1 << 31) - 1}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from .causes import Cause
 from .health import State
@@ -15,7 +16,10 @@ from .records import Departed, Record
 from .reports import ServerReport
 from .servers import Server
 
-__all__ = ("Members",)
+__all__ = ("Keys", "Members")
+
+# The keys of missed writes, each with whether it is in base64.
+Keys: TypeAlias = "frozenset[tuple[bytes, bool]]"
 
 
 class Members:
@@ -142,25 +146,46 @@ class Members:
 
     # ---- an earlier process, and a later one ----
 
-    def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> list[int]:
-        """Continues from an earlier process. Returns the servers that begin out of service."""
+    def recall(
+        self, pasts: Sequence[Past], is_trusting: bool, now: float
+    ) -> tuple[list[int], dict[int, Keys]]:
+        """Continues from an earlier process.
+
+        Returns the servers that begin out of service, and the keys that servers missed, if all are known.
+        """
         table = PlaceTable()
         for i, past in enumerate(pasts):
             table.add(i, past.place)
         present: set[int] = set()
         out: list[int] = []
+        recalled: dict[int, Keys] = {}
         for number, record in self.records.items():
             near = table.near(record.place)
             present |= near if record.place else set()
-            record.was_away = any(pasts[i].owes for i in near) or not (near or is_trusting)
+            owes = any(pasts[i].owes for i in near)
+            is_known = bool(near) and not any(pasts[i].is_outdated for i in near)
+            keys = self._recalled(record, [pasts[i] for i in near]) if owes else None
+            if keys is not None:
+                recalled[number] = keys
+            record.was_away = (owes and keys is None) or not (is_known or is_trusting)
             record.lost = set().union(*(pasts[i].lost for i in near))
-            if record.was_away or record.lost:
+            if owes or record.was_away or record.lost:
                 record.begins_out(Cause.RECALLED, now)
                 out.append(number)
         for i, past in enumerate(pasts):
             if i not in present:
                 self._departed.add(past.place, -1, set(past.lost))
-        return out
+        return out, recalled
+
+    def _recalled(self, record: Record, near: Sequence[Past]) -> Keys | None:
+        """The keys that the server missed; None if they are not known, or may be another server's."""
+        if len(near) != 1 or not record.place or near[0].place != record.place:
+            return None
+        [past] = near
+        if past.process is None or past.keys is None:
+            return None
+        record.process, record.is_recalled = past.process, True
+        return past.keys
 
     def remembered(self) -> list[Past]:
         """The entries for the next process: of the plan's servers, and of departed ones."""
@@ -171,6 +196,7 @@ class Members:
                 frozenset(record.lost),
                 number,
                 record.missed_settled,
+                record.missing_process,
             )
             for number, record in self.records.items()
         ]

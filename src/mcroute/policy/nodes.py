@@ -232,6 +232,14 @@ class Plan:
     parts: frozenset[int] = frozenset()
 
     @property
+    def answers_early(self) -> bool:
+        """Whether a write may be answered before all servers that it went to have answered."""
+        return any(
+            isinstance(node, (Backup, Detach, Python)) or (isinstance(node, All) and node.need < len(node.children))
+            for node in self.nodes
+        )
+
+    @property
     def named_pools(self) -> tuple[Pool, ...]:
         """The pools without `parts`."""
         return tuple(pool for index, pool in enumerate(self.pools) if index not in self.parts)

@@ -32,6 +32,8 @@ class Record:
     missed_settled: int = 0  # the counter's value at the last replay or flush
     is_named: bool = True  # the journal has the keys of all writes missed since then
     is_replaced: bool = False  # another process may have come since then
+    is_set_back: bool = False  # its process may have been set back to a snapshot since then
+    is_recalled: bool = False  # the process is known from an earlier process of the proxy only
     refuses_deletes: bool = False
     flush_cause: FlushCause | None = None  # of the last flush
     fencing: frozenset[str] = frozenset()  # the connections that the current fence asks about
@@ -52,30 +54,36 @@ class Record:
 
     @property
     def missed_something(self) -> bool:
-        return self.was_away or self.missed > self.missed_settled
+        return self.was_away or self.is_set_back or self.missed > self.missed_settled
 
     @property
     def why_flush(self) -> FlushCause | None:
         """Why deletes of the keys in its journal are not enough."""
         if self.was_away:
             return FlushCause.UNKNOWN_PAST
-        if self.is_replaced or self.process is None:
+        if self.is_replaced or self.is_set_back or self.process is None:
             return FlushCause.OTHER_PROCESS
         if not self.is_named:
             return FlushCause.OVERFLOW
         return FlushCause.REFUSED if self.refuses_deletes else None
 
+    @property
+    def missing_process(self) -> Process | None:
+        """The process that missed the writes since then; None if that may be several, or is not known."""
+        is_clear = not (self.was_away or self.is_replaced or self.is_set_back or self.refuses_deletes)
+        return self.process if is_clear else None
+
     def settle(self, missed: int) -> None:
         """The server holds no stale values from the first `missed` missed writes."""
         self.missed = max(self.missed, missed)
         self.missed_settled = missed
-        self.was_away = self.is_replaced = self.refuses_deletes = False
+        self.was_away = self.is_replaced = self.is_set_back = self.refuses_deletes = False
         self.is_named = True
 
     @property
     def has_debts(self) -> bool:
         """Timed-out writes do not count: later requests queue behind them."""
-        return bool(self.lost) or self.was_away or self.is_stale
+        return bool(self.lost) or self.was_away or self.is_set_back or self.is_stale
 
     @property
     def is_only_slow(self) -> bool:
@@ -118,10 +126,13 @@ class Record:
             # The answer is late: a newer one is known.
             return Kinship.UNKNOWN
         kin = kinship(self.process, seen)
-        if kin is Kinship.FOREIGN and not is_any_taken:
+        if kin is Kinship.FOREIGN and not is_any_taken and not self.is_recalled:
             self.is_foreign = True
             return kin
-        self.is_foreign = False
+        self.is_foreign = self.is_recalled = False
+        if self.process is not None and kin is not Kinship.SAME and seen.stats.pid == self.process.pid:
+            # A restart in a container has no items yet, or only new ones.
+            self.is_set_back |= seen.stats.items != 0
         if kin is not Kinship.SAME and (self.health.state is not State.UP or self.missed_something):
             self.is_replaced = True
         self.process = process_of(seen) or self.process

@@ -221,6 +221,8 @@ class Stages:
     def _replay(self, server: int, now: float) -> list[Decision]:
         record = self._records[server]
         if not record.missed_something:
+            # Later misses are this process's, which has answered the probe.
+            record.is_replaced = False
             event = Event.NOTHING_MISSED if self.may_serve(server, now) else Event.HELD
             return self.move(server, event, now)
         if record.why_flush is not None:

@@ -18,7 +18,7 @@ from .decisions import Decision, ServerState, SetState
 from .duplicates import Duplicates
 from .flushing import ServerStats
 from .health import Event, State
-from .members import Members
+from .members import Keys, Members
 from .nodes import Plan
 from .outliers import Outlier
 from .panics import Panics
@@ -55,6 +55,7 @@ class Supervisor:
     ) -> None:
         self.settings: SupervisorSettings = settings or SupervisorSettings()
         self._members = Members(plan, places)
+        self._recalled_keys: Mapping[int, Keys] = {}
         self._duplicates = Duplicates()
         self.cold: ColdServers = ColdServers()  # the servers that came back empty, in service or not
         self._stages = Stages(self._duplicates, self.cold, rng)
@@ -150,13 +151,18 @@ class Supervisor:
         Servers that owe a flush or a fence begin out of service; so do servers without an entry, unless
         `is_trusting`.
         """
-        out = self._members.recall(pasts, is_trusting, now)
+        out, self._recalled_keys = self._members.recall(pasts, is_trusting, now)
         for number in self._records:
             self._census.count(number)
             self._stages.sort(number)
         return tuple(
             SetState(number, ServerState.EJECTED, reason=self._records[number].reason) for number in out
         )
+
+    def take_recalled_keys(self) -> Mapping[int, Keys]:
+        """After `recall`, once: the keys that servers missed. Note them in the servers' journals."""
+        keys, self._recalled_keys = self._recalled_keys, {}
+        return keys
 
     def remembered(self) -> list[Past]:
         """The entries for the next process: of the plan's servers, and of departed ones."""
@@ -356,6 +362,17 @@ class Supervisor:
             return ()
         record.suspect_at = now
         return self._take_out(server, now, Reason(Cause.FOREIGN))
+
+    def found_set_back(self, server: int, now: float) -> tuple[Decision, ...]:
+        """The server's process has an earlier uptime than before, and items: it is flushed, also the last one.
+
+        It may have been set back to a snapshot of its machine. Without effect on other servers.
+        """
+        record = self._records.get(server)
+        if record is None or not record.is_set_back or record.health.state is not State.UP:
+            return ()
+        record.suspect_at = now
+        return self._take_out(server, now, Reason(Cause.SET_BACK))
 
     def _take_out(self, server: int, now: float, reason: Reason) -> tuple[Decision, ...]:
         """Ejects the server regardless of the cap on ejections."""

@@ -102,5 +102,8 @@ class Upkeep:
 
     # ---- another process ----
 
+    journal_fsync_s: float = 1.0
+    """The interval of fsyncs of the journal file, and of looks at its size."""
+
     remember_s: float = 0.05
     """The delay from a change to the write of the state file; at least twice the time of the last write."""

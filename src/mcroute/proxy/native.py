@@ -33,9 +33,10 @@ class Proxy:
     for Prometheus; `limits` bounds memory and values.
 
     `state_file` is a path: the file records which servers missed writes, for this proxy and the next one.
-    Servers that the file does not list are flushed before use if `first_use` is "flush". `descriptors` is the
-    number of descriptors that the proxy may have open at once: the proxy reserves those for connections to
-    servers, and further clients wait.
+    Servers that the file does not list are flushed before use if `first_use` is "flush". `journal_file`,
+    another path, needs a state file: it keeps the keys that servers missed, so that the next proxy need not
+    flush these servers. `descriptors` is the number of descriptors that the proxy may have open at once: the
+    proxy reserves those for connections to servers, and further clients wait.
 
     Methods may be called from any thread, one at a time. Linux only.
     """
@@ -54,6 +55,7 @@ class Proxy:
         rng: Random | None = None,
         state_file: str | os.PathLike[str] | None = None,
         first_use: FirstUse = "trust",
+        journal_file: str | os.PathLike[str] | None = None,
         descriptors: int | None = None,
     ) -> None:
         self.plan: Plan = _plan(route)
@@ -61,7 +63,7 @@ class Proxy:
         self._where = (host, port, path, metrics)
         self._threads = threads or default_threads()
         self._how = (settings, limits, rng, first_use)
-        self._state_file = state_file
+        self._files = (state_file, journal_file)
         self._descriptors = descriptors
         self._supervisor: threading.Thread | None = None
         self._pid = 0
@@ -74,8 +76,8 @@ class Proxy:
     def start(self) -> None:
         """Returns when clients can connect.
 
-        Raises OSError if the address or the state file is not available, ConfigError for too few descriptors,
-        RuntimeError if the proxy is running.
+        Raises OSError if the address or a file is not available, ConfigError for too few descriptors,
+        ValueError for a journal file without a state file, RuntimeError if the proxy is running.
         """
         if self._supervisor is not None:
             raise RuntimeError("the proxy is already running")
@@ -101,7 +103,7 @@ class Proxy:
         self._ended = asyncio.Event()
         try:
             descriptors = self._bound(metrics is not None)
-            with lent_state(self._state_file) as state:
+            with lent_state(*self._files, limits) as state:
                 self._service = NativeService(
                     self.plan,
                     threads=self._threads,

@@ -136,6 +136,7 @@ class Service(abc.ABC):
             routing.engine.snapshot,
             self.supervision.journals,
             self.supervision.standins,
+            self._journal_file,
         )
         self._metrics: MetricsServer | None = None
         self._path = ""
@@ -276,8 +277,17 @@ class Service(abc.ABC):
 
         answer(stats_reply(arguments, self._routing, self._about(), self._observer))
 
+    def _journal_file(self) -> tuple[int, int, bool] | None:
+        store = self._routing.journal_store
+        if store is None:
+            return None
+        return store.saver.size, store.saver.failures, store.saver.is_complete
+
     def _about(self) -> dict[str, object]:
         about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
+        if (seen := self._journal_file()) is not None:
+            names = ("journal_file_bytes", "journal_file_errors", "journal_file_complete")
+            about.update(zip(names, map(int, seen), strict=True))
         if self._clients_max is not None:
             about["max_connections"] = self._clients_max
         return about

@@ -14,14 +14,18 @@ import mmap
 import os
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import astuple, replace
+from typing import TYPE_CHECKING, Any
 
-from ..policy import Past
+from ..policy import Limits, Past, Process
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from .journal_file import JournalFile, Saved
 
 __all__ = ("StateFile", "lent_state")
 
@@ -29,6 +33,7 @@ FORMAT = 1
 WORDS_MAX = 4096
 LINE = 64  # bytes: the size of the head, and of each word
 MAGIC = b"mcroute\n"
+JOURNAL_WORDS = slice(16, 32)  # of the head: for the journal file
 SIZE_MAX = 16 << 20
 # As in _engine/server_words.pxd: state 0 is in service; STALE; ghosts; the other bits count missed writes.
 STATE_AND_STALE = 3 | 16
@@ -43,11 +48,20 @@ log: logging.Logger = logging.getLogger("mcroute")
 class StateFile:
     """Opens and locks the file at this path, and reads the entries of an earlier process: `pasts`.
 
-    `memory` is for the engine's words. Raises OSError if the file is not available, BlockingIOError if
-    another proxy uses it.
+    `memory` is for the engine's words. With a path `journal` the keys that servers missed are kept in that
+    file, bounded by the `limits`. `boot` identifies this boot of the system, for tests.
+
+    Raises OSError, with the path, if a file is not available, BlockingIOError if another proxy uses it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        journal: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
+        *,
+        boot: str | None = None,
+    ) -> None:
         if fcntl is None:
             raise OSError("a state file needs a system with flock")
         self.path: str = os.fspath(path)
@@ -60,14 +74,21 @@ class StateFile:
                 raise BlockingIOError(error.errno, "another proxy uses it") from None
             os.ftruncate(self._fd, LINE * (1 + WORDS_MAX))
             self._map = self._mapped(words)
+            self._boot = _boot() if boot is None else boot
+            self.journal: JournalFile | None = None
+            if journal is not None:
+                self.journal = self._opened_journal(os.fspath(journal), limits or Limits())
             self.pasts: list[Past] = self._load()
             # From now on the words are about other servers: they mean nothing until the text is written.
             (self._generation,) = struct.unpack("=Q", os.urandom(8))
             self._map[:16] = MAGIC + struct.pack("=Q", self._generation)
             self.memory: memoryview[int] = memoryview(self._map)[LINE:]
             self._check_writable()
+            if self.journal is not None:
+                with _naming(self.journal.path):
+                    self.journal.begin(memoryview(self._map)[JOURNAL_WORDS], self._generation, self._boot)
         except BaseException:
-            os.close(self._fd)
+            self.close()
             raise
         self._is_failing = False
 
@@ -78,6 +99,24 @@ class StateFile:
             return mmap.mmap(fd, LINE * (1 + WORDS_MAX))
         finally:
             os.close(fd)
+
+    def _opened_journal(self, path: str, limits: Limits) -> JournalFile:
+        with _naming(path):
+            if os.path.realpath(path) in {
+                os.path.realpath(self.path + end) for end in ("", ".words", ".new")
+            }:
+                raise OSError(0, "it is a part of the state file")
+            if not self._boot:
+                raise OSError(0, "this system does not tell its boots apart")
+            return self._journal_at(path, limits.journal_size_max)
+
+    def _journal_at(self, path: str, size_max: int) -> JournalFile:
+        try:
+            # Imported late: it needs Linux.
+            from .journal_file import JournalFile  # noqa: PLC0415
+        except ImportError:
+            raise OSError(0, "a journal file needs Linux") from None
+        return JournalFile(path, size_max)
 
     def _check_writable(self) -> None:
         probe = f"{self.path}.new"
@@ -93,25 +132,47 @@ class StateFile:
             raw = json.loads(text)
             if raw["format"] != FORMAT:
                 raise ValueError(f"format {raw['format']}")
-            return [self._past(entry, raw) for entry in raw["servers"]]
+            saved = self._saved(raw)
+            return [self._past(entry, raw, saved) for entry in raw["servers"]]
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("state file %s cannot be read (%r): every server is flushed first", self.path, error)
             return [UNKNOWN]
 
-    def _past(self, entry: Mapping[str, Any], raw: Mapping[str, Any]) -> Past:
+    def _saved(self, raw: Mapping[str, Any]) -> Saved | None:
+        """The journals of the earlier process; None if it had no journal file, or that proves nothing."""
+        if self.journal is None or not raw.get("has_journal"):
+            return None
+        generation = int(raw["generation"])
+        words = struct.unpack("=QQ", self._map[JOURNAL_WORDS])
+        if self._map[:16] != MAGIC + struct.pack("=Q", generation):
+            # Its first record may be missing: the words of another process tell nothing about the file.
+            words = (0, 1)
+        return self.journal.load(generation, self._boot, words)
+
+    def _past(self, entry: Mapping[str, Any], raw: Mapping[str, Any], saved: Saved | None) -> Past:
         place = frozenset(
             end if isinstance(end, str) else (str(end[0]), int(end[1])) for end in entry["place"]
         )
         lost, owes = frozenset(map(str, entry["lost"])), bool(entry["owes"])
-        if raw["is_clean"]:
-            return Past(place, owes, lost)
-        # After a kill, requests in flight may still be executed.
-        lost |= frozenset(map(str, entry["connections"]))
-        if entry["id"] is not None and not owes and raw["boot"] == _boot():
-            owes = not self._is_in_order(int(entry["id"]), int(entry["missed"]), int(raw["generation"]))
-        return Past(place, owes, lost)
+        is_clean, is_of_boot, number = bool(raw["is_clean"]), raw["boot"] == self._boot, entry["id"]
+        if not is_clean:
+            # After a kill, requests in flight may still be executed.
+            lost |= frozenset(map(str, entry["connections"]))
+        if not is_clean and number is not None and not owes:
+            if is_of_boot:
+                owes = not self._is_in_order(int(number), int(entry["missed"]), int(raw["generation"]))
+            else:
+                owes = saved is not None and int(number) in saved.journals
+        is_outdated = not is_clean and not is_of_boot and bool(raw.get("has_journal"))
+        past = Past(place, owes, lost, is_outdated=is_outdated)
+        # Killed, a process may have answered clients before all copies had: their keys are nowhere.
+        is_told = is_of_boot and (is_clean or not raw.get("answers_early", True))
+        if owes and number is not None and is_told and saved is not None and saved.is_whole:
+            keys = saved.journals.get(int(number), frozenset())
+            past = replace(past, keys=keys, process=_process(entry.get("process")))
+        return past
 
     def _is_in_order(self, number: int, missed: int, generation: int) -> bool:
         """Whether the engine's last word on a server says that it serves and has missed nothing."""
@@ -129,8 +190,12 @@ class StateFile:
         *,
         is_clean: bool = False,
         is_durable: bool = False,
+        answers_early: bool = True,
     ) -> None:
-        """Replaces the text; `connections` are the open ones by id. `is_durable` also calls `sync`."""
+        """Replaces the text; `connections` are the open ones by id. `is_durable` also calls `sync`.
+
+        `answers_early`: clients may have their answers before all servers have answered.
+        """
         servers = [
             {
                 "place": sorted(past.place, key=str),
@@ -139,18 +204,24 @@ class StateFile:
                 "owes": past.owes,
                 "lost": sorted(past.lost),
                 "connections": sorted(connections.get(past.id, ())) if past.id is not None else [],
+                "process": astuple(past.process) if past.process is not None else None,
             }
             for past in pasts
         ]
         raw = {
             "format": FORMAT,
             "generation": self._generation,
-            "boot": _boot(),
+            "boot": self._boot,
             "pid": os.getpid(),
             "is_clean": is_clean,
+            "answers_early": answers_early,
+            "has_journal": self.journal is not None,
             "servers": servers,
         }
         try:
+            if self.journal is not None:
+                # Before the text that refers to it.
+                self.journal.install()
             self._replace(json.dumps(raw, indent=1).encode(), is_durable)
         except OSError as error:
             if not self._is_failing:
@@ -183,21 +254,47 @@ class StateFile:
 
     def close(self) -> None:
         """Frees the file for another process. The memory stays: engines may still refer to it."""
+        journal: JournalFile | None = getattr(self, "journal", None)
+        if journal is not None:
+            journal.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 @contextlib.contextmanager
-def lent_state(path: str | os.PathLike[str] | None) -> Iterator[StateFile | None]:
-    """The state file at this path, None without a path; closes the file only if the block fails."""
-    state = StateFile(path) if path is not None else None
+def lent_state(
+    path: str | os.PathLike[str] | None,
+    journal: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> Iterator[StateFile | None]:
+    """The state file at this path, None without a path; closes the file only if the block fails.
+
+    `journal` is the path of a journal file, bounded by the `limits`. Raises OSError, and ValueError for a
+    journal without a state file.
+    """
+    if journal is not None and path is None:
+        raise ValueError("a journal file needs a state file")
+    state = StateFile(path, journal, limits) if path is not None else None
     try:
         yield state
     except BaseException:
         if state is not None:
             state.close()
         raise
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Puts the path into an OSError, as its file name."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror or str(error), path) from error
+
+
+def _process(raw: Sequence[Any] | None) -> Process | None:
+    return None if raw is None else Process(int(raw[0]), int(raw[1]), float(raw[2]))
 
 
 def _boot() -> str:

@@ -84,8 +84,8 @@ class Identities:
             return
         supervised.abort_silent_links(number, since)
         if self.is_trusted(number, stats, asked_at):
-            # It may have been restarted while it served.
-            supervised.carry_out(())
+            # It may have been restarted, or set back, while it served.
+            supervised.carry_out(supervised.supervisor.found_set_back(number, supervised.clock.now()))
             await self.compare(number)
         else:
             supervised.carry_out(supervised.supervisor.found_foreign(number, supervised.clock.now()))
@@ -144,6 +144,8 @@ class Identities:
         self._supervised.report_missed(number)
         known = supervisor.process(number)
         kin = supervisor.identified(number, Seen(stats, asked_at, answered_at))
+        if kin is not Kinship.SAME:
+            self._supervised.process_changed()
         if kin is not Kinship.FOREIGN:
             self._foreign.pop(number, None)
             return True

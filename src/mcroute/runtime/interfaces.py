@@ -6,8 +6,8 @@ under asyncio, and a small scheduler of another driver can run them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple, Protocol
 
 from .._engine.losses import Losses, ServerDesync
 from .._engine.server_ids import Identity
@@ -26,6 +26,7 @@ __all__ = (
     "Driver",
     "Future",
     "Journal",
+    "JournalStore",
     "Links",
     "LinksReport",
     "LinksWatcher",
@@ -175,6 +176,23 @@ class Journal(Protocol):
     def take(self, limit: int) -> list[bytes]:
         """Returns the requests that delete the next keys, at most `limit`. Later misses come last."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the next process needs no key: none is here, and no write to the server has timed out."""
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether keys are not saved for the next process."""
+
+    def leave_unsaved(self) -> None:
+        """Saves no more keys for the next process until the journal is emptied."""
+
+    def recall(self, keys: Iterable[tuple[bytes, bool]]) -> None:
+        """Notes keys that the server missed in an earlier process, each with whether it is in base64.
+
+        Counts that as one missed write, even without keys.
+        """
+
     def settle(self, restores: bool) -> int | None:
         """Empties the journal if all keys are taken, and in the same step restores the server if `restores`.
 
@@ -278,6 +296,9 @@ class RoutedEngine(SupervisedEngine, Protocol):
 
     def set_limits(self, limits: Limits) -> None:
         """Sets the bounds of memory and of values."""
+
+    def save_journals(self, saver: Any) -> None:
+        """Saves journals with the saver of a `JournalStore` from now on. Called once, before `begin`."""
 
 
 # ---- links ----
@@ -395,6 +416,22 @@ class Links(Protocol):
 # ---- the driver ----
 
 
+class JournalStore(Protocol):
+    """The journals that one process stores for the next."""
+
+    path: str
+
+    @property
+    def saver(self) -> Any:
+        """For `RoutedEngine.save_journals`. Has `size` (bytes), `failures` (monotonic) and `is_complete`."""
+
+    def keep(self, failures: int, journals: Mapping[int, Journal]) -> None:
+        """Syncs and tidies what is stored. Blocks, so the runtime calls this with `Clock.beside`.
+
+        `journals` are those of all servers by id, read after `failures` of the saver.
+        """
+
+
 class StateStore(Protocol):
     """The state that one process stores for the next."""
 
@@ -403,6 +440,10 @@ class StateStore(Protocol):
     memory: memoryview[int]
     """The memory for the engine's state words of servers, which outlives a killed process."""
 
+    @property
+    def journal(self) -> JournalStore | None:
+        """Stores the keys that servers missed; None if they end with the process."""
+
     def write(
         self,
         pasts: Sequence[Past],
@@ -410,10 +451,12 @@ class StateStore(Protocol):
         *,
         is_clean: bool = False,
         is_durable: bool = False,
+        answers_early: bool = True,
     ) -> None:
         """Replaces the state. `connections` are our ends of the links, by the server's id.
 
         `is_clean`: the process ends in order. `is_durable`: returns when the disk has the state.
+        `answers_early`: clients may have their answers before all servers have answered.
         """
 
     def sync(self) -> None:

@@ -11,9 +11,21 @@ from typing import Literal
 
 from ..policy import Limits, Place, Places, Plan, Server, ServerOptions, SupervisorSettings, Upkeep
 from ..policy.places import Endpoint, fixed_endpoints
-from .interfaces import Clock, Driver, Links, LinksReport, RoutedEngine, StateStore, Task, Timer
+from .interfaces import (
+    Clock,
+    Driver,
+    Journal,
+    JournalStore,
+    Links,
+    LinksReport,
+    RoutedEngine,
+    StateStore,
+    Task,
+    Timer,
+)
 from .loss_log import LossLog
 from .refills import Refills
+from .saved_journals import SavedJournals
 from .supervision import Supervision
 from .waiting import Slots, ended
 
@@ -81,6 +93,15 @@ class Routing:
         self._remember_s = self.upkeep.remember_s
         self._owing: frozenset[Place] = frozenset()
         self._syncing: set[Task[None]] = set()
+        self._remembered_at = self.clock.now()
+        # Of any plan so far: requests of an earlier one may be under way.
+        self._answers_early = plan.answers_early
+        self._journals: SavedJournals | None = None
+        if state is not None and state.journal is not None:
+            self.engine.save_journals(state.journal.saver)
+            self._journals = SavedJournals(
+                state.journal, self.clock, self.upkeep.journal_fsync_s, self._all_journals, self._refresh
+            )
         driver.at_fork(self.detach)
 
     async def prepare(self) -> None:
@@ -100,6 +121,8 @@ class Routing:
         if self._state is not None:
             self._remember(is_durable=True)
             self.supervision.on_change = self._remember_soon
+        if self._journals is not None:
+            self._journals.begin()
         self._has_begun = True
         self.driver.begin()
         self._losses.begin()
@@ -117,6 +140,19 @@ class Routing:
         if self._remembering is None:
             self._remembering = self.clock.call_later(self._remember_s, self._remember)
 
+    def _all_journals(self) -> Mapping[int, Journal]:
+        return {number: self.engine.journal(number) for number in self.links}
+
+    def _refresh(self) -> None:
+        """Writes the state file after a while without a change: its times of processes are not to be old."""
+        if self.clock.now() >= self._remembered_at + self.upkeep.identity_again_s:
+            self._remember_soon()
+
+    @property
+    def journal_store(self) -> JournalStore | None:
+        """What keeps the journals for the next process, if anything does."""
+        return None if self._state is None else self._state.journal
+
     def _remember(self, is_durable: bool = False) -> None:
         """Writes the state file, and syncs it if other servers than before owe a flush."""
         if self._remembering is not None:
@@ -124,13 +160,13 @@ class Routing:
             self._remembering = None
         if self._state is None:
             return
-        began_at = self.clock.now()
+        began_at = self._remembered_at = self.clock.now()
         pasts = self.supervision.supervisor.remembered()
         with contextlib.suppress(RuntimeError):  # a hanging thread still has its connections
             ids = {past.id for past in pasts}
             known = {number: links for number, links in self.links.items() if number in ids}
             self._connections = self.driver.addresses(known)
-        self._state.write(pasts, self._connections, is_durable=is_durable)
+        self._state.write(pasts, self._connections, is_durable=is_durable, answers_early=self._answers_early)
         owing = frozenset(past.place for past in pasts if past.owes)
         if owing != self._owing and not is_durable:
             task = self.clock.beside(self._state.sync)
@@ -150,7 +186,8 @@ class Routing:
             if past.id is not None and past.id in unanswered:
                 past = replace(past, owes=True, lost=past.lost | self.links[past.id].addresses)
             pasts.append(past)
-        self._state.write(pasts, {}, is_clean=True, is_durable=True)
+        # When the links are closed, their writes are noted in the journals, also those of answered clients.
+        self._state.write(pasts, {}, is_clean=True, is_durable=True, answers_early=self._answers_early)
 
     async def recalled(self) -> None:
         """Returns when the servers that need nothing but a fence, after an earlier process, are fenced."""
@@ -219,6 +256,7 @@ class Routing:
         for server in plan.servers:
             self._keep(ids[server.name], server, plan.server_options[server.name])
         self.supervision.install(plan, ids, unflushed, settings, places)
+        self._answers_early |= plan.answers_early
         self._remember()
         # Only now: threads send requests at once, and must find links, and unflushed servers ejected.
         self.engine.install(plan)
@@ -290,6 +328,8 @@ class Routing:
             with contextlib.suppress(RuntimeError):
                 # With a hanging thread the state stays that of a killed process.
                 self._remember_the_end()
+        if self._journals is not None:
+            self._journals.close()
         with contextlib.suppress(RuntimeError):
             self._losses.close()
         self.supervision.close()
@@ -322,6 +362,8 @@ class Routing:
         self.is_inherited = True
         self.driver.detach()
         if self._state is not None:
+            if self._journals is not None:
+                self._journals.close()
             # The parent holds the lock as long as it lives.
             self._state.close()
             self._state = None

@@ -25,6 +25,7 @@ class Supervised:
     upkeep: Upkeep
     rng: Random
     carry_out: Callable[[Sequence[Decision]], None]
+    process_changed: Callable[[], None]
     is_closed: bool = False  # later reports are ignored
 
     def name(self, server: int) -> str:

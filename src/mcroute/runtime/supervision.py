@@ -83,6 +83,7 @@ class Supervision(LinksWatcher):
             self._upkeep,
             rng,
             self._carry_out,
+            lambda: self.on_change(),
         )
         self._engine = engine
         self._clock = clock
@@ -124,6 +125,9 @@ class Supervision(LinksWatcher):
     def recall(self, pasts: Sequence[Past], is_trusting: bool) -> None:
         """Restores the state of an earlier process. Call before any request goes to a server."""
         decisions = self.supervisor.recall(pasts, is_trusting, self._clock.now())
+        for server, keys in self.supervisor.take_recalled_keys().items():
+            self._engine.journal(server).recall(keys)
+            self._supervised.report_missed(server)
         self._carry_out(decisions)
 
     # ---- another plan ----

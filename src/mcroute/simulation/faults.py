@@ -329,6 +329,10 @@ def _kill(world: World, fault: Fault) -> None:
     world.routers[fault.target].kill()
 
 
+def _lose_power(world: World, fault: Fault) -> None:
+    world.routers[fault.target].lose_power()
+
+
 def _start(world: World, fault: Fault) -> None:
     world.routers[fault.target].start()
 
@@ -390,5 +394,8 @@ FAULTS: dict[str, Kind] = {
     "name-silent": Kind("no name server answers for its name", _silence_name, _know_name),
     # ---- routers ----
     "restart-router": Kind("the router is killed, and starts again", _kill, _start, of_routers=True),
+    "power-router": Kind(
+        "the router's machine loses power, and what was not synced", _lose_power, _start, of_routers=True
+    ),
     "reload": Kind("another configuration serves for a while", _install, _reinstall, of_routers=True),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from random import Random
@@ -12,8 +11,10 @@ from ..client.on_asyncio import Client
 from ..policy import Limits, Plan, State, SupervisorSettings
 from ..proxy.on_asyncio import Proxy
 from ..proxy.state_file import StateFile
+from ..runtime.routing import FirstUse
 from ..runtime.supervision import Supervision
 from .clients import EmbeddedSender, Sender
+from .disks import Disk
 from .environment import environment
 from .loop import SimulationLoop
 from .machines import Machine
@@ -64,6 +65,10 @@ class Router(ABC):
             self.is_serving = False
             self._loop.kill(machine)
             self._killed()
+
+    def lose_power(self) -> None:
+        """The process is killed, and what was not synced is lost."""
+        self.kill()
 
     def reload(self, plan: Plan) -> None:
         """Installs another plan, unless there is no process."""
@@ -120,12 +125,24 @@ class Router(ABC):
 
 
 class ProxyRouter(Router):
-    """A proxy with a state file in `directory`. Its clients are on machines of their own."""
+    """A proxy with a state file in `directory`, and a journal file if `has_journal`.
 
-    def __init__(self, *args: Any, directory: str, limits: Limits | None = None, **options: Any) -> None:
+    Its clients are on machines of their own.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        directory: str,
+        limits: Limits | None = None,
+        has_journal: bool = False,
+        first_use: FirstUse = "trust",
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self._limits = limits
-        self._path = os.path.join(directory, f"{self.name}.state")
+        self._disk = Disk(directory, self.name, limits, has_journal)
+        self._first_use = first_use
         self._proxy: Proxy | None = None
         self._state: StateFile | None = None
 
@@ -143,11 +160,12 @@ class ProxyRouter(Router):
         return Machine(f"client-{number}", f"10.2.{number // 250}.{number % 250 + 1}")
 
     async def _serve(self) -> None:
-        self._state = StateFile(self._path)
+        self._state = self._disk.open()
         self._proxy = Proxy(
             self.plan,
             rng=self._seed(),
             state=self._state,
+            first_use=self._first_use,
             settings=self.settings,
             limits=self._limits,
             environment=environment(self._loop.network),
@@ -163,6 +181,10 @@ class ProxyRouter(Router):
         if self._state is not None:
             self._state.close()
             self._state = None
+
+    def lose_power(self) -> None:
+        super().lose_power()
+        self._disk.lose_power()
 
     async def close(self) -> None:
         if self._proxy is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 from ..errors import ConfigError
-from ..policy import Plan, Server, compile_plan
+from ..policy import Limits, Plan, Server, compile_plan
+from ..policy.limits import JOURNAL_SIZE_MIN
 from .faults import FAULTS, Fault
 from .history import COUNTER, Operation
 from .layouts import LAYOUTS, layout_of
@@ -43,7 +45,7 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     span_s = rng.choice((10.0, 30.0, 60.0))
     depth = rng.choice(DEPTHS)
     routers = [f"proxy-{n + 1}" for n in range(proxies)]
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         plan=plan,
         other_plans=tuple(other_plans),
@@ -57,6 +59,28 @@ def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
         reads_at_end=True,
         layout=layout,
         exempt=LAYOUTS[layout].exempt,
+    )
+    return _with_journals(seed, scenario)
+
+
+def _with_journals(seed: int, scenario: Scenario) -> Scenario:
+    """With journal files in half of the scenarios, some of them small, and losses of power in some."""
+    # A generator of its own: the other choices of a seed stay as they are.
+    rng = Random(f"{seed}/journals")
+    if rng.random() < 0.5:
+        return scenario
+    loses_power = rng.random() < 0.3
+    faults = tuple(
+        replace(fault, kind="power-router") if loses_power and fault.kind == "restart-router" else fault
+        for fault in scenario.faults
+    )
+    return replace(
+        scenario,
+        has_journals=True,
+        # With "trust", a server that missed its first write just before the loss of power is trusted.
+        first_use="flush" if loses_power else "trust",
+        limits=rng.choice((None, None, Limits(journal_size_max=JOURNAL_SIZE_MIN))),
+        faults=faults,
     )
 
 
@@ -103,7 +127,9 @@ def _operations(
 
 def _faults(rng: Random, count: int, servers: list[str], routers: list[str], span_s: float) -> list[Fault]:
     faults = []
-    kinds = [name for name, kind in FAULTS.items() if routers or not kind.of_routers]
+    kinds = [
+        name for name, kind in FAULTS.items() if name != "power-router" and (routers or not kind.of_routers)
+    ]
     for _ in range(count):
         name = rng.choice(kinds)
         kind = FAULTS[name]

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from ..policy import Cause, Limits, Plan, State, SupervisorSettings
+from ..runtime.routing import FirstUse
 from .absences import Absence, Absences
 from .clients import SimulatedClient
 from .faults import FAULTS, Fault
@@ -46,10 +47,10 @@ class Scenario:
     `plan` names the servers; each is a memcached with `server_options`. `other_plans` are those that reloads
     install for a while. `proxies` and `embedded` are the numbers of routers of each kind; client number c of
     an operation belongs to router c modulo their number. Beside the operations, or instead of them, runs the
-    `workload`. `limits` are those of the proxies. `value_size` is in bytes. A client sends
-    its operations one after the other, or `depth` at a time. With `reads_at_end` each router reads every key
-    when all servers serve again. `layout` names the kind of route, or is empty; `exempt` are the laws that
-    the route does not promise.
+    `workload`. `limits` are those of the proxies; they have journal files if `has_journals`. `value_size` is
+    in bytes. A client sends its operations one after the other, or `depth` at a time. With `reads_at_end`
+    each router reads every key when all servers serve again. `layout` names the kind of route, or is empty;
+    `exempt` are the laws that the route does not promise.
     """
 
     seed: int
@@ -69,6 +70,8 @@ class Scenario:
     reads_at_end: bool = False
     layout: str = ""
     exempt: frozenset[str] = frozenset()
+    has_journals: bool = False
+    first_use: FirstUse = "trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ class World:
                 scenario.settings,
                 directory=directory,
                 limits=scenario.limits,
+                has_journal=scenario.has_journals,
+                first_use=scenario.first_use,
             )
         for number in range(scenario.embedded):
             name, rng = f"client-{number + 1}", Random(self.rng.getrandbits(64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from ..._engine.journals import ServerJournal
+from ..._engine.journals import JournalSaver, ServerJournal
 from ..._engine.losses import Losses, ServerDesync
 from ..._engine.server_ids import NO_RENAMES, Identity, ServerIds
 from ..._engine.snapshots import Snapshot
@@ -202,6 +202,10 @@ class NativeEngine:
     def set_date(self, ahead: float) -> None:
         """As `Engine.set_date`, for all threads."""
         self._shared.set_date(ahead)
+
+    def save_journals(self, saver: JournalSaver) -> None:
+        """As `Engine.save_journals`, for all threads; before they start."""
+        self._shared.save_journals(saver)
 
     def journal(self, server: int) -> ServerJournal:
         return self._shared.journal(server)
