@@ -131,11 +131,14 @@ cdef class FileSaver(JournalSaver):
     def append(self, const unsigned char[::1] records not None):
         """Appends whole records to the further file. Returns False if a record of it could not be written."""
         cdef size_t size = <size_t>records.shape[0]
-        pthread_mutex_lock(&self.state.lock)
-        if size > 0 and _append(&self.state, &self.state.next, &records[0], size) != 0:
-            self.state.next.is_failed = True
-        is_good = not self.state.next.is_failed
-        pthread_mutex_unlock(&self.state.lock)
+        cdef const uint8_t* data = &records[0] if size > 0 else NULL
+        cdef bint is_good
+        with nogil:
+            pthread_mutex_lock(&self.state.lock)
+            if size > 0 and _append(&self.state, &self.state.next, data, size) != 0:
+                self.state.next.is_failed = True
+            is_good = not self.state.next.is_failed
+            pthread_mutex_unlock(&self.state.lock)
         return is_good
 
     def finish(self, uint64_t failures):

@@ -364,7 +364,7 @@ class Supervisor:
         return self._take_out(server, now, Reason(Cause.FOREIGN))
 
     def found_set_back(self, server: int, now: float) -> tuple[Decision, ...]:
-        """The server's process has an earlier uptime than before, and items: it is flushed, also the last one.
+        """The process has an earlier uptime than before, and items: it is flushed, even as the last one.
 
         It may have been set back to a snapshot of its machine. Without effect on other servers.
         """
