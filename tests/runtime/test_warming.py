@@ -95,6 +95,7 @@ class World:
             Upkeep(),
             Random(1),
             lambda decisions: None,
+            lambda: None,
         )
         self.warmings = Warmings(self.supervised, cast(Refills, self))
         self.supervisor.cold.emptied(0)

@@ -235,7 +235,8 @@ class Plan:
     def answers_early(self) -> bool:
         """Whether a write may be answered before all servers that it went to have answered."""
         return any(
-            isinstance(node, (Backup, Detach, Python)) or (isinstance(node, All) and node.need < len(node.children))
+            isinstance(node, (Backup, Detach, Python))
+            or (isinstance(node, All) and node.need < len(node.children))
             for node in self.nodes
         )
 
