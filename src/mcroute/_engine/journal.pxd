@@ -77,8 +77,8 @@ cdef bint journal_note(
     Journal* journal, const uint8_t* key, size_t size, bint is_base64, bint is_unsent
 ) noexcept nogil
 
-# Saves the key of a ghost, for which the server may turn out to have missed a write: of an unknown key if the size is 0.
-# Call when the server's word counts the ghost.
+# Saves the key of a ghost, for which the server may turn out to have missed a write: of an unknown key if the size
+# is 0. Call when the server's word counts the ghost.
 cdef void journal_save_ghost(Journal* journal, const uint8_t* key, size_t size, bint is_base64) noexcept nogil
 # Whether the next process needs no record of the server: it has no keys here, and no ghosts.
 cdef bint journal_is_idle(Journal* journal, ServerWord* word) noexcept nogil

@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from mcroute._engine.journal_bounds cimport bounds_add_memory
 from mcroute._engine.server_words cimport (
-    mcroute_load, mcroute_swap, word_has_ghosts, word_missed, word_restore_always,
+    mcroute_load, word_has_ghosts, word_missed, word_restore_always,
 )
 from mcroute._engine.taken cimport taken_free, taken_new
 from mcroute._hashing cimport hash_murmur3_32

@@ -5,8 +5,8 @@ from libc.stdlib cimport free, malloc
 
 from mcroute._engine.deletes cimport deletes_of
 from mcroute._engine.journal cimport (
-    journal_begin, journal_clear, journal_is_idle, journal_is_unsaved, journal_leave_unsaved, journal_look, journal_note,
-    journal_settle, journal_take,
+    journal_begin, journal_clear, journal_is_idle, journal_is_unsaved, journal_leave_unsaved, journal_look,
+    journal_note, journal_settle, journal_take,
 )
 from mcroute._engine.server_words cimport mcroute_load, mcroute_swap, word_miss
 from mcroute._engine.taken_keys cimport TakenKeys
