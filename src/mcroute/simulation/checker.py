@@ -9,7 +9,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
+from typing import NamedTuple
 
+from ..policy import Limits
 from .bounds import other_violations
 from .history import Call, Result, read_value
 from .violation import Violation
@@ -23,12 +25,18 @@ WRITES = ("set", "add", "replace", "cas")
 TTL_SLACK_S = 1.1
 # A reload takes no longer, in seconds.
 RELOAD_MAX_S = 10.0
+# Another router that copies a key sees within two hold-offs that its source has changed (decision 0021).
+COPIED_MAX_S = 2 * Limits().refill_hold_off_s + 1.0
 
 
 def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
     """All violations of laws that the scenario is not exempt from, those of values first."""
     found: list[Violation] = []
-    reloads = _reloads(scenario, outcome)
+    run = _Run(
+        _reloads(scenario, outcome),
+        [(outcome.begun_at + f.at_s, outcome.begun_at + f.at_s + f.for_s) for f in scenario.faults],
+        COPIED_MAX_S if scenario.proxies + scenario.embedded > 1 else 0.0,
+    )
     by_key: defaultdict[str, list[Call]] = defaultdict(list)
     for call in outcome.history.calls:
         by_key[call.key].append(call)
@@ -36,7 +44,7 @@ def violations(scenario: Scenario, outcome: Outcome) -> list[Violation]:
         if calls[0].operation.is_counter:
             found += _check_counter(key, calls)
         else:
-            found += _Key(key, calls, reloads).check()
+            found += _Key(key, calls, run).check()
     found += other_violations(scenario, outcome)
     return [violation for violation in found if violation.law not in scenario.exempt]
 
@@ -51,12 +59,24 @@ def _reloads(scenario: Scenario, outcome: Outcome) -> dict[str, list[float]]:
     return reloads
 
 
-class _Key:
-    """The calls of one key. `reloads` are the times of other configurations, by router."""
+class _Run(NamedTuple):
+    """What the laws of values need to know of a run.
 
-    def __init__(self, key: str, calls: list[Call], reloads: Mapping[str, list[float]]) -> None:
+    These are the times of other configurations, by router; begin and end of each fault; and for how long
+    after a write an older value may be read that another router has copied.
+    """
+
+    reloads: Mapping[str, list[float]]
+    faults: list[tuple[float, float]]
+    copied_s: float
+
+
+class _Key:
+    """The calls of one key."""
+
+    def __init__(self, key: str, calls: list[Call], run: _Run) -> None:
         self.key = key
-        self.reloads = reloads
+        self.run = run
         self.calls = calls
         self.writes = {call.operation.number: call for call in calls if call.kind in WRITES}
         # Calls after which no earlier value may be read, by router, in the order of their ends.
@@ -103,9 +123,10 @@ class _Key:
         # move with a configuration, and back: docs/operations.md, "A reload does not move values".
         has_moved = any(
             write.begun_at - RELOAD_MAX_S < time < later.ended_at
-            for time in self.reloads.get(read.router, ())
+            for time in self.run.reloads.get(read.router, ())
         )
-        if write.router == read.router and not has_moved:
+        may_be_copied = read.begun_at < later.ended_at + self.run.copied_s
+        if write.router == read.router and not has_moved and not may_be_copied:
             yield Violation(
                 "stale value",
                 f"{self.key} read with the value of #{write.operation.number} after {later.kind} "
@@ -121,9 +142,14 @@ class _Key:
         # A call that failed may have been executed late, and its lifetime begins then.
         if any(not c.operation.ttl_s or c.result is Result.FAILED for c in (write, *extended)):
             return
-        ends = [c.ended_at + c.operation.ttl_s for c in (write, *extended)]
+        ends = [self._executed_at(c) + c.operation.ttl_s for c in (write, *extended)]
         if read.begun_at > max(ends) + TTL_SLACK_S:
             yield Violation("expired value", f"{self.key} read after its lifetime", self.key, (write, read))
+
+    def _executed_at(self, call: Call) -> float:
+        """The latest time at which a copy may have executed the call: after the faults that held it up."""
+        ends = (ends for begins, ends in self.run.faults if begins <= call.ended_at and ends >= call.begun_at)
+        return max((call.ended_at, *ends))
 
     def _check_tokens(self) -> Iterator[Violation]:
         """Of the compare-and-swaps whose gets saw one value, at most one succeeds.
