@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="starts a second memcached"),
 ]
 
-AT_ONCE = Limits(refill_hold_off_s=0.0)
+AT_ONCE = Limits(refill_keys_per_s=1000.0, refill_hold_off_s=0.0)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -20,7 +20,7 @@ ADD = rb"ms k1 1 ME T%s F%s c O(\d+)\r\nx\r\n"
 
 def made(**limits: float) -> Network:
     net = network(Replicate(pool(2), copies=2), 2)
-    net.engine.set_limits(Limits(**{"refill_hold_off_s": HOLD_OFF_S, **limits}))
+    net.engine.set_limits(Limits(**{"refill_keys_per_s": 1000.0, "refill_hold_off_s": HOLD_OFF_S, **limits}))
     return net
 
 

@@ -18,7 +18,7 @@ HOLD_OFF_S = 2.0
 @pytest.fixture
 def net() -> Network:
     net = network(ROUTE, 2)
-    net.engine.set_limits(Limits(refill_hold_off_s=HOLD_OFF_S))
+    net.engine.set_limits(Limits(refill_keys_per_s=1000.0, refill_hold_off_s=HOLD_OFF_S))
     return net
 
 

@@ -199,7 +199,8 @@ LIMITS = (
         "refill_keys_per_s",
         Kind.NUMBER,
         "Maximum rate of refills, of all threads together: a key that a read has missed on one copy, and "
-        "found on another, is copied back with its flags and its remaining lifetime. 0: no refills.",
+        "found on another, is copied back with its flags and its remaining lifetime. 0: no refills. The "
+        "route `warm` fills its cold pool by them.",
         unit="keys per second",
     ),
     seconds_of(
