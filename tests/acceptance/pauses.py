@@ -1,12 +1,14 @@
 """Locks, counters and cas while servers stop and go on: does a command that must not run twice run twice?
 
     python -m tests.acceptance.pauses --pauses 1000 [--driver asyncio] [--threads 2] [--seed 1]
+    python -m tests.acceptance.pauses --refills 1000 --kinds replace --shortest 0.44 --longest 0.6
 
 There are several pools of three servers, and two copies of each key. One server of a pool has a pause at a
-time; the next one when all serve again. Clients on many connections contend for few keys. A *second
-success* is a lock that a client gets while another one holds it, a number that two increments are told, or
-a version that two cas have replaced. Unknown outcomes (errors) are no success; a key that has one, or that
-is lost, is given up, and another one begun. Linux.
+time; the next one when all serve again. Clients on many connections contend for few keys. With the options
+of the second line both copies have the value, and servers go on just when reads turn to the other copy. A
+*second success* is a lock that a client gets while another one holds it, a number that two increments are
+told, or a version that two cas have replaced. Unknown outcomes (errors) are no success; a key that has one,
+or that is lost, is given up, and another one begun. Linux.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ __all__ = ("Settings", "Tally", "run")
 POOLS = "abcd"
 SERVERS = 3  # of each pool
 KEYS = 2  # of each kind and pool at a time
+KINDS = ("lock", "count", "replace")
 # For so long after it continues, a server may still be ejected for its silence.
 AFTERMATH_S = 0.3
 HELD_S = 0.02
+REFILL_HOLD_OFF_S = 0.05
 REPLY_S = 30.0
 
 
@@ -45,7 +49,10 @@ class Settings:
     driver: str = "native"
     threads: int = 2
     clients: int = 24
-    longest_s: float = 1.2  # of a pause
+    shortest_s: float = 0.0  # of a pause
+    longest_s: float = 1.2
+    kinds: tuple[str, ...] = KINDS
+    refills: float = 0.0  # keys a second that reads copy back
     seed: int = 1
 
 
@@ -164,7 +171,7 @@ class Contender:
         steps: dict[str, Callable[[Key], Awaitable[None]]]
         steps = {"lock": self.lock, "count": self.count, "replace": self.replace}
         while not over.is_set():
-            kind = self.rng.choice(list(steps))
+            kind = self.rng.choice(list(keys))
             await steps[kind](self.rng.choice(keys[kind]))
             await asyncio.sleep(0.02 * self.rng.random())
         self.client.writer.close()
@@ -181,7 +188,7 @@ async def _pause(servers: list[MemcachedServer], tally: Tally, settings: Setting
         server.pause()
         tally.pauses += 1
         # Most pauses end before the proxy notices, or when requests have just timed out.
-        await asyncio.sleep(settings.longest_s * rng.random())
+        await asyncio.sleep(rng.uniform(settings.shortest_s, settings.longest_s))
         server.resume()
         calm_since = time.monotonic()
         while time.monotonic() - calm_since < AFTERMATH_S:
@@ -201,12 +208,13 @@ async def _listen(proxy: Service, tally: Tally) -> None:
             tally.out.discard(address)
 
 
-def _configuration(port: int, pools: dict[str, list[MemcachedServer]]) -> str:
+def _configuration(port: int, pools: dict[str, list[MemcachedServer]], refills: float) -> str:
     replicate = {pool: f'{{ type = "replicate", pool = "{pool}", copies = 2 }}' for pool in pools}
     routes = ", ".join(f'"{pool}" = {route}' for pool, route in replicate.items())
     lines = [
         f'route = {{ type = "by_prefix", routes = {{ {routes} }}, default = {replicate["a"]} }}',
-        f'[proxy]\nlisten = "127.0.0.1:{port}"',
+        f'[proxy]\nlisten = "127.0.0.1:{port}"\nrefill_keys_per_s = {refills}',
+        f"refill_hold_off_s = {REFILL_HOLD_OFF_S}",
         "[health]\nretry_base_s = 0.1\nretry_cap_s = 0.2",
     ]
     for pool, servers in pools.items():
@@ -221,13 +229,13 @@ async def run(settings: Settings, directory: Path) -> Tally:
         pools = {
             pool: [stack.enter_context(MemcachedServer("-m", "64")) for _ in range(SERVERS)] for pool in POOLS
         }
-        text = _configuration(port, pools)
+        text = _configuration(port, pools, settings.refills)
         file = directory / "mcroute.toml"
         async with service(settings.driver, file, text, port, settings.threads) as proxy:
             log = asyncio.create_task(_listen(proxy, tally))
             keys = {
                 kind: [Key(f"{pool}:{kind}{i}") for pool in POOLS for i in range(KEYS)]
-                for kind in ("lock", "count", "replace")
+                for kind in settings.kinds
             }
             shared: tuple[dict, dict, dict] = ({}, {}, {})
             over = asyncio.Event()
@@ -250,6 +258,10 @@ def main() -> int:
     known.add_argument("--driver", default=Settings.driver, choices=("native", "asyncio"))
     known.add_argument("--threads", type=int, default=Settings.threads)
     known.add_argument("--clients", type=int, default=Settings.clients)
+    known.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
+    known.add_argument("--shortest", type=float, default=Settings.shortest_s, dest="shortest_s", metavar="S")
+    known.add_argument("--longest", type=float, default=Settings.longest_s, dest="longest_s", metavar="S")
+    known.add_argument("--refills", type=float, default=Settings.refills, metavar="KEYS_PER_S")
     known.add_argument("--seed", type=int, default=Settings.seed)
     settings = Settings(**vars(known.parse_args()))
     with tempfile.TemporaryDirectory() as directory:

@@ -263,3 +263,57 @@ def test_a_failover_asks_no_spare_after_a_timeout(command: bytes) -> None:
     net.engine.set_server_state(0, 1)
     net.send(client, command)
     assert net.asked(1) == command
+
+
+# ---- two at a time, at two copies ----
+
+
+def test_an_increment_at_a_server_that_returned_waits_for_one_at_the_other_copy(net: Network) -> None:
+    one, other = net.client(), net.client()
+    net.engine.set_server_state(FIRST, 1)
+    net.send(one, INCR)
+    assert net.asked(SECOND) == INCR
+    net.engine.set_server_state(FIRST, 0)
+    net.send(other, INCR)
+    # Both copies still have the number before: of two increments at once both would be told the same.
+    look(net, FIRST, HIT)
+    net.reply(SECOND, b"6\r\n")
+    assert net.asked(FIRST) == b"delete k1\r\n"
+    look(net, SECOND, HIT)
+    assert net.asked(FIRST) == INCR
+    net.reply(FIRST, b"DELETED\r\nNOT_FOUND\r\n")
+    assert net.got(one) == b"6\r\n"
+    assert net.asked(SECOND) == INCR
+    net.reply(SECOND, b"7\r\n")
+    assert net.got(other) == b"7\r\n"
+
+
+def test_an_increment_at_a_server_that_went_out_of_service_ends_before_the_next(net: Network) -> None:
+    deleting, one, other = (net.client() for _ in range(3))
+    net.send(deleting, b"delete k1\r\n")
+    net.send(one, INCR)
+    net.reply(FIRST, b"SERVER_ERROR out of memory\r\n")
+    assert net.engine.is_stale(FIRST)
+    assert net.asked(SECOND) == b"delete k1\r\n"
+    net.send(other, INCR)
+    # The first increment is asked anew, before the other one's look; the first copy's answer is not believed.
+    asked = net.asked(SECOND)
+    assert asked.startswith(INCR + b"mg k1 u O")
+    net.reply(FIRST, b"6\r\n")
+    assert net.got(one) == b""
+    net.reply(SECOND, b"DELETED\r\n7\r\nHD" + asked[len(INCR + b"mg k1 u") :])
+    assert net.got(one) == b"7\r\n"
+    assert net.asked(SECOND) == INCR
+
+
+def test_an_increment_behind_one_that_timed_out_finds_nothing_old(net: Network) -> None:
+    one, other = net.client(), net.client()
+    net.engine.set_server_state(FIRST, 1)
+    net.send(one, INCR)
+    net.engine.set_server_state(FIRST, 0)
+    net.send(other, INCR)
+    look(net, FIRST, HIT)
+    net.wait(0.6)
+    assert net.asked(FIRST) == b"delete k1\r\n" + INCR
+    net.reply(FIRST, b"DELETED\r\nNOT_FOUND\r\n")
+    assert net.got(one).startswith(b"SERVER_ERROR timeout")

@@ -3,7 +3,7 @@
 import pytest
 
 from mcroute._hashing import murmur3_32
-from mcroute.policy import PoolRoute, Replicate
+from mcroute.policy import Limits, PoolRoute, Replicate
 
 from .network import Network, network, pool
 
@@ -120,3 +120,98 @@ def test_a_token_too_long_to_carry_a_server_never_fits(net: Network) -> None:
     net.asked(FIRST)
     net.send(client, cas(token))
     assert net.asked(FIRST) == cas(2**48 - 1)
+
+
+# ---- two at a time ----
+
+
+def look(net: Network, server: int, answer: bytes) -> None:
+    asked = net.asked(server)
+    assert asked.startswith(b"mg k1 u O")
+    net.reply(server, answer + asked[len(b"mg k1 u") :])
+
+
+def racing(net: Network) -> tuple[int, int]:
+    """A cas is at the first copy; another client's, with a token of the second copy, looks."""
+    one, other = net.client(), net.client()
+    net.send(one, cas(tagged(12, FIRST)))
+    assert net.asked(FIRST) == cas(12)
+    net.send(other, cas(tagged(5, SECOND)))
+    return one, other
+
+
+def test_of_two_cas_at_two_copies_one_succeeds(net: Network) -> None:
+    one, other = racing(net)
+    net.reply(FIRST, b"STORED\r\n")
+    asked = net.asked(SECOND)
+    assert asked.startswith(b"mg k1 u O")
+    assert asked.endswith(b"\r\ndelete k1\r\n")
+    look(net, FIRST, b"HD")
+    net.reply(SECOND, b"HD" + asked[len(b"mg k1 u") : asked.index(b"\r\n") + 2] + b"DELETED\r\n")
+    assert net.got(one) == b"STORED\r\n"
+    assert net.asked(SECOND) == cas(5)
+    net.reply(SECOND, b"NOT_FOUND\r\n")
+    assert net.got(other) == b"NOT_FOUND\r\n"
+
+
+def test_a_cas_at_another_copy_succeeds_behind_one_that_fails(net: Network) -> None:
+    one, other = racing(net)
+    net.reply(FIRST, b"EXISTS\r\n")
+    assert net.got(one) == b"EXISTS\r\n"
+    for server in (FIRST, SECOND):
+        look(net, server, b"HD")
+    assert net.asked(SECOND) == cas(5)
+    net.reply(SECOND, b"STORED\r\n")
+    assert net.asked(FIRST) == b"delete k1\r\n"
+    net.reply(FIRST, b"DELETED\r\n")
+    assert net.got(other) == b"STORED\r\n"
+
+
+def test_requests_for_the_key_wait_while_a_cas_looks(net: Network) -> None:
+    racing(net)
+    net.asked(FIRST)
+    net.asked(SECOND)
+    client = net.client()
+    net.send(client, b"get k1\r\n")
+    assert net.asked(FIRST) == b""
+
+
+def test_the_next_cas_at_the_same_copy_does_not_wait(net: Network) -> None:
+    one, other = net.client(), net.client()
+    net.send(one, cas(tagged(12, FIRST)))
+    net.send(other, cas(tagged(12, FIRST)))
+    assert net.asked(FIRST) == cas(12) * 2
+
+
+def test_what_waits_at_a_copy_out_of_service_ends_before_a_cas_at_the_other(net: Network) -> None:
+    deleting, one, other = (net.client() for _ in range(3))
+    net.send(deleting, b"delete k1\r\n")
+    net.send(one, cas(tagged(12, FIRST)))
+    assert net.asked(FIRST) == b"delete k1\r\n" + cas(12)
+    assert net.asked(SECOND) == b"delete k1\r\n"
+    # The first copy has missed a delete, and is out of service at once, though it answers.
+    net.reply(FIRST, b"SERVER_ERROR out of memory\r\n")
+    assert net.engine.is_stale(FIRST)
+    net.send(other, cas(tagged(5, SECOND)))
+    asked = net.asked(SECOND)
+    assert asked.startswith(b"delete k1\r\nmg k1 u O")
+    net.reply(SECOND, b"DELETED\r\n" * 2 + b"EN\r\n")
+    assert net.got(one).startswith(b"SERVER_ERROR timeout")
+    net.reply(FIRST, b"STORED\r\n")
+    assert net.asked(SECOND) == cas(5)
+
+
+def test_a_cas_whose_look_cannot_be_sent_is_refused_while_another_runs(net: Network) -> None:
+    net.engine.set_limits(Limits(link_requests_max=1))
+    one, other = net.client(), net.client()
+    net.send(one, cas(tagged(12, FIRST)))
+    assert net.asked(FIRST) == cas(12)
+    net.send(other, cas(tagged(5, SECOND)))
+    assert net.asked(FIRST) == b""
+    look(net, SECOND, b"HD")
+    assert net.asked(SECOND) == b""
+    assert net.got(other) == b"SERVER_ERROR too many requests wait for the server\r\n"
+    # With the first one done, the client's next attempt is sent.
+    net.reply(FIRST, b"EXISTS\r\n")
+    net.send(other, cas(tagged(5, SECOND)))
+    assert net.asked(SECOND) == cas(5)

@@ -17,6 +17,7 @@ from mcroute._engine.deferred cimport deferred_end_all
 from mcroute._engine.journal cimport journal_free
 from mcroute._engine.links cimport link_expect_greeting, link_open
 from mcroute._engine.multigets cimport ROUND_KEYS_MAX
+from mcroute._engine.once_runs cimport once_runs_new
 from mcroute._engine.refill_wishes cimport refills_free, refills_new
 from mcroute._engine.requests cimport request_taken
 from mcroute._engine.session_output cimport session_discard_requests
@@ -61,7 +62,10 @@ cdef Engine* engine_new(uint64_t seed) noexcept nogil:
     engine.retry_tokens = RETRIES_MAX
     engine.random = seed | 1
     engine.refills = refills_new()
-    if engine.refills == NULL:
+    engine.once_runs = once_runs_new()
+    if engine.refills == NULL or engine.once_runs == NULL:
+        free(engine.refills)
+        free(engine.once_runs)
         free(engine)
         return NULL
     return engine
@@ -159,6 +163,7 @@ cdef void engine_free(Engine* engine) noexcept nogil:
     pool_clear(&engine.outbound)
     free(engine.dirty)
     free(engine.slot_ghosts)
+    free(engine.once_runs)
     free(engine)
 
 

@@ -1,7 +1,8 @@
 """Commands that must not run twice: one copy executes them, the others lose the key (decisions/0001-then-node.md).
 
     ASKING    one child after the other, until one has executed it; then an undo at the others
-    LOOKING   asks all children at once whether they have the key, before a command that may create it
+    LOOKING   asks all children at once whether they have the key, before a command that may create it, and before one
+              for whose key a command runs at another child: behind the looks, that one and its undos are done
     ADDING    all children at once, after none had the key: an add is a lock, which no single copy may hold alone
 
 A child that timed out may still execute the command. Then only the success of a later child makes the result known:
@@ -14,14 +15,16 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._engine.combining cimport combine_take_if_better, hold_if_sent, run_child
 from mcroute._engine.groups cimport meta_vivifies
 from mcroute._engine.holds cimport hold_key
+from mcroute._engine.once_runs cimport once_run_begins, once_run_ends, once_runs_elsewhere
 from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.state cimport (
-    CARRY_OUT, DELETED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND, NOT_STORED,
-    NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, ClientRequest, Link, PlanTable, Server,
-    walk_key,
+    CARRY_OUT, DELETED, EJECTED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND,
+    NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, ClientRequest, Link, PlanNode,
+    PlanTable, Server, walk_key,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
+from mcroute._engine.trips cimport server_fail_over
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_bits, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_end, walk_link, walk_server
 from mcroute._protocol cimport CMD_ADD, CMD_META_SET
@@ -31,8 +34,9 @@ cdef enum:                      # Walk.cursor
     LOOKING
     ADDING
 
-# Walk.good: children that have the key (LOOKING), that timed out and may execute it (ASKING), that stored it (ADDING).
-# Walk.absent: children that have nothing under the key, and need no undo (ASKING), or that timed out (ADDING).
+# Walk.good: children that timed out and may execute the command (ASKING), that stored it (ADDING).
+# Walk.absent: children that have nothing under the key, and need no undo (ASKING), that have the key (LOOKING), or that
+# timed out (ADDING).
 
 cdef Slice NOTHING = Slice(NULL, 0, 0)
 
@@ -64,29 +68,46 @@ cdef int _child_of_token(Walk* walk, uint64_t token) noexcept nogil:
 
 cdef void once_begins(Walk* walk, PlanNode* node) noexcept nogil:
     cdef uint64_t token = 0
-    cdef int child
     if not token_of_request(walk.request, &token):
         if _creates(walk.request):
-            # Later requests for the key wait until the key is created, and do not run between look and creation.
-            hold_key(walk.request)
-            _run_all(walk, LOOKING, LOOK)
+            _look(walk)
         else:
             _ask_next(walk)
         return
-    child = _child_of_token(walk, token)
-    if child < 0:
+    walk.next_child = _child_of_token(walk, token)
+    if walk.next_child < 0:
         walk_end(walk, EXISTS, NOTHING)
         return
     # No other server knows this token: no child is tried after this one.
-    walk.next_child = child
     walk.children_asked = node.child_count - 1
     _ask_next(walk)
 
 
+cdef void _look(Walk* walk) noexcept nogil:
+    # Later requests for the key wait, and do not run between the look and the command.
+    hold_key(walk.request)
+    walk.has_looked = True
+    _run_all(walk, LOOKING, LOOK)
+
+
 cdef void _ask_next(Walk* walk) noexcept nogil:
     cdef int child = walk.next_child % walk.request.plan.nodes[walk.node].child_count
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    if (not walk.has_looked and walk.request.group > GROUP_LAST_READ
+            and once_runs_elsewhere(walk.request.plan.engine, key, size, child)):
+        walk.next_child = child
+        _look(walk)
+    else:
+        _ask(walk, child)
+
+
+cdef void _ask(Walk* walk, int child) noexcept nogil:
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
     walk.next_child = child + 1
     walk.children_asked += 1
+    once_run_begins(walk.request.plan.engine, key, size, child)
     run_child(walk, child, CARRY_OUT)
 
 
@@ -164,6 +185,9 @@ cdef bint _goes_on(Walk* walk, int outcome) noexcept nogil:
 
 cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil:
     cdef uint32_t bit = undo_bit(walk, child)
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    once_run_ends(walk.request.plan.engine, key, size)
     combine_take_if_better(walk, outcome, reply, True)
     if outcome == TIMEOUT:
         walk.good |= <int>bit
@@ -175,8 +199,14 @@ cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil
         return
     if _is_success(walk.request, outcome):
         _undo(walk, undo_bits(walk) & ~bit & ~walk.absent)
-    elif walk.good != 0 and walk.request.group > GROUP_LAST_READ:
-        # A child may still execute the command, and clients read its result: the others must not show the old value.
+    else:
+        _end_undone(walk)
+
+
+cdef void _end_undone(Walk* walk) noexcept nogil:
+    """Ends the walk without a success. A child that timed out may still succeed."""
+    if walk.good != 0 and walk.request.group > GROUP_LAST_READ:
+        # Clients may read the late result: the others must not show the old value.
         combine_take_if_better(walk, TIMEOUT, NOTHING, True)
         _undo(walk, undo_bits(walk) & ~<uint32_t>walk.good & ~walk.absent)
     else:
@@ -191,9 +221,22 @@ cdef void _undo(Walk* walk, uint32_t bits) noexcept nogil:
 
 # ---- looking ----
 
+cdef void _end_runs(Walk* walk, int child) noexcept nogil:
+    """Ends what waits for replies of a server that is out of service, which tells this look nothing about it."""
+    cdef PlanTable* plan = walk.request.plan
+    cdef PlanNode* node = &plan.nodes[plan.children[plan.nodes[walk.node].children + child]]
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    cdef Server* server = walk_server(walk.request, node, key, size) if node.kind == NODE_ASK else NULL
+    if server != NULL:
+        server_fail_over(server)
+
+
 cdef void _looked(Walk* walk, int child, int outcome) noexcept nogil:
     if outcome == HIT:
-        walk.good |= <int>undo_bit(walk, child)
+        walk.absent |= undo_bit(walk, child)
+    elif outcome == EJECTED:
+        _end_runs(walk, child)
     elif outcome == TIMEOUT or outcome == REFUSED_BY_SERVER or outcome == OVERLOADED:
         # This server serves, and may have the key. A server that is out of service or lost is restored before reads.
         walk.failure = outcome
@@ -208,20 +251,44 @@ cdef int _first_bit(uint32_t bits) noexcept nogil:
     return i
 
 
+cdef bint _has_token(ClientRequest* request) noexcept nogil:
+    cdef uint64_t token = 0
+    return token_of_request(request, &token)
+
+
 cdef void _have_looked(Walk* walk) noexcept nogil:
-    cdef uint32_t holders = <uint32_t>walk.good
-    walk.good = 0
-    if _adds(walk.request) and holders != 0:
+    cdef uint32_t holders = walk.absent
+    walk.cursor = ASKING
+    walk.absent = 0
+    if request_is_over(walk.request):
+        _end_unasked(walk, TIMEOUT)
+    elif _has_token(walk.request):
+        _ask_behind_looks(walk, walk.next_child, walk.request.plan.nodes[walk.node].child_count - 1)
+    elif _adds(walk.request) and holders != 0:
         walk_end(walk, NOT_STORED, NOTHING)
-    elif holders == 0 and walk.failure != HIT or request_is_over(walk.request):
-        walk_end(walk, walk.failure if walk.failure != HIT else TIMEOUT, NOTHING)
+    elif holders == 0 and walk.failure != HIT:
+        _end_unasked(walk, walk.failure)
     elif _adds(walk.request):
         _run_all(walk, ADDING, CARRY_OUT)
     else:
-        walk.cursor = ASKING
-        walk.children_asked = 0
-        walk.next_child = _first_bit(holders)
-        _ask_next(walk)
+        _ask_behind_looks(walk, _first_bit(holders), 0)
+
+
+cdef void _ask_behind_looks(Walk* walk, int child, int asked) noexcept nogil:
+    """Asks the child, as the next of those that were `asked`."""
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    walk.children_asked = asked
+    if walk.failure != HIT and once_runs_elsewhere(walk.request.plan.engine, key, size, child):
+        # A child was not asked, or had no answer: what runs there may not be done.
+        _end_unasked(walk, walk.failure)
+    else:
+        _ask(walk, child)
+
+
+cdef void _end_unasked(Walk* walk, int outcome) noexcept nogil:
+    combine_take_if_better(walk, outcome, NOTHING, True)
+    _end_undone(walk)
 
 
 # ---- adding ----

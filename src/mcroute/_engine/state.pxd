@@ -297,6 +297,7 @@ cdef struct Walk:
     uint8_t is_embedded         # ClientRequest.walk
     uint8_t tags_cas            # ask: as its node's
     uint8_t is_detached         # its outcome is discarded
+    uint8_t has_looked          # then: at all children
 
 cdef struct Rounds:             # of a multiget that asks for keys, and writes items, round by round
     uint32_t first              # key of the present round
@@ -360,6 +361,10 @@ cdef inline const uint8_t* walk_key(Walk* walk, size_t* size) noexcept nogil:
 cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
     return (walk.parent != NULL and walk.purpose != LOOK
             and (walk.request.group > GROUP_LAST_READ or walk.purpose == UNDO))
+
+cdef struct OnceRuns:           # commands under way of the keys of a slot, see once_runs.pxd
+    uint32_t count
+    int32_t child               # of their node, the copy that all of them are at; -1: they are at several
 
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket
@@ -455,6 +460,7 @@ cdef struct Engine:
     uint32_t deferred_max
     Hold* holds[HOLD_BUCKETS]
     uint32_t hold_count
+    OnceRuns* once_runs         # by hash of the key
     ClientRequest* released     # requests to begin after a hold's end, or to go on with after a round
     ClientRequest* last_released
     Claims* claims              # shared with the engines of other threads; NULL: there are none

@@ -65,7 +65,7 @@ class Limits:
     link_bytes_max: int = 64 << 20
     link_orphans_max: int = 1 << 15
     link_orphan_age_s: float = 10.0
-    refill_keys_per_s: float = 0.0
+    refill_keys_per_s: float = 1000.0
     refill_hold_off_s: float = 2.0
 
     def __post_init__(self) -> None:

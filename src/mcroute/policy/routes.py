@@ -121,11 +121,11 @@ class MissFailover(_Several):
 class Warm:
     """Fills the pool `cold` from the pool `warm`: values that reads find only in the second are copied.
 
-    At most `refill_keys_per_s` keys a second; with 0, its default, none is copied, and reads only pass
-    through. The copy has the flags and the remaining lifetime of the item. Stores go to `cold`, and delete
-    the key in `warm`: a later miss must not find the old value there. Deletes, touches and flush_all go to
-    both. Commands that must not run twice (incr, cas, append) run in the first pool that has the key, and
-    delete it in the other one. While `cold` fails, `warm` takes its place.
+    At most `refill_keys_per_s` keys a second; with 0 none is copied, and reads only pass through. The copy
+    has the flags and the remaining lifetime of the item. Stores go to `cold`, and delete the key in `warm`: a
+    later miss must not find the old value there. Deletes, touches and flush_all go to both. Commands that
+    must not run twice (incr, cas, append) run in the first pool that has the key, and delete it in the other
+    one. While `cold` fails, `warm` takes its place.
     """
 
     cold: Pool

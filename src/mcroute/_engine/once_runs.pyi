@@ -1,0 +1,1 @@
+# Only for use from Cython: see once_runs.pxd.
