@@ -24,6 +24,7 @@ FAULT_LINES = (
     " cannot be used: ",
     " still lists ",
     " cannot be deleted there: ",
+    " has fewer hits than the other servers of its pool: ",
 )
 
 

@@ -78,11 +78,13 @@ def test_missed_writes_of_a_server_outlive_the_proxy(loop: str, number: int, tmp
     asyncio.run(asyncio.wait_for(scenario(), 50))
 
 
-async def flushes(server: MemcachedServer) -> str:
+async def is_flushed(server: MemcachedServer) -> bool:
+    """From 1.6.25 on, a flush is several flush_all."""
     direct = Client(*await asyncio.open_connection(server.host, server.port))
-    count = (await direct.stats())["cmd_flush"]
-    await direct.close()
-    return count
+    try:
+        return (await direct.stats())["cmd_flush"] != "0"
+    finally:
+        await direct.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a journal file needs Linux")
@@ -127,12 +129,13 @@ def test_with_a_journal_file_a_server_loses_only_what_it_missed(
                 await read_nothing_old(client)
                 assert await client.get("calm") == b"calm"
                 direct = Client(*await asyncio.open_connection(away.host, away.port))
-                assert await direct.get("calm") == (None if damage else b"calm")
+                if not damage:
+                    assert await direct.get("calm") == b"calm"
                 for key in KEYS:
                     assert await direct.get(key) in (None, b"new")
                 await direct.close()
-                assert await flushes(away) == ("1" if damage else "0")
-                assert await flushes(other) == "0"
+                assert await is_flushed(away) == bool(damage)
+                assert not await is_flushed(other)
                 await client.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 50))
@@ -160,9 +163,7 @@ def test_servers_that_were_in_order_keep_their_values(loop: str, number: int, tm
                 for key in KEYS:
                     assert await client.get(key) == b"now"
                 for server in (one, other):
-                    direct = Client(*await asyncio.open_connection(server.host, server.port))
-                    assert (await direct.stats())["cmd_flush"] == "0"
-                    await direct.close()
+                    assert not await is_flushed(server)
                 await client.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 50))
