@@ -140,6 +140,14 @@ def test_generated_parts_are_up_to_date() -> None:
     assert ROUTES.read_text(encoding="utf-8") == page, "run: python docs/generate_routes.py"
 
 
+def test_the_table_of_events_is_up_to_date() -> None:
+    page = ROOT / "docs" / "events.md"
+    generated = runpy.run_path(str(ROOT / "docs" / "generate_events.py"))["page"]()
+    assert page.read_text(encoding="utf-8") == generated, "run: python docs/generate_events.py"
+    for _, code in blocks(page, "python"):
+        exec(code, {})
+
+
 def test_the_table_of_systems_is_up_to_date() -> None:
     page = ROOT / "docs" / "placement.md"
     generated = runpy.run_path(str(ROOT / "docs" / "generate_placement.py"))["page"]()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -25,13 +26,14 @@ from .client.errors import (
 )
 from .client.on_asyncio import Client
 from .client.requests import Serde
-from .policy import Limits, Plan, Route, SupervisorSettings, Upkeep, compile_plan
+from .policy import Limits, Plan, Route, StateChange, SupervisorSettings, Upkeep, compile_plan
 from .proxy.descriptors import Descriptors
 from .proxy.on_asyncio import Proxy
 from .proxy.state_file import lent_state
 
 if TYPE_CHECKING:
     from .config import Config
+    from .observe.hooks import Hook
 
 __all__ = (
     "Client",
@@ -46,6 +48,7 @@ __all__ = (
     "Serde",
     "ServerLost",
     "ServerRefused",
+    "StateChange",
     "UnexpectedReply",
     "UnknownCommand",
     "WrongLoop",
@@ -67,6 +70,7 @@ async def start_proxy(
     first_use: Literal["trust", "flush"] | None = None,
     journal_file: str | os.PathLike[str] | None = None,
     descriptors: int | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> Proxy:
     """Starts a proxy that listens on `host` and `port` (0: a free one, see `Proxy.port`).
 
@@ -79,7 +83,8 @@ async def start_proxy(
     without a state file means none here. `journal_file`, another path, needs a state file and Linux: it keeps
     the keys that servers missed, so that the next proxy need not flush these servers. `descriptors` is the
     number of descriptors that the proxy may have open at once: the proxy reserves some of them for
-    connections to servers, and further clients wait.
+    connections to servers, and further clients wait. `hooks` are functions: each is called with each
+    `StateChange` of a server or pool, in a thread of its own.
 
     Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or one of
     the files is not available, ValueError for a journal file without a state file.
@@ -118,6 +123,7 @@ async def start_proxy(
             first_use=first_use or "trust",
             descriptors=bound,
             upkeep=upkeep,
+            hooks=hooks,
         )
     await proxy.start(host or "127.0.0.1", port or 0, path=path, metrics=metrics)
     return proxy

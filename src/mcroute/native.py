@@ -13,4 +13,6 @@ except ModuleNotFoundError as error:
         raise ImportError(why, name=error.name) from None
     raise
 
-__all__ = ("Proxy",)
+from .policy import StateChange
+
+__all__ = ("Proxy", "StateChange")

@@ -25,6 +25,7 @@ from mcroute.policy import (
 )
 from mcroute.policy.copies import Copies
 from mcroute.policy.warming_settings import WarmingSettings
+from mcroute.runtime.announcements import Announcements
 from mcroute.runtime.dumps import Dump, DumpBusy, DumpRefused
 from mcroute.runtime.refills import Refills
 from mcroute.runtime.supervised import Supervised
@@ -97,7 +98,7 @@ class World:
             lambda decisions: None,
             lambda: None,
         )
-        self.warmings = Warmings(self.supervised, cast(Refills, self))
+        self.warmings = Warmings(self.supervised, Announcements(self.supervised), cast(Refills, self))
         self.supervisor.cold.emptied(0)
 
     # ---- a control

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import click
 
@@ -166,7 +166,14 @@ def _live_servers(address: str, config: Config) -> dict[str, LiveServer]:
 @click.option(
     "--threads", type=click.IntRange(0, 64), help="Overrides CONFIG's proxy.threads; 0: one per core."
 )
-def proxy(config: str, loop: str | None, threads: int | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Overrides CONFIG's proxy.log_format; json: one object a line.",
+)
+def proxy(
+    config: str, loop: str | None, threads: int | None, log_format: Literal["text", "json"] | None
+) -> None:
     """Run the proxy configured by CONFIG until SIGTERM or SIGINT, then drain the clients' requests.
 
     SIGHUP reloads CONFIG without disconnecting a client; a faulty file changes nothing.
@@ -174,7 +181,7 @@ def proxy(config: str, loop: str | None, threads: int | None) -> None:
     # Imported late: the other commands need no engine.
     from .serving import run_proxy  # noqa: PLC0415
 
-    sys.exit(run_proxy(config, loop, threads))
+    sys.exit(run_proxy(config, loop, threads, log_format))
 
 
 def _option(name: str, kind: Any, default: object, help: str) -> Callable[..., Any]:

@@ -9,7 +9,6 @@ import importlib.util
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from ..policy.servers import host_and_port
 from ..proxy.descriptors import Descriptors
 from ..proxy.state_file import StateFile
 from .loading import load
+from .log_lines import LogFormat, LogLines
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
@@ -35,37 +35,55 @@ DESCRIPTORS = 1 << 20
 log: logging.Logger = logging.getLogger("mcroute")
 
 
-def run_proxy(path: str, loop: str | None = None, threads: int | None = None) -> int:
-    """Runs the proxy by this configuration file until a signal ends it; `loop` and `threads` override it.
+def run_proxy(
+    path: str,
+    loop: str | None = None,
+    threads: int | None = None,
+    log_format: LogFormat | None = None,
+) -> int:
+    """Runs the proxy by this configuration file until a signal ends it. The other arguments override it.
 
     Returns the exit status: 0 after a signal, 1 if it cannot listen, 2 for a mistake in the configuration.
     """
 
-    def read() -> Config:
-        loaded = load(path)
+    def read(warn: Callable[[str], None]) -> Config:
+        loaded = load(path, warn)
         settings = loaded.proxy
-        chosen = settings.threads if threads is None else threads
-        return replace(loaded, proxy=replace(settings, loop=loop or settings.loop, threads=chosen))
+        return replace(
+            loaded,
+            proxy=replace(
+                settings,
+                loop=loop or settings.loop,
+                threads=settings.threads if threads is None else threads,
+                log_format=log_format or settings.log_format,
+            ),
+        )
 
+    lines, warnings = None, list[str]()
     try:
-        config = read()
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-        try:
-            serve(config, reread=read, listening=_print_address, state_file=f"{path}.state")
-        except OSError as error:
-            where = error.filename or config.proxy.listen
-            print(f"Error: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
-            return 1
+        config = read(warnings.append)
+        lines = LogLines(config.proxy.log_format)
+        for warning in warnings:
+            lines.warning(warning)
+        return _run(config, lambda: read(lines.warning), lines, f"{path}.state")
     except ConfigError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        (lines or LogLines(log_format or "text")).error(str(error))
         return 2
     except KeyboardInterrupt:
-        pass
+        return 0
+
+
+def _run(config: Config, reread: Callable[[], Config], lines: LogLines, state_file: str) -> int:
+    def listening(address: str, how: str) -> None:
+        lines.info(f"mcroute listens on {address} ({how})")
+
+    try:
+        serve(config, reread, listening, state_file)
+    except OSError as error:
+        where = error.filename or config.proxy.listen
+        lines.error(f"cannot listen on {where}: {error.strerror or error}")
+        return 1
     return 0
-
-
-def _print_address(address: str, how: str) -> None:
-    print(f"mcroute listens on {address} ({how})", file=sys.stderr, flush=True)
 
 
 def serve(
@@ -267,6 +285,7 @@ RESTARTING = (
     "metrics",
     "loop",
     "threads",
+    "log_format",
     "state_file",
     "first_use",
     "journal_file",

@@ -12,6 +12,7 @@ from ..drivers.asyncio.driver import asyncio_routing
 from ..drivers.asyncio.engine_loop import Result
 from ..drivers.asyncio.environment import Environment
 from ..drivers.asyncio.timing import in_time
+from ..observe.hooks import Hook, Hooks
 from ..policy import Limits, Outcome, Plan, SupervisorSettings
 from ..runtime.routing import Routing
 from .batches import Batch, Batches
@@ -41,6 +42,7 @@ class Calls:
         settings: SupervisorSettings | None,
         limits: Limits | None,
         rng: Random | None,
+        hooks: Sequence[Hook] = (),
         environment: Environment | None = None,
     ) -> None:
         self.routing: Routing
@@ -52,6 +54,9 @@ class Calls:
             on_results=self._ended,
             environment=environment,
         )
+        self._hooks = Hooks(hooks)
+        if hooks:
+            self.routing.supervision.changes.listeners.append(self._hooks.put)
         self.control: AsyncioControl = self._driver.control
         self._engine = self._driver.engine
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
@@ -221,7 +226,10 @@ class Calls:
     async def _end(self) -> None:
         self._is_over = True
         self._cancel_all()
-        await self.routing.close()
+        try:
+            await self.routing.close()
+        finally:
+            await self._hooks.close()
 
     async def _close_with_the_loop(self) -> None:
         """Closes the connections when `asyncio.run` ends: it cancels this task with all others, and waits."""

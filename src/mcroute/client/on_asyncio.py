@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from ..drivers.asyncio.environment import Environment
 from ..errors import ConfigError
+from ..observe.hooks import Hook, checked
 from ..policy import (
     Addresses,
     Limits,
@@ -107,13 +108,15 @@ class Client:
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        hooks: Sequence[Hook] = (),
         environment: Environment | None = None,
     ) -> None:
         """`serde` converts values to bytes and back; without it the client stores bytes, str and numbers, and
         returns bytes. `key_prefix` goes before every key. With `default_noreply`, the commands for which it
         is in pymemcache return before they are done, and do not report failures. `limits` bounds the size of
         values and the memory of requests in flight. Without `settings`, servers that come back empty are not
-        filled from others. `environment` is for simulations: see `Environment`.
+        filled from others. `hooks` are functions: each is called with each `StateChange` of a server or pool,
+        in a thread of its own. `environment` is for simulations: see `Environment`.
 
         Raises ConfigError for a route that cannot work, IllegalInput for a prefix that is no key.
         """
@@ -127,6 +130,7 @@ class Client:
         self._settings = settings or _SETTINGS
         self._limits = limits
         self._rng = rng
+        self._hooks = checked(hooks)
         self._environment = environment
         self._answer_timeout_s = _answer_timeout_s(self.plan)
         self._calls: Calls | None = None
@@ -149,6 +153,7 @@ class Client:
         settings: SupervisorSettings | None = None,
         limits: Limits | None = None,
         rng: Random | None = None,
+        hooks: Sequence[Hook] = (),
         environment: Environment | None = None,
     ) -> Client:
         """A client of one server or several, with `copies` of each key; the other options are `Client`'s.
@@ -175,6 +180,7 @@ class Client:
             settings=settings,
             limits=limits,
             rng=rng,
+            hooks=hooks,
             environment=environment,
         )
 
@@ -247,7 +253,9 @@ class Client:
             raise ClientClosed("the client is closed; connect opens it again")
         calls = self._calls
         if calls is None or calls.routing.is_inherited or calls.is_over:
-            self._calls = calls = Calls(self.plan, self._settings, self._limits, self._rng, self._environment)
+            self._calls = calls = Calls(
+                self.plan, self._settings, self._limits, self._rng, self._hooks, self._environment
+            )
         if asyncio.get_running_loop() is not calls.loop:
             raise _wrong_loop()
         return calls

@@ -48,10 +48,10 @@ class ProxySettings:
 
     `path` is the path of a unix socket that replaces host and port. `metrics` is the address of the
     Prometheus endpoint, None for no endpoint. `loop` is "native", "asyncio", or empty for the faster one
-    available. `threads` is the number of native threads, 0 for one per core, at most 4. `limits` bounds
-    memory and clients' values. `state_file` is a path, "none", or empty for the configuration's path plus
-    ".state"; `first_use` is "trust" or "flush". `journal_file` is a path, or empty for none;
-    `journal_fsync_s` is the interval of its fsyncs.
+    available. `threads` is the number of native threads, 0 for one per core, at most 4. `log_format` is that
+    of the log on stderr. `limits` bounds memory and clients' values. `state_file` is a path, "none", or empty
+    for the configuration's path plus ".state"; `first_use` is "trust" or "flush". `journal_file` is a path,
+    or empty for none; `journal_fsync_s` is the interval of its fsyncs.
     """
 
     drain_timeout_s: float
@@ -61,6 +61,7 @@ class ProxySettings:
     metrics: tuple[str, int] | None = None
     loop: str = ""
     threads: int = 0
+    log_format: Literal["text", "json"] = "text"
     limits: Limits = field(default_factory=Limits)
     state_file: str = ""
     first_use: Literal["trust", "flush"] = "trust"
@@ -155,6 +156,7 @@ def _config(raw: dict[str, Any]) -> Config:
             metrics=_metrics(proxy["metrics"]),
             loop=proxy["loop"],
             threads=proxy["threads"],
+            log_format=proxy["log_format"],
             limits=Limits(
                 **{option.name: proxy[option.name] for option in LIMITS},
                 authentication=Authentication[proxy["authentication"].upper().replace("-", "_")],

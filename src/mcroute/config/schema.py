@@ -78,6 +78,15 @@ PROXY = (
         most=THREADS_MAX,
     ),
     Option(
+        "log_format",
+        Kind.TEXT,
+        "The log on stderr: lines of text, or `json`, one object a line, with the fields of "
+        "[events](events.md).",
+        '"json"',
+        "text",
+        choices=("text", "json"),
+    ),
+    Option(
         "metrics",
         Kind.TEXT,
         "The address of the Prometheus endpoint /metrics: host:port. It has no authentication, so "

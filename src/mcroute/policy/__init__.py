@@ -40,6 +40,7 @@ from .routes import (
 )
 from .server_options import ServerOptions
 from .servers import Addresses, Pool, Server
+from .state_changes import Change, PoolState, StateChange
 from .steps import Ask, AskAll, Reply, Request, Step, Wait
 from .supervisor import Supervisor
 from .supervisor_settings import SupervisorSettings
@@ -60,6 +61,7 @@ __all__ = (
     "ByCommand",
     "ByPrefix",
     "Cause",
+    "Change",
     "Condition",
     "Counts",
     "CustomRoute",
@@ -99,6 +101,7 @@ __all__ = (
     "Pool",
     "PoolReport",
     "PoolRoute",
+    "PoolState",
     "Probe",
     "Process",
     "Reason",
@@ -115,6 +118,7 @@ __all__ = (
     "ServerStats",
     "SetState",
     "State",
+    "StateChange",
     "Step",
     "Supervisor",
     "SupervisorSettings",

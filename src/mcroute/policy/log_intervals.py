@@ -21,6 +21,8 @@ class LogIntervals:
     """Before the first line that says that the server's fence waits for lost connections."""
     awaited_again_s: float = 60.0
     """Between further lines about that."""
+    repeated_step_s: float = 10.0
+    """Between announcements of one step of the server's return, which it repeats."""
     refused_retries_s: float = 10.0
     """Between lines that count retries which the retry budget refused."""
 

@@ -192,6 +192,14 @@ class Supervisor:
         """Why the server was last flushed on its return."""
         return self._records[server].flush_cause
 
+    def ejections_in_a_row(self, server: int) -> int:
+        """Ejections of a server of the plan without a lasting return in between."""
+        return self._records[server].health.attempt
+
+    def pools_of(self, server: int) -> tuple[str, ...]:
+        """The names of the pools of a server of the plan."""
+        return tuple(self._census.pools[index].name for index in self._census.pools_with[server])
+
     @property
     def out_in_order(self) -> Set[int]:
         """The servers that are out of service, and missed no write as far as is reported."""

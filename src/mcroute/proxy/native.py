@@ -7,10 +7,10 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..observe.observation import Observation
 from ..policy import Limits, Plan, Route, SupervisorSettings, compile_plan
@@ -18,6 +18,9 @@ from ..runtime.routing import FirstUse
 from .descriptors import Descriptors
 from .native_service import NativeService, default_threads
 from .state_file import lent_state
+
+if TYPE_CHECKING:
+    from ..observe.hooks import Hook
 
 __all__ = ("Proxy",)
 
@@ -36,7 +39,8 @@ class Proxy:
     Servers that the file does not list are flushed before use if `first_use` is "flush". `journal_file`,
     another path, needs a state file: it keeps the keys that servers missed, so that the next proxy need not
     flush these servers. `descriptors` is the number of descriptors that the proxy may have open at once: the
-    proxy reserves those for connections to servers, and further clients wait.
+    proxy reserves those for connections to servers, and further clients wait. `hooks` are functions: each is
+    called with each `StateChange` of a server or pool, in a thread of its own.
 
     Methods may be called from any thread, one at a time. Linux only.
     """
@@ -57,6 +61,7 @@ class Proxy:
         first_use: FirstUse = "trust",
         journal_file: str | os.PathLike[str] | None = None,
         descriptors: int | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
         self.plan: Plan = _plan(route)
         self.port: int = port
@@ -65,6 +70,7 @@ class Proxy:
         self._how = (settings, limits, rng, first_use)
         self._files = (state_file, journal_file)
         self._descriptors = descriptors
+        self._hooks = hooks
         self._supervisor: threading.Thread | None = None
         self._pid = 0
 
@@ -113,6 +119,7 @@ class Proxy:
                     state=state,
                     first_use=first_use,
                     descriptors=descriptors,
+                    hooks=self._hooks,
                 )
             await self._service.start(host, port, path=path, metrics=metrics)
         except BaseException as error:

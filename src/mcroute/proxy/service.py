@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 
 if TYPE_CHECKING:
+    from ..observe.hooks import Hook, Hooks
     from ..observe.observation import Observation
     from ..observe.prometheus import MetricsServer
 
@@ -89,7 +90,8 @@ class Service(abc.ABC):
     `rng` is the only source of randomness: seeds of engines, jitter of retries. `state` is the state file,
     shared with the previous and the next process; servers that it does not list are flushed before use if
     `first_use` is "flush". `descriptors` bounds the clients. `upkeep` has the times of questions to servers
-    and of reloads. `environment` is for simulations and tests.
+    and of reloads. `hooks` are called with each `StateChange`, see `Hooks`. `environment` is for simulations
+    and tests.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Service(abc.ABC):
         first_use: FirstUse = "trust",
         descriptors: Descriptors | None = None,
         upkeep: Upkeep | None = None,
+        hooks: Sequence[Hook] = (),
         environment: Environment | None = None,
     ) -> None:
         rng = rng or Random()
@@ -122,6 +125,7 @@ class Service(abc.ABC):
         self.metrics_port: int = 0
         self.supervision: Supervision = routing.supervision
         self._routing = routing
+        self._hooks = self._hooked(hooks)
         self._descriptors = descriptors
         self._clients_max: int | None = None
         self._clients_held = 0
@@ -143,6 +147,16 @@ class Service(abc.ABC):
         self._began_at = self._loop.time()
         self._all_servers = AllServers(routing)
         driver.on_stats = self._stats
+
+    def _hooked(self, hooks: Sequence[Hook]) -> Hooks | None:
+        if not hooks:
+            return None
+        # Imported late: most proxies have none.
+        from ..observe.hooks import Hooks  # noqa: PLC0415
+
+        hooked = Hooks(hooks)
+        self.supervision.changes.listeners.append(hooked.put)
+        return hooked
 
     @abc.abstractmethod
     def _driven(
@@ -265,7 +279,11 @@ class Service(abc.ABC):
             await asyncio.to_thread(self._metrics.close)
             self._metrics = None
         await self._all_servers.close()
-        await self._routing.close()
+        try:
+            await self._routing.close()
+        finally:
+            if self._hooks is not None:
+                await self._hooks.close()
 
     def _stats(self, line: bytes, answer: Callable[[bytes], None]) -> None:
         arguments = line.split()[1:]

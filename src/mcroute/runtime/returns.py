@@ -21,6 +21,7 @@ from ..policy import (
     ServerStats,
     State,
 )
+from .announcements import Announcements
 from .identities import Identities
 from .interfaces import FAILURES, NO_PROCESS, OtherAddresses, OtherProcess, Task
 from .server_log import ServerLog
@@ -40,7 +41,12 @@ class Returns:
     """
 
     def __init__(
-        self, supervised: Supervised, identities: Identities, lines: ServerLog, losses: Mapping[int, int]
+        self,
+        supervised: Supervised,
+        identities: Identities,
+        lines: ServerLog,
+        changes: Announcements,
+        losses: Mapping[int, int],
     ) -> None:
         self._supervised = supervised
         self._clock = supervised.clock
@@ -48,6 +54,7 @@ class Returns:
         self._upkeep = supervised.upkeep
         self._identities = identities
         self._lines = lines
+        self._changes = changes
         self._losses = losses
         self._stages: dict[int, Task[None]] = {}  # the last one of each server, until it ends
         self._ending: set[Task[None]] = set()  # cancelled stages that have not ended
@@ -228,6 +235,8 @@ class Returns:
                     return requests
                 is_restored = supervisor.may_serve(server, clock.now())
                 if (missed := journal.settle(is_restored)) is not None:
+                    if deleted:
+                        self._changes.replayed(server, deleted)
                     decisions = supervisor.replayed(
                         server, missed, deleted, clock.now(), is_restored=is_restored
                     )
@@ -276,6 +285,7 @@ class Returns:
         if is_flushed:
             # Before it serves: a write that it misses later is noted later.
             supervised.engine.journal(server).clear()
+            self._changes.flushed(server)
         self._report(server, decisions)
         if supervisor.state(server) is State.EJECTED and not is_flushed:
             timeout_s = supervisor.settings.flush.timeout_s

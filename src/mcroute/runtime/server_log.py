@@ -1,19 +1,14 @@
-"""Log lines about servers."""
+"""Log lines about servers, beside those about changes of their states."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
-from ..policy import HitsFell, LogIntervals, Process, Reason, ServerStats, SupervisorSettings
-from ..policy.causes import FlushCause
-from ..policy.reports import Tally
+from ..policy import LogIntervals, Process, ServerStats, SupervisorSettings
 from .log_limit import LogLimit
 
 __all__ = ("ServerLog",)
-
-# The number of servers that one line names.
-NAMES_LOGGED = 5
 
 log: logging.Logger = logging.getLogger("mcroute")
 
@@ -21,59 +16,24 @@ log: logging.Logger = logging.getLogger("mcroute")
 class ServerLog:
     """Writes one line for an event, and repeats lines about lasting states seldom.
 
-    `name_of` returns the name of a server's id.
-
-    `now` is the supervisor's clock.
+    `name_of` returns the name of a server's id. `now` is the supervisor's clock.
     """
 
     def __init__(self, name_of: Callable[[int], str], intervals: LogIntervals | None = None) -> None:
         self._intervals = intervals or LogIntervals()
         self._name = name_of
-        self._out: dict[int, tuple[float, Tally]] = {}  # out of service: since when, and its counts then
         self._awaited_logs: dict[int, float] = {}  # by server: when the next line about its return is due
         self._failure_limit = LogLimit(self._intervals.failure_s)
         self._out_of_resources_limit = LogLimit(self._intervals.out_of_resources_s)
         self._refusal_limit = LogLimit(self._intervals.refused_retries_s)
 
-    def retain(self, servers: Collection[int], joining: Collection[int]) -> None:
-        """Another plan with these servers. Lines about earlier servers do not limit those about `joining`."""
-        self._out = {number: since for number, since in self._out.items() if number in servers}
-        for number in joining:
-            self._refusal_limit.reset(number)
+    def reset(self, server: int) -> None:
+        """The id is another server's from now on, whose lines the earlier ones do not limit."""
+        self._refusal_limit.reset(server)
 
-    def is_out(self, server: int) -> bool:
-        """Whether the last line said that the server is out of service."""
-        return server in self._out
-
-    # ---- in and out of service ----
-
-    def goes_out(self, server: int, now: float, tally: Tally, reason: Reason | None) -> None:
-        """`tally` has the server's counts so far."""
-        if server not in self._out:
-            self._out[server] = now, tally.copy()
-            log.warning("server %s is out of service: %s", self._name(server), reason)
-
-    def serves_again(self, server: int, now: float, tally: Tally, why_flushed: FlushCause | None) -> None:
-        """Call only if `is_out`."""
-        since, before = self._out.pop(server)
+    def serves(self, server: int) -> None:
+        """The server's return has ended."""
         self._awaited_logs.pop(server, None)
-        keys = tally.replayed_keys - before.replayed_keys
-        if tally.flushes > before.flushes:
-            what = f"flushed: {why_flushed.value}" if why_flushed is not None else "flushed"
-        elif keys:
-            what = f"not flushed: it had missed writes of {keys} keys, which were deleted there"
-        else:
-            what = "not flushed: it missed no write"
-        log.warning("server %s serves again after %.1f s, %s", self._name(server), now - since, what)
-
-    def panic(self, pool: str, is_panic: bool, bad: Sequence[int], size: int) -> None:
-        """`bad` are the failing servers of the pool, which has `size` servers."""
-        if not is_panic:
-            log.warning("pool %s: panic ends", pool)
-            return
-        names = ", ".join(map(self._name, bad[:NAMES_LOGGED])) + ", ..." * (len(bad) > NAMES_LOGGED)
-        text = "pool %s: panic begins: %d of %d servers are out of service or have failed: %s"
-        log.warning(text, pool, len(bad), size, names)
 
     # ---- what keeps it from serving ----
 
@@ -146,16 +106,6 @@ class ServerLog:
         log.warning("server %s cannot be flushed: %s", self._name(server), _reason(why))
 
     # ---- what it does slowly ----
-
-    def slow(self, server: int) -> None:
-        log.warning("server %s is slow: its replies take longer than reply_timeout_s", self._name(server))
-
-    def hits_fell(self, fallen: HitsFell) -> None:
-        log.warning(
-            "server %s has fewer hits than the other servers of its pool: %s; it may have lost its items",
-            self._name(fallen.server),
-            fallen,
-        )
 
     def retries_refused(self, server: int, now: float, count: int) -> None:
         if self._refusal_limit.is_due(server, now):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..policy import Condition
+from .announcements import Announcements
 from .interfaces import Timer
 from .server_log import ServerLog
 from .supervised import Supervised
@@ -13,9 +14,10 @@ __all__ = ("SlowServers",)
 class SlowServers:
     """Reports slow servers to the supervisor and to the log."""
 
-    def __init__(self, supervised: Supervised, lines: ServerLog) -> None:
+    def __init__(self, supervised: Supervised, lines: ServerLog, changes: Announcements) -> None:
         self._supervised = supervised
         self._lines = lines
+        self._changes = changes
         self._counted: dict[int, tuple[int, int]] = {}  # the engine's counters at the last look
         self._passed_over: set[int] = set()  # servers whose next difference is ignored
         self._timer: Timer | None = None
@@ -52,9 +54,10 @@ class SlowServers:
             late_before, refused_before = self._counted.get(server, (0, 0))
             self._counted[server] = (late, refused)
             if late > late_before:
-                if supervised.supervisor.condition(server, now) is Condition.UP:
-                    self._lines.slow(server)
+                was_up = supervised.supervisor.condition(server, now) is Condition.UP
                 supervised.supervisor.slow(server, now)
+                if was_up:
+                    self._changes.slow(server)
             if refused > refused_before:
                 self._lines.retries_refused(server, now, refused)
 

@@ -32,6 +32,7 @@ from ..policy import (
     SupervisorSettings,
     Upkeep,
 )
+from .announcements import Announcements
 from .faults import Faults
 from .hedge_looks import HedgeLooks
 from .identities import Identities
@@ -91,14 +92,15 @@ class Supervision(LinksWatcher):
         self._missed_before_loss = dict.fromkeys(self._supervised.servers, 0)
         self._losses = dict.fromkeys(self._supervised.servers, 0)  # of links
         self.faults: Faults = Faults(self._supervised)
+        self.changes: Announcements = Announcements(self._supervised)
         self._lines = ServerLog(self._supervised.name, self._upkeep.log)
         self._identities = Identities(self._supervised, self._lines)
         self._sizes = ValueSizes(self._supervised)
-        self._slow_servers = SlowServers(self._supervised, self._lines)
-        self._outliers = OutlierLooks(self._supervised, self._found_outlier, self._lines.hits_fell)
+        self._slow_servers = SlowServers(self._supervised, self._lines, self.changes)
+        self._outliers = OutlierLooks(self._supervised, self._found_outlier, self.changes.hits_fell)
         self._hedges = HedgeLooks(self._supervised)
-        self._returns = Returns(self._supervised, self._identities, self._lines, self._losses)
-        self._warmings = Warmings(self._supervised, refills)
+        self._returns = Returns(self._supervised, self._identities, self._lines, self.changes, self._losses)
+        self._warmings = Warmings(self._supervised, self.changes, refills)
         self._standins = StandIns(self._supervised, self._identities, self._lines)
         self._standins.install(plan, plan.server_ids, ())
         self._questions = (self._returns, self._sizes, self._identities, self._standins, self._warmings)
@@ -161,14 +163,16 @@ class Supervision(LinksWatcher):
         self._report_all_stale()
         stays = self.supervisor.continued(plan, places)
         names = {number: server.name for number, server in self._supervised.servers.items()}
-        servers = self._supervised.servers = {ids[server.name]: server for server in plan.servers}
+        servers = {ids[server.name]: server for server in plan.servers}
         joining = {number for number, server in servers.items() if server.name not in stays}
+        self.changes.leave(number for number in names if number not in servers or number in joining)
+        self._supervised.servers = servers
         # A reused id does not inherit protection.
         self._protect(self._protected - (servers.keys() - joining), False)
-        self._lines.retain(servers, joining)
         self.faults.retain(joining, names)
         for number in joining:
             self._missed_before_loss[number] = missed[number]
+            self._lines.reset(number)
             self._slow_servers.reset(number)
             self._outliers.reset(number)
             self._hedges.reset(number)
@@ -197,7 +201,7 @@ class Supervision(LinksWatcher):
         self._sizes.ask(server)
         self._identities.ask(server)
         self.supervisor.connected(server)
-        if not self._lines.is_out(server):
+        if not self.changes.is_out(server):
             self.faults.clear(server)
         self.on_change()
         before = self._missed_before_loss.get(server, math.inf)
@@ -210,11 +214,11 @@ class Supervision(LinksWatcher):
     def connect_failed(self, server: int, reason: Reason, error: Exception | None = None) -> None:
         # Note the fault before the ejection, which answers the waiting requests with it.
         self.faults.note(server, str(reason), error)
-        was_out = self._lines.is_out(server)
+        was_out = self.changes.is_out(server)
         self._report_stale(server)
         self._carry_out(self.supervisor.connect_failed(server, self._clock.now(), reason))
         if server in self._supervised.servers:
-            is_logged = self._lines.is_out(server) and not was_out
+            is_logged = self.changes.is_out(server) and not was_out
             self._lines.cannot_be_used(server, self._clock.now(), str(reason), is_logged)
 
     def out_of_resources(self, server: int) -> None:
@@ -343,21 +347,25 @@ class Supervision(LinksWatcher):
 
     def _carry_out_one(self, decision: Decision) -> None:
         if isinstance(decision, SetState):
-            if self._lines.is_out(decision.server):
+            if self.changes.is_out(decision.server):
                 self._slow_servers.pass_over(decision.server)
             self._set_state(decision)
-            self._log_service(decision)
-        elif isinstance(decision, Probe):
+            self._announce_service(decision)
+        elif isinstance(decision, PanicChanged):
+            self.changes.panic(decision.pool, decision.is_panic)
+        else:
+            self.changes.stage_begins(decision.server)
+            self._begin_stage(decision)
+
+    def _begin_stage(self, decision: Probe | Fence | Replay | Flush | Look) -> None:
+        if isinstance(decision, Probe):
             self._returns.probe(decision)
         elif isinstance(decision, Fence):
             self._returns.fence(decision)
         elif isinstance(decision, Replay):
             self._returns.replay(decision.server)
-        elif isinstance(decision, (Flush, Look)):
+        else:
             self._returns.flush(decision)
-        elif isinstance(decision, PanicChanged):
-            bad, size = self.supervisor.bad(decision.pool)
-            self._lines.panic(decision.pool, decision.is_panic, bad, size)
 
     def _protect(self, servers: Collection[int], is_protected: bool) -> None:
         for server in servers:
@@ -370,15 +378,15 @@ class Supervision(LinksWatcher):
             # Later: the supervisor's other decisions come first.
             self._clock.call_soon(self.look_for_trips)
 
-    def _log_service(self, decision: SetState) -> None:
-        server, now = decision.server, self._clock.now()
-        tally = self.supervisor.tally(server)
+    def _announce_service(self, decision: SetState) -> None:
+        server = decision.server
         if decision.state is not ServerState.UP:
-            if not self._lines.is_out(server) and self.faults.get(server) is None:
+            if not self.changes.is_out(server) and self.faults.get(server) is None:
                 self.faults.note(server, str(decision.reason))
-            self._lines.goes_out(server, now, tally, decision.reason)
-        elif self._lines.is_out(server):
-            self._lines.serves_again(server, now, tally, self.supervisor.flush_cause(server))
+            self.changes.goes_out(server, decision.reason)
+        elif self.changes.is_out(server):
+            self.changes.serves_again(server)
+            self._lines.serves(server)
             self.faults.clear(server)
             # Its links may wait for a retry. Later: a hanging thread must not delay the rest.
             if server in self.links:

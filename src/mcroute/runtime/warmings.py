@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..policy import State
 from ..policy.copies import Copies
+from .announcements import Announcements
 from .interfaces import Task
 from .refills import Refills
 from .supervised import Supervised
@@ -20,11 +21,11 @@ class Warmings:
     Without `refills` no server is warmed.
     """
 
-    def __init__(self, supervised: Supervised, refills: Refills | None) -> None:
+    def __init__(self, supervised: Supervised, changes: Announcements, refills: Refills | None) -> None:
         self._supervised = supervised
         self._clock = supervised.clock
         self._refills = refills
-        self._log = WarmingLog(supervised.name)
+        self._log = WarmingLog(supervised, changes)
         self._copies = Copies(supervised.supervisor.plan)
         self._serials: dict[int, int] = {}  # by server with a task
         self._tasks: dict[int, Task[None]] = {}
