@@ -18,6 +18,7 @@ from mcroute.config.schema import (
     SECTIONS,
     SERVER,
     WARMING,
+    WEBHOOK,
     placement_options,
 )
 
@@ -80,6 +81,7 @@ def page() -> str:
         *section("health", (*HEALTH, *PANIC)),
         *section("warming", WARMING),
         *section("retry", RETRY),
+        *section("webhook", WEBHOOK),
         f"## `[route]`\n\n{SECTIONS['route']}\n",
         ROUTE_NOTE,
         *(route(name) for name in ROUTES),

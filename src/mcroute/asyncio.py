@@ -104,6 +104,10 @@ async def start_proxy(
         first_use = first_use or config.proxy.first_use
         if journal_file is None and state_file is not None:
             journal_file = config.proxy.journal_file or None
+        if config.webhook is not None:
+            from .observe.webhook import Webhook  # noqa: PLC0415
+
+            hooks = (*hooks, Webhook(config.webhook, config.proxy.listen))
         upkeep = Upkeep(journal_fsync_s=config.proxy.journal_fsync_s)
         plan = config.plan
     else:

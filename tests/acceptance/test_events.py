@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mcroute.asyncio import Client, start_proxy
+from mcroute.config import load_config
 from mcroute.errors import McrouteError
 from mcroute.policy import (
     Change,
@@ -24,9 +25,12 @@ from mcroute.policy import (
     SupervisorSettings,
 )
 from mcroute.testing import MemcachedServer, find_memcached, free_port
+from tests.observe.receivers import Receiver
 from tests.preloading import child_environment
 
+from .clients import Client as DirectClient
 from .drivers import NATIVE
+from .service import service
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -116,6 +120,110 @@ def test_errors_at_the_start_are_objects_too(content: str, status: int, tmp_path
         assert await process.wait() == status
         assert last["level"] == "error"
         assert str(file) in last["message"] or "192.0.2.1:1" in last["message"]
+
+    asyncio.run(asyncio.wait_for(run(), 50))
+
+
+# ---- the webhook ----
+
+
+def configured(file: Path, port: int, servers: Sequence[MemcachedServer], url: str) -> None:
+    secret = file.with_name("secret")
+    secret.write_text("c2VjcmV0\n")
+    addresses = ", ".join(f'"{server.address}"' for server in servers)
+    file.write_text(
+        f'[proxy]\nlisten = "127.0.0.1:{port}"\n[pools.main]\ncopies = 2\nservers = [{addresses}]\n'
+        "[health]\nretry_base_s = 0.05\nretry_cap_s = 0.1\n"
+        f'[webhook]\nurl = "{url}"\nsecret_file = "{secret}"\nretry_base_s = 0.01\n'
+    )
+
+
+@pytest.mark.parametrize("loop", ["asyncio", NATIVE])
+def test_the_webhook_gets_the_events_although_its_receiver_fails_now_and_then(
+    loop: str, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        port, file = free_port(), tmp_path / "mcroute.toml"
+        with MemcachedServer() as server, MemcachedServer() as other, Receiver(500, 503) as receiver:
+
+            async def posted(last: str) -> list[str]:
+                events: list[str] = []
+                while last not in events:
+                    fields = (await asyncio.to_thread(receiver.posted.get)).fields
+                    assert fields["proxy"]["listen"] == f"127.0.0.1:{port}"
+                    if fields["server"] == server.address:
+                        events.append(fields["event"])
+                return events
+
+            configured(file, port, [server, other], receiver.url)
+            async with service(loop, file, file.read_text(), port) as proxy:
+                server.kill()
+                # The first one is sent three times.
+                assert await posted("out_of_service") == RETURN[:1]
+                server.start()
+                assert (await posted("returned"))[-3:] == RETURN[1:]
+                client = DirectClient(*await asyncio.open_connection("127.0.0.1", port))
+                while (rows := await client.stats())["events_waiting"] != "0" or rows["events_sent"] < "4":
+                    await asyncio.sleep(0.01)
+                assert (rows["events_failed"], rows["events_dropped"]) == ("0", "0")
+                await client.close()
+                text = file.read_text()
+                proxy.hang_up(text.replace("hooks", "others"))
+                while "webhook: another one needs a restart" not in (line := await proxy.line()):
+                    assert line
+
+    asyncio.run(asyncio.wait_for(run(), 50))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", NATIVE])
+def test_a_receiver_that_hangs_holds_up_neither_requests_nor_the_end(loop: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        port, file = free_port(), tmp_path / "mcroute.toml"
+        with MemcachedServer() as server, MemcachedServer() as other, Receiver(*["hang"] * 99) as receiver:
+            configured(file, port, [server, other], receiver.url)
+            async with service(loop, file, file.read_text(), port) as proxy:
+                server.kill()
+                await asyncio.to_thread(receiver.posted.get)
+                client = DirectClient(*await asyncio.open_connection("127.0.0.1", port))
+                for number in range(100):
+                    assert await client.ask(b"set k%d 0 0 1\r\nx\r\n" % number) == b"STORED\r\n"
+                    assert await client.get(f"k{number}") == b"x"
+                await client.close()
+                # The reply's timeout is 5 s.
+                proxy.process.send_signal(signal.SIGTERM)
+                await asyncio.wait_for(proxy.process.wait(), 30)
+                assert proxy.process.returncode == 0
+
+    asyncio.run(asyncio.wait_for(run(), 50))
+
+
+def test_a_proxy_of_a_configuration_in_another_process_posts_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        file = tmp_path / "mcroute.toml"
+        with MemcachedServer() as server, MemcachedServer() as other, Receiver() as receiver:
+            configured(file, free_port(), [server, other], receiver.url)
+            async with await start_proxy(load_config(file)):
+                server.kill()
+                posted = await asyncio.to_thread(receiver.posted.get)
+        assert posted.fields["event"] == "out_of_service"
+
+    asyncio.run(asyncio.wait_for(run(), 50))
+
+
+def test_without_a_secret_the_proxy_does_not_start(tmp_path: Path) -> None:
+    async def run() -> None:
+        file = tmp_path / "mcroute.toml"
+        configured(file, free_port(), [], "http://127.0.0.1:1/")
+        file.write_text(file.read_text().replace("servers = []", 'servers = ["127.0.0.1:1", "127.0.0.1:2"]'))
+        (tmp_path / "secret").unlink()
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "mcroute", "proxy", str(file)],
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(),
+        )
+        _, errors = await process.communicate()
+        assert process.returncode == 2
+        assert errors.decode().startswith("Error: webhook.secret_file: ")
 
     asyncio.run(asyncio.wait_for(run(), 50))
 

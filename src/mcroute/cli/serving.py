@@ -25,6 +25,7 @@ from .log_lines import LogFormat, LogLines
 from .signals import ENDING, RELOADING, noted_signals
 
 if TYPE_CHECKING:
+    from ..observe.hooks import Hook
     from ..proxy.service import Service
 
 __all__ = ("run_proxy", "runner", "serve")
@@ -190,6 +191,7 @@ def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
 
         proxy = Proxy(
             config.plan,
+            hooks=_hooks(config),
             settings=config.supervisor,
             limits=config.proxy.limits,
             state=state,
@@ -204,6 +206,7 @@ def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
     native = NativeService(
         config.plan,
         threads=threads,
+        hooks=_hooks(config),
         settings=config.supervisor,
         limits=config.proxy.limits,
         state=state,
@@ -213,6 +216,15 @@ def _make(config: Config, state: StateFile | None) -> tuple[Service, str]:
     )
     count = len(native.driver.threads)
     return native, f"native loop, {count} thread{'s' * (count > 1)}"
+
+
+def _hooks(config: Config) -> list[Hook]:
+    if config.webhook is None:
+        return []
+    # Imported late: the webhook's libraries take 6 MiB.
+    from ..observe.webhook import Webhook  # noqa: PLC0415
+
+    return [Webhook(config.webhook, config.proxy.listen)]
 
 
 async def _serve(
@@ -248,6 +260,7 @@ class _Reloading:
         self.config = config
         self._proxy = proxy
         self._begun = config.proxy
+        self._begun_webhook = config.webhook
         self._reread = reread
 
     async def whenever(self, wanted: asyncio.Event) -> None:
@@ -273,6 +286,8 @@ class _Reloading:
         await self._proxy.reload(config.plan, settings=config.supervisor)
         before, self.config = self.config, config
         log.info("reloaded: %s", _difference(before, config))
+        if config.webhook != self._begun_webhook:
+            log.warning("webhook: another one needs a restart")
         for option in (*RESTARTING, *(option.name for option in LIMITS)):
             old, new = (_value_in(settings, option) for settings in (self._begun, config.proxy))
             if new != old:

@@ -20,6 +20,7 @@ from ..policy.routes import PoolRoute, Replicate, Route
 from ..policy.servers import Pool, Server, host_and_port, split_address
 from ..policy.supervisor_settings import SupervisorSettings
 from ..policy.warming_settings import WarmingSettings
+from ..policy.webhook_settings import WebhookSettings
 from .files import parse_toml, read_text
 from .options import Kind, Option
 from .schema import (
@@ -35,6 +36,7 @@ from .schema import (
     SECTIONS,
     SERVER,
     WARMING,
+    WEBHOOK,
     placement_options,
 )
 from .values import array_of, inside, placed, read_options, suggest, table_of
@@ -76,7 +78,10 @@ class ProxySettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. `pools` has all pools in the order of the file, also those without a route."""
+    """A checked configuration. `pools` has all pools in the order of the file, also those without a route.
+
+    `webhook` is None without that table.
+    """
 
     proxy: ProxySettings
     supervisor: SupervisorSettings
@@ -85,6 +90,7 @@ class Config:
     retry_share: float
     retry_floor_per_s: float
     hedge_share: float
+    webhook: WebhookSettings | None = None
     _plan: Plan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -172,6 +178,7 @@ def _config(raw: dict[str, Any]) -> Config:
         retry_share=retry["share"],
         retry_floor_per_s=retry["floor_per_s"],
         hedge_share=retry["hedge_share"],
+        webhook=_webhook(raw["webhook"]) if "webhook" in raw else None,
     )
     config.check_places({server.name: written(server) for server in config.plan.servers})
     return config
@@ -209,6 +216,24 @@ def _metrics(text: str) -> tuple[str, int] | None:
         instead = f'write "127.0.0.1:{port}", behind a proxy that authenticates'
         raise ConfigError("proxy.metrics", f"{host} can be reached from other machines; {instead}")
     return host, port
+
+
+def _webhook(raw: object) -> WebhookSettings:
+    # Imported late: most configurations have none.
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    values = read_options(table_of(raw, "webhook"), WEBHOOK, "webhook")
+    place, url = "webhook.url", values["url"]
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError(place, f"{url!r} is no URL; write for instance {WEBHOOK[0].example}")
+    if parts.username is not None:
+        raise ConfigError(place, "leave name and password out: the requests are signed by the secret")
+    return WebhookSettings(**values)
 
 
 def _is_loopback(host: str) -> bool:

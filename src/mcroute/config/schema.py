@@ -18,6 +18,7 @@ from ..policy.plan import COPIES_MAX
 from ..policy.server_options import IDENTITIES
 from ..policy.servers import Pool, Server
 from ..policy.upkeep import Upkeep
+from ..policy.webhook_settings import WebhookSettings
 from .options import Kind, Option, default_of, option_of, seconds_of, size_of
 from .supervision_options import DETECTION, HEALTH, PANIC, WARMING
 
@@ -34,6 +35,7 @@ __all__ = (
     "SECTIONS",
     "SERVER",
     "WARMING",
+    "WEBHOOK",
     "placement_options",
 )
 
@@ -248,6 +250,30 @@ RETRY = (
     ),
 )
 
+WEBHOOK = (
+    Option(
+        "url",
+        Kind.TEXT,
+        "Each [event](events.md) is posted to this URL, http or https, as JSON.",
+        '"https://example.org/mcroute"',
+    ),
+    Option(
+        "secret_file",
+        Kind.TEXT,
+        "A file with the secret that signs the requests, in base64. It is read for each request.",
+        '"/etc/mcroute/webhook.secret"',
+    ),
+    seconds_of(WebhookSettings, "timeout_s", "Timeout of one request.", least=0.01),
+    seconds_of(
+        WebhookSettings,
+        "retry_base_s",
+        "Pause after a request that failed, twice as long each time, less a random half ...",
+        least=0.01,
+    ),
+    seconds_of(WebhookSettings, "retry_cap_s", "... up to this ...", least=0.01),
+    seconds_of(WebhookSettings, "give_up_s", "... until the event is given up, after this time."),
+)
+
 SERVER = (
     Option("address", Kind.TEXT, "host:port, host:port:weight, [v6]:port or unix:/path.", '"10.0.0.1:11211"'),
     Option(
@@ -444,4 +470,5 @@ SECTIONS = {
     "warming": "How a server that came back empty gets its keys again: from the servers of its pool that "
     "hold the other copies.",
     "retry": "The budgets for failovers after timeouts, and for hedged reads.",
+    "webhook": "Who is told of changes of servers' states. Without this table, nobody.",
 }

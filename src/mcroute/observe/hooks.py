@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..errors import McrouteError
 from ..policy import StateChange
 from ..runtime.log_limit import LogLimit
 
-__all__ = ("Deliveries", "Hook", "Hooks", "checked")
+__all__ = ("Deliveries", "Hook", "Hooks", "Undelivered", "checked")
 
 Hook = Callable[[StateChange], object]
 
@@ -25,6 +26,10 @@ CLOSE_S = 3.0
 LOG_S = 10.0
 
 log: logging.Logger = logging.getLogger("mcroute")
+
+
+class Undelivered(McrouteError):
+    """Raised by a hook that has given an event up, for a reason that needs no traceback."""
 
 
 class Deliveries(NamedTuple):
@@ -85,7 +90,9 @@ class _HookQueue:
     """The changes that wait for one hook, and the thread that calls it."""
 
     def __init__(self, hook: Hook) -> None:
-        self.name: str = getattr(hook, "name", "") or getattr(hook, "__qualname__", type(hook).__qualname__)
+        name = getattr(hook, "name", "") or getattr(hook, "__qualname__", type(hook).__qualname__)
+        # A row of `stats` ends its name at a blank.
+        self.name: str = "_".join(name.split())
         self._hook = hook
         self._changes: deque[StateChange] = deque()
         self._changed = threading.Condition()
@@ -125,12 +132,19 @@ class _HookQueue:
         while (change := self._next()) is not None:
             try:
                 self._hook(change)
-            except Exception:
+            except Exception as error:
                 self._failed += 1
                 if self._limit.is_due("failed", time.monotonic()):
-                    log.exception("hook %s has failed (%d times so far)", self.name, self._failed)
+                    self._log(error)
             else:
                 self._sent += 1
+
+    def _log(self, error: Exception) -> None:
+        text, count = "hook %s has failed (%d times so far)", self._failed
+        if isinstance(error, Undelivered):
+            log.warning(f"{text}: %s", self.name, count, error)
+        else:
+            log.error(text, self.name, count, exc_info=error)
 
     def _next(self) -> StateChange | None:
         """The oldest change, once there is one. None at the end."""

@@ -242,6 +242,14 @@ METRICS = (
         ("server",),
         read.journal_overflows,
     ),
+    Metric(
+        COUNTER,
+        "events_total",
+        "Events that a hook or the webhook has taken (sent), has failed on, or was too busy for (dropped).",
+        ("hook", "result"),
+        read.events,
+    ),
+    Metric(GAUGE, "events_waiting", "Events that wait for it.", ("hook",), read.events_waiting),
     Metric(GAUGE, "journal_file_bytes", "Size of the journal file.", (), read.journal_file(0)),
     Metric(
         COUNTER,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .._engine.snapshots import Latencies, Snapshot
 from ..policy import PoolReport, ServerReport
+
+if TYPE_CHECKING:
+    from .hooks import Deliveries
 
 __all__ = ("Kind", "Metric", "Observation", "Observed", "Sample")
 
@@ -29,6 +32,7 @@ class Observation:
     journals: Mapping[str, tuple[int, int]]  # by server: keys, and overflows so far
     standins: Mapping[str, tuple[int, int]]  # by stand-in: keys, and keys deleted there so far
     journal_file: tuple[int, int, bool] | None = None  # bytes, errors so far, and whether it is complete
+    deliveries: Mapping[str, Deliveries] = field(default_factory=dict)  # by the hook's name
 
 
 class Observed(Protocol):

@@ -15,6 +15,7 @@ from ..policy.fingerprint import fingerprint
 from ..runtime.interfaces import Clock, Journal
 
 if TYPE_CHECKING:
+    from .hooks import Deliveries
     from .observation import Observation, Observed
     from .prometheus import MetricsServer
 
@@ -27,7 +28,8 @@ ANSWER_TIMEOUT_S = 5.0
 class Observer:
     """Observes the servers of the supervisor on `loop`; the other reports are of all engines.
 
-    `journal_file` returns the size, the errors and the completeness of the journal file, None without one.
+    `journal_file` returns the size, the errors and the completeness of the journal file, None without one;
+    `deliveries` the counts of each hook.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Observer:
         journals: Callable[[], Mapping[str, Journal]],
         standins: Callable[[], Mapping[str, tuple[int, int]]],
         journal_file: Callable[[], tuple[int, int, bool] | None] = lambda: None,
+        deliveries: Callable[[], Mapping[str, Deliveries]] = dict,
     ) -> None:
         self.is_serving = False
         self.failed_reloads = 0
@@ -50,6 +53,7 @@ class Observer:
         self._journals = journals
         self._standins = standins
         self._journal_file = journal_file
+        self._deliveries = deliveries
         self._started_at = self._clock.wall()
         self._plan: Plan | None = None
 
@@ -82,6 +86,7 @@ class Observer:
             {name: (len(journal), journal.overflows) for name, journal in self._journals().items()},
             self._standins(),
             self._journal_file(),
+            self._deliveries(),
         )
 
     def reloaded(self) -> None:

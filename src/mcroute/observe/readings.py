@@ -14,6 +14,8 @@ __all__ = (
     "counted_of_servers",
     "durations",
     "ejections",
+    "events",
+    "events_waiting",
     "failovers",
     "hedges",
     "journal_keys",
@@ -174,6 +176,17 @@ def journal_file(part: int) -> Callable[[Observation], Iterator[Sample]]:
             yield (), seen.journal_file[part]
 
     return read
+
+
+def events(seen: Observation) -> Iterator[Sample]:
+    for hook, counts in seen.deliveries.items():
+        for result in ("sent", "failed", "dropped"):
+            yield (hook, result), getattr(counts, result)
+
+
+def events_waiting(seen: Observation) -> Iterator[Sample]:
+    for hook, counts in seen.deliveries.items():
+        yield (hook,), counts.waiting
 
 
 def memory(seen: Observation) -> Iterator[Sample]:

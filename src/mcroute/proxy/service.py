@@ -25,7 +25,7 @@ from ..runtime.supervision import Supervision
 from .descriptors import Descriptors
 
 if TYPE_CHECKING:
-    from ..observe.hooks import Hook, Hooks
+    from ..observe.hooks import Deliveries, Hook, Hooks
     from ..observe.observation import Observation
     from ..observe.prometheus import MetricsServer
 
@@ -141,6 +141,7 @@ class Service(abc.ABC):
             self.supervision.journals,
             self.supervision.standins,
             self._journal_file,
+            self._deliveries,
         )
         self._metrics: MetricsServer | None = None
         self._path = ""
@@ -301,11 +302,17 @@ class Service(abc.ABC):
             return None
         return store.saver.size, store.saver.failures, store.saver.is_complete
 
+    def _deliveries(self) -> dict[str, Deliveries]:
+        return {} if self._hooks is None else self._hooks.deliveries()
+
     def _about(self) -> dict[str, object]:
         about = {"uptime": int(self._loop.time() - self._began_at), **self._front.about()}
         if (seen := self._journal_file()) is not None:
             names = ("journal_file_bytes", "journal_file_errors", "journal_file_complete")
             about.update(zip(names, map(int, seen), strict=True))
+        if deliveries := self._deliveries():
+            rows = ("events_sent", "events_failed", "events_dropped", "events_waiting")
+            about.update(zip(rows, map(sum, zip(*deliveries.values(), strict=True)), strict=True))
         if self._clients_max is not None:
             about["max_connections"] = self._clients_max
         return about
