@@ -87,6 +87,7 @@ def test_every_server_is_listed(servers):
         assert counted[f"cache-{i}:address"] == server.address
         assert counted[f"cache-{i}:version"].startswith("1.6.")
         assert counted[f"cache-{i}:state"] == "up"
+        assert counted[f"cache-{i}:last_change_s"] == "0"
         assert counted[f"cache-{i}:connected"] == "1"
         assert counted[f"cache-{i}:failed"] == counted[f"cache-{i}:missed_writes"] == "0"
     assert sum(int(counted[f"cache-{i}:requests"]) for i in (0, 1)) == len(gets)

@@ -56,6 +56,16 @@ def test_a_return_that_lasts_is_forgiven():
     assert health.due_at - health.since == 1.0
 
 
+def test_only_ejections_and_returns_are_changes():
+    assert Health().changed_at is None
+    tripped = run(Health(), (Event.TRIPPED, 1.0))
+    again = run(tripped, (Event.RETRY_DUE, 2.0), (Event.PROBE_FAILED, 3.0), (Event.RETRY_DUE, 4.0))
+    assert (again.since, again.changed_at) == (4.0, 1.0)
+    held = run(tripped, *returned_at(5.0)[:-1], (Event.HELD, 5.0))
+    assert (held.state, held.changed_at) == (State.EJECTED, 1.0)
+    assert run(tripped, *returned_at(6.0)).changed_at == 6.0
+
+
 def test_a_very_long_row_of_failures_does_not_overflow():
     assert HealthSettings(jitter=0).retry_delay(100_000, Random(1)) == 30.0
 

@@ -88,7 +88,7 @@ def stats_reply(
             }
         )
     if arguments == [b"servers"]:
-        return _block(_servers(routing))
+        return _block(_servers(routing, about))
     if arguments == [b"results"]:
         results = routing.engine.snapshot().results
         return _block({f"{command}:{outcome.name.lower()}": n for (command, outcome), n in results.items()})
@@ -148,7 +148,7 @@ def _service(routing: Routing) -> dict[str, object]:
     return {"servers": len(conditions), "servers_up": up}
 
 
-def _servers(routing: Routing) -> dict[str, object]:
+def _servers(routing: Routing, process: Mapping[str, object]) -> dict[str, object]:
     rows: dict[str, object] = {}
     snapshot = routing.engine.snapshot()
     reports = routing.look()
@@ -157,11 +157,12 @@ def _servers(routing: Routing) -> dict[str, object]:
     standins = routing.supervision.standins()
     for name, number in routing.engine.server_ids().items():
         links, report = routing.links[number], reports[number]
-        warmth = supervisor.warmth(number)
+        warmth, changed_at = supervisor.warmth(number), supervisor.changed_at(number)
         about = {
             "address": links.server.where,
             "version": report.version or "unknown",
             "state": supervisor.condition(number, now).value,
+            "last_change_s": process["uptime"] if changed_at is None else int(now - changed_at),
             "fault": fault.why if (fault := routing.supervision.faults.get(number)) else "none",
             "cause": reasons[name].cause.value if name in reasons else "none",
             "reason": str(reasons[name]) if name in reasons else "none",

@@ -132,6 +132,7 @@ class Health:
     attempt: int = 0  # ejections in a row, without a lasting return in between
     due_at: float | None = None  # EJECTED: time of the next probe; in the stages: time of their failure
     held_until: float = 0.0  # the end of the ejection: the server serves no earlier
+    changed_at: float | None = None  # the last ejection or return; None: neither since the start
 
     def after(
         self,
@@ -149,7 +150,7 @@ class Health:
         if state is None:
             return self
         if state is State.UP:
-            return replace(self, state=state, since=now, due_at=None)
+            return replace(self, state=state, since=now, due_at=None, changed_at=now)
         if state is not State.EJECTED:
             held_until = now if event is Event.RESTORED_IN_DEBT else self.held_until
             due_at = now + settings.stage_timeout_s
@@ -161,8 +162,9 @@ class Health:
         is_stable = self.state is State.UP and now - self.since > settings.flap_window_s
         attempt = 0 if is_stable else self.attempt
         due_at = now + settings.retry_delay(attempt, rng)
-        held_until = due_at if self.state is State.UP else self.held_until
-        return Health(state, now, attempt + 1, due_at, held_until)
+        if self.state is State.UP:
+            return Health(state, now, attempt + 1, due_at, held_until=due_at, changed_at=now)
+        return replace(self, state=state, since=now, attempt=attempt + 1, due_at=due_at)
 
     def probed_at(self, when: float) -> Health:
         """The record with its next probe at `when`, if that is earlier. The ejection is not shortened."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from .causes import Cause
-from .health import State
+from .health import Health, State
 from .nodes import Plan
 from .pasts import Past
 from .places import Place, Places, PlaceTable, continued, spelled
@@ -120,7 +120,7 @@ class Members:
     def _join(self, place: Place, is_unsafe: bool, now: float) -> Record:
         process = self._departed.process(place)
         lost = self._departed.pop(place)
-        record = Record(place, lost=lost, process=process)
+        record = Record(place, Health(changed_at=now), lost=lost, process=process)
         if is_unsafe or lost:
             record.was_away = True
             record.begins_out(Cause.AWAY, now)

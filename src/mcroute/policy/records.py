@@ -104,7 +104,7 @@ class Record:
 
     def begins_out(self, cause: Cause, now: float) -> None:
         """The server begins out of service, and is probed at once."""
-        self.health = Health(State.EJECTED, now, due_at=now)
+        self.health = Health(State.EJECTED, now, due_at=now, changed_at=now)
         self.goes_out(Reason(cause))
 
     def condition(self, now: float, suspect_s: float) -> Condition:

@@ -213,6 +213,11 @@ class Supervisor:
         record = self._records.get(server)
         return Condition.EJECTED if record is None else record.condition(now, self.settings.suspect_s)
 
+    def changed_at(self, server: int) -> float | None:
+        """When the server last went out of service, returned or joined; None: never since the start."""
+        record = self._records.get(server)
+        return None if record is None else record.health.changed_at
+
     def reasons(self) -> dict[str, Reason]:
         """The reasons of servers that are out of service, by name."""
         reports = ((name, self._records[number]) for name, number in self._members.ids.items())
