@@ -27,7 +27,7 @@ LAYERS = [
     {"observe"},
     {"proxy", "client"},
     {"asyncio", "native"},
-    {"simulation"},
+    {"simulation", "monitoring"},
     {"cli"},
     {"__main__"},
 ]

@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mcroute.cli.commands import mcroute
-from mcroute.cli.live import NoProxy, ask_servers
+from mcroute.monitoring.asking import NoProxy
+from mcroute.monitoring.servers import ask_servers
+from mcroute.policy import Server
 from mcroute.testing import free_port
 
 CONFIG = """
@@ -97,13 +99,13 @@ def test_a_proxy_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_proxy_that_hangs_is_an_error() -> None:
     late = r"has not answered `stats servers` within 0\.2 s"
     with answering(None) as port, pytest.raises(NoProxy, match=late):
-        ask_servers(f"127.0.0.1:{port}", timeout_s=0.2)
+        ask_servers(Server("proxy", "127.0.0.1", port), timeout_s=0.2)
 
 
 @pytest.mark.parametrize("text", [b"ERROR\r\n", b"END\r\n", b"STAT x:state up\r\nEND\r\n"])
 def test_another_service_is_an_error(text: bytes) -> None:
     with answering(text) as port, pytest.raises(NoProxy, match="does not answer `stats servers` as mcroute"):
-        ask_servers(f"127.0.0.1:{port}")
+        ask_servers(Server("proxy", "127.0.0.1", port), timeout_s=20)
 
 
 def test_a_proxy_with_other_servers_is_an_error(tmp_path: Path) -> None:

@@ -14,16 +14,19 @@ from .._version import __version__
 from ..config import Config
 from ..config.values import suggest
 from ..errors import ConfigError
-from ..policy import Plan, Pool
+from ..monitoring.asking import NoProxy
+from ..monitoring.servers import LiveServer, ask_servers
+from ..policy import Plan, Pool, Server
 from ..policy import explain as explain_key
 from ..policy.nodes import COMMAND_GROUPS, Ask
-from .live import LiveServer, NoProxy, ask_servers, table
+from .live import table
 from .loading import load
 from .ring.commands import ring
 from .simulation.commands import simulate
 from .summaries import COMMANDS
 
 KEY_MAX = 250  # bytes, memcached's limit
+LIVE_TIMEOUT_S = 3.0
 
 _P = ParamSpec("_P")
 
@@ -146,7 +149,7 @@ def explain(
 def _live_servers(address: str, config: Config) -> dict[str, LiveServer]:
     """The servers of the proxy at this address. It must have those of the configuration."""
     try:
-        found = ask_servers(address)
+        found = ask_servers(Server.parse(address, place="--at"), LIVE_TIMEOUT_S)
     except NoProxy as error:
         raise click.ClickException(str(error)) from None
     missing = [server.name for server in config.plan.servers if server.name not in found]
