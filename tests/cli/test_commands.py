@@ -112,7 +112,7 @@ def run_without(missing, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
-EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
+EXTRAS = ["click", "prometheus_client", "rich", "textual", "matplotlib"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,7 @@ EXTRAS = ["click", "prometheus_client", "rich", "matplotlib"]
         ),
         (EXTRAS, ["check", "--help"], "click and prometheus-client: pip install 'mcroute-engine[proxy]'"),
         (EXTRAS, ["demo"], "click, prometheus-client and rich: pip install 'mcroute-engine[demo]'"),
+        (EXTRAS, ["top"], "click, prometheus-client and textual: pip install 'mcroute-engine[top]'"),
         (
             EXTRAS,
             ["ring", "spread", "x", "--plot", "y"],

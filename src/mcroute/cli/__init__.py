@@ -1,4 +1,4 @@
-"""The command line: `mcroute check`, `explain`, `ring`, `simulate`, `proxy`, `demo`. Most need extras.
+"""The command line: `mcroute check`, `explain`, `ring`, `simulate`, `proxy`, `top`, `demo`. Most need extras.
 
 `mcroute --help` and `mcroute --version` need none.
 """
@@ -13,7 +13,12 @@ __all__ = ("main",)
 
 _PROXY = ("click", "prometheus_client", *(("tomli",) if sys.version_info < (3, 11) else ()))
 # The modules of each extra, as pyproject.toml has them.
-_EXTRAS = {"proxy": _PROXY, "demo": (*_PROXY, "rich"), "plots": (*_PROXY, "matplotlib")}
+_EXTRAS = {
+    "proxy": _PROXY,
+    "demo": (*_PROXY, "rich"),
+    "top": (*_PROXY, "textual"),
+    "plots": (*_PROXY, "matplotlib"),
+}
 
 
 def main() -> None:
@@ -56,6 +61,8 @@ def _do_without(missing: str, arguments: list[str]) -> None:
 
 def _extra_of(missing: str, arguments: list[str]) -> str:
     """The extra that has everything that the command needs."""
+    if arguments[0] == "top":
+        return "top"
     if missing == "rich" or arguments[0] == "demo":
         return "demo"
     return "plots" if missing == "matplotlib" or "--plot" in arguments else "proxy"

@@ -24,6 +24,7 @@ from .loading import load
 from .ring.commands import ring
 from .simulation.commands import simulate
 from .summaries import COMMANDS
+from .top.commands import top
 
 KEY_MAX = 250  # bytes, memcached's limit
 LIVE_TIMEOUT_S = 3.0
@@ -61,6 +62,7 @@ def mcroute() -> None:
 
 mcroute.add_command(ring)
 mcroute.add_command(simulate)
+mcroute.add_command(top)
 
 
 @mcroute.command(short_help=COMMANDS["check"])

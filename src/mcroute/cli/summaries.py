@@ -7,4 +7,5 @@ COMMANDS = {
     "proxy": "Run the proxy configured by CONFIG.",
     "ring": "Show where keys are placed, and what a change moves.",
     "simulate": "Show what a fault does to CONFIG, on a simulated network.",
+    "top": "Show a running proxy's servers and clients, live.",
 }

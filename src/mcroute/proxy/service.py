@@ -291,6 +291,12 @@ class Service(abc.ABC):
         if len(arguments) == 1 and arguments[0] in SUBJECTS:
             self._all_servers.ask(arguments[0], answer)
             return
+        if arguments == [b"top"]:
+            # Imported late: most proxies are never asked.
+            from ..observe.top import top_reply  # noqa: PLC0415
+
+            answer(top_reply(self._routing, self._loop.time() - self._began_at))
+            return
         # Imported late, with the table of metrics: many proxies never get `stats`.
         from ..observe.stats import stats_reply  # noqa: PLC0415
 

@@ -1,0 +1,1 @@
+"""`mcroute top`: a live view of a running proxy."""
