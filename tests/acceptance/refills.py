@@ -18,11 +18,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from mcroute.policy import Limits, Pool, Replicate, Route, Server, Warm
+from mcroute.policy import Limits, OutlierSettings, Pool, Replicate, Route, Server, SupervisorSettings, Warm
 from mcroute.testing import MemcachedServer
 
 from .clients import Client
 from .drivers import AnyProxy, start_proxy
+
+# On a busy machine any server may be much slower than another one for a while.
+CALM = SupervisorSettings(outliers=OutlierSettings(latency_floor_s=60.0))
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def warm_route(servers: Sequence[MemcachedServer]) -> Warm:
 
 @contextlib.asynccontextmanager
 async def proxies(driver: str, route: Route, count: int, limits: Limits) -> AsyncIterator[list[AnyProxy]]:
-    started = [await start_proxy(driver, route, limits=limits) for _ in range(count)]
+    started = [await start_proxy(driver, route, settings=CALM, limits=limits) for _ in range(count)]
     try:
         yield started
     finally:

@@ -120,9 +120,20 @@ def test_the_retry_budget_is_in_the_plan():
     assert (plan.retry_share, plan.retry_floor_per_s) == (0.5, 0)
 
 
+@pytest.mark.parametrize(("value", "is_down"), [("true", True), ("false", False)])
+def test_a_server_may_be_down(value: str, is_down: bool):
+    text = '[pools.main]\nservers = ["a", {{ address = "b", weight = 2, down = {} }}]'
+    [pool] = parse_config(text.format(value)).pools
+    assert pool.servers == (Server("a:11211", "a"), Server("b:11211", "b", weight=2, down=is_down))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            '[pools.main]\nservers = [{ address = "a", down = 1 }]',
+            "pools.main.servers[0].down: expected true or false, got 1; write for instance down = true",
+        ),
         ("", 'pools: there is no pool; write [pools.main] and servers = ["127.0.0.1:11211"]'),
         ("pools = 3", "pools: expected a table, got 3"),
         ("[pool.main]", "pool: no such section; did you mean pools?"),

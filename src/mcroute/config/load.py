@@ -308,6 +308,8 @@ def _server(raw: object, place: str) -> Server:
     table = table_of(raw, place)
     values = read_options(table, SERVER, place)
     server = Server.parse(values["address"], name=values["name"], place=place)
+    if values["down"]:
+        server = replace(server, down=True)
     if "weight" not in table:
         return server
     if server.weight != 1:

@@ -17,6 +17,7 @@ class Kind(Enum):
     TEXT = "a text in quotes"
     INTEGER = "an integer"
     NUMBER = "a number"
+    SWITCH = "true or false"
     SIZE = 'a size in bytes, as 1048576 or "1m"'
     SERVERS = "an array of servers"
     PLACEMENT = "a table of like = system, and the options of that"

@@ -287,6 +287,14 @@ SERVER = (
     option_of(
         Server, "weight", Kind.INTEGER, "Share of the pool's keys, relative to the other servers' weights."
     ),
+    Option(
+        "down",
+        Kind.SWITCH,
+        "The server is asked for nothing, and keeps its place: no key moves, and its keys go to the other "
+        "copies or to stand-ins. Once this is false again, it returns as after an absence.",
+        "true",
+        False,
+    ),
 )
 
 POOL = (

@@ -22,6 +22,7 @@ _TYPES: dict[Kind, type | tuple[type, ...]] = {
     Kind.POOL: str,
     Kind.INTEGER: int,
     Kind.NUMBER: (int, float),
+    Kind.SWITCH: bool,
     Kind.SIZE: int,
 }
 _SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE)
@@ -91,8 +92,10 @@ def _checked(raw: Any, option: Option, place: str) -> Any:
     if option.kind is Kind.SIZE:
         raw = _size(raw)
     # In Python true is an integer; in a configuration it is a mistake.
-    if not isinstance(raw, _TYPES[option.kind]) or isinstance(raw, bool):
+    if not isinstance(raw, _TYPES[option.kind]) or isinstance(raw, bool) is not (option.kind is Kind.SWITCH):
         raise _unfit(raw, option, place)
+    if option.kind is Kind.SWITCH:
+        return raw
     if isinstance(raw, int) and abs(raw) > (SIZE_MAX if option.kind is Kind.SIZE else INTEGER_MAX):
         raise ConfigError(place, f"{raw} is too large; write for instance {_line(option)}")
     # Written so that NaN is refused too.

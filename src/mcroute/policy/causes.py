@@ -36,6 +36,7 @@ class Cause(Enum):
     LATENCY = "latency"
     ERRORS = "errors"
     FLAPPING = "flapping"
+    DOWN = "down"
 
 
 # The engines eject servers for these causes by themselves, and count these ejections.
@@ -62,6 +63,7 @@ TEXTS: dict[Cause, str] = {
     Cause.LATENCY: "it is slower than the other servers of its pool",
     Cause.ERRORS: "more of its requests fail than of the other servers of its pool",
     Cause.FLAPPING: "its connections break again and again, with requests in flight",
+    Cause.DOWN: "the configuration has it as down",
 }
 # The text with details. Those of UNREACHABLE are one of CONNECT_TEXTS, a whole text.
 DETAILED: dict[Cause, str] = {

@@ -76,8 +76,8 @@ class Census:
         (self.unsuspicious.discard if record.is_stale else self.unsuspicious.add)(server)
         if is_up is not (server in self.up):
             self._count_up(server, is_up)
-        # A server that is out without a failure (unknown past, duplicate) says nothing about the network.
-        has_failed = health.attempt > 0 and record.original is None
+        # One that is out without a failure (unknown past, duplicate, down) says nothing about the network.
+        has_failed = health.attempt > 0 and record.original is None and not record.is_down
         if (is_suspected if is_up else has_failed) is not (server in self._bad):
             self._bad ^= {server}
             more = 1 if server in self._bad else -1

@@ -93,7 +93,7 @@ class Duplicates:
     def probe_now(self, server: int, now: float) -> None:
         """Probes a duplicate now, since its original is out of service."""
         record = self._records[server]
-        if record.health.state is State.EJECTED:
+        if record.health.state is State.EJECTED and not record.is_down:
             record.health = replace(record.health, due_at=now, held_until=now)
             self._census.count(server)
 

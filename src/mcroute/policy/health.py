@@ -46,11 +46,13 @@ class Event(IntEnum):
     REPLAY_FAILED = 12
     FLUSH_NEEDED = 13  # deletes are not enough, or not possible
     HELD = 14  # has no stale values any more, but its ejection lasts
+    TAKEN_DOWN = 15  # is not to serve until it is released
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.UP: {Event.TRIPPED: State.EJECTED},
+    State.UP: {Event.TRIPPED: State.EJECTED, Event.TAKEN_DOWN: State.EJECTED},
     State.EJECTED: {
+        Event.TAKEN_DOWN: State.EJECTED,
         Event.RETRY_DUE: State.PROBING,
         Event.RESTORED: State.UP,
         Event.RESTORED_IN_DEBT: State.FENCING,
@@ -59,11 +61,13 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.PROBE_ANSWERED: State.FENCING,
         Event.PROBE_FAILED: State.EJECTED,
         Event.TRIPPED: State.EJECTED,
+        Event.TAKEN_DOWN: State.EJECTED,
     },
     State.FENCING: {
         Event.FENCED: State.REPLAYING,
         Event.FENCE_FAILED: State.EJECTED,
         Event.TRIPPED: State.EJECTED,
+        Event.TAKEN_DOWN: State.EJECTED,
     },
     State.REPLAYING: {
         Event.REPLAYED: State.UP,
@@ -72,12 +76,14 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.REPLAY_FAILED: State.EJECTED,
         Event.HELD: State.EJECTED,
         Event.TRIPPED: State.EJECTED,
+        Event.TAKEN_DOWN: State.EJECTED,
     },
     State.FLUSHING: {
         Event.FLUSHED: State.UP,
         Event.HELD: State.EJECTED,
         Event.FLUSH_FAILED: State.EJECTED,
         Event.TRIPPED: State.EJECTED,
+        Event.TAKEN_DOWN: State.EJECTED,
     },
 }
 
@@ -130,7 +136,8 @@ class Health:
     state: State = State.UP
     since: float = 0.0
     attempt: int = 0  # ejections in a row, without a lasting return in between
-    due_at: float | None = None  # EJECTED: time of the next probe; in the stages: time of their failure
+    # EJECTED: time of the next probe, None while it is taken down; in the stages: time of their failure.
+    due_at: float | None = None
     held_until: float = 0.0  # the end of the ejection: the server serves no earlier
     changed_at: float | None = None  # the last ejection or return; None: neither since the start
 
@@ -155,6 +162,8 @@ class Health:
             held_until = now if event is Event.RESTORED_IN_DEBT else self.held_until
             due_at = now + settings.stage_timeout_s
             return replace(self, state=state, since=now, due_at=due_at, held_until=held_until)
+        if event is Event.TAKEN_DOWN:
+            return replace(self, state=state, since=now, due_at=None, held_until=now)
         if event is Event.HELD:
             return replace(self, state=state, since=now, due_at=self.held_until)
         if event is Event.PROBE_FAILED and stale_delay_s is not None:

@@ -96,7 +96,7 @@ class Panics:
         record = self._records[server]
         if record.is_unreachable or record.is_foreign or record.health.state is not State.EJECTED:
             return []
-        if record.original is not None:
+        if record.original is not None or record.is_down:
             return []
         record.suspect_at = now
         return self._stages.move(server, Event.RESTORED_IN_DEBT if record.has_debts else Event.RESTORED, now)

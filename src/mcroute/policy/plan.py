@@ -129,6 +129,8 @@ class _Compiler:
         known = self.servers.setdefault(server.name, server)
         if known.address != server.address:
             raise ConfigError(place, f"server {server.name} is {known.where} and {server.where}")
+        if known.down != server.down:
+            raise ConfigError(place, f"server {server.name} is down in one pool, and not in another one")
 
     def _each_server(self, pool: Pool, place: str) -> list[int]:
         """One ask for each server of a pool, for any key: through pools of one server."""

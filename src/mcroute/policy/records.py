@@ -46,6 +46,7 @@ class Record:
     is_stale: bool = False  # missed a write for good since it was put into service
     process: Process | None = None  # the serving process, at the last look
     is_foreign: bool = False  # a foreign process answered: only the right one brings the server back
+    is_down: bool = False  # by the configuration
     reason: Reason | None = None  # why it last went out of service
     turn_max_s: float | None = None  # out as too slow: its commands must be as quick as this again
     original: int | None = None  # another server of its pool with the same process
@@ -93,7 +94,7 @@ class Record:
     @property
     def is_only_fenced(self) -> bool:
         """Whether it is out of service in its first return attempt, and needs no flush."""
-        if self.was_away or self.missed_something:
+        if self.was_away or self.missed_something or self.is_down:
             return False
         return self.health.state is not State.UP and self.health.attempt == 0
 
@@ -109,6 +110,8 @@ class Record:
 
     def condition(self, now: float, suspect_s: float) -> Condition:
         """The state for reports. A failure or a late reply counts for `suspect_s`."""
+        if self.is_down:
+            return Condition.DOWN
         if self.is_foreign:
             return Condition.FOREIGN
         if self.original is not None:

@@ -52,6 +52,7 @@ class Condition(Enum):
     REPLAYING = "replaying"
     FLUSHING = "flushing"
     FOREIGN = "foreign"  # a foreign process answers at its address: not used, but checked again
+    DOWN = "down"  # the configuration says so
     DUPLICATE = "duplicate"  # the process of another server of its pool answers there
 
 

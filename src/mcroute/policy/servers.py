@@ -40,7 +40,8 @@ class Server:
     """One memcached: a TCP host and port, or the path of a unix socket.
 
     `name` is hashed by the ring and shown in metrics; a new address under the same name moves no keys.
-    `weight` is its share of the pool's keys, relative to the other weights.
+    `weight` is its share of the pool's keys, relative to the other weights. A server that is `down` keeps its
+    place and its keys, and is asked for nothing: its keys go to the other copies, or to stand-ins.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Server:
     port: int = DEFAULT_PORT
     weight: int = 1
     path: str = ""
+    down: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable() or " " in self.name:

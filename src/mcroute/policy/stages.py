@@ -7,9 +7,10 @@ If it missed writes, their keys are deleted, or it is flushed. Only then it serv
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Set
+from dataclasses import replace
 from random import Random
 
-from .causes import FlushCause
+from .causes import Cause, FlushCause, Reason
 from .census import Census
 from .decisions import Decision, Fence, Flush, Look, Probe, Replay, ServerState, SetState
 from .duplicates import Duplicates
@@ -91,7 +92,7 @@ class Stages:
     def _stale_delay(self, server: int) -> float | None:
         """The time to the next probe of a server that missed writes; None for other servers."""
         record = self._records[server]
-        if not record.missed_something or record.is_foreign or record.original is not None:
+        if not record.missed_something or record.is_foreign or record.original is not None or record.is_down:
             return None
         out = len(self._records) - len(self._census.up)
         return self._settings.health.stale_delay(out, self._rng)
@@ -191,6 +192,22 @@ class Stages:
     def flush_failed(self, server: int, now: float) -> list[Decision]:
         return self.move(server, Event.FLUSH_FAILED, now)
 
+    # ---- by the configuration ----
+
+    def take_down(self, server: int, now: float) -> list[Decision]:
+        """The server goes out of service, and is not probed until `release`."""
+        record = self._records[server]
+        record.is_down = True
+        record.goes_out(Reason(Cause.DOWN))
+        return self.move(server, Event.TAKEN_DOWN, now)
+
+    def release(self, server: int, now: float) -> None:
+        """The server is probed at once, and returns like any other."""
+        record = self._records[server]
+        record.is_down = False
+        record.health = replace(record.health, due_at=now)
+        self._census.count(server)
+
     # ---- time ----
 
     def overdue(self, now: float) -> list[Decision]:
@@ -270,7 +287,7 @@ class Stages:
         decisions: list[Decision] = []
         word = ENGINE_STATES[record.health.state]
         # Always confirm a trip: the engine may have set its own state meanwhile.
-        if word is not ENGINE_STATES[before.state] or event is Event.TRIPPED:
+        if word is not ENGINE_STATES[before.state] or event in (Event.TRIPPED, Event.TAKEN_DOWN):
             # Writes missed while it is out are no reason to stay out, if it was emptied before.
             missed = record.missed if event in (Event.NOTHING_MISSED, Event.REPLAYED) else None
             decisions.append(SetState(server, word, missed, event is Event.RESTORED, record.reason))

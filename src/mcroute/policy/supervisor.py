@@ -127,6 +127,7 @@ class Supervisor:
         self._panics.retain(pool.name for pool in plan.named_pools)
         self._count_anew()
         self._duplicates.retain(other, now)
+        self._follow_downs(now)
         states = [
             SetState(
                 number, word, missed.get(number) if word is ServerState.UP else None, reason=record.reason
@@ -148,16 +149,32 @@ class Supervisor:
     def recall(self, pasts: Sequence[Past], is_trusting: bool, now: float) -> tuple[Decision, ...]:
         """Continues from an earlier process, before any request goes to the plan's servers.
 
-        Servers that owe a flush or a fence begin out of service; so do servers without an entry, unless
-        `is_trusting`.
+        Servers that owe a flush or a fence begin out of service; so do servers that are down, and servers
+        without an entry, unless `is_trusting`.
         """
         out, self._recalled_keys = self._members.recall(pasts, is_trusting, now)
         for number in self._records:
             self._census.count(number)
             self._stages.sort(number)
-        return tuple(
-            SetState(number, ServerState.EJECTED, reason=self._records[number].reason) for number in out
+        downs = self._follow_downs(now)
+        states = (
+            SetState(number, ServerState.EJECTED, reason=self._records[number].reason)
+            for number in out
+            if not self._records[number].is_down
         )
+        return (*states, *downs)
+
+    def _follow_downs(self, now: float) -> tuple[Decision, ...]:
+        """Takes down the servers that the plan has as down, and releases those that it has no longer so."""
+        decisions: list[Decision] = []
+        for server in self.plan.servers:
+            number = self._members.ids[server.name]
+            is_down = self._records[number].is_down
+            if server.down and not is_down:
+                decisions += self._stages.take_down(number, now)
+            elif is_down and not server.down:
+                self._stages.release(number, now)
+        return tuple(decisions)
 
     def take_recalled_keys(self) -> Mapping[int, Keys]:
         """After `recall`, once: the keys that servers missed. Note them in the servers' journals."""
