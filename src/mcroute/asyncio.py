@@ -84,7 +84,7 @@ async def start_proxy(
     the keys that servers missed, so that the next proxy need not flush these servers. `descriptors` is the
     number of descriptors that the proxy may have open at once: the proxy reserves some of them for
     connections to servers, and further clients wait. `hooks` are functions: each is called with each
-    `StateChange` of a server or pool, in a thread of its own.
+    `StateChange` of a server or pool, in a thread of its own. The webhook of a configuration is one more.
 
     Raises ConfigError for a route that cannot work or too few descriptors, OSError if the address or one of
     the files is not available, ValueError for a journal file without a state file.

@@ -24,6 +24,7 @@ from mcroute.policy import (
     StateChange,
     SupervisorSettings,
 )
+from mcroute.policy.causes import FlushCause
 from mcroute.testing import MemcachedServer, find_memcached, free_port
 from tests.observe.receivers import Receiver
 from tests.preloading import child_environment
@@ -279,6 +280,59 @@ def test_hooks_see_a_server_that_is_killed_and_comes_back(opened: Opened) -> Non
                 assert await found(Change.OUT_OF_SERVICE) == RETURN[:1]
                 server.start()
                 assert await found(Change.RETURNED) == RETURN[1:]
+
+    asyncio.run(asyncio.wait_for(run(), 50))
+
+
+def test_a_server_that_missed_writes_is_replayed_or_flushed_and_gets_its_keys_again() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Queue[StateChange] = asyncio.Queue()
+
+        def hook(change: StateChange) -> None:
+            if change.server == server.address:
+                loop.call_soon_threadsafe(seen.put_nowait, change)
+
+        async def until(last: Change) -> list[StateChange]:
+            changes: list[StateChange] = []
+            while not changes or changes[-1].what is not last:
+                changes.append(await seen.get())
+            return changes
+
+        with MemcachedServer() as server, MemcachedServer() as other:
+            pool = Pool.of("main", [server.address, other.address], reply_timeout_s=0.1, deadline_s=0.5)
+            async with await start_proxy(Replicate(pool, 2), settings=SETTINGS, hooks=[hook]) as proxy:
+                client = await DirectClient.to(proxy)
+
+                async def write(value: int) -> None:
+                    for number in range(20):
+                        await client.ask(b"set k%d 0 0 1\r\n%d\r\n" % (number, value))
+
+                await write(1)
+                server.pause()
+                await write(2)
+                await until(Change.OUT_OF_SERVICE)
+                await write(3)
+                server.resume()
+                [*steps, returned] = await until(Change.RETURNED)
+                replayed = next(change for change in steps if change.what is Change.REPLAYED)
+                keys = replayed.figures["deleted_keys"]
+                assert keys > 0
+                assert returned.figures["deleted_keys"] >= keys
+                assert returned.figures["flushes"] == 0
+
+                server.kill()
+                await write(4)
+                await until(Change.OUT_OF_SERVICE)
+                server.start()
+                [*steps, returned] = await until(Change.RETURNED)
+                flushed = next(change for change in steps if change.what is Change.FLUSHED)
+                assert flushed.cause is FlushCause.OTHER_PROCESS
+                assert returned.figures["flushes"] == 1
+                [*steps, warmed] = await until(Change.WARMED)
+                assert Change.WARMING in [change.what for change in steps]
+                assert warmed.figures["keys_copied"] + warmed.figures["keys_present"] == 20
+                await client.close()
 
     asyncio.run(asyncio.wait_for(run(), 50))
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import importlib.util
 import os
-import pty
 import re
 import signal
 import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+
+pytest.importorskip("termios")
+
+import fcntl
+import pty
+import termios
 
 from mcroute.asyncio import start_proxy
 from mcroute.policy import HealthSettings, Pool, Replicate, SupervisorSettings
