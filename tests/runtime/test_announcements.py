@@ -143,6 +143,17 @@ def replayed(scenario: Scenario) -> None:
     scenario.does(*decisions)
 
 
+def is_down(scenario: Scenario) -> None:
+    scenario.does(*scenario.supervisor._stages.take_down(0, 0.0))
+    scenario.supervisor._stages.release(0, 0.0)
+    scenario.probed()
+
+
+def is_down_while_it_is_out(scenario: Scenario) -> None:
+    scenario.ejected()
+    scenario.does(*scenario.supervisor._stages.take_down(0, 0.0))
+
+
 def is_slow(scenario: Scenario) -> None:
     engine: Any = scenario.supervision._engine
     for late in (1, 2):
@@ -209,6 +220,15 @@ CASES: list[tuple[Callable[[Scenario], None], list[Row], dict[str, float]]] = [
         ],
         {"deleted_keys": 7, "flushes": 0},
     ),
+    (
+        is_down,
+        [
+            (Change.OUT_OF_SERVICE, "up", "down", "down"),
+            (Change.PROBING, "down", "probing", "down"),
+        ],
+        {},
+    ),
+    (is_down_while_it_is_out, [OUT, (Change.WAITING, "ejected", "down", "down")], {}),
     (is_slow, [(Change.SLOW, "up", "slow", None)], {}),
     (
         hits_fell,

@@ -75,7 +75,7 @@ class Announcements:
     def goes_out(self, server: int, reason: Reason | None) -> None:
         """The engine skips the server, from now on or still."""
         if server in self._out:
-            self._waits(server)
+            self._waits(server, reason)
             return
         supervisor = self._supervised.supervisor
         self._out[server] = _Absence(self._supervised.clock.now(), supervisor.tally(server).copy(), reason)
@@ -88,10 +88,14 @@ class Announcements:
         }
         self._announce(Change.OUT_OF_SERVICE, server, f"is out of service: {reason}", reason, figures)
 
-    def _waits(self, server: int) -> None:
+    def _waits(self, server: int, reason: Reason | None) -> None:
         """A stage has ended, and the server does not serve. Probes fail again and again, without a word."""
-        is_ejected = self._supervised.supervisor.state(server) is State.EJECTED
-        if is_ejected and self._states[server] in _STAGES.keys() - {Condition.PROBING}:
+        if self._supervised.supervisor.state(server) is not State.EJECTED:
+            return
+        before, after = self._states[server], self._condition(server)
+        if after is Condition.DOWN and before is not after:
+            self._announce(Change.WAITING, server, f"does not serve yet: {reason}", reason)
+        elif before in _STAGES.keys() - {Condition.PROBING}:
             self._announce_step(Change.WAITING, server, "does not serve yet", self._out[server].reason)
 
     def stage_begins(self, server: int) -> None:
