@@ -21,8 +21,8 @@ cdef class CompiledPlan:
     cdef PlanTable* table
     cdef AdmittedServer* servers
     cdef int server_count
-    cdef object plan            # keeps the rings alive
-    cdef list rings
+    cdef tuple rings            # the pools'
+    cdef tuple routes           # the users', of the nodes
     cdef dict ids               # server name -> id
 
 # Makes the plan's servers known to the engine; call before engine_install. A new server begins in service, with

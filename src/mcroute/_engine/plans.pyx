@@ -1,5 +1,6 @@
 """Lays a plan out as a C table."""
 
+cimport cython
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -106,15 +107,17 @@ cdef _lay_out_node(PlanNode* node, source, list children, list texts):
     children.extend(own)
 
 
+# The garbage collector does not clear it, nor tuples: rings and routes live as long as the engine that uses them.
+@cython.no_gc_clear
 cdef class CompiledPlan:
     """A plan in C, for as long as an engine or a request refers to it. `servers` come from `ServerIds.admit`."""
 
     def __cinit__(self, plan, list servers):
         cdef int group, outcome
-        self.plan = plan
         self.ids = {server.name: server.id for server in servers}
         self._lay_out_servers(servers)
-        self.rings = [pool.ring() for pool in plan.pools]
+        self.rings = tuple([pool.ring() for pool in plan.pools])
+        self.routes = tuple([node.route for node in plan.nodes if isinstance(node, nodes.Python)])
         self.table = <PlanTable*>calloc(1, sizeof(PlanTable))
         if self.table == NULL:
             raise MemoryError

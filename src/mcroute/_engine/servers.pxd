@@ -11,7 +11,7 @@ cdef class EngineServers:
     cdef EngineState* state         # for drivers written in Cython
     cdef CompiledPlan compiled      # the installed plan
     cdef CompiledPlan admitted      # not installed yet; else None
-    cdef list older                 # plans that requests in flight may still refer to
+    cdef tuple older                # plans that requests may still refer to; the collector does not clear a tuple
     cdef object known_servers       # ServerIds
     cdef bint is_planning           # a thread admits or installs a plan
     cdef Py_buffer memory           # for the servers' state words, if these are to outlive the process

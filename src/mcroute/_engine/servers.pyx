@@ -42,7 +42,7 @@ cdef class EngineServers:
             Py_INCREF(memory)
             self.memory_owner = <PyObject*>memory
         self.known_servers = ServerIds()
-        self.older = []
+        self.older = ()
         self.state = engine_new(seed)
         if self.state == NULL:
             raise MemoryError
@@ -87,7 +87,7 @@ cdef class EngineServers:
         return len(self.older)
 
     cdef _free_plans(self):
-        self.older = [older for older in self.older if (<CompiledPlan>older).table.refs > 0]
+        self.older = tuple([older for older in self.older if (<CompiledPlan>older).table.refs > 0])
 
     def admit(self, plan, renamed=None):
         """Makes the plan's servers known, and returns their ids by name; call `install` afterwards.
@@ -161,7 +161,7 @@ cdef class EngineServers:
     cdef int _install(self) except -1:
         self.own()
         if self.compiled is not None:
-            self.older.append(self.compiled)
+            self.older = (*self.older, self.compiled)
         self.compiled, self.admitted = self.admitted, None
         engine_install(self.state, self.compiled.table)
         self._free_plans()

@@ -71,13 +71,13 @@ cdef class LoopThread:
     cdef SharedState words            # the engine's servers point into them
     cdef CompiledPlan compiled
     cdef CompiledPlan admitted  # not installed yet; else None
-    cdef list older             # plans that requests may still use
+    cdef tuple older            # plans that requests may still use; the collector does not clear a tuple
     cdef RouteRunner routes
     cdef bint runs_routes       # while `run_routes` runs users' code, which may release the GIL
     cdef object share_with         # a buffer of descriptors that the loop uses
 
     def __cinit__(self, int notify_fd, uint64_t seed, double timeout_s=JOB_TIMEOUT_S):
-        self.older = []
+        self.older = ()
         self.routes = RouteRunner()
         self.loop = loop_new(notify_fd, seed, timeout_s)
         if self.loop == NULL:
@@ -191,18 +191,19 @@ cdef class LoopThread:
         before = self.compiled
         self.compiled, self.admitted = self.admitted, None
         if before is not None:
-            self.older.append(before)
+            self.older = (*self.older, before)
 
     def free_plans(self):
         """Frees older plans that no request uses. Returns the number of older plans that remain."""
         cdef CompiledPlan compiled
-        cdef list older, unused
+        cdef tuple older
+        cdef list unused
         with cython.critical_section(self):
-            older = list(self.older)
+            older = self.older
         # Outside the section: during the jobs, other threads may add plans and free these.
         unused = [compiled for compiled in older if self._refs(compiled) == 0]
         with cython.critical_section(self):
-            self.older = [compiled for compiled in self.older if compiled not in unused]
+            self.older = tuple([compiled for compiled in self.older if compiled not in unused])
             return len(self.older)
 
     cdef uint32_t _refs(self, CompiledPlan compiled) except? 0:
