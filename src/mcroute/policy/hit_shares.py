@@ -72,6 +72,8 @@ class HitShares:
         for server in self._begun.keys() - serving:
             self.reset(server)
         ended = {server for server in counts if server in serving and self._ends(server, counts[server], now)}
+        if not ended:
+            return []
         peers: dict[int, set[int]] = {server: set() for server in ended}
         for members in pools:
             for server in ended.intersection(members):

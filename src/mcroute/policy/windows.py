@@ -28,6 +28,11 @@ class Counts(NamedTuple):
     hits: int = 0
     misses: int = 0
 
+    @property
+    def answered(self) -> int:
+        """The number of replies."""
+        return sum(self.replies.values())
+
 
 class Window(NamedTuple):
     """One window: its end, its replies, their lower quartile in seconds (0 without any), and its errors."""
@@ -55,12 +60,17 @@ class Windows:
     lost: int = 0  # at the last look
     slow: list[Window] = field(default_factory=list)  # the bad windows in a row
     failing: list[Window] = field(default_factory=list)
+    answered: int = field(init=False)  # before the present window
+
+    def __post_init__(self) -> None:
+        self.answered = self.start.answered
 
     def restart(self, counts: Counts, now: float) -> None:
         """Begins anew: what came before does not count, except for the best quartile."""
         if self.last is not None and self.last.replies:
             self._keep_best(self.last)
-        self.begun_at, self.start, self.last, self.lost = now, counts, None, counts.lost
+        self._begin(counts, now)
+        self.last, self.lost = None, counts.lost
         self.losses.clear()
         self.slow.clear()
         self.failing.clear()
@@ -75,17 +85,21 @@ class Windows:
         age = now - self.begun_at
         if age < settings.window_s - SLACK_S:
             return None
-        replies = _difference(counts.replies, self.start.replies)
-        count, errors = sum(replies.values()), counts.errors - self.start.errors
+        start = self.start
+        count, errors = counts.answered - self.answered, counts.errors - start.errors
         is_enough = count + errors >= settings.window_requests
         if is_enough or age >= settings.window_longest_s:
-            self.begun_at, self.start = now, counts
+            self._begin(counts, now)
         if not is_enough:
             return None
         if self.last is not None and self.last.replies:
             self._keep_best(self.last)
+        replies = _difference(counts.replies, start.replies)
         self.last = Window(now, count, _quartile(replies, count, self.bounds), errors)
         return self.last
+
+    def _begin(self, counts: Counts, now: float) -> None:
+        self.begun_at, self.start, self.answered = now, counts, counts.answered
 
     def _keep_best(self, window: Window) -> None:
         self.best_s = window.quartile_s if self.best_s is None else min(self.best_s, window.quartile_s)

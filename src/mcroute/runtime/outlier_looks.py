@@ -52,10 +52,9 @@ class OutlierLooks:
         now = supervised.clock.now()
         evidence = supervised.engine.evidence()
         counts = {server: Counts(*evidence[server]) for server in evidence if server in supervised.servers}
-        outliers = self._outliers.look(
-            counts, supervisor.members, supervisor.serving, now, supervisor.settings.outliers
-        )
-        for fallen in self._hit_shares.look(counts, supervisor.members, supervisor.serving, now):
+        members, serving = supervisor.members, supervisor.serving
+        outliers = self._outliers.look(counts, members, serving, now, supervisor.settings.outliers)
+        for fallen in self._hit_shares.look(counts, members, serving, now):
             self._fell(fallen)
         for outlier in outliers:
             self._found(outlier)
