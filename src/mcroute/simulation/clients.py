@@ -142,9 +142,10 @@ class SimulatedClient:
         answers: Answers = dict.fromkeys(operation.keys, failed)
         what = ""
         try:
-            answers |= await asyncio.wait_for(
-                self._answers(kind, operation, token), operation.limit_s or None
-            )
+            answering = self._answers(kind, operation, token)
+            if operation.limit_s:
+                answering = asyncio.wait_for(answering, operation.limit_s)
+            answers |= await answering
         except FAILURES as error:
             what = f"{type(error).__name__}: {error}"
         for key, (result, value, given) in answers.items():

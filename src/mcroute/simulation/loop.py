@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import heapq
 import itertools
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar, cast
 
 from .listeners import SimulatedListener
@@ -36,7 +35,10 @@ class Busy(RuntimeError):
 
 
 class _Call(asyncio.TimerHandle):
-    """A scheduled call."""
+    """A scheduled call. `context` runs it; `callback` is None if it was cancelled."""
+
+    # A run makes millions of them.
+    __slots__ = ("args", "at_s", "callback", "context")
 
     def __init__(
         self,
@@ -47,25 +49,21 @@ class _Call(asyncio.TimerHandle):
     ) -> None:
         # Nothing of the base class is used but its type.
         self.at_s = when
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
         self.context = context
-        self._call: tuple[Callable[..., object], tuple[Any, ...]] | None = (callback, args)
 
     def __repr__(self) -> str:
-        return f"<call at {self.at_s:.6f}: {self._call}>"
+        return f"<call at {self.at_s:.6f}: {self.callback} {self.args}>"
 
     def cancel(self) -> None:
-        self._call = None
+        self.callback, self.args = None, ()
 
     def cancelled(self) -> bool:
-        return self._call is None
+        return self.callback is None
 
     def when(self) -> float:
         return self.at_s
-
-    def run(self) -> None:
-        if self._call is not None:
-            callback, args = self._call
-            self.context.run(callback, *args)
 
 
 class SimulationLoop(asyncio.AbstractEventLoop):
@@ -86,6 +84,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self.network = network
         self.failures: list[tuple[str, BaseException | None]] = []
         self._now = BEGIN_S
+        self._second_ends_at = int(BEGIN_S) + 1
         self._ready: deque[_Call] = deque()
         # By time, then in the order of scheduling.
         self._timers: list[tuple[float, int, _Call]] = []
@@ -149,37 +148,43 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._is_running, self._is_stopping = True, False
         events._set_running_loop(self)
         try:
-            while not self._is_stopping:
-                self._turn()
+            self._turn_until_stopped()
         finally:
             self._is_running = False
             events._set_running_loop(None)
 
-    def _turn(self) -> None:
-        """Runs the calls that are ready now, or passes the time until one is due."""
-        ready, timers = self._ready, self._timers
-        if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-            if not timers:
-                raise Stalled("nothing is scheduled any more")
-            self._pass_to(timers[0][0])
-        while timers and timers[0][0] <= self._now:
-            ready.append(heapq.heappop(timers)[2])
-        self._steps += len(ready)
-        if self._steps > STEPS_MAX:
-            raise Busy(f"{self._steps} calls within a second, now {ready[0]}")
-        for _ in range(len(ready)):
-            call = ready.popleft()
-            try:
-                call.run()
-            except Exception as error:
-                self.call_exception_handler({"message": f"in {call}", "exception": error})
+    def _turn_until_stopped(self) -> None:
+        """Each turn runs the calls that are ready, or passes the time until one is due."""
+        # A run has millions of turns, most of them with one call.
+        ready, timers, pop = self._ready, self._timers, heapq.heappop
+        while not self._is_stopping:
+            if not ready:
+                while timers and timers[0][2].callback is None:
+                    pop(timers)
+                if not timers:
+                    raise Stalled("nothing is scheduled any more")
+                self._pass_to(timers[0][0])
+            while timers and timers[0][0] <= self._now:
+                ready.append(pop(timers)[2])
+            count = len(ready)
+            self._steps += count
+            if self._steps > STEPS_MAX:
+                raise Busy(f"{self._steps} calls within a second, now {ready[0]}")
+            for _ in range(count):
+                call = ready.popleft()
+                if call.callback is None:
+                    continue
+                try:
+                    call.context.run(call.callback, *call.args)
+                except Exception as error:
+                    self.call_exception_handler({"message": f"in {call}", "exception": error})
 
     def _pass_to(self, at_s: float) -> None:
-        if int(at_s) > int(self._now):
+        if at_s >= self._second_ends_at:
             self.steps[int(self._now)], self._steps = self._steps, 0
-        self._now = max(self._now, at_s)
+            self._second_ends_at = int(at_s) + 1
+        if at_s > self._now:
+            self._now = at_s
 
     def stop(self) -> None:
         self._is_stopping = True
@@ -225,7 +230,9 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        call = self._call(self._now + delay, callback, args, context)
+        heapq.heappush(self._timers, (call.at_s, next(self._serials), call))
+        return call
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -237,12 +244,13 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def _call(
         self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> _Call:
-        self._check_open()
+        if self._is_closed:
+            self._check_open()
         if context is None:
-            context = contextvars.copy_context()
+            context = copy_context()
         call = _Call(when, callback, args, context)
         machine = context.get(MACHINE)
-        if self._is_over or (machine is not None and machine.is_dead):
+        if (machine is not None and machine.is_dead) or self._is_over:
             call.cancel()
         return call
 
@@ -280,7 +288,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def on(self, machine: Machine, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Starts a coroutine on a machine."""
-        context = contextvars.copy_context()
+        context = copy_context()
         context.run(MACHINE.set, machine)
         return context.run(self.create_task, coroutine)
 

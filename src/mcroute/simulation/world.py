@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -20,16 +18,15 @@ from .faults import FAULTS, Fault
 from .fleet import Fleet
 from .history import History, Operation
 from .hosts import Host
+from .logs import logged_to
 from .loop import SimulationLoop
-from .machines import MACHINE, Machine
+from .machines import Machine
 from .network import Network
 from .routers import ClientRouter, ProxyRouter, Router
 from .servers import ServerOptions
 from .workload import Application, Served, Workload
 
 __all__ = ("Outcome", "Scenario", "World", "run")
-
-log: logging.Logger = logging.getLogger("mcroute")
 
 # After the last fault, servers must be in service again within this time, in seconds.
 SETTLE_S = 90.0
@@ -182,7 +179,7 @@ class World:
 
     def run(self, on_progress: Progress | None = None) -> Outcome:
         self._on_progress = on_progress
-        with self._logged():
+        with logged_to(self._note):
             self.loop.run(self._main())
         failures = [f"{message}: {error!r}" for message, error in self.loop.failures]
         hosts = set(self.fleet.hosts.values())
@@ -327,36 +324,10 @@ class World:
                     Ejected(self.loop.time(), router.name, pool.name, up, len(pool.servers), causes)
                 )
 
-    @contextmanager
-    def _logged(self) -> Iterator[None]:
-        """The routers' log goes to the history instead."""
-        handler = _ToHistory(self._note)
-        propagates, log.propagate = log.propagate, False
-        level = log.level
-        log.setLevel(logging.INFO)
-        log.addHandler(handler)
-        try:
-            yield
-        finally:
-            log.removeHandler(handler)
-            log.propagate = propagates
-            log.setLevel(level)
-
 
 def _contents(host: Host) -> dict[bytes, bytes]:
     store = host.model.store
     return {key: store.items[key].value for key in store.live_keys()}
-
-
-class _ToHistory(logging.Handler):
-    def __init__(self, note: Callable[[str, str], None]) -> None:
-        super().__init__()
-        self._note = note
-
-    def emit(self, record: logging.LogRecord) -> None:
-        machine = MACHINE.get()
-        error = f" {record.exc_info[1]!r}" if record.exc_info else ""
-        self._note(machine.name if machine else "", record.getMessage() + error)
 
 
 def run(scenario: Scenario, on_progress: Progress | None = None) -> Outcome:
