@@ -40,7 +40,7 @@ def outcome(*calls: Call, **parts: object) -> Outcome:
     return replace(whole, **parts)  # type: ignore[arg-type]
 
 
-COUNT = "count-1"
+COUNT = "count-0"
 SHORT = call(1, "set", 1, 1.1, ttl=2)
 SET1, SET2 = call(1, "set", 1, 1.1), call(2, "set", 2, 2.1)
 
@@ -78,8 +78,11 @@ SET1, SET2 = call(1, "set", 1, 1.1), call(2, "set", 2, 2.1)
         ([call(n, "cas", 2, 2.1 + n / 10, token=7, seen=1.0) for n in (1, 2)], "token used twice"),
         ([call(1, "cas", 2, 2.1, token=7, seen=1.0), call(2, "cas", 4, 4.1, token=7, seen=3.0)], ""),
         ([call(1, "cas", 2, 2.1, token=7, seen=1), call(2, "cas", 2, 2.1, DECLINED, token=7, seen=1)], ""),
-        ([call(1, "incr", 1, 1.1, key="count-1", value=b"1")], ""),
-        ([call(1, "incr", 1, 1.1, key="count-1", value=b"2")], "invented count"),
+        ([call(1, "incr", 1, 1.1, key=COUNT, value=b"1")], ""),
+        ([call(1, "incr", 1, 1.1, key=COUNT, value=b"2")], "invented count"),
+        # The numbers of counters name them.
+        ([call(1, "incr", 1, 1.1, key="count-2", value=b"2000001")], ""),
+        ([call(1, "incr", 1, 1.1, key="count-2", value=b"1")], "invented count"),
         ([call(1, "incr", 1, 1.1, FAILED, key=COUNT), call(2, "get", 2, 2.1, key=COUNT, value=b"1")], ""),
         ([call(1, "get", 1, 9, MISS)], "late answer"),
         ([call(1, "get", 1, 1.1, FAILED, what="MisplacedReply: STORED answers get")], "misplaced reply"),

@@ -13,15 +13,17 @@ import pytest
 from mcroute.drivers.asyncio.control import AsyncioControl
 from mcroute.policy.census import Census
 from mcroute.policy.panics import Panics
-from mcroute.simulation.campaign import run_seeds
+from mcroute.runtime.standins import StandIns
+from mcroute.simulation.campaign import run_seed, run_seeds
 from mcroute.simulation.checker import violations
 from mcroute.simulation.faults import FAULTS, Fault
 from mcroute.simulation.scenarios import scenario_of
 from mcroute.simulation.shrinking import shrink
 from mcroute.simulation.story import story_of
+from mcroute.simulation.transports import SimulatedTransport
 from mcroute.simulation.world import run
 
-from .worlds import look_instead, take_only
+from .worlds import look_instead, settle_only, take_only, trust_late_replies
 
 DIGEST = """
 import hashlib, sys
@@ -69,26 +71,44 @@ def test_every_kind_of_fault_begins_and_ends(kind: str) -> None:
     assert len(begun) == 6
 
 
-def test_servers_that_miss_their_flush_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AsyncioControl, "flush", look_instead)
-    assert any("stale value" in result.laws for result in run_seeds(range(40), operations=500, jobs=1).failed)
+# ---- bugs on purpose, each with the first seed that finds it ----
+
+OPERATIONS = 500
+REPLAY, CAP, LATE, STANDIN, FLUSH = 4, 30, 2, 6, 51
+
+
+@pytest.mark.parametrize("seed", [REPLAY, CAP, LATE, STANDIN, FLUSH])
+def test_without_a_bug_these_seeds_break_no_law(seed: int) -> None:
+    assert run_seed(seed, OPERATIONS).laws == {}
 
 
 def test_an_ignored_cap_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing protects the last server of a pool, nor the pools in panic."""
     monkeypatch.setattr(Panics, "is_protected", lambda self, server: False)
     monkeypatch.setattr(Census, "is_last", lambda self, server: False)
-    assert any("empty pool" in result.laws for result in run_seeds(range(10), operations=500, jobs=1).failed)
+    assert "empty pool" in run_seed(CAP, OPERATIONS).laws
+
+
+def test_a_late_reply_that_is_trusted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimulatedTransport, "receive", trust_late_replies(SimulatedTransport.receive))
+    assert "invented count" in run_seed(LATE, OPERATIONS).laws
+
+
+def test_a_stand_in_that_keeps_what_it_took_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StandIns, "_delete", settle_only)
+    assert "stale value" in run_seed(STANDIN, OPERATIONS).laws
+
+
+def test_a_flush_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AsyncioControl, "flush", look_instead)
+    assert "stale value" in run_seed(FLUSH, OPERATIONS).laws
 
 
 def test_a_bug_is_found_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers return without the replay of their journals."""
     monkeypatch.setattr(AsyncioControl, "delete", take_only)
-    campaign = run_seeds(range(12), operations=500, jobs=1)
-    assert campaign.failed
-    result = campaign.failed[0]
-    assert "stale value" in result.laws
-    scenario = scenario_of(result.seed, operations=500)
+    assert "stale value" in run_seed(REPLAY, OPERATIONS).laws
+    scenario = scenario_of(REPLAY, OPERATIONS)
     shrunk = shrink(scenario, frozenset({"stale value"}), runs_max=60)
     assert len(shrunk.scenario.faults) <= len(scenario.faults)
     assert len(shrunk.scenario.operations) < 100

@@ -8,10 +8,14 @@ from random import Random
 from typing import Any, TypeVar
 
 from mcroute.drivers.asyncio.control import AsyncioControl
+from mcroute.drivers.asyncio.link import LinkConnection
 from mcroute.policy import Server, ServerStats
+from mcroute.runtime.standins import StandIns
+from mcroute.simulation.layouts import REPLY_TIMEOUT_S
 from mcroute.simulation.loop import SimulationLoop
 from mcroute.simulation.machines import Machine
 from mcroute.simulation.network import Network
+from mcroute.simulation.transports import SimulatedTransport
 
 T = TypeVar("T")
 
@@ -82,3 +86,28 @@ async def take_only(
     if allows(await self.look(server)):
         while take():
             """Taken."""
+
+
+async def settle_only(self: StandIns, number: int) -> None:
+    """For `StandIns._delete`: keys that a stand-in took count as deleted there, and are not."""
+    taken = self._taken(number)
+    while taken.take(1000):
+        """Taken."""
+    taken.settle()
+
+
+def trust_late_replies(receive: Callable[[SimulatedTransport, bytes], None]) -> Any:
+    """For `SimulatedTransport.receive`: after a timeout, a reply that comes late is the next request's.
+
+    The engine drops the reply of a request that has timed out. Here it gets another one to drop first.
+    """
+
+    def receive_late(self: SimulatedTransport, data: bytes) -> None:
+        link = self.get_protocol()
+        if isinstance(link, LinkConnection):
+            engine, number, now = link._engine, link._number, self._loop.time()
+            if engine.is_ready(number) and now - engine.silent_since(number) > REPLY_TIMEOUT_S:
+                data = b"CLIENT_ERROR late\r\n" + data
+        receive(self, data)
+
+    return receive_late

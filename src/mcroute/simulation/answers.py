@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .history import Operation, Result, write_value
+from .history import Operation, Result, first_count, write_value
 
 __all__ = ("NOTHING", "Answer", "Answers", "value_of")
 
@@ -16,4 +16,6 @@ NOTHING = b""
 
 def value_of(operation: Operation, size: int) -> bytes:
     """The value that an operation stores, of `size` bytes if it is no number."""
-    return b"0" if operation.is_counter else write_value(operation.key, operation.number, size)
+    if operation.is_counter:
+        return b"%d" % first_count(operation.key)
+    return write_value(operation.key, operation.number, size)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..policy import Limits
 from .bounds import other_violations
-from .history import Call, Result, read_value
+from .history import Call, Result, first_count, read_value
 from .violation import Violation
 from .world import Outcome, Scenario
 
@@ -185,11 +185,11 @@ def _running_latest(calls: Iterable[Call]) -> Iterator[Call]:
 
 
 def _check_counter(key: str, calls: list[Call]) -> Iterator[Violation]:
-    """A number that was read or returned is not above the number of increments begun before."""
-    begun = sorted(call.begun_at for call in calls if call.kind == "incr")
+    """A number that was read or returned is the counter's: not above its increments that began before."""
+    begun, first = sorted(call.begun_at for call in calls if call.kind == "incr"), first_count(key)
     for call in calls:
         if call.result is Result.OK and call.value:
             most = bisect_left(begun, call.ended_at)
-            if not call.value.strip().isdigit() or int(call.value) > most:
-                text = f"{key} is {call.value[:30]!r} after {most} increments"
+            if not call.value.strip().isdigit() or not 0 <= int(call.value) - first <= most:
+                text = f"{key} is {call.value[:30]!r} after {most} increments from {first} on"
                 yield Violation("invented count", text, key, (call,))

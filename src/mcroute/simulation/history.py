@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ("Call", "Event", "History", "Operation", "Result", "read_value", "write_value")
+__all__ = ("Call", "Event", "History", "Operation", "Result", "first_count", "read_value", "write_value")
 
-# Keys with this prefix hold numbers.
+# Keys with this prefix, a dash and a number hold numbers.
 COUNTER = "count"
+# The counters begin so far from each other, so that their numbers name them.
+COUNTS_APART = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,11 @@ def write_value(key: str, number: int, size: int = 0) -> bytes:
     text = f"{key}|{number}|".encode()
     padding = b"." * max(0, size - len(text) - 9)
     return text + padding + b"|%08x" % zlib.crc32(text + padding)
+
+
+def first_count(key: str) -> int:
+    """The number at which a counter begins."""
+    return COUNTS_APART * int(key.rpartition("-")[2])
 
 
 def read_value(value: bytes) -> tuple[str, int] | None:

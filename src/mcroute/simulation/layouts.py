@@ -5,8 +5,8 @@ A new kind of route is one more entry of `LAYOUTS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from ..policy import (
@@ -42,17 +42,23 @@ Build = Callable[[Sequence[Server]], Route]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A kind of route. `draw` is given the servers, at least `servers_min` of them.
+    """A kind of route. `draw` is given the servers, from `servers_min` to `servers_max` of them.
 
     What it draws makes the route of all servers, and of those that are left after a reload.
     `exempt` are the laws that this kind of route does not promise, `omits` the commands that it is not for.
+    Operations are of one of the numbers of `keys`, and last one of the times `spans_s` in seconds. `patterns`
+    are the weights of those that it meets.
     """
 
     draw: Callable[[Random, Sequence[Server]], Build]
     weight: int = 1
     servers_min: int = 2
+    servers_max: int = 6
     omits: frozenset[str] = frozenset()
     exempt: frozenset[str] = frozenset()
+    keys: tuple[int, ...] = (5, 30, 200)
+    spans_s: tuple[float, ...] = (10.0, 30.0, 60.0)
+    patterns: Mapping[str, int] = field(default_factory=lambda: {"any": 12, "outages": 3, "stutters": 5})
 
 
 def layout_of(rng: Random) -> str:
@@ -148,7 +154,18 @@ LAYOUTS: dict[str, Layout] = {
     "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=LAST),
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
-    "gutter": Layout(_gutter, weight=6, exempt=MAY_BE_OUT),
+    "gutter": Layout(_gutter, weight=3, exempt=MAY_BE_OUT),
+    # Only the next outage shows what a stand-in has kept. At first it is not asked, until what it may have
+    # from before has expired.
+    "gutter-outages": Layout(
+        _gutter,
+        weight=5,
+        servers_max=2,
+        exempt=MAY_BE_OUT,
+        keys=(5, 30),
+        spans_s=(30.0,),
+        patterns={"outages": 1},
+    ),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
     "warm": Layout(_warm, weight=2),
 }

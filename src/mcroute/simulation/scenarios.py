@@ -9,22 +9,17 @@ from random import Random
 from ..errors import ConfigError
 from ..policy import Limits, Plan, Server, compile_plan
 from ..policy.limits import JOURNAL_SIZE_MIN
-from .faults import FAULTS, Fault
 from .history import COUNTER, Operation
-from .layouts import LAYOUTS, layout_of
+from .layouts import LAYOUTS, Layout, layout_of
+from .patterns import PATTERNS, Mix
 from .servers import ServerOptions
 from .world import Scenario
 
 __all__ = ("scenario_of",)
 
-# Commands by how often they come, reads first.
-MIX = (
-    ("get", 50), ("get_many", 5), ("gets", 3), ("gat", 2), ("set", 20), ("add", 4), ("replace", 2),
-    ("delete", 7), ("cas", 4), ("touch", 1),
-)  # fmt: skip
 VERSIONS = ("1.6.18", "1.6.38", "1.6.45")
 SERVER_PORT = 11211
-SERVERS_MAX = 6
+COUNTERS = 5
 # Larger than the default, since there are few requests.
 HEDGE_SHARE = 0.5
 # How many requests a client has under way; those of a pipeline come at one time.
@@ -36,29 +31,32 @@ QUIET, QUIET_SHARE = ("set", "delete"), 0.05
 def scenario_of(seed: int, operations: int = 2000, faults: int = 5) -> Scenario:
     """The scenario of a seed, with so many operations and faults."""
     rng = Random(seed)
-    layout = layout_of(rng)
-    count = rng.randint(LAYOUTS[layout].servers_min, SERVERS_MAX)
+    name = layout_of(rng)
+    layout = LAYOUTS[name]
+    [pattern] = rng.choices([PATTERNS[each] for each in layout.patterns], list(layout.patterns.values()))
+    count = rng.randint(layout.servers_min, layout.servers_max)
     servers = [Server(f"cache-{n + 1}", f"cache-{n + 1}.test", SERVER_PORT) for n in range(count)]
     plan, *other_plans = _plans(rng, layout, servers)
     proxies, embedded = rng.choice(((1, 0), (1, 0), (2, 0), (0, 1), (1, 1)))
     clients = rng.randint(2, 8)
-    span_s = rng.choice((10.0, 30.0, 60.0))
+    span_s = rng.choice(layout.spans_s)
     depth = rng.choice(DEPTHS)
     routers = [f"proxy-{n + 1}" for n in range(proxies)]
+    drawn = pattern.draw(rng, faults, [server.name for server in servers], routers, span_s)
     scenario = Scenario(
         seed=seed,
         plan=plan,
         other_plans=tuple(other_plans),
         proxies=proxies,
         embedded=embedded,
-        operations=tuple(_operations(rng, LAYOUTS[layout].omits, operations, clients, span_s, depth)),
-        faults=tuple(_faults(rng, faults, [server.name for server in servers], routers, span_s)),
+        operations=tuple(_operations(rng, layout, pattern.mix, operations, clients, span_s, depth)),
+        faults=tuple(sorted(drawn, key=lambda fault: fault.at_s)),
         server_options=ServerOptions(version=rng.choice(VERSIONS)),
         value_size=rng.choice((32, 64, 500, 4000)),
         depth=depth,
         reads_at_end=True,
-        layout=layout,
-        exempt=LAYOUTS[layout].exempt,
+        layout=name,
+        exempt=layout.exempt,
     )
     return _with_journals(seed, scenario)
 
@@ -84,9 +82,9 @@ def _with_journals(seed: int, scenario: Scenario) -> Scenario:
     )
 
 
-def _plans(rng: Random, layout: str, servers: list[Server]) -> list[Plan]:
+def _plans(rng: Random, layout: Layout, servers: list[Server]) -> list[Plan]:
     """The plan of all servers, and those without one of them, if enough are left."""
-    build = LAYOUTS[layout].draw(rng, servers)
+    build = layout.draw(rng, servers)
     plans = [compile_plan(build(servers), hedge_share=HEDGE_SHARE)]
     for gone in servers:
         with suppress(ConfigError):
@@ -96,22 +94,22 @@ def _plans(rng: Random, layout: str, servers: list[Server]) -> list[Plan]:
 
 
 def _operations(
-    rng: Random, omits: frozenset[str], count: int, clients: int, span_s: float, depth: int
+    rng: Random, layout: Layout, mix: Mix, count: int, clients: int, span_s: float, depth: int
 ) -> list[Operation]:
-    kinds, weights = zip(*((kind, weight) for kind, weight in MIX if kind not in omits), strict=True)
-    keys = [f"key-{n}" for n in range(rng.choice((5, 30, 200)))]
-    counters = [f"{COUNTER}-{n}" for n in range(3)]
+    weights = {kind: weight for kind, weight in mix.kinds.items() if kind not in layout.omits}
+    keys = [f"key-{n}" for n in range(rng.choice(layout.keys))]
+    counters = [f"{COUNTER}-{n}" for n in range(COUNTERS)]
     times = sorted(rng.uniform(0, span_s) for _ in range(-(-count // depth)))
     operations = []
     for number in range(count):
         at_s = times[number // depth]
         if number % depth == 0:
             client = rng.randrange(clients)
-        if rng.random() < 0.05:
-            kind = rng.choice(("incr", "incr", "add", "get", "delete"))
+        if rng.random() < mix.counters_share:
+            kind = rng.choice(mix.counter_kinds)
             operations.append(Operation(number, client, at_s, kind, rng.choice(counters)))
             continue
-        [kind] = rng.choices(kinds, weights)
+        [kind] = rng.choices(list(weights), list(weights.values()))
         lives = rng.random() < 0.2 or kind in ("gat", "touch")
         ttl_s = rng.randint(1, 20) if lives else 0
         # A few keys get most of the requests.
@@ -123,19 +121,3 @@ def _operations(
         is_quiet = kind in QUIET and rng.random() < QUIET_SHARE
         operations.append(Operation(number, client, at_s, kind, key, ttl_s, others, limit_s, is_quiet))
     return operations
-
-
-def _faults(rng: Random, count: int, servers: list[str], routers: list[str], span_s: float) -> list[Fault]:
-    faults = []
-    kinds = [
-        name for name, kind in FAULTS.items() if name != "power-router" and (routers or not kind.of_routers)
-    ]
-    for _ in range(count):
-        name = rng.choice(kinds)
-        kind = FAULTS[name]
-        target = rng.choice(routers if kind.of_routers else servers)
-        at_s = rng.uniform(0, 0.8 * span_s)
-        for_s = rng.choice((rng.uniform(0.05, 1), rng.uniform(1, 0.2 * span_s)))
-        amount = float(rng.randrange(len(servers))) if name == "reload" else kind.amount
-        faults.append(Fault(name, target, at_s, for_s, amount))
-    return sorted(faults, key=lambda fault: fault.at_s)
