@@ -3,7 +3,21 @@
 import pytest
 
 from mcroute.errors import ConfigError
-from mcroute.policy import ByCommand, Failover, Group, Pool, PoolRoute, Replicate, Warm, compile_plan, explain
+from mcroute.policy import (
+    AllFastest,
+    AllMajority,
+    AllSync,
+    ByCommand,
+    Failover,
+    Group,
+    MissFailover,
+    Pool,
+    PoolRoute,
+    Replicate,
+    Warm,
+    compile_plan,
+    explain,
+)
 from mcroute.policy import nodes as n
 from mcroute.policy.standins import pools_with_standins, standins
 
@@ -58,6 +72,19 @@ def test_a_flush_has_no_lifetime():
         (ByCommand({"delete": PoolRoute(GUTTER)}, default=ROUTE), {"main"}),
         (ByCommand({"delete": PoolRoute(SPARE)}, default=ROUTE), {"main", "gutter"}),
         (Failover([PoolRoute(MAIN), PoolRoute(GUTTER)]), set()),
+        (MissFailover([PoolRoute(MAIN), PoolRoute(GUTTER)]), set()),
+        (Warm(GUTTER, SPARE), {"gutter", "spare"}),
+        (AllMajority(map(PoolRoute, (MAIN, GUTTER, SPARE))), {"main", "gutter", "spare"}),
+        (AllMajority(map(PoolRoute, (MAIN, GUTTER))), set()),
+        (AllSync([PoolRoute(MAIN), PoolRoute(GUTTER)]), set()),
+        (
+            ByCommand(
+                {"read": AllFastest([PoolRoute(MAIN), PoolRoute(SPARE)])},
+                default=AllSync([PoolRoute(MAIN), PoolRoute(SPARE)]),
+            ),
+            set(),
+        ),
+        (Replicate(MAIN, copies=3, write="quorum"), set()),
     ],
 )
 def test_a_pool_has_stand_ins_if_every_key_has(route, pools):

@@ -138,12 +138,10 @@ def _fastest_reads(routes: list[Route]) -> Route:
 
 # A minority that declines one of these keeps its old value, and the majority does not wait for it.
 CONDITIONAL = frozenset({"add", "replace", "cas"})
-# The last server of a pool serves although it has missed a write that the majority has acknowledged.
-LAST = frozenset({"stale value"})
 # A stand-in keeps what it took, and is read when the first route fails again or misses.
 STANDS_IN = frozenset({"stale value"})
 
-# Where a stand-in serves, a server that may hold old values does not, not even as the last one of its pool.
+# Where another pool answers, a server that may hold old values does not, not even the last one of its pool.
 MAY_BE_OUT = frozenset({"empty pool"})
 
 LAYOUTS: dict[str, Layout] = {
@@ -151,7 +149,7 @@ LAYOUTS: dict[str, Layout] = {
     "copies": Layout(_copies, weight=12),
     "prefixes": Layout(_parted(2, _by_prefix), weight=2),
     "all-sync": Layout(_parted(2, AllSync)),
-    "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=LAST),
+    "all-majority": Layout(_parted(3, AllMajority), servers_min=3, omits=CONDITIONAL, exempt=MAY_BE_OUT),
     "all-fastest": Layout(_parted(2, _fastest_reads)),
     "failover": Layout(_parted(2, Failover), exempt=STANDS_IN),
     "gutter": Layout(_gutter, weight=3, exempt=MAY_BE_OUT),
@@ -167,5 +165,5 @@ LAYOUTS: dict[str, Layout] = {
         patterns={"outages": 1},
     ),
     "miss-failover": Layout(_parted(2, MissFailover), exempt=STANDS_IN),
-    "warm": Layout(_warm, weight=2),
+    "warm": Layout(_warm, weight=2, exempt=MAY_BE_OUT),
 }
