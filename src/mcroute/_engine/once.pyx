@@ -15,16 +15,19 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from mcroute._engine.combining cimport combine_take_if_better, hold_if_sent, run_child
 from mcroute._engine.groups cimport meta_vivifies
 from mcroute._engine.holds cimport hold_key
-from mcroute._engine.once_runs cimport once_run_begins, once_run_ends, once_runs_elsewhere
+from mcroute._engine.once_runs cimport (
+    once_look_begins, once_look_ends, once_looks, once_run_begins, once_run_ends, once_runs_elsewhere,
+)
 from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
+from mcroute._engine.server_words cimport SERVER_UP, word_state
 from mcroute._engine.state cimport (
     CARRY_OUT, DELETED, EJECTED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND,
     NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, ClientRequest, Link, PlanNode,
     PlanTable, Server, walk_key,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
-from mcroute._engine.trips cimport server_fail_over
+from mcroute._engine.trips cimport server_abandon
 from mcroute._engine.undo cimport UNDONE, undo_bit, undo_bits, undo_children, undo_ended
 from mcroute._engine.walks cimport walk_end, walk_link, walk_server
 from mcroute._protocol cimport CMD_ADD, CMD_META_SET
@@ -84,9 +87,12 @@ cdef void once_begins(Walk* walk, PlanNode* node) noexcept nogil:
 
 
 cdef void _look(Walk* walk) noexcept nogil:
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
     # Later requests for the key wait, and do not run between the look and the command.
     hold_key(walk.request)
     walk.has_looked = True
+    once_look_begins(walk.request.plan.engine, key, size)
     _run_all(walk, LOOKING, LOOK)
 
 
@@ -95,7 +101,8 @@ cdef void _ask_next(Walk* walk) noexcept nogil:
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
     if (not walk.has_looked and walk.request.group > GROUP_LAST_READ
-            and once_runs_elsewhere(walk.request.plan.engine, key, size, child)):
+            and (once_runs_elsewhere(walk.request.plan.engine, key, size, child)
+                 or once_looks(walk.request.plan.engine, key, size))):
         walk.next_child = child
         _look(walk)
     else:
@@ -221,24 +228,27 @@ cdef void _undo(Walk* walk, uint32_t bits) noexcept nogil:
 
 # ---- looking ----
 
-cdef void _end_runs(Walk* walk, int child) noexcept nogil:
-    """Ends what waits for replies of a server that is out of service, which tells this look nothing about it."""
+cdef bint _ends_runs(Walk* walk, int child) noexcept nogil:
+    """Ends what waits at the child, if it is out of service: its answers to that would not be known to this walk."""
     cdef PlanTable* plan = walk.request.plan
     cdef PlanNode* node = &plan.nodes[plan.children[plan.nodes[walk.node].children + child]]
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
     cdef Server* server = walk_server(walk.request, node, key, size) if node.kind == NODE_ASK else NULL
-    if server != NULL:
-        server_fail_over(server)
+    if server == NULL or word_state(server.word) == SERVER_UP:
+        return False
+    server_abandon(server)
+    return True
 
 
 cdef void _looked(Walk* walk, int child, int outcome) noexcept nogil:
     if outcome == HIT:
         walk.absent |= undo_bit(walk, child)
-    elif outcome == EJECTED:
-        _end_runs(walk, child)
     elif outcome == TIMEOUT or outcome == REFUSED_BY_SERVER or outcome == OVERLOADED:
         # This server serves, and may have the key. A server that is out of service or lost is restored before reads.
+        walk.failure = outcome
+    elif outcome == EJECTED and not _creates(walk.request) and not _ends_runs(walk, child):
+        # It serves, and is avoided for another thread's sake: what runs there goes on.
         walk.failure = outcome
     _settle(walk)
 
@@ -258,12 +268,18 @@ cdef bint _has_token(ClientRequest* request) noexcept nogil:
 
 cdef void _have_looked(Walk* walk) noexcept nogil:
     cdef uint32_t holders = walk.absent
+    cdef size_t size
+    cdef const uint8_t* key = walk_key(walk, &size)
+    once_look_ends(walk.request.plan.engine, key, size)
     walk.cursor = ASKING
     walk.absent = 0
     if request_is_over(walk.request):
         _end_unasked(walk, TIMEOUT)
     elif _has_token(walk.request):
         _ask_behind_looks(walk, walk.next_child, walk.request.plan.nodes[walk.node].child_count - 1)
+    elif not _creates(walk.request):
+        # The children before were asked already, and may execute the command late: never twice.
+        _ask_behind_looks(walk, walk.next_child, walk.next_child)
     elif _adds(walk.request) and holders != 0:
         walk_end(walk, NOT_STORED, NOTHING)
     elif holders == 0 and walk.failure != HIT:
@@ -275,7 +291,7 @@ cdef void _have_looked(Walk* walk) noexcept nogil:
 
 
 cdef void _ask_behind_looks(Walk* walk, int child, int asked) noexcept nogil:
-    """Asks the child, as the next of those that were `asked`."""
+    """Asks the child; `asked` were before it."""
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
     walk.children_asked = asked

@@ -24,6 +24,18 @@ cdef bint once_runs_elsewhere(Engine* engine, const uint8_t* key, size_t size, i
     return runs.count > 0 and runs.child != child
 
 
+cdef bint once_looks(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
+    return _runs(engine, key, size).looks > 0
+
+
+cdef void once_look_begins(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
+    _runs(engine, key, size).looks += 1
+
+
+cdef void once_look_ends(Engine* engine, const uint8_t* key, size_t size) noexcept nogil:
+    _runs(engine, key, size).looks -= 1
+
+
 cdef void once_run_begins(Engine* engine, const uint8_t* key, size_t size, int child) noexcept nogil:
     cdef OnceRuns* runs = _runs(engine, key, size)
     runs.child = child if runs.count == 0 or runs.child == child else SEVERAL

@@ -141,6 +141,7 @@ cdef struct Server:
     uint16_t cas_tag            # differs among the servers of a plan
     uint32_t failures           # in a row, since the supervisor restored the server
     uint32_t trip_after
+    bint is_abandoned           # its requests are failing over just now
     uint64_t outs_seen          # ServerWord.outs at the last failover: the requests that waited then are done
     uint64_t ups_seen           # ServerWord.ups at the last failure: earlier failures do not count
     double reply_timeout
@@ -365,6 +366,7 @@ cdef inline bint walk_is_copied(const Walk* walk) noexcept nogil:
 cdef struct OnceRuns:           # commands under way of the keys of a slot, see once_runs.pxd
     uint32_t count
     int32_t child               # of their node, the copy that all of them are at; -1: they are at several
+    uint32_t looks              # commands that look at all copies before they are asked of one
 
 cdef struct Hold:               # see holds.pxd
     Hold* next                  # in its bucket

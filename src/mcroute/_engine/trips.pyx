@@ -47,15 +47,19 @@ cdef void _failed(Server* server) noexcept nogil:
 
 
 cdef void server_fail_over(Server* server) noexcept nogil:
-    cdef uint64_t outs = word_outs(server.word)
+    if word_outs(server.word) != server.outs_seen and word_state(server.word) != SERVER_UP:
+        server_abandon(server)
+
+
+cdef void server_abandon(Server* server) noexcept nogil:
     cdef Engine* engine
     cdef bint before
     cdef int i
-    if outs == server.outs_seen or word_state(server.word) == SERVER_UP:
+    server.outs_seen = word_outs(server.word)
+    # One of its requests may call this as it fails over: the others follow in their order.
+    if server.link_count == 0 or server.is_abandoned:
         return
-    server.outs_seen = outs
-    if server.link_count == 0:
-        return
+    server.is_abandoned = True
     # At most the requests in flight at the ejection fail over, and only once: no retry storm can follow.
     engine = server.links[0].conn.engine
     before = engine.is_failing_over
@@ -63,6 +67,7 @@ cdef void server_fail_over(Server* server) noexcept nogil:
     for i in range(server.link_count):
         _fail_over_link(server.links[i])
     engine.is_failing_over = before
+    server.is_abandoned = False
 
 
 # The oldest expected reply will not come: LOST, or EJECTED if the request was not sent.
