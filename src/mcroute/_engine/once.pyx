@@ -22,9 +22,9 @@ from mcroute._engine.requests cimport request_is_over
 from mcroute._engine.retries cimport failed_over, may_retry
 from mcroute._engine.server_words cimport SERVER_UP, word_state
 from mcroute._engine.state cimport (
-    CARRY_OUT, DELETED, EJECTED, EXISTS, GROUP_LAST_READ, GROUP_READ_TOUCH, HIT, LOOK, MISS, NODE_ASK, NOT_FOUND,
-    NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED, ClientRequest, Link, PlanNode,
-    PlanTable, Server, walk_key,
+    CARRY_OUT, DELETED, EJECTED, EXISTS, GROUP_ARITHMETIC, GROUP_LAST_READ, GROUP_READ_TOUCH, GROUP_STORE_IF, HIT, LOOK,
+    MISS, NODE_ASK, NOT_FOUND, NOT_STORED, NUMBER, OVERLOADED, REFUSED_BY_SERVER, STORED, TIMEOUT, TOUCHED,
+    ClientRequest, Engine, Link, PlanNode, PlanTable, Server, walk_key,
 )
 from mcroute._engine.tokens cimport TAG_BITS, token_of_request
 from mcroute._engine.trips cimport server_abandon
@@ -96,13 +96,23 @@ cdef void _look(Walk* walk) noexcept nogil:
     _run_all(walk, LOOKING, LOOK)
 
 
-cdef void _ask_next(Walk* walk) noexcept nogil:
-    cdef int child = walk.next_child % walk.request.plan.nodes[walk.node].child_count
+cdef bint _depends(ClientRequest* request) noexcept nogil:
+    """Whether its success depends on what the copy has: a set, a touch or a gat does no harm at two copies at once."""
+    return request.group == GROUP_STORE_IF or request.group == GROUP_ARITHMETIC
+
+
+cdef bint _must_look(Walk* walk, int child) noexcept nogil:
+    cdef Engine* engine = walk.request.plan.engine
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
-    if (not walk.has_looked and walk.request.group > GROUP_LAST_READ
-            and (once_runs_elsewhere(walk.request.plan.engine, key, size, child)
-                 or once_looks(walk.request.plan.engine, key, size))):
+    if walk.has_looked or not _depends(walk.request):
+        return False
+    return once_runs_elsewhere(engine, key, size, child) or once_looks(engine, key, size)
+
+
+cdef void _ask_next(Walk* walk) noexcept nogil:
+    cdef int child = walk.next_child % walk.request.plan.nodes[walk.node].child_count
+    if _must_look(walk, child):
         walk.next_child = child
         _look(walk)
     else:
@@ -114,7 +124,8 @@ cdef void _ask(Walk* walk, int child) noexcept nogil:
     cdef const uint8_t* key = walk_key(walk, &size)
     walk.next_child = child + 1
     walk.children_asked += 1
-    once_run_begins(walk.request.plan.engine, key, size, child)
+    if _depends(walk.request):
+        once_run_begins(walk.request.plan.engine, key, size, child)
     run_child(walk, child, CARRY_OUT)
 
 
@@ -194,7 +205,8 @@ cdef void _asked(Walk* walk, int child, int outcome, Slice reply) noexcept nogil
     cdef uint32_t bit = undo_bit(walk, child)
     cdef size_t size
     cdef const uint8_t* key = walk_key(walk, &size)
-    once_run_ends(walk.request.plan.engine, key, size)
+    if _depends(walk.request):
+        once_run_ends(walk.request.plan.engine, key, size)
     combine_take_if_better(walk, outcome, reply, True)
     if outcome == TIMEOUT:
         walk.good |= <int>bit

@@ -21,6 +21,7 @@ cdef class CompiledPlan:
     cdef PlanTable* table
     cdef AdmittedServer* servers
     cdef int server_count
+    cdef object plan            # the policy's
     cdef tuple rings            # the pools'
     cdef tuple routes           # the users', of the nodes
     cdef dict ids               # server name -> id

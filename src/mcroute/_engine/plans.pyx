@@ -114,6 +114,7 @@ cdef class CompiledPlan:
 
     def __cinit__(self, plan, list servers):
         cdef int group, outcome
+        self.plan = plan
         self.ids = {server.name: server.id for server in servers}
         self._lay_out_servers(servers)
         self.rings = tuple([pool.ring() for pool in plan.pools])
