@@ -87,7 +87,7 @@ class Supervisor(SupervisorState):
         self.cold.retain(self._members.records.keys() - other)
         for name in flushed:
             self.cold.emptied(self._members.ids[name])
-        self.settings = settings or self.settings
+        self.settings: SupervisorSettings = settings or self.settings
         self._panics.retain(pool.name for pool in plan.named_pools)
         self._count_anew()
         self._duplicates.retain(other, now)
