@@ -210,6 +210,20 @@ def test_keys_for_which_the_engine_has_no_room_are_offered_again() -> None:
     assert len(world.copied) == len(world.wanted())
 
 
+def test_a_dump_that_begins_while_its_reading_is_cancelled_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(WarmingSettings())
+    begin = world.dump
+
+    async def dump(server: Server, name: bytes) -> Dump:
+        begun = await begin(server, name)
+        world.leaves(0)
+        return begun
+
+    monkeypatch.setattr(world, "dump", dump)
+    run(world, world.until_over)
+    assert world.servers["c"].dumps == 1
+
+
 def test_a_busy_or_silent_or_empty_twin_is_asked_again() -> None:
     world = World(WarmingSettings())
     b, c = world.servers["b"], world.servers["c"]

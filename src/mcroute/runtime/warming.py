@@ -12,7 +12,7 @@ from ..policy.dumps import DumpedKey
 from ..policy.reports import Warmth
 from ..policy.warming import Dumps, Pace, Selection, Stop
 from ..policy.warming_settings import WarmingSettings
-from .dumps import DumpRefused
+from .dumps import Dump, DumpRefused
 from .interfaces import FAILURES
 from .refills import Refills
 from .supervised import Supervised
@@ -135,9 +135,15 @@ class Warming:
         server = self._supervised.servers[twin.server]
         are_copies = self._copies.between(self._name, server.name)
         selection, count = twin.dumps.begin(), 0
-        dump = await clock.within(timeout_s, control.dump(server, twin.dumps.name))
+        # A cancellation may come when the dump has begun, and `within` has not returned it yet.
+        begun: list[Dump] = []
+
+        async def begin() -> None:
+            begun.append(await control.dump(server, twin.dumps.name))
+
         try:
-            while lines := await clock.within(timeout_s, dump.lines()):
+            await clock.within(timeout_s, begin())
+            while lines := await clock.within(timeout_s, begun[0].lines()):
                 count += len(lines)
                 begun_at = clock.now()
                 self._select(twin, lines, are_copies, selection)
@@ -145,7 +151,8 @@ class Warming:
                 await clock.sleep(busy_s / self._settings.reading_share - busy_s)
                 self._check(twin)
         finally:
-            dump.close()
+            for dump in begun:
+                dump.close()
         twin.empty_dumps = 0 if count else twin.empty_dumps + 1
         return selection if count or twin.empty_dumps > EMPTY_DUMPS else None
 
